@@ -1,0 +1,137 @@
+"""Panels and a legend, as files for a paper and as drawings for the report."""
+
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from seq2seq_lab.compare.appearance import Look
+from seq2seq_lab.files import replacing
+
+# The report draws these in the colours of the reader's screen, so nothing else may have them.
+INK, GRID, PAPER = "#1f2328", "#d7dade", "#fffffe"
+_PANEL = (5.2, 3.4)  # inches
+_LEGEND_LINE = 0.2  # inches
+_GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "x": "×"}
+_STYLE = {
+    "font.size": 9,
+    "svg.fonttype": "none",  # words stay words: small files, text that can be searched
+    "svg.hashsalt": "seq2seq-lab",  # the same runs give the same file, byte for byte
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What a file shows.
+
+    Attributes:
+        name: of its files, without a suffix.
+        title: what it shows, for people.
+        panels: title → what draws the panel.
+        legend: label → what is drawn so.
+    """
+
+    name: str
+    title: str
+    panels: Mapping[str, Callable[[Axes], None]]
+    legend: Mapping[str, Look]
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    with mpl.rc_context():
+        mpl.rcdefaults()  # the reader's own matplotlibrc has no say in a result
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def save(plot: Plot, folder: Path) -> None:
+    """Write a plot as PNG and SVG; the same runs give the same bytes."""
+    with _styled():
+        columns = min(3, ceil(sqrt(len(plot.panels))))
+        rows = ceil(len(plot.panels) / columns)
+        width = _PANEL[0] * columns
+        across = max(1, int(width / (0.6 + 0.075 * max(map(len, plot.legend), default=0))))
+        legend_height = _LEGEND_LINE * ceil(len(plot.legend) / across)
+        figure = Figure(figsize=(width, _PANEL[1] * rows + legend_height), layout="constrained")
+        places = figure.subplots(rows, columns, squeeze=False).flat
+        for place, (title, draw) in zip(places, plot.panels.items(), strict=False):
+            place.set_title(title)
+            draw(place)
+        for place in list(places)[len(plot.panels) :]:
+            place.set_axis_off()
+        if plot.legend:
+            figure.legend(
+                [Line2D([], [], **line_style(look)) for look in plot.legend.values()],
+                list(plot.legend),
+                loc="outside lower left",
+                ncols=across,
+                handlelength=3,
+            )
+        for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
+            with replacing(folder / f"{plot.name}.{suffix}") as path:
+                figure.savefig(path, format=suffix, dpi=150, metadata=metadata)
+
+
+def drawings(plot: Plot) -> dict[str, str]:
+    """Title → SVG element of each panel, for a page: in the page's colours, with ids of its own."""
+    elements = {}
+    with _styled():
+        for number, (title, draw) in enumerate(plot.panels.items()):
+            figure = Figure(figsize=_PANEL, layout="constrained")
+            draw(figure.subplots())
+            text = io.StringIO()
+            figure.savefig(text, format="svg", metadata={"Date": None})
+            elements[title] = _embedded(text.getvalue(), f"{plot.name}-{number}-")
+    return elements
+
+
+def _embedded(svg: str, prefix: str) -> str:
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r'\bid="|url\(#|href="#', lambda found: found[0] + prefix, svg)
+    svg = re.sub(r' (width|height)="[^"]*"', "", svg, count=2)  # the page gives it its size
+    for colour, own in ((INK, "currentColor"), (GRID, "var(--grid)"), (PAPER, "var(--paper)")):
+        svg = svg.replace(colour, own)
+    return svg
+
+
+def line_style(look: Look) -> dict[str, Any]:
+    """A look in matplotlib's words."""
+    style = ("none" if not look.line else (0, look.dashes)) if look.dashes or not look.line else "-"
+    return {"color": look.colour, "linestyle": style, "marker": look.marker or None}
+
+
+def sample(look: Look) -> str:
+    """A look as a small SVG element, for the legend of a page."""
+    colour = "currentColor" if look.colour == INK else look.colour
+    dashes = " ".join(f"{2 * length:g}" for length in look.dashes)
+    line = (
+        f'<line x1="0" y1="6" x2="36" y2="6" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
+    )
+    mark = f'<text x="18" y="9.5" fill="{colour}" font-size="11" text-anchor="middle">{_GLYPHS[look.marker]}</text>'
+    return f'<svg class="sample" viewBox="0 0 36 12">{line if look.line else ""}{mark if look.marker else ""}</svg>'

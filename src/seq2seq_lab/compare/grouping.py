@@ -1,0 +1,196 @@
+"""Runs that differ only in their seed, taken together."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seq2seq_lab.compare import naming
+from seq2seq_lab.compare.runs import CorpusFacts, Run, natural
+from seq2seq_lab.compare.statistics import Estimate, average
+from seq2seq_lab.layout import INCIDENTAL
+
+_ONLY = "all runs"
+_Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs of one configuration and one corpus, whatever their seeds.
+
+    Attributes:
+        label: what sets it apart from the others, as ``model=attention, ratio=0.5``.
+        settings: the same, key → value.
+        config: its configuration, dotted key → value, but for the seed.
+        corpus: the pairs that it was trained on.
+        runs: the finished runs, one a seed, in order of their seeds: what every mean is taken over.
+        others: runs that are not averaged, as they are unfinished, failed or damaged.
+    """
+
+    label: str
+    settings: Mapping[str, Any]
+    config: Mapping[str, Any]
+    corpus: CorpusFacts
+    runs: tuple[Run, ...]
+    others: tuple[Run, ...]
+
+    def last(self, metric: str) -> Estimate:
+        """Over the finished runs, the value of the last epoch in which a metric was measured."""
+        return Estimate.of([value for run in self.runs if (value := run.last(metric)) is not None])
+
+    def best(self, metric: str) -> Estimate:
+        """Over the finished runs, the best value of a metric, each run's at its own epoch."""
+        return Estimate.of([best[0] for run in self.runs if (best := run.best(metric)) is not None])
+
+    def by_seed(self, metric: str) -> dict[int, float]:
+        """Seed → last value, of the finished runs that have both."""
+        values = ((run.seed, run.last(metric)) for run in self.runs)
+        return {seed: value for seed, value in values if seed is not None and value is not None}
+
+    def curve(self, metric: str) -> dict[int, Estimate]:
+        """Epoch by epoch the mean and spread over the finished runs."""
+        return average([run.curves[metric] for run in self.runs if metric in run.curves])
+
+    @property
+    def metrics(self) -> list[str]:
+        """All that any of the runs measured, in order of appearance."""
+        return list(dict.fromkeys(metric for run in (*self.runs, *self.others) for metric in run.curves))
+
+
+def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
+    """Put runs together that differ only in seed, and say which repeat another.
+
+    The result does not depend on the order of the runs. Groups on one corpus stand next to each other, in
+    order of their settings.
+    """
+    runs = sorted(runs, key=lambda run: natural(run.name))
+    configs = _configurations(runs)
+    members: dict[_Identity, list[Run]] = defaultdict(list)
+    for run in runs:
+        members[_identity(configs[run], run.corpus.fingerprint)].append(run)
+    _adopt(members)
+    notes: list[str] = []
+    kept = [_without_repeats(together, notes) for together in members.values()]
+    flat = [configs[together[0]] for together in kept]
+    apart = naming.settings(flat, [_choices(together) for together in kept])
+    groups = [
+        Group(
+            label="",
+            settings=settings,
+            config=config,
+            corpus=next((run.corpus for run in together if run.corpus.fingerprint), CorpusFacts()),
+            runs=tuple(run for run in together if run.finished),
+            others=tuple(run for run in together if not run.finished),
+        )
+        for config, settings, together in zip(flat, apart, kept, strict=True)
+    ]
+    return _labelled(_ordered(groups)), notes
+
+
+def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
+    """What each run is, whatever its seed: its configuration without what says where or how fast it was made."""
+    flat = {run: dict(naming.flatten(run.config)) for run in runs}
+    seeds = _following_the_seed(flat)
+    configurations = {}
+    for run, config in flat.items():
+        folder = str(config.get("output_dir") or run.folder)
+        configurations[run] = {
+            key: _relocated(value, folder)
+            for key, value in config.items()
+            if key not in seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
+        }
+    return configurations
+
+
+def _identity(config: Mapping[str, Any], fingerprint: str | None) -> _Identity:
+    return tuple(sorted((key, naming.canonical(value)) for key, value in config.items())), fingerprint
+
+
+def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
+    """``seed``, and keys such as ``data.seed`` that equal it in every run, as ``${seed}`` would."""
+    named = {key for config in flat.values() for key in config if key.rpartition(".")[2] == "seed"}
+    return {
+        key
+        for key in named
+        if all(config[key] == config.get("seed") for config in flat.values() if key in config)
+    }
+
+
+def _relocated(value: Any, folder: str) -> Any:
+    """A path inside the run's own folder, wherever that lies."""
+    if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
+        return "${output_dir}" + value.removeprefix(folder)
+    return value
+
+
+def _choices(runs: Sequence[Run]) -> dict[str, str]:
+    said = next((run.config["choices"] for run in runs if isinstance(run.config.get("choices"), dict)), {})
+    return {str(key): str(value) for key, value in said.items()}
+
+
+def _adopt(members: dict[_Identity, list[Run]]) -> None:
+    """Unfinished runs that do not say their corpus go with the finished ones of their configuration."""
+    for orphan in [identity for identity in members if identity[1] is None]:
+        homes = [identity for identity in members if identity[0] == orphan[0] and identity[1] is not None]
+        if len(homes) == 1 and not any(run.finished for run in members[orphan]):
+            members[homes[0]] += members.pop(orphan)
+
+
+def _without_repeats(runs: Sequence[Run], notes: list[str]) -> list[Run]:
+    """One run a seed, in order of the seeds: the newest that finished, else the newest."""
+    by_seed: dict[int, list[Run]] = defaultdict(list)
+    kept = [run for run in runs if run.seed is None]
+    for run in runs:
+        if run.seed is not None:
+            by_seed[run.seed].append(run)
+    for seed, same in sorted(by_seed.items()):
+        chosen, *rest = sorted(same, key=lambda run: (run.finished, run.started, run.name), reverse=True)
+        kept.append(chosen)
+        if rest:
+            names = ", ".join(run.name for run in sorted(same, key=lambda run: natural(run.name)))
+            why = "the newest that finished" if chosen.finished else "the newest, for none finished"
+            notes.append(
+                f"the same configuration and seed {seed} twice: {names}; only {chosen.name} is kept ({why})"
+            )
+    return kept
+
+
+def _ordered(groups: Sequence[Group]) -> list[Group]:
+    keys = list(dict.fromkeys(key for group in groups for key in group.settings))
+
+    def order(group: Group) -> tuple[Any, ...]:
+        corpus = group.corpus
+        return (
+            (corpus.origin is None, corpus.origin or "", corpus.fingerprint or ""),
+            *(_rank(group.settings.get(key, naming.ABSENT)) for key in keys),
+        )
+
+    return sorted(groups, key=order)
+
+
+def _rank(value: Any) -> tuple[int, float, Any]:
+    """Absent, then numbers by size, then the rest by name."""
+    if value is naming.ABSENT:
+        return (0, 0.0, [])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (1, float(value), [])
+    return (2, 0.0, natural(naming.show(value)))
+
+
+def _labelled(groups: Sequence[Group]) -> list[Group]:
+    """Name the groups; those that only their corpus, or a value too long to show, sets apart get that too."""
+    labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
+    labelled: list[Group] = []
+    taken: set[str] = set()
+    for group, label in zip(groups, labels, strict=True):
+        settings = dict(group.settings)
+        if labels.count(label) > 1:
+            settings["corpus"] = (group.corpus.fingerprint or "unknown")[:8]
+            label = ", ".join(filter(None, (label, f"corpus={settings['corpus']}")))
+        label, number = label or _ONLY, 1
+        while label in taken:
+            number += 1
+            label = f"{label.removesuffix(f' #{number - 1}')} #{number}"
+        taken.add(label)
+        labelled.append(Group(label, settings, group.config, group.corpus, group.runs, group.others))
+    return labelled

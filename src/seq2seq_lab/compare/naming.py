@@ -1,0 +1,110 @@
+"""What tells configurations apart, in as few and as short names as that takes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+Flat = Mapping[str, Any]  # dotted key → value; lists are values
+ABSENT = "absent"
+_TARGET = "_target_"
+# Another corpus is another in everything: how its pairs were picked adds nothing to its name.
+_NAMED_WHOLE = ("data",)
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a nested configuration, by dotted key, in order."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def canonical(value: Any) -> Any:
+    """A value to compare by: 1 is 1.0 but not true; lists by content."""
+    if isinstance(value, bool | list | Mapping):
+        return json.dumps(value, sort_keys=True, default=str)
+    return value
+
+
+def show(value: Any) -> str:
+    """A value as a person would write it in YAML, cut where it is long."""
+    if isinstance(value, float):
+        text = f"{value:g}"
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def differing(configs: Sequence[Flat]) -> list[str]:
+    """The keys whose values differ, or that some lack; node by node in order of appearance."""
+    keys = dict.fromkeys(key for config in configs for key in config)
+    nodes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+    found = [key for key in keys if len({canonical(config.get(key, ABSENT)) for config in configs}) > 1]
+    return sorted(found, key=lambda key: nodes.index(key.partition(".")[0]))
+
+
+def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """For each configuration what sets it apart: short key → value; keys that it has no use for are left out.
+
+    A node that different options were chosen for is named by the option, and so is not what the option
+    implies: its ``_target_``, and keys that only one of the options has. A key that several options have,
+    with different values, is shown: whether the option or the user set it, it is a difference.
+    """
+    keys = differing(configs)
+    shown: dict[str, list[Any]] = {}
+    for node in dict.fromkeys(key.partition(".")[0] for key in keys):
+        options = _options(node, configs, choices)
+        named = len(set(options)) > 1
+        if named:
+            shown[node] = options
+        for key in (key for key in keys if key.partition(".")[0] == node):
+            values = [config.get(key, ABSENT) for config in configs]
+            if not (named and _implied(key, values, options)):
+                shown[key] = _without_foreign(values, options) if named else values
+    short = dict(zip(shown, _shorten(list(shown)), strict=True))
+    return [
+        {short[key]: values[n] for key, values in shown.items() if values[n] is not _FOREIGN}
+        for n in range(len(configs))
+    ]
+
+
+_FOREIGN = object()  # in place of a value: the option chosen has no such key
+
+
+def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[str]:
+    """What was chosen for a node in each configuration; where not all say, what class it is."""
+    if all(node in chosen for chosen in choices):
+        return [show(chosen[node]) for chosen in choices]
+    targets = [config.get(f"{node}.{_TARGET}") for config in configs]
+    return [str(target).rpartition(".")[2] if target is not None else ABSENT for target in targets]
+
+
+def _implied(key: str, values: Sequence[Any], options: Sequence[str]) -> bool:
+    """Whether the option says all that a key's value does."""
+    by_option = {(option, canonical(value)) for option, value in zip(options, values, strict=True)}
+    if len(by_option) > len(set(options)):
+        return False  # the value differs within one option
+    node, _, rest = key.partition(".")
+    present = {canonical(value) for value in values} - {ABSENT}
+    return rest.endswith(_TARGET) or node in _NAMED_WHOLE or len(present) == 1
+
+
+def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]:
+    users = {option for option, value in zip(options, values, strict=True) if value is not ABSENT}
+    return [value if option in users else _FOREIGN for option, value in zip(options, values, strict=True)]
+
+
+def _shorten(keys: Sequence[str]) -> list[str]:
+    """Each key by as many of its last parts as no other key ends in; a class goes by where it stands."""
+    paths = [key.removesuffix(f".{_TARGET}").split(".") for key in keys]
+
+    def short(path: list[str]) -> str:
+        for size in range(1, len(path)):
+            if sum(other[-size:] == path[-size:] for other in paths) == 1:
+                return ".".join(path[-size:])
+        return ".".join(path)
+
+    return [short(path) for path in paths]

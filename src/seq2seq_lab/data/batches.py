@@ -1,0 +1,184 @@
+"""Pairs of id sequences to the tensors of an update, in an order that a seed decides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.vocabulary import Ragged
+
+
+class Batch(NamedTuple):
+    """The pairs of one update.
+
+    Attributes:
+        source: ids [B, S].
+        source_lengths: [B]; None where no source is padded.
+        target: the ids to predict [B, T].
+        target_lengths: [B]; None where no target is padded.
+        rows: where its pairs stand in their block.
+    """
+
+    source: Tensor
+    source_lengths: Tensor | None
+    target: Tensor
+    target_lengths: Tensor | None
+    rows: slice
+
+
+class Shape(NamedTuple):
+    """A batch's rows in its block and their lengths: the shortest and the longest of either side."""
+
+    rows: slice
+    source: tuple[int, int]
+    target: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Block:
+    """The batches of consecutive updates, which one Lightning step makes one after the other.
+
+    Lightning's loop costs most of a millisecond a step, as much as half an update on one sentence. A step that
+    makes many updates pays it once for all of them. The updates are the same, in the same order.
+
+    Attributes:
+        indices: which pairs of the corpus these are, [N].
+        source, source_lengths, target, target_lengths: of all N pairs, padded to the longest, [N, ·] and [N].
+        shapes: the batches.
+    """
+
+    indices: NDArray[np.int64]
+    source: Tensor
+    source_lengths: Tensor
+    target: Tensor
+    target_lengths: Tensor
+    shapes: list[Shape]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for rows, (shortest_source, source), (shortest_target, target) in self.shapes:
+            yield Batch(
+                self.source[rows, :source],
+                None if shortest_source == source else self.source_lengths[rows],
+                self.target[rows, :target],
+                None if shortest_target == target else self.target_lengths[rows],
+                rows,
+            )
+
+    def to(self, device: torch.device) -> "Block":
+        """The block with its tensors on `device`."""
+        names = ("source", "source_lengths", "target", "target_lengths")
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+
+
+def _padded(ragged: Ragged, rows: NDArray[np.int64], drop_first: int) -> tuple[Tensor, NDArray[np.int64]]:
+    """Rows as a matrix [N, longest], filled up with zeros, and their lengths [N]."""
+    starts = ragged.offsets[rows] + drop_first
+    lengths = ragged.offsets[rows + 1] - starts
+    columns = np.arange(lengths.max())
+    inside = columns < lengths[:, None]
+    positions = np.where(inside, starts[:, None] + columns, 0)
+    return torch.from_numpy(np.where(inside, ragged.values[positions], 0).astype(np.int64)), lengths
+
+
+class BlockLoader:
+    """Iterates over blocks; each iteration is one epoch, in an order that (seed, epoch) alone decide.
+
+    It is its own sampler, and Lightning saves and restores its `state_dict`, so that a resumed run goes on at
+    the very pair where it was stopped.
+
+    Args:
+        corpus: where the pairs are.
+        indices: which of them, [N].
+        batch_size: pairs an update.
+        updates_per_block: updates a block.
+        predict_sos: the seminar's quirk B: `<sos>` is the first word to predict, not only the first one fed.
+        shuffle: draw a new order each epoch; else the order of `indices`.
+        bucketing: shuffled batches are of pairs of like lengths, which saves padding.
+        seed: of the order.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        indices: NDArray[np.int64],
+        *,
+        batch_size: int,
+        updates_per_block: int = 1,
+        predict_sos: bool = False,
+        shuffle: bool = False,
+        bucketing: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.corpus = corpus
+        self.indices = indices
+        self.batch_size = batch_size
+        self.block_size = batch_size * updates_per_block
+        self.predict_sos = predict_sos
+        self.shuffle = shuffle
+        self.bucketing = bucketing
+        self.seed = seed
+        self.epoch = 0
+        self.blocks_done = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.block_size)
+
+    def __iter__(self) -> Iterator[Block]:
+        order = self._order()
+        for done in range(self.blocks_done, len(self)):
+            self.blocks_done = done + 1
+            if self.blocks_done == len(self):
+                self.epoch, self.blocks_done = self.epoch + 1, 0
+            yield self._block(order[done * self.block_size : (done + 1) * self.block_size])
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the next block stands."""
+        return {"epoch": self.epoch, "blocks_done": self.blocks_done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state` was taken."""
+        self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
+
+    def _order(self) -> NDArray[np.int64]:
+        if not self.shuffle:
+            return self.indices
+        generator = np.random.default_rng((self.seed, self.epoch))
+        order = generator.permutation(self.indices)
+        if self.batch_size == 1 or not self.bucketing:
+            return order
+        # A stable sort of a shuffled order: pairs of one length still meet others each epoch.
+        order = order[np.lexsort((self.corpus.source.lengths[order], self.corpus.target.lengths[order]))]
+        whole = len(order) // self.batch_size * self.batch_size
+        batches = generator.permutation(order[:whole].reshape(-1, self.batch_size), axis=0)
+        return np.concatenate((batches.ravel(), order[whole:]))
+
+    def _block(self, indices: NDArray[np.int64]) -> Block:
+        source, source_lengths = _padded(self.corpus.source, indices, 0)
+        target, target_lengths = _padded(self.corpus.target, indices, 0 if self.predict_sos else 1)
+        starts = np.arange(0, len(indices), self.batch_size)
+        limits = [
+            zip(
+                np.minimum.reduceat(lengths, starts).tolist(),
+                np.maximum.reduceat(lengths, starts).tolist(),
+                strict=True,
+            )
+            for lengths in (source_lengths, target_lengths)
+        ]
+        rows = (slice(start, min(start + self.batch_size, len(indices))) for start in starts.tolist())
+        shapes = [Shape(*shape) for shape in zip(rows, *limits, strict=True)]
+        return Block(
+            indices,
+            source,
+            torch.from_numpy(source_lengths),
+            target,
+            torch.from_numpy(target_lengths),
+            shapes,
+        )

@@ -1,0 +1,138 @@
+"""A corpus, split and batched, as Lightning takes it."""
+
+from typing import Protocol
+
+import numpy as np
+import pytorch_lightning as pl
+from numpy.typing import NDArray
+
+from seq2seq_lab.data.batches import BlockLoader
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.errors import UserError
+
+EVALUATION_BATCH = 128  # results do not depend on it
+
+
+class Recipe(Protocol):
+    """Anything that makes a corpus; the same one each time."""
+
+    def load(self) -> Corpus:
+        """The corpus, from its cache where it has one."""
+        ...
+
+
+class TranslationDataModule(pl.LightningDataModule):
+    """Splits a corpus and serves it in blocks of batches.
+
+    Args:
+        recipe: makes the corpus.
+        batch_size: pairs an update.
+        updates_per_block: updates that one Lightning step makes, one after the other.
+        shuffle: a new order each epoch, decided by `seed`; else file order.
+        bucketing: shuffled batches hold pairs of like lengths.
+        held_out: share of the distinct sources, with all their translations, that is kept from training and
+            evaluated. 0 trains on everything (the seminar's quirk C) and evaluates on the training pairs.
+        held_out_seed: decides which; not `seed`, so that runs of different seeds are held against the same pairs.
+        predict_sos: the seminar's quirk B, explained at `BlockLoader`.
+        seed: of the order.
+
+    Raises:
+        UserError: a value is out of its range, or the split leaves a part empty.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: Recipe,
+        batch_size: int = 1,
+        updates_per_block: int = 128,
+        shuffle: bool = True,
+        bucketing: bool = True,
+        held_out: float = 0.1,
+        held_out_seed: int = 0,
+        predict_sos: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("batch_size", batch_size), ("updates_per_block", updates_per_block)):
+            if value < 1:
+                raise UserError(f"loader.{name}: {value} is less than 1")
+        if not 0 <= held_out < 1:
+            raise UserError(f"loader.held_out: {held_out} is not a share in [0, 1)")
+        self.recipe = recipe
+        self.batch_size = batch_size
+        self.updates_per_block = updates_per_block
+        self.shuffle = shuffle
+        self.bucketing = bucketing
+        self.held_out = held_out
+        self.held_out_seed = held_out_seed
+        self.predict_sos = predict_sos
+        self.seed = seed
+
+    def prepare_data(self) -> None:
+        """Fill the cache, once for all processes."""
+        self.recipe.load()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load and split; again does nothing."""
+        if hasattr(self, "corpus"):
+            return
+        self.corpus = self.recipe.load()
+        self.training, self.evaluation = self._split()
+
+    def _split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        everything = np.arange(len(self.corpus))
+        if not self.held_out:
+            return everything, everything
+        group = self.corpus.source_groups()
+        groups = int(group.max()) + 1
+        chosen = np.random.default_rng(self.held_out_seed).permutation(groups)[
+            : round(self.held_out * groups)
+        ]
+        held = np.isin(group, chosen)
+        if held.all() or not held.any():
+            raise UserError(
+                f"loader.held_out: {self.held_out} of {groups} distinct sources leaves nothing to "
+                f"{'train' if held.all() else 'evaluate'} on; use another share, or 0 to train on everything"
+            )
+        return everything[~held], everything[held]
+
+    @property
+    def evaluated(self) -> str:
+        """What the evaluated pairs are called in metric names: `val`, or `train` where none are held out."""
+        return "val" if self.held_out else "train"
+
+    @property
+    def max_length(self) -> int:
+        """Positions that a hypothesis may have: those of the corpus's longest target."""
+        return int(self.corpus.target.lengths.max()) - (0 if self.predict_sos else 1)
+
+    def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
+        """For each pair all translations of its source in the corpus, each once, its own first."""
+        group = self.corpus.source_groups()
+        translations: dict[int, list[str]] = {}
+        for index, own in enumerate(group.tolist()):
+            translations.setdefault(own, []).append(self.corpus.target_text(index))
+        return [
+            list(dict.fromkeys([self.corpus.target_text(index), *translations[group[index]]]))
+            for index in indices.tolist()
+        ]
+
+    def train_dataloader(self) -> BlockLoader:
+        """Blocks of the training pairs."""
+        return BlockLoader(
+            self.corpus,
+            self.training,
+            batch_size=self.batch_size,
+            updates_per_block=self.updates_per_block,
+            predict_sos=self.predict_sos,
+            shuffle=self.shuffle,
+            bucketing=self.bucketing,
+            seed=self.seed,
+        )
+
+    def val_dataloader(self) -> BlockLoader:
+        """Blocks, of one batch each, of the evaluated pairs in file order."""
+        return BlockLoader(
+            self.corpus, self.evaluation, batch_size=EVALUATION_BATCH, predict_sos=self.predict_sos
+        )

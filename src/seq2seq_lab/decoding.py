@@ -1,0 +1,35 @@
+"""From scores to sentences."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.vocabulary import SOS
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+
+class Hypotheses(NamedTuple):
+    """What a decoder says when it is fed its own words only.
+
+    Attributes:
+        words: ids [B, L]; what stands after a sentence's first `<eos>` is to be ignored.
+        logits: [B, L, V], the scores that the words are the arg-max of.
+        weights: attention weights [B, L, S]; None without attention.
+    """
+
+    words: Tensor
+    logits: Tensor
+    weights: Tensor | None
+
+
+@torch.no_grad()
+def greedy(model: Seq2Seq, source: Tensor, source_lengths: Tensor | None, max_length: int) -> Hypotheses:
+    """The most probable word at each of `max_length` positions, fed back as the next input.
+
+    source [B, S] and its lengths [B] are as in `Seq2Seq.forward`.
+    """
+    gold = source.new_full((len(source), max_length), SOS)
+    free = torch.zeros_like(gold, dtype=torch.bool)
+    decoded = model(source, gold, source_lengths=source_lengths, forced=free)
+    return Hypotheses(decoded.logits.argmax(dim=2), decoded.logits, decoded.weights)

@@ -1,0 +1,194 @@
+"""The LightningModule: a model, a forcing policy and an optimizer."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from seq2seq_lab.data.batches import Batch, Block
+from seq2seq_lab.decoding import greedy
+from seq2seq_lab.forcing import ForcingPolicy
+from seq2seq_lab.metrics import sentence_losses, translation_scores
+from seq2seq_lab.models import Seq2Seq
+from seq2seq_lab.models.factors import write_out_factors
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class Tally:
+    """Sums over an epoch, each in double precision."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, count: int, **values: Tensor) -> None:
+        """Add values [count] of as many pairs."""
+        self.count += count
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.double().sum())
+
+    def means(self) -> dict[str, float]:
+        """The mean of each over all pairs."""
+        return {name: total / self.count for name, total in self.sums.items()}
+
+
+class TranslationModule(pl.LightningModule):
+    """Trains a model under a forcing policy, one update after the other.
+
+    The loss of an update is the mean over its pairs of the negative log-likelihood summed over target positions;
+    what is logged divides each pair's by its number of positions first (the seminar's measure).
+
+    Args:
+        model: what is trained.
+        forcing: draws which words the decoder is fed.
+        optimizer: parameters → optimizer.
+        to_text: target ids up to and without `<eos>` → sentence.
+        max_length: positions that a hypothesis may have.
+        references: for each evaluated pair, in order, its accepted translations.
+        evaluated: prefix of the evaluation's metric names, `val` or `train`.
+        gradient_clip: limit of the gradient's norm; None does not clip.
+        seed: of the forcing coins.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Seq2Seq,
+        forcing: ForcingPolicy,
+        optimizer: OptimizerFactory,
+        to_text: Callable[[list[int]], str],
+        max_length: int,
+        references: list[list[str]],
+        evaluated: str = "val",
+        gradient_clip: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False  # a step makes the updates of a whole block
+        self.model = model
+        self.forcing = forcing
+        self.optimizer = optimizer
+        self.to_text = to_text
+        self.max_length = max_length
+        self.references = references
+        self.evaluated = evaluated
+        self.gradient_clip = gradient_clip
+        self.coins = torch.Generator().manual_seed(seed)
+        self.training_tally = Tally()
+        self.evaluation_tally = Tally()
+        self.hypotheses: list[str] = []
+
+    def configure_optimizers(self) -> Optimizer:
+        """The optimizer of all parameters."""
+        return self.optimizer(self.model.parameters())
+
+    def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
+        """A block moves as a whole; its batches are views of it."""
+        return batch if device.type == "cpu" else batch.to(device)
+
+    # Training
+
+    @property
+    def progress(self) -> float:
+        """The share of training that is done, in [0, 1); 0 where no end is set."""
+        epochs = self.trainer.max_epochs or 0
+        if epochs <= 0:
+            return 0.0
+        blocks = self.trainer.num_training_batches
+        return (self.current_epoch + self.trainer.fit_loop.epoch_loop.batch_idx / blocks) / epochs
+
+    def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
+        """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
+        forced = self.forcing(len(block), block.target.shape[1], self.progress, self.coins)
+        fully_forced = forced.all(dim=1).tolist()
+        forced_here = forced.to(self.device)
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        losses = []
+        for batch in block:
+            free = not all(fully_forced[batch.rows])
+            mask = forced_here[batch.rows, : batch.target.shape[1]] if free else None
+            losses.append(self.update(batch, mask, optimizer.optimizer))
+        self._count_as_one_step(optimizer)
+        positions = block.target_lengths.to(self.device)
+        outcome = {
+            "loss": torch.cat(losses) / positions,
+            "forced_share": _mean_of_first(forced_here, positions),
+        }
+        self.training_tally.add(len(block), **outcome)
+        if self.trainer.is_last_batch:
+            self._log({f"train/{name}": value for name, value in self.training_tally.means().items()})
+            self.training_tally = Tally()
+        return outcome
+
+    def update(self, batch: Batch, forced: Tensor | None, optimizer: Optimizer) -> Tensor:
+        """One optimizer step on one batch; returns its pairs' losses summed over positions, [B]."""
+        decoded = self.model(batch.source, batch.target, source_lengths=batch.source_lengths, forced=forced)
+        losses = sentence_losses(decoded.logits, batch.target, batch.target_lengths)
+        optimizer.zero_grad()
+        losses.mean().backward()
+        if self.gradient_clip is not None:
+            write_out_factors(self.model.parameters())
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
+        optimizer.step()
+        return losses.detach()
+
+    def _count_as_one_step(self, optimizer: LightningOptimizer) -> None:
+        # The updates go past Lightning, whose hooks around each would cost a tenth of it. Its own count of steps,
+        # which checkpoints are named and skipped by, still has to move.
+        optimizer._on_before_step()
+        optimizer._on_after_step()
+
+    # Evaluation
+
+    def validation_step(self, block: Block, batch_idx: int) -> None:
+        """Losses of the gold words under gold and under own words, and greedy translations."""
+        for batch in block:
+            positions = block.target_lengths[batch.rows]
+            decoded = self.model(batch.source, batch.target, source_lengths=batch.source_lengths)
+            free = greedy(self.model, batch.source, batch.source_lengths, self.max_length)
+            length = batch.target.shape[1]
+            forced_losses, free_losses = (
+                sentence_losses(logits, batch.target, batch.target_lengths) / positions
+                for logits in (decoded.logits, free.logits[:, :length])
+            )
+            self.evaluation_tally.add(len(positions), loss_forced=forced_losses, loss_free=free_losses)
+            self.hypotheses.extend(self.to_text(ids) for ids in free.words.tolist())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the evaluation; the exposure gap is what the model loses by hearing its own words."""
+        results = self.evaluation_tally.means()
+        results["exposure_gap"] = results["loss_free"] - results["loss_forced"]
+        if len(self.hypotheses) == len(
+            self.references
+        ):  # not so in a sanity check, which takes the first few
+            results |= translation_scores(self.hypotheses, self.references)
+        self._log({f"{self.evaluated}/{name}": value for name, value in results.items()})
+        self.evaluation_tally, self.hypotheses = Tally(), []
+
+    def _log(self, values: dict[str, float]) -> None:
+        # To the loggers they go by way of `callbacks.EpochScalars`, one row an epoch.
+        self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
+
+    # Checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Beside what Lightning keeps: the coins, and the sums of an epoch that is under way."""
+        checkpoint["coins"] = self.coins.get_state()
+        checkpoint["tally"] = {"sums": self.training_tally.sums, "count": self.training_tally.count}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them back."""
+        self.coins.set_state(checkpoint["coins"])
+        self.training_tally.sums = dict(checkpoint["tally"]["sums"])
+        self.training_tally.count = checkpoint["tally"]["count"]
+
+
+def _mean_of_first(values: Tensor, counts: Tensor) -> Tensor:
+    """The mean of the first counts[i] values of each row: [N, T], [N] → [N]."""
+    inside = torch.arange(values.shape[1], device=values.device) < counts.unsqueeze(1)
+    return (values & inside).sum(dim=1) / counts

@@ -1,0 +1,53 @@
+"""The models, as plain modules, and one function for each that puts it together."""
+
+from seq2seq_lab.models.attention import DotAttention
+from seq2seq_lab.models.decoder import Decoder
+from seq2seq_lab.models.encoder import Encoder
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+__all__ = ["Decoder", "DotAttention", "Encoder", "Seq2Seq", "attention", "seq2seq"]
+
+
+def seq2seq(
+    *,
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    hidden_size: int = 256,
+    embedding_size: int = 256,
+    layers: int = 1,
+    dropout: float = 0.0,
+) -> Seq2Seq:
+    """The plain model: all the decoder knows of the source is the encoder's last state."""
+    sizes = {"embedding_size": embedding_size, "hidden_size": hidden_size, "layers": layers}
+    return Seq2Seq(
+        encoder=Encoder(vocabulary_size=source_vocabulary_size, dropout=dropout, **sizes),
+        decoder=Decoder(vocabulary_size=target_vocabulary_size, dropout=dropout, **sizes),
+    )
+
+
+def attention(
+    *,
+    source_vocabulary_size: int,
+    target_vocabulary_size: int,
+    hidden_size: int = 256,
+    embedding_size: int = 256,
+    layers: int = 1,
+    dropout: float = 0.0,
+    unmasked_positions: int | None = None,
+) -> Seq2Seq:
+    """The plain model with dot-product attention; `unmasked_positions` is explained at `Encoder`."""
+    sizes = {"embedding_size": embedding_size, "hidden_size": hidden_size, "layers": layers}
+    return Seq2Seq(
+        encoder=Encoder(
+            vocabulary_size=source_vocabulary_size,
+            dropout=dropout,
+            unmasked_positions=unmasked_positions,
+            **sizes,
+        ),
+        decoder=Decoder(
+            vocabulary_size=target_vocabulary_size,
+            dropout=dropout,
+            attention=DotAttention(hidden_size=hidden_size),
+            **sizes,
+        ),
+    )

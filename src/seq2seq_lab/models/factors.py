@@ -1,0 +1,117 @@
+"""Weight gradients left as the two thin factors they are a product of.
+
+The gradient of a weight `W` that maps inputs `x` [N, in] to outputs with error `d` [N, out] is `dᵀ·x`. For one
+sentence N is some eight positions, while `W` has a million entries: writing the product out, reading it back
+and adding it costs more than everything else about it. Plain SGD needs no such product, it can add
+`-lr·dᵀ·x` to `W` in one go. An optimizer that can (`seq2seq_lab.optimizers.SGD`) calls `accept_factors` on its
+parameters; the layers below then hand their factors over instead of a dense `.grad`. For every other optimizer
+nothing changes.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+
+class ProductFactors(NamedTuple):
+    """A gradient `deltaᵀ·inputs` of a weight [out, in]; delta [N, out], inputs [N, in]."""
+
+    delta: Tensor
+    inputs: Tensor
+
+    def add_to(self, target: Tensor, alpha: float) -> None:
+        """target += alpha · gradient, without the gradient ever being written out."""
+        target.addmm_(self.delta.t(), self.inputs, alpha=alpha)
+
+
+class RowFactors(NamedTuple):
+    """A gradient of an embedding [V, E] that is zero but for the rows of `ids` [N]; rows [N, E]."""
+
+    ids: Tensor
+    rows: Tensor
+
+    def add_to(self, target: Tensor, alpha: float) -> None:
+        """target += alpha · gradient; an id that stands twice is added twice."""
+        target.index_add_(0, self.ids, self.rows, alpha=alpha)
+
+
+Factors = ProductFactors | RowFactors
+
+
+def accept_factors(parameters: Iterable[nn.Parameter]) -> None:
+    """From now on these parameters collect factors in `parameter.factors`; their optimizer applies them."""
+    for parameter in parameters:
+        parameter.factors = []  # type: ignore[attr-defined]
+
+
+def factors_of(parameter: Tensor) -> list[Factors]:
+    """The factors that wait to be applied to a parameter; empty for one that takes dense gradients."""
+    return getattr(parameter, "factors", [])
+
+
+def write_out_factors(parameters: Iterable[nn.Parameter]) -> None:
+    """Turn waiting factors into dense `.grad`, for whoever needs to look at whole gradients (clipping)."""
+    for parameter in parameters:
+        for factors in factors_of(parameter):
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            factors.add_to(parameter.grad, alpha=1.0)
+        factors_of(parameter).clear()
+
+
+def gradient(weight: Tensor, factors: Factors) -> Tensor | None:
+    """What a backward pass returns for a weight: the dense gradient, or None where its factors are taken."""
+    if (waiting := getattr(weight, "factors", None)) is not None:
+        waiting.append(factors)
+        return None
+    dense = torch.zeros_like(weight)
+    factors.add_to(dense, alpha=1.0)
+    return dense
+
+
+class _Affine(Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        flat = inputs.reshape(-1, inputs.shape[-1])
+        ctx.inputs, ctx.weight = flat, weight  # the weight as it is: its factors hang on this very object
+        return torch.addmm(bias, flat, weight.t()).view(*inputs.shape[:-1], -1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
+        flat = delta.reshape(-1, delta.shape[-1])
+        delta_inputs = (flat @ ctx.weight).view(*delta.shape[:-1], -1) if ctx.needs_input_grad[0] else None
+        return delta_inputs, gradient(ctx.weight, ProductFactors(flat, ctx.inputs)), flat.sum(0)
+
+
+class _Lookup(Function):
+    @staticmethod
+    def forward(ctx: Any, ids: Tensor, weight: Tensor) -> Tensor:
+        ctx.ids, ctx.weight = ids, weight
+        return torch.embedding(weight, ids)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
+        rows = RowFactors(ctx.ids.reshape(-1), delta.reshape(-1, delta.shape[-1]))
+        return None, gradient(ctx.weight, rows)
+
+
+class Linear(nn.Linear):
+    """`torch.nn.Linear` (with bias) whose weight gradient may stay in factors."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., in] → [..., out]."""
+        return _Affine.apply(input, self.weight, self.bias)
+
+
+class Embedding(nn.Embedding):
+    """`torch.nn.Embedding` (no padding index) whose weight gradient may stay in factors."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Ids [...] → [..., E]."""
+        return _Lookup.apply(input, self.weight)

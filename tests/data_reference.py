@@ -1,0 +1,72 @@
+"""The seminar's preparation of its data, read literally, a line at a time."""
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+SEMINAR_PREFIXES = (
+    "i am ", "i m ", "he is", "he s ", "she is", "she s ",
+    "you are", "you re ", "we are", "we re ", "they are", "they re ",
+)  # fmt: skip
+
+
+def normalise(
+    sentence: str,
+    *,
+    lowercase: bool = True,
+    strip_accents: bool = True,
+    space_before: str = ".!?",
+    keep: str | None = "a-zA-Z.!?",
+) -> str:
+    if lowercase:
+        sentence = sentence.lower()
+    sentence = sentence.strip()
+    if strip_accents:
+        decomposed = unicodedata.normalize("NFD", sentence)
+        sentence = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+    sentence = "".join(f" {c}" if c in space_before else c for c in sentence)
+    return re.sub(f"[^{keep}]+", " ", sentence) if keep else sentence
+
+
+def pairs(
+    text: str, *, prefixes: Sequence[str] = SEMINAR_PREFIXES, max_words: int = 6
+) -> list[tuple[list[str], list[str]]]:
+    """French and English words of every pair that is kept, of a text with English first."""
+    found = []
+    for line in text.split("\n"):
+        if not line:
+            continue
+        english, french = (normalise(column) for column in line.split("\t")[:2])
+        short = len(english.split(" ")) <= max_words and len(french.split(" ")) <= max_words
+        if short and any(english.startswith(prefix) for prefix in prefixes):
+            found.append((french.split(" "), english.split(" ")))
+    return found
+
+
+def number(sentences: Sequence[Sequence[str]], *, begin: bool) -> tuple[list[str], list[list[int]]]:
+    """The vocabulary of sentences, and their numbers."""
+    vocabulary = ["<sos>", "<eos>"]
+    index = {"<sos>": 0, "<eos>": 1}
+    rows = []
+    for sentence in sentences:
+        row = [0] if begin else []
+        for word in sentence:
+            if word not in index:
+                index[word] = len(vocabulary)
+                vocabulary.append(word)
+            row.append(index[word])
+        rows.append([*row, 1])
+    return vocabulary, rows
+
+
+def loss_floor(found: Sequence[tuple[list[str], list[str]]]) -> float:
+    """Mean loss per target position of a model that gives every translation its share."""
+    both = Counter((tuple(source), tuple(target)) for source, target in found)
+    alone = Counter(tuple(source) for source, _ in found)
+    losses = [
+        -math.log(both[tuple(source), tuple(target)] / alone[tuple(source)]) / (len(target) + 2)
+        for source, target in found
+    ]
+    return sum(losses) / len(losses)

@@ -1,0 +1,260 @@
+"""Archives: found, fetched once, read, and refused in words."""
+
+import hashlib
+import http.server
+import io
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+
+import pytest
+
+from seq2seq_lab.data import archive
+from seq2seq_lab.errors import UserError
+
+PAIRS = "I'm here.\tJe suis là.\nHe's tall.\tIl est grand.\n"
+
+
+def zipped(**members: str | bytes) -> bytes:
+    """A zip of members; ``__`` in a name stands for a slash, and ``.txt`` is added."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in members.items():
+            target.writestr(name.replace("__", "/") + ".txt", content)
+    return stream.getvalue()
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ENG_FRA_ARCHIVE", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serves ``server.content``, after ``server.failures`` answers of 503; counts what it is asked for."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            owner = self.server
+            owner.requests += 1
+            if owner.requests <= owner.failures:
+                self.send_error(503)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(owner.content)))
+            self.end_headers()
+            self.wfile.write(owner.content[: owner.cut])
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.content, running.requests, running.failures, running.cut = zipped(fra=PAIRS), 0, 0, None
+        running.url = f"http://127.0.0.1:{running.server_port}/data.zip"
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+class TestLocate:
+    def test_the_setting_comes_before_the_variable(self, tmp_path, monkeypatch):
+        for name in ("setting", "variable"):
+            (tmp_path / name).write_text(PAIRS)
+        monkeypatch.setenv("ENG_FRA_ARCHIVE", str(tmp_path / "variable"))
+        assert archive.locate(tmp_path / "setting", url=None, sha256=None) == tmp_path / "setting"
+        assert archive.locate(None, url="http://unused", sha256="0") == tmp_path / "variable"
+
+    def test_a_missing_file_says_who_named_it(self, tmp_path, monkeypatch):
+        with pytest.raises(UserError, match=r"data\.archive=.*gone\.zip: No such file"):
+            archive.locate(str(tmp_path / "gone.zip"), url=None, sha256=None)
+        monkeypatch.setenv("ELSEWHERE", str(tmp_path / "gone.zip"))
+        with pytest.raises(UserError, match=r"\$ELSEWHERE=.*gone\.zip: No such file"):
+            archive.locate(None, url=None, sha256=None, environment="ELSEWHERE")
+
+    def test_nothing_named_says_what_to_name(self):
+        with pytest.raises(UserError, match=r"data\.archive=PATH"):
+            archive.locate(None, url=None, sha256=None)
+
+    def test_an_empty_variable_names_nothing(self, server, monkeypatch):
+        monkeypatch.setenv("ENG_FRA_ARCHIVE", "")
+        assert archive.locate(None, url=server.url, sha256=None).read_bytes() == server.content
+
+
+class TestDownload:
+    @pytest.fixture(autouse=True)
+    def _without_waiting(self, monkeypatch):
+        monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+
+    def test_what_was_fetched_is_not_fetched_again(self, server):
+        first = archive.locate(None, url=server.url, sha256=sha256(server.content))
+        assert first.read_bytes() == server.content
+        assert archive.locate(None, url=server.url, sha256=sha256(server.content)) == first
+        assert server.requests == 1
+
+    def test_a_damaged_copy_is_fetched_again(self, server):
+        path = archive.locate(None, url=server.url, sha256=sha256(server.content))
+        path.write_bytes(b"damaged")
+        archive.locate(None, url=server.url, sha256=sha256(server.content))
+        assert path.read_bytes() == server.content
+
+    def test_a_flaky_server_is_asked_again(self, server):
+        server.failures = 2
+        path = archive.locate(None, url=server.url, sha256=sha256(server.content))
+        assert path.read_bytes() == server.content
+        assert server.requests == 3
+
+    def test_a_server_that_stays_down_is_an_error_that_says_what_to_do(self, server, cache):
+        server.failures = 99
+        with pytest.raises(UserError) as error:
+            archive.locate(None, url=server.url, sha256=None)
+        for part in (server.url, "503", "data.archive=PATH"):
+            assert part in str(error.value)
+        assert len(str(error.value).splitlines()) == 2
+        assert server.requests == 3
+        assert not list(cache.rglob("*data.zip"))
+
+    @pytest.mark.parametrize("cut", [None, 20], ids=["wrong hash", "cut short"])
+    def test_a_wrong_answer_leaves_nothing_behind(self, server, cache, cut):
+        server.cut = cut
+        with pytest.raises(UserError, match="failed"):
+            archive.locate(None, url=server.url, sha256="0" * 64 if cut is None else None)
+        assert [path.suffix for path in cache.rglob("*") if path.is_file()] in ([], [".lock"])
+
+    def test_an_address_where_nobody_listens_is_an_error_that_says_what_to_do(self):
+        with pytest.raises(UserError, match=r"failed: .*refused\n.*data\.archive=PATH"):
+            archive.locate(None, url="http://127.0.0.1:9/data.zip", sha256=None)
+
+    def test_a_cache_that_cannot_be_made_is_an_error_with_its_path(self, server, cache):
+        cache.write_text("a file where the folder should be")
+        with pytest.raises(UserError, match=re.escape(str(cache))):
+            archive.locate(None, url=server.url, sha256=None)
+
+    def test_two_addresses_with_one_file_name_do_not_meet(self):
+        assert archive.download_path("http://a/data.zip") != archive.download_path("http://b/data.zip")
+
+    def test_processes_that_start_together_fetch_once(self, server):
+        script = (
+            "import sys; from seq2seq_lab.data.archive import locate;"
+            "print(locate(None, url=sys.argv[1], sha256=sys.argv[2]))"
+        )
+        command = [sys.executable, "-c", script, server.url, sha256(server.content)]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        found = {process.communicate(timeout=60)[0].strip() for process in processes}
+        assert [process.returncode for process in processes] == [0, 0]
+        assert found == {str(archive.download_path(server.url))}
+        assert server.requests == 1
+
+
+class TestReadText:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            PAIRS.encode(),
+            b"\xef\xbb\xbf" + PAIRS.encode(),
+            zipped(fra=PAIRS, _about="This is about the file." * 99),
+            zipped(data__names__Arabic="Khoury\n" * 99, **{"data__eng-fra": PAIRS}),
+        ],
+        ids=["text", "byte-order mark", "manythings", "tutorial"],
+    )
+    def test_the_pairs_are_found_whatever_holds_them(self, tmp_path, content):
+        path = tmp_path / "any.name"
+        path.write_bytes(content)
+        assert archive.read_text(path, sha256=sha256(content)) == PAIRS
+
+    def test_of_several_pair_files_the_largest_is_read(self, tmp_path):
+        path = tmp_path / "data.zip"
+        path.write_bytes(zipped(small="a\tb\n", large=PAIRS))
+        assert archive.read_text(path, member_sha256=sha256(PAIRS.encode())) == PAIRS
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "empty"),
+            (b"\n \n", "empty"),
+            (zipped(fra=PAIRS * 99)[:-30], "truncated or damaged zip"),
+            (zipped(fra=PAIRS)[:10], "truncated or damaged zip"),
+            (zipped(_about="no pairs"), "zip without a pair file"),
+            (zipped(), "zip without a pair file"),
+            (zipped(fra=b"a\tb\nc\t\xff\n"), r"fra\.txt line 2: not UTF-8 text \(byte 0xff at offset 6\)"),
+            (bytes(range(256)), r"line 2: not UTF-8 text \(byte 0x80 at offset 128\)"),
+        ],
+    )
+    def test_what_is_no_archive_is_refused_by_name(self, tmp_path, content, message):
+        path = tmp_path / "data.zip"
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=message) as error:
+            archive.read_text(path)
+        assert str(error.value).startswith(str(path))
+        assert len(str(error.value).splitlines()) <= 2
+
+    def test_damage_anywhere_in_a_zip_is_never_a_traceback(self, tmp_path):
+        path, whole = tmp_path / "data.zip", zipped(fra=PAIRS)
+        refused = 0
+        for position in range(len(whole)):
+            content = bytearray(whole)
+            content[position] ^= 0xFF
+            path.write_bytes(content)
+            try:
+                assert archive.read_columns(archive.read_text(path), path, [1])
+            except UserError:
+                refused += 1
+        assert refused > len(whole) / 2
+
+    def test_a_folder_and_a_missing_file_are_refused(self, tmp_path):
+        with pytest.raises(UserError, match="a folder, not a file"):
+            archive.read_text(tmp_path)
+        with pytest.raises(UserError, match="no such file"):
+            archive.read_text(tmp_path / "gone")
+
+    def test_hashes_are_held_to_if_given(self, tmp_path):
+        path = tmp_path / "data.zip"
+        path.write_bytes(zipped(fra=PAIRS))
+        with pytest.raises(UserError, match="not the file expected"):
+            archive.read_text(path, sha256="0" * 64)
+        with pytest.raises(UserError, match=r"fra\.txt: not the file expected"):
+            archive.read_text(path, member_sha256="0" * 64)
+
+
+class TestReadColumns:
+    def test_columns_come_in_the_order_asked_for(self):
+        assert archive.read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]) == [["b", "e"], ["a", "d"]]
+
+    def test_lines_may_differ_in_width(self):
+        assert archive.read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]) == [["a", "c"], ["b", "d"]]
+
+    def test_only_line_feeds_end_a_line(self):
+        inside = "x\u2028y\x85z\x0bw\x0cv\x1cu"
+        expected = [[inside, "b"], [inside, "d"]]
+        assert archive.read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]) == expected
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("a\tb\nno\n", "pairs line 2: no tab"),
+            ("a\tb\n\nc\td\n", "pairs line 2: no tab"),
+            ("a\tb\tc\nd\te\n", "pairs line 2: 2 columns, but column 3 is asked for"),
+        ],
+    )
+    def test_a_line_with_too_little_is_named(self, text, message):
+        with pytest.raises(UserError, match=message):
+            archive.read_columns(text, "pairs", [1, 3 if "c\n" in text else 2])
+
+
+def test_the_data_layer_imports_nothing_heavy():
+    script = "import sys, seq2seq_lab.data.corpus, seq2seq_lab.data.toy; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"torch", "pytorch_lightning", "hydra", "omegaconf", "pooch", "requests", "tqdm", "filelock"}
+    assert heavy.isdisjoint(loaded)

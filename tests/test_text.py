@@ -1,0 +1,129 @@
+"""Normalisation: what it gives, and that doing it at once gives the same."""
+
+import random
+import re
+
+import pytest
+
+import data_reference
+from seq2seq_lab.data.text import Normalisation, words
+from seq2seq_lab.data.vocabulary import Vocabulary
+from seq2seq_lab.errors import UserError
+
+# Letters, marks and spaces that lower-case, decompose, reorder, split or strip in surprising ways.
+NASTY = [
+    *"abzABZ.!?,;'’\"«»-… \t", "é", "É", "e\u0301", "\u0301", "\u0323\u0307", "ç", "œ", "ﬁ", "ß", "ẞ", "İ",
+    "ı", "Σ", "σ", "ΑΣ", "Σ\u0301", "ʼ", "\xa0", "\u202f", "\u200d", "\u200b", "\u2028", "\u2029", "\x85",
+    "\x0b", "\x1c", "\x1f", "\x00", "\r", "한", "각", "ẛ\u0323", "\u302e", "\U0001d157\U0001d165", "Å", "ﷺ",
+    "日", "🙂", "👩\u200d🚀", "\ufeff", "ǅ",
+]  # fmt: skip
+
+SETTINGS = [
+    {},
+    {"lowercase": False},
+    {"strip_accents": False},
+    {"space_before": ""},
+    {"space_before": "?e'é]^-\\"},
+    {"keep": None},
+    {"keep": ""},
+    {"keep": "a-z "},
+    {"keep": "a-z-"},
+    {"keep": "-a-z"},
+    {"keep": "z-"},
+    {"keep": "^a-z"},
+    {"keep": r"\w\]"},
+    {"keep": r"\w\s"},
+    {"keep": "a-zàâçéèêëîïôûùüÿœæ"},
+]
+
+
+def random_sentences(seed: int, count: int = 300) -> list[str]:
+    draw = random.Random(seed)
+    return ["".join(draw.choices(NASTY, k=draw.randrange(14))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_one_sentence_and_many_lines_agree_with_the_literal_reading(settings):
+    sentences = random_sentences(seed=0)
+    normalise = Normalisation(**settings)
+    expected = [data_reference.normalise(sentence, **settings) for sentence in sentences]
+    assert [normalise(sentence) for sentence in sentences] == expected
+    assert normalise.lines(sentences) == expected
+
+
+@pytest.mark.parametrize(
+    "sentences", [[], [""], ["", ""], [" "], ["a\nb", "C"], ["Été\n", "\n"], ["\u0301", "\u0301a"]]
+)
+def test_lines_treats_every_sentence_alone(sentences):
+    normalise = Normalisation()
+    assert normalise.lines(sentences) == [normalise(sentence) for sentence in sentences]
+
+
+def test_the_steps_and_their_order():
+    normalise = Normalisation()
+    assert normalise("  Ça VA-t-il ?! ") == "ca va t il ?!".replace("?!", "? !")
+    assert normalise("Où ça…\u202f?") == "ou ca ?"
+    assert normalise("Elle dit «\xa0oui\xa0»") == "elle dit oui "
+
+
+def test_a_trailing_quote_leaves_an_empty_word_that_counts():
+    assert words(Normalisation()('"Go."')) == ["", "go", ".", ""]
+
+
+def test_normalising_is_idempotent_but_for_spaces_before_punctuation():
+    normalise = Normalisation(space_before="")
+    once = normalise.lines(random_sentences(seed=1))
+    assert [normalise(s) for s in once] == [s.strip(" ") for s in once]
+
+
+@pytest.mark.parametrize("keep", ["z-a", "a]b", "]", "\\", "a\\", r"\q"])
+def test_a_keep_that_is_no_character_class_is_refused(keep):
+    with pytest.raises(UserError, match=re.escape(f"data.keep={keep!r}")):
+        Normalisation(keep=keep)
+
+
+def test_white_space_cannot_be_set_apart():
+    with pytest.raises(UserError, match=r"data\.space_before"):
+        Normalisation(space_before=". ")
+
+
+class TestVocabulary:
+    def test_numbers_are_in_order_of_first_appearance(self):
+        vocabulary = Vocabulary.build(["b a b", "c a"])
+        assert vocabulary.words == ["<sos>", "<eos>", "b", "a", "c"]
+        assert vocabulary.encode(["c", "b"]) == [4, 2]
+        assert len(vocabulary) == 5
+        assert "a" in vocabulary
+        assert "d" not in vocabulary
+
+    def test_decoding_undoes_encoding_up_to_the_end(self):
+        vocabulary = Vocabulary.build(["je suis la ."])
+        ids = vocabulary.encode(["la", "je", "."])
+        assert vocabulary.decode([0, *ids, 1, 3, 0]) == ["la", "je", "."]
+
+    def test_an_empty_word_is_a_word(self):
+        assert Vocabulary.build(["a  b"]).words[2:] == ["a", "", "b"]
+
+    def test_nothing_gives_the_special_words_alone(self):
+        vocabulary = Vocabulary.build([])
+        assert vocabulary.words == ["<sos>", "<eos>"]
+        assert len(vocabulary.number([])) == 0
+
+    def test_unknown_words_are_named_once_each(self):
+        vocabulary = Vocabulary.build(["a b"])
+        assert vocabulary.unknown(["x", "a", "y", "x"]) == ["x", "y"]
+        with pytest.raises(ValueError, match="not in the vocabulary: 'x', 'y'"):
+            vocabulary.encode(["x", "a", "y", "x"])
+
+    def test_a_list_restores_it(self):
+        vocabulary = Vocabulary.build(["a b"])
+        assert Vocabulary.from_list(vocabulary.to_list()).words == vocabulary.words
+
+    @pytest.mark.parametrize("given", [[], ["a"], ["<eos>", "<sos>"], ["<sos>", "<eos>", "a", "a"]])
+    def test_a_list_that_is_no_vocabulary_is_refused(self, given):
+        with pytest.raises(ValueError, match="a vocabulary"):
+            Vocabulary.from_list(given)
+
+    def test_a_special_word_in_the_text_is_refused(self):
+        with pytest.raises(UserError, match="<eos> is a word of the text"):
+            Vocabulary.build(["a <eos> b"])

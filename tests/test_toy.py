@@ -1,0 +1,119 @@
+"""The embedded grammar: always the same, within the seminar's bounds, and right."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+import data_reference
+from seq2seq_lab.data.toy import ToyCorpus, _sentences
+from seq2seq_lab.errors import UserError
+
+RAW = list(_sentences())
+
+
+def test_a_seed_gives_the_same_corpus_in_every_process():
+    script = (
+        "from seq2seq_lab.data.toy import ToyCorpus; print(ToyCorpus(pairs=50, seed=3).load().fingerprint)"
+    )
+    prints = {
+        subprocess.check_output([sys.executable, "-c", script], env=os.environ | {"PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    }
+    assert prints == {f"{ToyCorpus(pairs=50, seed=3).load().fingerprint}\n".encode()}
+
+
+def test_another_seed_gives_another_corpus():
+    assert ToyCorpus(seed=0).load().fingerprint != ToyCorpus(seed=1).load().fingerprint
+
+
+def test_it_is_within_the_seminars_bounds():
+    corpus = ToyCorpus().load()
+    statistics = corpus.statistics()
+    assert len(corpus) == 2000
+    assert statistics["max_source_length"] == 7
+    assert statistics["max_target_length"] == 8
+    assert statistics["archive_pairs"] > 5000
+    assert all(corpus.target_text(i).startswith(data_reference.SEMINAR_PREFIXES) for i in range(len(corpus)))
+
+
+def test_its_pairs_differ_and_some_sources_have_several_translations():
+    corpus = ToyCorpus().load()
+    pairs = {(corpus.source_text(i), corpus.target_text(i)) for i in range(len(corpus))}
+    assert len(pairs) == len(corpus)
+    assert corpus.statistics()["distinct_sources"] < len(corpus)
+    assert 0 < corpus.loss_floor() < 0.05
+
+
+def test_sentences_are_normalised_as_the_seminar_does():
+    corpus = ToyCorpus().load()
+    known = {(data_reference.normalise(french), data_reference.normalise(english)) for french, english in RAW}
+    assert all((corpus.source_text(i), corpus.target_text(i)) in known for i in range(len(corpus)))
+
+
+@pytest.mark.parametrize(
+    ("french", "english"),
+    [
+        ("Je suis fatiguée.", "I'm tired."),
+        ("Elle est vieille.", "She's old."),
+        ("Elles sont si heureuses\u202f!", "They are so happy!"),
+        ("Nous sommes loyaux.", "We're loyal."),
+        ("Ils sont assis.", "They're seated."),
+        ("Tu n’es pas prête.", "You're not ready."),
+        ("Nous mangeons dehors.", "We're eating outside."),
+        ("J’étudie ce soir.", "I'm studying tonight."),
+        ("Il n’écoute pas.", "He's not listening."),
+        ("Il est boulanger.", "He's a baker."),
+        ("C’est une musicienne italienne.", "She's an Italian musician."),
+        ("Ce sont des avocats honnêtes.", "They're honest lawyers."),
+        ("Je suis une artiste géniale.", "I'm a brilliant artist."),
+        ("Vous êtes à l’école.", "You're at school."),
+    ],
+)
+def test_agreement_elision_and_articles(french, english):
+    assert (french, english) in RAW
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        r"\b[Jj]e [éê]",
+        r"\bne [eéê]",
+        r"uxs\b",
+        r"als\b",
+        r"\bIl est une? (?!peu)",
+        r"\bElles sont des",
+        r"\ba [aeioI]",
+        r"\ba honest",
+        r"\ban [^aehiI]",
+    ],
+)
+def test_what_the_grammar_must_not_say(wrong):
+    assert not [pair for pair in RAW if re.search(wrong, " | ".join(pair))]
+
+
+def test_every_french_sentence_agrees_in_number():
+    for french, _ in RAW:
+        first, *rest = french.rstrip(" .\u202f!").split(" ")
+        if first in ("Ils", "Elles", "Nous") and rest[0] in ("sont", "sommes") and len(rest) == 2:
+            assert rest[1][-1] in "sx" or rest[1] == "ici", french
+
+
+def test_it_takes_no_time():
+    best = min(_seconds() for _ in range(3))
+    assert best < 0.3
+
+
+def _seconds() -> float:
+    started = time.perf_counter()
+    ToyCorpus().load()
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize(("pairs", "message"), [(0, "pairs=0"), (10**6, "pairs=1000000: .* only 5,")])
+def test_a_number_of_pairs_it_does_not_have_is_refused(pairs, message):
+    with pytest.raises(UserError, match=rf"data\.{message}"):
+        ToyCorpus(pairs=pairs).load()
