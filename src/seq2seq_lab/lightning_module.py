@@ -1,5 +1,6 @@
 """The LightningModule: a model, a forcing policy and an optimizer."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -25,6 +26,7 @@ class Tally:
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.count = 0
+        self.seconds = 0.0
 
     def add(self, count: int, **values: Tensor) -> None:
         """Add values [count] of as many pairs."""
@@ -82,14 +84,12 @@ class TranslationModule(pl.LightningModule):
         self.training_tally = Tally()
         self.evaluation_tally = Tally()
         self.hypotheses: list[str] = []
+        self.scalars: dict[str, float] = {}  # what was measured in this epoch
+        self.started = 0.0
 
     def configure_optimizers(self) -> Optimizer:
         """The optimizer of all parameters."""
         return self.optimizer(self.model.parameters())
-
-    def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
-        """A block moves as a whole; its batches are views of it."""
-        return batch if device.type == "cpu" else batch.to(device)
 
     # Training
 
@@ -101,6 +101,10 @@ class TranslationModule(pl.LightningModule):
             return 0.0
         blocks = self.trainer.num_training_batches
         return (self.current_epoch + self.trainer.fit_loop.epoch_loop.batch_idx / blocks) / epochs
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock; a resumed epoch's ran before."""
+        self.started = time.monotonic() - self.training_tally.seconds
 
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
         """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
@@ -120,10 +124,17 @@ class TranslationModule(pl.LightningModule):
             "forced_share": _mean_of_first(forced_here, positions),
         }
         self.training_tally.add(len(block), **outcome)
+        self.training_tally.seconds = time.monotonic() - self.started
         if self.trainer.is_last_batch:
-            self._log({f"train/{name}": value for name, value in self.training_tally.means().items()})
-            self.training_tally = Tally()
+            self._log_training()
         return outcome
+
+    def _log_training(self) -> None:
+        tally, self.training_tally = self.training_tally, Tally()
+        self._log({f"train/{name}": value for name, value in tally.means().items()})
+        self._log(
+            {"perf/sentences_per_second": tally.count / tally.seconds, "perf/epoch_seconds": tally.seconds}
+        )
 
     def update(self, batch: Batch, forced: Tensor | None, optimizer: Optimizer) -> Tensor:
         """One optimizer step on one batch; returns its pairs' losses summed over positions, [B]."""
@@ -171,7 +182,8 @@ class TranslationModule(pl.LightningModule):
         self.evaluation_tally, self.hypotheses = Tally(), []
 
     def _log(self, values: dict[str, float]) -> None:
-        # To the loggers they go by way of `callbacks.EpochScalars`, one row an epoch.
+        # For Lightning's monitors; to the loggers they go by way of `callbacks.EpochScalars`, one row an epoch.
+        self.scalars |= values
         self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
 
     # Checkpoints
@@ -179,13 +191,12 @@ class TranslationModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Beside what Lightning keeps: the coins, and the sums of an epoch that is under way."""
         checkpoint["coins"] = self.coins.get_state()
-        checkpoint["tally"] = {"sums": self.training_tally.sums, "count": self.training_tally.count}
+        checkpoint["tally"] = vars(self.training_tally)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them back."""
-        self.coins.set_state(checkpoint["coins"])
-        self.training_tally.sums = dict(checkpoint["tally"]["sums"])
-        self.training_tally.count = checkpoint["tally"]["count"]
+        self.coins.set_state(checkpoint["coins"].cpu())
+        vars(self.training_tally).update(checkpoint["tally"])
 
 
 def _mean_of_first(values: Tensor, counts: Tensor) -> Tensor:

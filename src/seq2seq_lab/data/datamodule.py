@@ -4,9 +4,10 @@ from typing import Protocol
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from numpy.typing import NDArray
 
-from seq2seq_lab.data.batches import BlockLoader
+from seq2seq_lab.data.batches import Block, BlockLoader
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.errors import UserError
 
@@ -135,4 +136,14 @@ class TranslationDataModule(pl.LightningDataModule):
         """Blocks, of one batch each, of the evaluated pairs in file order."""
         return BlockLoader(
             self.corpus, self.evaluation, batch_size=EVALUATION_BATCH, predict_sos=self.predict_sos
+        )
+
+    def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
+        """A block moves as a whole; its batches are views of it."""
+        return batch if device.type == "cpu" else batch.to(device)
+
+    def block(self, indices: NDArray[np.int64]) -> Block:
+        """Pairs of one's choice, in one batch."""
+        return next(
+            iter(BlockLoader(self.corpus, indices, batch_size=len(indices), predict_sos=self.predict_sos))
         )

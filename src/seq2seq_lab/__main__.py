@@ -1,0 +1,7 @@
+"""`python -m seq2seq_lab` is `seq2seq-lab`."""
+
+import sys
+
+from seq2seq_lab.cli import main
+
+sys.exit(main())

@@ -1,0 +1,135 @@
+"""`seq2seq-lab train`: Hydra composes and sweeps, `train.train` runs."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq_lab.config import check, config_dir, explain, resolve
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.run import derived_name, run_folder
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks")
+
+USAGE = """\
+usage: seq2seq-lab train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
+
+Trains one run; with -m (--multirun), one for each combination of values that commas separate:
+  seq2seq-lab train -m model=seq2seq,attention forcing=mixed forcing.ratio=0,0.5,1 seed=0,1
+A finished run is not trained again; one that was interrupted goes on where it was stopped.
+
+--cfg job      show the configuration instead of training
+--config-dir D add a folder of your own options, groups as below
+
+Groups and their options:
+"""
+
+
+def launch(arguments: Sequence[str]) -> int:
+    """Train what the arguments say; returns the exit status."""
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE + _options(), end="")
+        return 0
+    import hydra
+
+    # Hydra would end the process on an error, in many lines; with this it raises, and the lines are ours.
+    wants_traceback = (
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1") == "1" and "SEQ2SEQ_LAB_DEBUG" in os.environ
+    )
+    sys.argv = ["seq2seq-lab train", *arguments]
+    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
+    try:
+        run()
+    except UserError as error:
+        if not getattr(error, "told", False):
+            raise
+        return 1
+    except Exception as error:
+        explained = None if wants_traceback else explain(error)
+        if explained is None:
+            raise
+        raise UserError(explained) from error
+    return _status
+
+
+def composed(overrides: Sequence[str]) -> dict[str, Any]:
+    """The resolved configuration that these overrides give, as `seq2seq-lab train` would see it."""
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return resolve(compose("train", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from error
+
+
+_status = 0  # of a single run; a sweep's jobs speak by their exceptions, which cross processes
+
+
+def _job(cfg: "DictConfig") -> dict[str, float] | None:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    global _status
+    hydra_config = HydraConfig.get()
+    in_sweep = hydra_config.mode == RunMode.MULTIRUN
+    try:
+        return _train(cfg, hydra_config.runtime.choices, hydra_config.overrides.task, _jobs(hydra_config))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        _status = 1
+        if in_sweep:
+            error.told = True  # type: ignore[attr-defined]
+            raise
+        return None
+
+
+def _train(
+    cfg: "DictConfig", choices: Mapping[str, Any], overrides: Sequence[str], jobs: int
+) -> dict[str, float] | None:
+    config = resolve(cfg)
+    config["choices"] = {group: choices[group] for group in GROUPS}
+    check(config)  # before the import of torch has cost seconds
+    named = config["name"] is not None
+    if not named:
+        config["name"] = derived_name(config["choices"], config)
+    folder = run_folder(config, overrides, named)
+
+    from seq2seq_lab.callbacks import Interrupted
+    from seq2seq_lab.train import train
+
+    try:
+        return train(config, folder, jobs=jobs)
+    except Interrupted:
+        print(f"{folder}: interrupted; the same command goes on from here", file=sys.stderr)
+        raise KeyboardInterrupt from None
+
+
+def _jobs(hydra_config: Any) -> int:
+    """Runs that the launcher has on this machine at once."""
+    jobs = hydra_config.launcher.get("n_jobs", 1) or 1
+    return int(jobs) if jobs > 0 else os.cpu_count() or 1
+
+
+def _options() -> str:
+    """Every group's options, each with the first line of its file."""
+    lines = []
+    for group in (*GROUPS, "experiment"):
+        lines.append(f"  {group}=")
+        folder = config_dir() / group
+        for path in sorted(folder.rglob("*.yaml")):
+            if not path.name.startswith("_"):
+                option = path.relative_to(folder).with_suffix("").as_posix()
+                lines.append(f"    {option:26} {_first_comment(path)}")
+    return "\n".join(lines) + "\n"
+
+
+def _first_comment(path: Path) -> str:
+    with path.open(encoding="utf-8") as lines:
+        return next((line.lstrip("# ").rstrip() for line in lines if not line.startswith("# @")), "")

@@ -1,0 +1,214 @@
+"""One training run, from a composed configuration to a finished folder."""
+
+import hashlib
+import logging
+import os
+import random
+import sys
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from threadpoolctl import threadpool_limits
+
+from seq2seq_lab.callbacks import EpochScalars, HyperParameters, Interrupted, Interruption, Lines, RandomState
+from seq2seq_lab.config import build, call, check
+from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.run import Run
+from seq2seq_lab.samples import translate_block
+
+SAMPLES = 10  # translations shown at the end
+
+
+def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str, float]:
+    """Train what `config` says into `folder`; returns the last value of every metric.
+
+    A run that is finished is not trained again, one that was interrupted goes on, unless `config["fresh"]`.
+
+    Args:
+        config: resolved, as `config.resolve` gives it, with the group choices under `choices`.
+        folder: the run's folder.
+        jobs: runs that go on at once on this machine, to share its processors with.
+
+    Raises:
+        UserError: something in the configuration cannot be; nothing was written.
+        Interrupted: stopped by a signal; a checkpoint was written.
+    """
+    check(config)
+    run = Run(folder)
+    resume = _resumable(run, config)
+    if resume and run.summary().get("status") == "finished":
+        print(f"{folder}: finished already, not trained again (fresh=true would)")
+        return dict(run.summary()["last"])
+
+    _quieten()
+    _set_threads(config, jobs)
+    check_accelerator(config["trainer"])
+    data = make_data(config)
+    module = make_module(config, data)
+    scalars = EpochScalars()
+    trainer = make_trainer(config, run, scalars)
+
+    run.begin(config, data.corpus, data.max_length)
+    print(f"training {folder}", flush=True)
+    started = time.monotonic() - (run.summary().get("seconds", 0.0) if resume else 0.0)
+    status = "failed"
+    try:
+        checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        status = "finished"
+    except (Interrupted, KeyboardInterrupt):
+        status = "interrupted"
+        raise
+    finally:
+        run.write_summary(
+            status=status,
+            epochs=len(scalars.rows),
+            last=scalars.last,
+            best=scalars.best,
+            seconds=round(time.monotonic() - started, 3),
+        )
+    _show_result(run, data, module)
+    return scalars.last
+
+
+def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
+    """Whether the folder holds this very run; another one there is an error, nothing there is not."""
+    if config["fresh"] or not run.exists():
+        return False
+    if (key := run.difference(config)) is not None:
+        raise UserError(
+            f"{run.folder} holds another run (it differs in {key}); give this one a name=… of its own, or replace "
+            "it with fresh=true"
+        )
+    return True
+
+
+def _quieten() -> None:
+    """Lightning's advice is about loaders, loggers and GPUs that are not used here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (".*treespec.*", ".*does not have many workers.*", ".*Checkpoint directory .* exists.*"):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _set_threads(config: Mapping[str, Any], jobs: int) -> None:
+    threads = config["threads"]
+    if threads is None:
+        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, (os.cpu_count() or 1) // jobs)
+    if not isinstance(threads, int) or threads < 1:
+        raise UserError(f"threads: {threads!r} is not a whole number of 1 or more")
+    torch.set_num_threads(threads)
+    threadpool_limits(threads, user_api="blas")  # NumPy's, which `sentence_recurrence` runs on
+
+
+def check_accelerator(trainer: Mapping[str, Any]) -> None:
+    """Refuse a GPU where there is none, before any data is prepared."""
+    if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
+        raise UserError(
+            f"trainer.accelerator: {trainer['accelerator']} is asked for, but PyTorch {torch.__version__} sees no "
+            "CUDA GPU; use trainer=cpu"
+        )
+
+
+def owner_seed(seed: int, owner: str) -> int:
+    """A seed for one owner of randomness, unrelated to the others'."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{owner}".encode()).digest()[:6], "big")
+
+
+def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
+    """The data module, its corpus loaded."""
+    recipe = build(config["data"], "data")
+    data: TranslationDataModule = call(
+        build(config["loader"], "loader"), "loader", recipe=recipe, seed=owner_seed(config["seed"], "order")
+    )
+    data.setup()
+    return data
+
+
+def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> TranslationModule:
+    """The model with its initial weights, its forcing and its optimizer."""
+    seed = config["seed"]
+    # PyTorch's and Python's own generators: initial weights first, then whatever a user's code draws.
+    torch.manual_seed(owner_seed(seed, "weights"))
+    random.seed(owner_seed(seed, "python"))
+    np.random.seed(owner_seed(seed, "numpy") % 2**32)
+    corpus = data.corpus
+    model = call(
+        build(config["model"], "model"),
+        "model",
+        source_vocabulary_size=len(corpus.source_vocabulary),
+        target_vocabulary_size=len(corpus.target_vocabulary),
+    )
+    module = TranslationModule(
+        model=model,
+        forcing=build(config["forcing"], "forcing"),
+        optimizer=build(config["optimizer"], "optimizer"),
+        to_text=lambda ids: " ".join(corpus.target_vocabulary.decode(ids)),
+        max_length=data.max_length,
+        references=data.references(data.evaluation),
+        evaluated=data.evaluated,
+        gradient_clip=config["gradient_clip"],
+        seed=owner_seed(seed, "coins"),
+    )
+    call(
+        lambda: module.configure_optimizers(), "optimizer"
+    )  # a wrong learning rate shows here, not after set-up
+    return module
+
+
+def make_trainer(config: Mapping[str, Any], run: Run, scalars: EpochScalars) -> pl.Trainer:
+    """Lightning's trainer with the callbacks and loggers of the run."""
+    loggers = [
+        call(build(node, f"logger.{name}"), f"logger.{name}", save_dir=str(run.folder))
+        for name, node in config["logger"].items()
+    ]
+    on_terminal = sys.stdout.isatty()
+    progress = pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines()
+    callbacks = [
+        progress,
+        HyperParameters(_hyper_parameters(config), [config["monitor"]["metric"], "train/loss"]),
+        scalars,
+        RandomState(),
+        Interruption(run.last_checkpoint),
+        *(build(node, f"callbacks.{name}") for name, node in config["callbacks"].items()),
+    ]
+    return call(  # type: ignore[no-any-return]
+        build(config["trainer"], "trainer"),
+        "trainer",
+        default_root_dir=str(run.folder),
+        logger=loggers,
+        callbacks=callbacks,
+        enable_progress_bar=on_terminal,
+        log_every_n_steps=1,
+    )
+
+
+def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {group: option for group, option in config["choices"].items() if group in _TOLD}
+    for group in _TOLD:
+        for key, value in config[group].items():
+            if isinstance(value, bool | int | float | str) and not key.startswith("_"):
+                flat[f"{group}.{key}"] = value
+    return {**flat, "batch_size": config["loader"]["batch_size"], "seed": config["seed"]}
+
+
+_TOLD: Sequence[str] = ("model", "forcing", "optimizer")
+
+
+def _show_result(run: Run, data: TranslationDataModule, module: TranslationModule) -> None:
+    summary = run.summary()
+    chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
+    print("\nten training sentences: source → reference → hypothesis")
+    for sample in translate_block(data.block(chosen), data, module):
+        print(f"  {sample['source']} → {sample['references'][0]} → {sample['hypothesis']}")
+    loss = summary["last"].get("train/loss", float("nan"))
+    print(
+        f"\n{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s"
+    )
