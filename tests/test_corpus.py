@@ -1,7 +1,6 @@
 """Corpora: equal to the literal reading, kept and noticed when stale, and refused in words."""
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -269,18 +268,9 @@ def test_the_seminars_archive():
     path = Path(os.environ["ENG_FRA_ARCHIVE"])
     recipe = ArchiveCorpus(prefixes=data_reference.SEMINAR_PREFIXES)
 
-    started = time.perf_counter()
     corpus = recipe.load()
-    prepared = time.perf_counter()
-    again = recipe.load()
-    read = time.perf_counter()
     assert_is_literal(corpus, read_text(path))
-    literal = time.perf_counter()
-
-    assert again.fingerprint == corpus.fingerprint
-    # Well below what is measured (8 and 500 times as fast): a busy machine must not fail the test.
-    assert (literal - read) / (prepared - started) > 3
-    assert (literal - read) / (read - prepared) > 30
+    assert recipe.load().fingerprint == corpus.fingerprint
     assert corpus.statistics() == {
         "archive_pairs": 135_842,
         "pairs": 5_318,

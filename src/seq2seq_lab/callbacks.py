@@ -73,13 +73,20 @@ def _better(name: str) -> int:
 
 
 class Lines(pl.Callback):
-    """A plain line an epoch, for logs that are not a terminal."""
+    """A plain line an epoch, for logs that are not a terminal.
+
+    Args:
+        name: what to call the run; a sweep's runs may share a log.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the module measured in this epoch; comes before `EpochScalars` takes it."""
         assert isinstance(pl_module, TranslationModule)
         values = "  ".join(f"{name} {value:.4g}" for name, value in pl_module.scalars.items())
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}", flush=True)
+        print(f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}", flush=True)
 
 
 class Interrupted(Exception):

@@ -5,20 +5,24 @@
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+import pkgutil
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq_lab.errors import UserError
 
 Node = Mapping[str, Any]
+# The groups of which a run takes one option each.
+GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks")
 _OF_HYDRA = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
 def config_dir() -> Path:
-    """The folder of the configuration: the package's copy where it is installed, else the checkout's `conf`."""
+    """The configuration's folder: the package's copy where it is installed, else the checkout's `conf`."""
     package = Path(__file__).parent
     installed = package / "conf"
     return installed if installed.is_dir() else package.parents[1] / "conf"
@@ -45,23 +49,89 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def nearest(word: str, candidates: Iterator[str] | list[str]) -> str:
+def nearest(word: str, candidates: Iterable[str]) -> str:
     """A suggestion to put behind an unknown word; empty where nothing is like it."""
     close = difflib.get_close_matches(word, list(candidates), n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def check(config: Node, path: str = "") -> None:
-    """Hold every node that has a `_target_` against the signature of what it names.
+class Monitor(TypedDict):
+    """The metric that tells the best checkpoint."""
+
+    metric: str
+    mode: Literal["min", "max"]
+
+
+class Root(TypedDict):
+    """The keys of a configuration that belong to no group, and their types."""
+
+    seed: int
+    name: str | None
+    output_dir: str
+    fresh: bool
+    compare: bool
+    threads: int | None
+    gradient_clip: float | None
+    monitor: Monitor
+
+
+def check(config: Node) -> None:
+    """Hold the root's keys against their types, and every node with a `_target_` against its signature.
 
     Raises:
-        UserError: a target cannot be imported, has no parameter of a key's name, or gets a value of another type.
+        UserError: a key is missing, a target cannot be imported or has no parameter of a key's name, or a value
+            is of another type or out of its range.
     """
+    _check_keys(config, Root, "")
+    for key, least in (("seed", 0), ("threads", 1)):
+        if config[key] is not None and config[key] < least:
+            raise UserError(f"{key}: {config[key]} is less than {least}")
+    if config["gradient_clip"] is not None and config["gradient_clip"] <= 0:
+        raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
+    if not config["output_dir"]:
+        raise UserError("output_dir: it is empty; it should name the folder that runs go to")
+    name = config["name"]
+    if name is not None and (not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts):
+        raise UserError(f"name: {name!r} is not the path of a folder below output_dir, such as my/run")
+    for group in (*GROUPS, "loader"):
+        _check_group(config, group)
+    check_node(config, "")
+
+
+def _check_keys(config: Node, keys: type, path: str) -> None:
+    hints = get_type_hints(keys)
+    for key, hint in hints.items():
+        if key not in config:
+            raise UserError(f"{path}{key}: it is missing; a run needs it")
+        if is_typeddict(hint) and isinstance(config[key], Mapping):
+            _check_keys(config[key], hint, f"{path}{key}.")
+        else:
+            _check_type(config[key], hint, f"{path}{key}")
+    for key in config if path else ():
+        if key not in hints:
+            raise UserError(f"{path}{key}: no such key{nearest(key, hints)}")
+
+
+def _check_group(config: Node, group: str) -> None:
+    node = config.get(group)
+    if not isinstance(node, Mapping):
+        raise UserError(f"{group}: {node!r} is no set of keys; a run needs one")
+    if group not in ("logger", "callbacks"):
+        if "_target_" not in node:
+            raise UserError(f"{group}._target_: it is missing; it should name what is to be built")
+        return
+    for name, member in node.items():
+        if not isinstance(member, Mapping) or "_target_" not in member:
+            raise UserError(f"{group}.{name}: it has no _target_; ~{group}.{name} leaves it out")
+
+
+def check_node(config: Node, path: str) -> None:
+    """Hold every node with a `_target_` in a configuration against the signature of what it names."""
     if "_target_" in config:
         _check_target(config, path)
     for key, value in config.items():
         if isinstance(value, Mapping):
-            check(value, f"{path}.{key}" if path else key)
+            check_node(value, f"{path}.{key}" if path else key)
 
 
 def _check_target(node: Node, path: str) -> None:
@@ -73,18 +143,14 @@ def _check_target(node: Node, path: str) -> None:
         if key in _OF_HYDRA:
             continue
         if key not in parameters and not takes_any:
-            raise UserError(
-                f"{path}.{key}: {node['_target_']} takes no {key}{nearest(key, list(parameters))}"
-            )
+            raise UserError(f"{path}.{key}: {node['_target_']} takes no {key}{nearest(key, parameters)}")
         if key in hints and not (isinstance(value, Mapping) and "_target_" in value):
             _check_type(value, hints[key], f"{path}.{key}")
 
 
-def _locate(target: str, path: str) -> Any:
-    from hydra.utils import get_object
-
+def _locate(target: Any, path: str) -> Any:
     try:
-        return get_object(target)
+        return pkgutil.resolve_name(target)
     except Exception as error:
         raise UserError(f"{path}._target_: {target} cannot be imported: {first_line(error)}") from error
 
@@ -102,9 +168,10 @@ def _check_type(value: Any, hint: Any, key: str) -> None:
     try:
         check_type(value, hint)
     except TypeCheckError as error:
-        wanted = (
-            getattr(hint, "__name__", None) if inspect.isclass(hint) else str(hint).replace("typing.", "")
-        )
+        if get_origin(hint) is Literal:
+            choice = " or ".join(map(repr, get_args(hint)))
+            raise UserError(f"{key}: {value!r} is not {choice}") from error
+        wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise UserError(f"{key}: {value!r} is not of type {wanted}") from error
     except Exception:  # a hint that cannot be checked at run time says nothing
         return
@@ -129,58 +196,16 @@ def call(partial: Any, path: str, **arguments: Any) -> Any:
     """Call what a `_partial_` node built; errors as in `build`."""
     try:
         return partial(**arguments)
-    except (ValueError, TypeError) as error:
+    except Exception as error:
         return _reraise(error, path)
 
 
 def _reraise(error: BaseException, path: str) -> None:
     if isinstance(error, UserError):
         raise error
-    if isinstance(error, ValueError | TypeError):
-        raise UserError(f"{path}.{first_line(error)}") from error
+    known = isinstance(error, ValueError | TypeError | ImportError)
+    if known or type(error).__name__ == "MisconfigurationException":  # Lightning's, not worth its import here
+        # Our own constructors' messages begin with the parameter's name.
+        joint = "." if re.match(r"[a-z]\w* (must|is|in) ", first_line(error)) else ": "
+        raise UserError(f"{path}{joint}{first_line(error)}") from error
     raise error
-
-
-def explain(error: Exception) -> str | None:
-    """What a mistake in a command line's overrides is, in a line or two; None for an error of another kind."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    if not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    cause = error.__cause__
-    if lines and lines[0].startswith("Could not override '") and cause is not None:
-        key = lines[0].split("'")[1]
-        return f"{key}: no such key{_nearest_key(key)} (a new key is added with +{key}=…)"
-    if "Could not find '" in str(error):
-        wanted = str(error).split("Could not find '")[1].split("'")[0]
-        group, _, option = wanted.rpartition("/")
-        options = [path.stem for path in sorted((config_dir() / group).glob("*.yaml"))]
-        shown = [name for name in options if not name.startswith("_")]
-        folders = [path.name for path in sorted((config_dir() / group).glob("*")) if path.is_dir()]
-        return (
-            f"{group or 'override'}={option}: no such option{nearest(option, shown)}\n"
-            f"options of {group}: {', '.join([*shown, *(f'{name}/…' for name in folders)])}"
-        )
-    return "\n".join(lines[:2])
-
-
-def _nearest_key(key: str) -> str:
-    """A key like `key` among those of the options' files: the likely meaning of a typo."""
-    import yaml
-
-    group, _, _ = key.partition(".")
-    keys: set[str] = set()
-    for path in [config_dir() / "train.yaml", *(config_dir() / group).glob("*.yaml")]:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        keys.update(_flat(content, "" if path.name == "train.yaml" else group))
-    return nearest(key, sorted(keys))
-
-
-def _flat(node: Any, path: str) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            below = f"{path}.{key}" if path else str(key)
-            yield below
-            yield from _flat(value, below)

@@ -1,19 +1,19 @@
 """`seq2seq-lab train`: Hydra composes and sweeps, `train.train` runs."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.config import check, config_dir, explain, resolve
+from seq2seq_lab.config import GROUPS, check, config_dir, resolve
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.run import derived_name, run_folder
+from seq2seq_lab.mistakes import explain, options
+from seq2seq_lab.run import COMMAND, derived_name, run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks")
 
 USAGE = """\
 usage: seq2seq-lab train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
@@ -36,11 +36,17 @@ def launch(arguments: Sequence[str]) -> int:
         return 0
     import hydra
 
-    # Hydra would end the process on an error, in many lines; with this it raises, and the lines are ours.
-    wants_traceback = (
-        os.environ.setdefault("HYDRA_FULL_ERROR", "1") == "1" and "SEQ2SEQ_LAB_DEBUG" in os.environ
-    )
-    sys.argv = ["seq2seq-lab train", *arguments]
+    from seq2seq_lab import sweep
+
+    global _status
+    _status = 0
+    # Hydra would end the process on an error, in many lines of its own; with this set it raises.
+    asked = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ[COMMAND] = shlex.join(["seq2seq-lab", "train", *arguments])
+    # Hydra wants its flags before the overrides.
+    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
+    sys.argv = ["seq2seq-lab train", *flags, *(argument for argument in arguments if argument not in flags)]
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
     try:
         run()
@@ -49,10 +55,15 @@ def launch(arguments: Sequence[str]) -> int:
             raise
         return 1
     except Exception as error:
-        explained = None if wants_traceback else explain(error)
+        explained = None if asked == "1" else explain(error)
         if explained is None:
             raise
         raise UserError(explained) from error
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if asked is not None:
+            os.environ["HYDRA_FULL_ERROR"] = asked
+        sweep.compare_all()
     return _status
 
 
@@ -65,8 +76,10 @@ def composed(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             return resolve(compose("train", overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error)) from error
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if (explained := explain(error)) is None:
+            raise
+        raise UserError(explained) from error
 
 
 _status = 0  # of a single run; a sweep's jobs speak by their exceptions, which cross processes
@@ -93,13 +106,17 @@ def _job(cfg: "DictConfig") -> dict[str, float] | None:
 def _train(
     cfg: "DictConfig", choices: Mapping[str, Any], overrides: Sequence[str], jobs: int
 ) -> dict[str, float] | None:
+    from seq2seq_lab import sweep
+
     config = resolve(cfg)
+    check(config)
     config["choices"] = {group: choices[group] for group in GROUPS}
-    check(config)  # before the import of torch has cost seconds
     named = config["name"] is not None
     if not named:
         config["name"] = derived_name(config["choices"], config)
     folder = run_folder(config, overrides, named)
+    if config["compare"]:
+        sweep.enter(folder)
 
     from seq2seq_lab.callbacks import Interrupted
     from seq2seq_lab.train import train
@@ -123,10 +140,8 @@ def _options() -> str:
     for group in (*GROUPS, "experiment"):
         lines.append(f"  {group}=")
         folder = config_dir() / group
-        for path in sorted(folder.rglob("*.yaml")):
-            if not path.name.startswith("_"):
-                option = path.relative_to(folder).with_suffix("").as_posix()
-                lines.append(f"    {option:26} {_first_comment(path)}")
+        for option in options(group):
+            lines.append(f"    {option:26} {_first_comment(folder / f'{option}.yaml')}")
     return "\n".join(lines) + "\n"
 
 

@@ -14,31 +14,37 @@ def sentence_losses(logits: Tensor, target: Tensor, target_lengths: Tensor | Non
 
     logits [B, T, V]; target [B, T]; target_lengths [B], or None where no target is padded.
     """
-    losses: Tensor = _NegativeLogLikelihood.apply(logits, target)
+    inside = None
     if target_lengths is not None:
-        losses = losses * (torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1))
-    return losses.sum(dim=1)
+        inside = torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1)
+    losses: Tensor = _SentenceLosses.apply(logits, target, inside)
+    return losses
 
 
-class _NegativeLogLikelihood(Function):
-    """-log softmax(logits)[target] at every position: logits [B, T, V], target [B, T] → [B, T].
+class _SentenceLosses(Function):
+    """-Σ_t log softmax(logits_t)[target_t]: logits [B, T, V], target [B, T], positions that count [B, T] → [B].
 
-    Cross-entropy with the one pass over the vocabulary that each direction needs.
+    Cross-entropy with no more passes over the vocabulary than each direction needs.
     """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, target: Tensor, inside: Tensor | None) -> Tensor:
         log_probabilities = logits.log_softmax(dim=2)
         chosen = target.unsqueeze(2)
-        ctx.log_probabilities, ctx.chosen = log_probabilities, chosen
-        return -log_probabilities.gather(2, chosen).squeeze(2)
+        ctx.log_probabilities, ctx.chosen, ctx.inside = log_probabilities, chosen, inside
+        losses = log_probabilities.gather(2, chosen).squeeze(2).neg_()
+        if inside is not None:
+            losses *= inside
+        return losses.sum(dim=1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
-        delta = delta.unsqueeze(2)
+        delta = delta.view(-1, 1, 1).expand(ctx.chosen.shape)
+        if ctx.inside is not None:
+            delta = delta * ctx.inside.unsqueeze(2)
         delta_logits = ctx.log_probabilities.exp().mul_(delta)
-        return delta_logits.scatter_add_(2, ctx.chosen, -delta), None
+        return delta_logits.scatter_add_(2, ctx.chosen, -delta), None, None
 
 
 def translation_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -25,6 +25,8 @@ from seq2seq_lab.files import write_text
 if TYPE_CHECKING:
     from seq2seq_lab.models import Seq2Seq
 
+COMMAND = "SEQ2SEQ_LAB_COMMAND"  # the command line; a sweep's jobs inherit it
+
 # Groups and keys that the first part of a name tells already, or that do not decide what a run learns.
 _NAMED = ("model", "forcing", "forcing.ratio")
 _UNNAMED = (
@@ -127,8 +129,15 @@ class Run:
         path = self.folder / layout.SUMMARY
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def begin(self, config: Mapping[str, Any], corpus: Corpus, max_length: int) -> None:
-        """Make the folder a run's, for a model whose hypotheses have at most `max_length` positions."""
+    def begin(self, config: Mapping[str, Any], corpus: Corpus, *, max_length: int, loss_floor: float) -> None:
+        """Make the folder a run's.
+
+        Args:
+            config: the resolved configuration.
+            corpus: what it trains on.
+            max_length: positions that the model's hypotheses have at most.
+            loss_floor: the training loss that no model can go below.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         vocabularies = {
             "source": corpus.source_vocabulary.to_list(),
@@ -146,11 +155,11 @@ class Run:
             version=__version__,
             commit=commit(),
             machine=machine(),
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=os.environ.get(COMMAND) or shlex.join(sys.argv),
             corpus={
                 "fingerprint": corpus.fingerprint,
                 "pairs": len(corpus),
-                "loss_floor": corpus.loss_floor(),
+                "loss_floor": loss_floor,
                 "origin": corpus.origin,
             },
             started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -23,11 +23,13 @@ class SampleTranslations(pl.Callback):
 
     Args:
         sentences: how many.
+        maps: of how many of them attention is drawn; a drawing takes a quarter of a second.
         every_n_epochs: how often; the first and the last epoch always.
     """
 
-    def __init__(self, *, sentences: int = 10, every_n_epochs: int = 5) -> None:
+    def __init__(self, *, sentences: int = 10, maps: int = 4, every_n_epochs: int = 5) -> None:
         self.sentences = sentences
+        self.maps = maps
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -42,7 +44,7 @@ class SampleTranslations(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text("translations", as_markdown(samples), epoch)
-                for number, sample in enumerate(samples):
+                for number, sample in enumerate(samples[: self.maps]):
                     if "attention" in sample:
                         logger.experiment.add_figure(f"attention/{number}", attention_figure([sample]), epoch)
 

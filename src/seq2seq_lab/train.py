@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.callbacks import EpochScalars, HyperParameters, Interrupted, Interruption, Lines, RandomState
-from seq2seq_lab.config import build, call, check
+from seq2seq_lab.config import build, call, check, first_line
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.lightning_module import EVALUATED, TranslationModule
 from seq2seq_lab.run import Run
 from seq2seq_lab.samples import translate_block
 
@@ -54,9 +55,11 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
     data = make_data(config)
     module = make_module(config, data)
     scalars = EpochScalars()
-    trainer = make_trainer(config, run, scalars)
+    results = ["train/loss", *(f"{data.evaluated}/{name}" for name in EVALUATED)]
+    _check_monitor(config["monitor"]["metric"], data.evaluated)
+    trainer = make_trainer(config, run, scalars, results)
 
-    run.begin(config, data.corpus, data.max_length)
+    run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
     print(f"training {folder}", flush=True)
     started = time.monotonic() - (run.summary().get("seconds", 0.0) if resume else 0.0)
     status = "failed"
@@ -64,6 +67,8 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
         checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         status = "finished"
+    except MisconfigurationException as error:
+        raise UserError(f"{folder}: {first_line(error)}") from error
     except (Interrupted, KeyboardInterrupt):
         status = "interrupted"
         raise
@@ -102,8 +107,6 @@ def _set_threads(config: Mapping[str, Any], jobs: int) -> None:
     threads = config["threads"]
     if threads is None:
         threads = 1 if config["loader"]["batch_size"] == 1 else max(1, (os.cpu_count() or 1) // jobs)
-    if not isinstance(threads, int) or threads < 1:
-        raise UserError(f"threads: {threads!r} is not a whole number of 1 or more")
     torch.set_num_threads(threads)
     threadpool_limits(threads, user_api="blas")  # NumPy's, which `sentence_recurrence` runs on
 
@@ -115,6 +118,22 @@ def check_accelerator(trainer: Mapping[str, Any]) -> None:
             f"trainer.accelerator: {trainer['accelerator']} is asked for, but PyTorch {torch.__version__} sees no "
             "CUDA GPU; use trainer=cpu"
         )
+
+
+def _check_monitor(metric: str, evaluated: str) -> None:
+    """Refuse a metric of the other part of the data, which this run does not measure."""
+    part, _, name = metric.partition("/")
+    if name in EVALUATED and part != evaluated:
+        why = (
+            "nothing is held out (loader.held_out=0)"
+            if evaluated == "train"
+            else "held-out pairs are evaluated"
+        )
+        raise UserError(f"monitor.metric: {metric} is not measured, as {why}; use {evaluated}/{name}")
+
+
+def _name(config: Mapping[str, Any]) -> str:
+    return f"{config['name']}/seed-{config['seed']}"
 
 
 def owner_seed(seed: int, owner: str) -> int:
@@ -163,17 +182,19 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     return module
 
 
-def make_trainer(config: Mapping[str, Any], run: Run, scalars: EpochScalars) -> pl.Trainer:
-    """Lightning's trainer with the callbacks and loggers of the run."""
+def make_trainer(
+    config: Mapping[str, Any], run: Run, scalars: EpochScalars, results: Sequence[str]
+) -> pl.Trainer:
+    """Lightning's trainer with the callbacks and loggers of the run; `results` are metrics for the HParams tab."""
     loggers = [
         call(build(node, f"logger.{name}"), f"logger.{name}", save_dir=str(run.folder))
         for name, node in config["logger"].items()
     ]
     on_terminal = sys.stdout.isatty()
-    progress = pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines()
+    progress = pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines(_name(config))
     callbacks = [
         progress,
-        HyperParameters(_hyper_parameters(config), [config["monitor"]["metric"], "train/loss"]),
+        HyperParameters(_hyper_parameters(config), results),
         scalars,
         RandomState(),
         Interruption(run.last_checkpoint),

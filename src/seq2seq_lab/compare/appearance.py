@@ -1,10 +1,10 @@
-"""How groups look: a colour for the first key that was swept, dashes for the second, a marker for the third."""
+"""How groups look: a colour for the first key swept, dashes for the second, a marker for the third."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seq2seq_lab.compare.naming import ABSENT
+from seq2seq_lab.compare.naming import ABSENT, show
 
 # Okabe and Ito's palette, which colour-blind readers tell apart, less black and yellow: these are seen on
 # white paper and on a dark screen alike.
@@ -17,7 +17,10 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, dashes (on, off … in line widths; none for a solid line) and marker, as matplotlib names it."""
+    """Colour, dashes (on, off … in line widths; none for a solid line) and marker.
+
+    Markers go by matplotlib's names; the signs ○, □ and △ are hollow ones.
+    """
 
     colour: str
     dashes: tuple[float, ...] = ()
@@ -25,10 +28,24 @@ class Look:
     line: bool = True
 
 
+def told_by(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that a look has to show: less what another tells, as a ratio tells ``forcing=mixed``."""
+    keys = list(dict.fromkeys(key for each in settings for key in each))
+    for key in reversed(keys):
+        others = [other for other in keys if other != key]
+        if any(_tells(other, key, settings) for other in others):
+            keys = others
+    return keys
+
+
+def _tells(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    pairs = {(show(each.get(key, ABSENT)), show(each.get(other, ABSENT))) for each in settings}
+    return len(pairs) == len({value for value, _ in pairs})
+
+
 def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
     """A look for each of several settings; the same value of a key looks the same in all of them."""
-    keys = dict.fromkeys(key for each in settings for key in each)
-    columns = [[each.get(key, ABSENT) for each in settings] for key in keys]
+    columns = [[each.get(key, ABSENT) for each in settings] for key in told_by(settings)]
     values = [_distinct(column) for column in columns]
     colours = _palette(values[0]) if values else _COLOURS
 
@@ -55,7 +72,12 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 
 def _palette(values: Sequence[Any]) -> Sequence[str]:
-    """Colours in order for numbers, colours as different as can be for names."""
-    if len(values) < 3 or not all(map(is_number, values)):
+    """Colours in order for numbers, another for where there is none; else colours as different as can be."""
+    numbers = [value for value in values if is_number(value)]
+    if len(numbers) < 3 or any(value is not ABSENT for value in values if value not in numbers):
         return _COLOURS
-    return [_SCALE[round(n * (len(_SCALE) - 1) / (len(values) - 1))] for n in range(len(values))]
+    scale = {
+        value: _SCALE[round(n * (len(_SCALE) - 1) / (len(numbers) - 1))]
+        for n, value in enumerate(sorted(numbers))
+    }
+    return [scale.get(value, _COLOURS[1]) for value in values]

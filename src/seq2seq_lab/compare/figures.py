@@ -21,8 +21,9 @@ from seq2seq_lab.files import replacing
 INK, GRID, PAPER = "#1f2328", "#d7dade", "#fffffe"
 _PANEL = (5.2, 3.4)  # inches
 _LEGEND_LINE = 0.2  # inches
-_GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "x": "×"}
-_STYLE = {
+_GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
+_HOLLOW = {"○": "o", "□": "s", "△": "^"}
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",  # words stay words: small files, text that can be searched
     "svg.hashsalt": "seq2seq-lab",  # the same runs give the same file, byte for byte
@@ -66,36 +67,52 @@ class Plot:
 def _styled() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()  # the reader's own matplotlibrc has no say in a result
-        mpl.rcParams.update(_STYLE)
+        for setting, value in _STYLE.items():
+            mpl.rcParams[setting] = value
         yield
 
 
 def save(plot: Plot, folder: Path) -> None:
     """Write a plot as PNG and SVG; the same runs give the same bytes."""
     with _styled():
-        columns = min(3, ceil(sqrt(len(plot.panels))))
-        rows = ceil(len(plot.panels) / columns)
-        width = _PANEL[0] * columns
-        across = max(1, int(width / (0.6 + 0.075 * max(map(len, plot.legend), default=0))))
-        legend_height = _LEGEND_LINE * ceil(len(plot.legend) / across)
-        figure = Figure(figsize=(width, _PANEL[1] * rows + legend_height), layout="constrained")
-        places = figure.subplots(rows, columns, squeeze=False).flat
-        for place, (title, draw) in zip(places, plot.panels.items(), strict=False):
-            place.set_title(title)
-            draw(place)
-        for place in list(places)[len(plot.panels) :]:
-            place.set_axis_off()
-        if plot.legend:
-            figure.legend(
-                [Line2D([], [], **line_style(look)) for look in plot.legend.values()],
-                list(plot.legend),
-                loc="outside lower left",
-                ncols=across,
-                handlelength=3,
-            )
+        figure = _figure(plot)
         for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
             with replacing(folder / f"{plot.name}.{suffix}") as path:
                 figure.savefig(path, format=suffix, dpi=150, metadata=metadata)
+
+
+def _figure(plot: Plot) -> Figure:
+    """All panels in a grid, and the legend below them."""
+    columns = min(3, ceil(sqrt(len(plot.panels))))
+    rows = ceil(len(plot.panels) / columns)
+    across = max(1, int(_PANEL[0] * columns / (0.7 + 0.07 * max(map(len, plot.legend), default=0))))
+    figure, axes = _grid(columns, rows, below=_LEGEND_LINE * (1 + ceil(len(plot.legend) / across)))
+    for place, (title, draw) in zip(axes, plot.panels.items(), strict=False):
+        place.set_title(plain(title))
+        draw(place)
+    for place in axes[len(plot.panels) :]:
+        place.set_axis_off()
+    lines = [Line2D([], [], **line_style(look)) for look in plot.legend.values()]
+    figure.legend(lines, list(map(plain, plot.legend)), loc="lower left", ncols=across, handlelength=3)
+    return figure
+
+
+def _grid(columns: int, rows: int, *, below: float = 0.0, top: float = 0.35) -> tuple[Figure, list[Axes]]:
+    """Panels with fixed room around each, in inches: to measure the words in them takes most of a second."""
+    left, right, bottom = 0.75, 0.15, 0.5
+    width, height = columns * _PANEL[0], rows * _PANEL[1] + below
+    inner_width, inner_height = _PANEL[0] - left - right, _PANEL[1] - bottom - top
+    figure = Figure(figsize=(width, height))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=(bottom + below) / height,
+        top=1 - top / height,
+        wspace=(left + right) / inner_width,
+        hspace=(bottom + top) / inner_height,
+    )
+    return figure, list(axes.flat)
 
 
 def drawings(plot: Plot) -> dict[str, str]:
@@ -103,8 +120,8 @@ def drawings(plot: Plot) -> dict[str, str]:
     elements = {}
     with _styled():
         for number, (title, draw) in enumerate(plot.panels.items()):
-            figure = Figure(figsize=_PANEL, layout="constrained")
-            draw(figure.subplots())
+            figure, (axes,) = _grid(1, 1, top=0.1)
+            draw(axes)
             text = io.StringIO()
             figure.savefig(text, format="svg", metadata={"Date": None})
             elements[title] = _embedded(text.getvalue(), f"{plot.name}-{number}-")
@@ -120,10 +137,18 @@ def _embedded(svg: str, prefix: str) -> str:
     return svg
 
 
+def plain(text: str) -> str:
+    """Text that matplotlib takes for text, not for mathematics between dollar signs."""
+    return text.replace("$", r"\$")
+
+
 def line_style(look: Look) -> dict[str, Any]:
     """A look in matplotlib's words."""
     style = ("none" if not look.line else (0, look.dashes)) if look.dashes or not look.line else "-"
-    return {"color": look.colour, "linestyle": style, "marker": look.marker or None}
+    marker = {"marker": _HOLLOW.get(look.marker, look.marker) or None}
+    return {"color": look.colour, "linestyle": style, **marker} | (
+        {"markerfacecolor": "none"} if look.marker in _HOLLOW else {}
+    )
 
 
 def sample(look: Look) -> str:
@@ -131,7 +156,14 @@ def sample(look: Look) -> str:
     colour = "currentColor" if look.colour == INK else look.colour
     dashes = " ".join(f"{2 * length:g}" for length in look.dashes)
     line = (
-        f'<line x1="0" y1="6" x2="36" y2="6" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
+        f'<path d="M0 6H36" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
+        if look.line
+        else ""
     )
-    mark = f'<text x="18" y="9.5" fill="{colour}" font-size="11" text-anchor="middle">{_GLYPHS[look.marker]}</text>'
-    return f'<svg class="sample" viewBox="0 0 36 12">{line if look.line else ""}{mark if look.marker else ""}</svg>'
+    glyph = _GLYPHS.get(look.marker, look.marker)
+    mark = (
+        f'<text x="18" y="10" fill="{colour}" font-size="11" text-anchor="middle">{glyph}</text>'
+        if glyph
+        else ""
+    )
+    return f'<svg class="sample" viewBox="0 0 36 12" aria-hidden="true">{line}{mark}</svg>'

@@ -1,8 +1,9 @@
 """Runs that differ only in their seed, taken together."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare import naming
@@ -87,15 +88,25 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     return _labelled(_ordered(groups)), notes
 
 
+def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    """Groups of one corpus together, under what to add to a title: nothing if there is only one corpus."""
+    together: dict[str | None, list[Group]] = {}
+    for group in groups:
+        together.setdefault(group.corpus.fingerprint, []).append(group)
+    if len(together) == 1:
+        return {"": list(groups)}
+    return {f" · corpus {(name or 'unknown')[:8]}": each for name, each in together.items()}
+
+
 def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
-    """What each run is, whatever its seed: its configuration without what says where or how fast it was made."""
+    """What each run is, whatever its seed: its configuration, less where and how fast it was made."""
     flat = {run: dict(naming.flatten(run.config)) for run in runs}
     seeds = _following_the_seed(flat)
     configurations = {}
     for run, config in flat.items():
-        folder = str(config.get("output_dir") or run.folder)
+        made_in = Path(str(config.get("output_dir")), str(config.get("name")), f"seed-{run.seed}")
         configurations[run] = {
-            key: _relocated(value, folder)
+            key: _relocated(value, (str(run.folder), str(made_in)))
             for key, value in config.items()
             if key not in seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
         }
@@ -116,16 +127,19 @@ def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
     }
 
 
-def _relocated(value: Any, folder: str) -> Any:
-    """A path inside the run's own folder, wherever that lies."""
-    if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
-        return "${output_dir}" + value.removeprefix(folder)
+def _relocated(value: Any, folders: Iterable[str]) -> Any:
+    """A value; if it is a path inside the run's own folder, wherever that lies or lay, without the folder."""
+    for folder in folders:
+        if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
+            return "." + value.removeprefix(folder)
     return value
 
 
 def _choices(runs: Sequence[Run]) -> dict[str, str]:
-    said = next((run.config["choices"] for run in runs if isinstance(run.config.get("choices"), dict)), {})
-    return {str(key): str(value) for key, value in said.items()}
+    for run in runs:
+        if isinstance(chosen := run.config.get("choices"), dict):
+            return {str(group): str(option) for group, option in chosen.items()}
+    return {}
 
 
 def _adopt(members: dict[_Identity, list[Run]]) -> None:

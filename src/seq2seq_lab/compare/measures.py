@@ -22,12 +22,12 @@ class Measure:
     log: bool = False
 
 
-_LOSS = "nats per target word"
+TRAINING_LOSS = "train/loss"
 _MEASURES = {
-    "loss": Measure(f"loss ({_LOSS})", "lower", log=True),
-    "loss_forced": Measure(f"loss, teacher-forced ({_LOSS})", "lower", log=True),
-    "loss_free": Measure(f"loss, free-running ({_LOSS})", "lower", log=True),
-    "exposure_gap": Measure(f"exposure gap: free − forced ({_LOSS})", "lower"),
+    "loss": Measure("loss (nats per word)", "lower", log=True),
+    "loss_forced": Measure("teacher-forced loss (nats per word)", "lower", log=True),
+    "loss_free": Measure("free-running loss (nats per word)", "lower", log=True),
+    "exposure_gap": Measure("exposure gap (nats per word)", "lower"),
     "bleu": Measure("BLEU (0–100)", "higher"),
     "chrf": Measure("chrF (0–100)", "higher"),
     "exact_match": Measure("exact match (share of sentences)", "higher"),
@@ -35,22 +35,16 @@ _MEASURES = {
     "sentences_per_second": Measure("speed (sentences per second)", "higher"),
     "epoch_seconds": Measure("time (seconds per epoch)", "lower"),
 }
-_SPLITS = {"train": "training", "val": "held-out", "test": "test"}
 _DEFAULT = (
-    ("train/loss", "val/loss_forced", "val/loss_free", "val/bleu", "val/exact_match"),
-    ("train/loss", "train/loss_forced", "train/loss_free", "train/bleu", "train/exact_match"),
+    (TRAINING_LOSS, "val/loss_free", "val/loss_forced", "val/bleu", "val/exact_match"),
+    (TRAINING_LOSS, "train/loss_free", "train/loss_forced", "train/bleu", "train/exact_match"),
 )
 _FEW = 4
 
 
 def measure(metric: str) -> Measure:
     """What is known of a metric such as ``val/bleu``; one that is unknown goes by its own name."""
-    split, _, name = metric.rpartition("/")
-    known = _MEASURES.get(name)
-    if known is None:
-        return Measure(metric)
-    where = _SPLITS.get(split)
-    return Measure(f"{where} {known.label}" if where else known.label, known.better, known.log)
+    return _MEASURES.get(metric.rpartition("/")[2], Measure(metric))
 
 
 def default_metrics(measured: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What tells configurations apart, in as few and as short names as that takes."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,15 @@ def show(value: Any) -> str:
     else:
         text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 40 else text[:37] + "…"
+
+
+def file_names(labels: Sequence[str]) -> list[str]:
+    """Labels as names for files: short, different, and of characters that every file system takes."""
+    names: list[str] = []
+    for label in labels:
+        name = re.sub(r"[^\w .,=+#-]", "-", label)[:150]
+        names.append(f"{name} ({len(names)})" if name in names else name)
+    return names
 
 
 def differing(configs: Sequence[Flat]) -> list[str]:

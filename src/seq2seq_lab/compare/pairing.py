@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.measures import measure
+from seq2seq_lab.compare.measures import TRAINING_LOSS, measure
 from seq2seq_lab.compare.naming import differing, show
 from seq2seq_lab.compare.statistics import Difference, paired_difference
 
@@ -30,12 +30,15 @@ class Pair:
         first, second = self.first.settings, self.second.settings
         keys = list(dict.fromkeys([*first, *second]))
         changed = [k for k in keys if k not in first or k not in second or first[k] != second[k]]
+        shared = ", ".join(f"{k}={show(first[k])}" for k in keys if k not in changed)
+        beside = f" ({shared})" if shared else ""
+        if len(changed) == 1 and changed[0] in first and changed[0] in second:
+            return f"{changed[0]} {show(first[changed[0]])} → {show(second[changed[0]])}{beside}"
         left, right = (
             ", ".join(f"{k}={show(side[k])}" for k in changed if k in side) or "without"
             for side in (first, second)
         )
-        shared = ", ".join(f"{k}={show(first[k])}" for k in keys if k not in changed)
-        return f"{left} → {right}" + (f" ({shared})" if shared else "")
+        return f"{left} → {right}{beside}"
 
     @property
     def verdict(self) -> str:
@@ -48,8 +51,20 @@ class Pair:
         if not difference.told:
             return f"no difference can be told from {difference.n} seeds"
         way = "higher" if difference.mean > 0 else "lower"
-        judged = "" if better is None else ", better" if way == better else ", worse"
-        return f"the second is {way}{judged}, as far as {difference.n} seeds tell"
+        if not self.comparable:
+            return f"{way}, but under different forcing: not comparable"
+        judged = "" if better is None else " (better)" if way == better else " (worse)"
+        return f"{way}{judged}, {difference.n} seeds"
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the metric means the same in both: a training loss depends on how the decoder is fed."""
+        return self.metric != TRAINING_LOSS or self.node != "forcing"
+
+    @property
+    def node(self) -> str:
+        """The node of the configuration in which the two differ."""
+        return differing([self.first.config, self.second.config])[0].partition(".")[0]
 
     @property
     def interval(self) -> str:
@@ -57,24 +72,45 @@ class Pair:
         low, mean, high = self.difference.low, self.difference.mean, self.difference.high
         if math.isnan(low):
             return f"{mean:+.3g}"
-        digits = max(0, 2 - math.floor(math.log10(high - low))) if high > low else 4
+        digits = max(0, 1 - math.floor(math.log10((high - low) / 2))) if high > low else 4
         return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
 def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
-    """All pairs of groups on one corpus that differ in one node only and share a seed, for each metric.
+    """All pairs of groups on one corpus that are one knob apart and share a seed, for each metric.
 
-    One node, as the model or the forcing, is one knob; between groups that differ in several, a difference
-    could not be put down to any.
+    A knob is one setting, or the option chosen for a node with all that comes with it. Between groups that
+    differ in several, a difference could not be put down to any.
     """
     pairs = []
     for first, second in combinations(groups, 2):
         if first.corpus.fingerprint is None or first.corpus.fingerprint != second.corpus.fingerprint:
             continue
-        if len({key.partition(".")[0] for key in differing([first.config, second.config])}) != 1:
+        if not _one_knob_apart(first, second, groups):
             continue
         for metric in metrics:
             difference = paired_difference(first.by_seed(metric), second.by_seed(metric))
             if difference.n:
                 pairs.append(Pair(first, second, metric, difference))
     return pairs
+
+
+def headline(pairs: Sequence[Pair]) -> str:
+    """The first metric in which all pairs can be compared; the first of all if there is none."""
+    metrics = dict.fromkeys(each.metric for each in pairs)
+    fair = (m for m in metrics if all(each.comparable for each in pairs if each.metric == m))
+    return next(fair, next(iter(metrics)))
+
+
+def _one_knob_apart(first: Group, second: Group, groups: Sequence[Group]) -> bool:
+    if len({key.partition(".")[0] for key in differing([first.config, second.config])}) != 1:
+        return False
+    both = [key for key in first.settings if key in second.settings]
+    changed = [key for key in both if first.settings[key] != second.settings[key]]
+
+    def comes_with_the_option(key: str) -> bool:
+        """Whether the first of the keys settles this one, as an optimizer may its learning rate."""
+        values = {(show(g.settings.get(changed[0])), show(g.settings.get(key))) for g in groups}
+        return len(values) == len({option for option, _ in values})
+
+    return all(map(comes_with_the_option, changed[1:]))

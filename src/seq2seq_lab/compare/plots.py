@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from seq2seq_lab.compare import published
-from seq2seq_lab.compare.appearance import Look, is_number, looks
-from seq2seq_lab.compare.figures import INK, Plot, line_style
-from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.measures import measure
-from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.appearance import Look, is_number, looks, told_by
+from seq2seq_lab.compare.figures import INK, Plot, line_style, plain
+from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.measures import TRAINING_LOSS, measure
+from seq2seq_lab.compare.naming import ABSENT, file_names, show
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.compare.table import averaged, setting_keys
 
@@ -21,8 +21,9 @@ _FALL = 20  # a loss that falls by this factor is drawn on a logarithmic axis
 _MANY = 12  # groups; beyond, the legend explains the keys one by one
 _SPREAD = 50  # a swept value that spans this factor is drawn on a logarithmic axis
 _FLOOR = Look(INK, dashes=(2, 2))
-_PUBLISHED = Look(INK, marker="x", line=False)
 _UNFINISHED = Look(INK, dashes=(1, 3))
+_FEWER = Look(INK, dashes=(1, 1.5), marker="|")
+_HOLLOW = ("○", "□", "△")  # a marker for each published experiment
 
 
 def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Plot:
@@ -40,14 +41,17 @@ def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Plot:
             if there:
                 panels[f"{metric}{title}"] = partial(_draw_curves, groups=there, metric=metric)
     legend = _legend(look)
-    if published.METRIC in metrics:
-        if any(map(published.experiment_of, groups)):
-            legend["published by the seminar"] = _PUBLISHED
+    if TRAINING_LOSS in metrics:
+        legend |= {f"{name}, as published": each for name, each in _published(look).items()}
         if any(group.corpus.loss_floor for group in groups):
             legend["loss floor of the corpus"] = _FLOOR
+    if any(len({run.epochs for run in group.runs}) > 1 for group in groups):
+        legend["past |: mean of the runs that got so far"] = _FEWER
     if any(group.others for group in groups):
-        legend["not finished, not averaged"] = _UNFINISHED
-    return Plot("curves", "Mean over seeds ± one standard deviation", panels, legend)
+        legend["a run that is not finished"] = _UNFINISHED
+    untold = ", ".join(told_by([group.settings for group in groups])[3:])
+    title = "Mean over seeds ± one standard deviation"
+    return Plot("curves", f"{title} (lines differ in {untold} too)" if untold else title, panels, legend)
 
 
 def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
@@ -67,29 +71,18 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
                 panels[f"{metric}{title}"] = partial(_draw_sweep, lines=drawn, metric=metric, key=key)
         if panels:
             title = f"Last values over {key}: mean ± one standard deviation, a dot a seed"
-            plots.append(Plot(f"sweep-{key.replace('/', '-')}", title, panels, legend))
+            plots.append(Plot(file_names([f"sweep-{key}"])[0], title, panels, legend))
     return plots
-
-
-def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Groups of one corpus together, under what to add to a title: nothing if there is only one corpus."""
-    together: dict[str | None, list[Group]] = {}
-    for group in groups:
-        together.setdefault(group.corpus.fingerprint, []).append(group)
-    if len(together) == 1:
-        return {"": list(groups)}
-    return {f" · corpus {(name or 'unknown')[:8]}": each for name, each in together.items()}
 
 
 def _legend(look: Mapping[Group, Look]) -> dict[str, Look]:
     if len(look) <= _MANY:
         return {f"{group.label} (n = {averaged(group)})": each for group, each in look.items()}
-    legend = {}
-    for place, key in enumerate(setting_keys(list(look))):
+    legend: dict[str, Look] = {}
+    for place, key in enumerate(told_by([group.settings for group in look])[:3]):
         for group, each in look.items():
-            if key in group.settings and place < 3:
-                plain = (Look(each.colour), Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))
-                legend.setdefault(f"{key}={show(group.settings[key])}", plain[place])
+            plain = (Look(each.colour), Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))
+            legend.setdefault(f"{key}={show(group.settings.get(key, ABSENT))}", plain[place])
     return legend
 
 
@@ -102,12 +95,12 @@ def _draw_curves(axes: Axes, *, groups: Mapping[Group, Look], metric: str) -> No
             thin = Look(look.colour, _UNFINISHED.dashes)
             axes.plot([e for e, _ in curve], [v for _, v in curve], linewidth=0.9, **line_style(thin))
             drawn += [value for _, value in curve]
-    if metric == published.METRIC:
+    if metric == TRAINING_LOSS:
         drawn += _draw_references(axes, groups)
     positive = [value for value in drawn if value > 0]
     if measure(metric).log and len(positive) == len(drawn) > 0 and max(drawn) > _FALL * min(drawn):
         axes.set_yscale("log", nonpositive="clip")
-    axes.set(xlabel="epoch", ylabel=measure(metric).label)
+    axes.set(xlabel="epoch", ylabel=plain(measure(metric).label))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -125,8 +118,8 @@ def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[fl
         low, high = ([means[e] + sign * curve[e].sd for e in shared] for sign in (-1, 1))
         axes.fill_between(shared, low, high, color=look.colour, alpha=_BAND, linewidth=0)
     if len(tail) > 1:
-        axes.plot(tail, [means[e] for e in tail], color=look.colour, linestyle=":", linewidth=0.9)
-        axes.plot(shared[-1], means[shared[-1]], color=look.colour, marker="|", markersize=10)
+        fewer = line_style(Look(look.colour, _FEWER.dashes, _FEWER.marker))
+        axes.plot(tail, [means[e] for e in tail], linewidth=1, markersize=10, markevery=[0], **fewer)
     return [mean for epoch, mean in means.items() if math.isfinite(mean) and epoch in {*shared, *tail}]
 
 
@@ -136,17 +129,23 @@ def _draw_references(axes: Axes, groups: Mapping[Group, Look]) -> list[float]:
     floor = next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
     if floor:
         axes.axhline(floor, linewidth=1, **(line_style(_FLOOR) | {"marker": None}))
-        axes.annotate(
-            f"{floor:.4f}", (1, floor), (-2, 2), "axes fraction", "offset points", ha="right", fontsize=8
-        )
+        axes.text(0, floor, f" {floor:.4f}", transform=axes.get_yaxis_transform(), va="bottom")
         values.append(floor)
-    experiments = {published.experiment_of(group): look for group, look in reversed(groups.items())}
-    for experiment, look in experiments.items():
-        if experiment is not None:
-            points = published.published()[experiment]
-            axes.plot(list(points), list(points.values()), "x", color=look.colour, markersize=6, zorder=4)
-            values += points.values()
+    for experiment, look in _published(groups).items():
+        points = published.published()[experiment]
+        axes.plot(list(points), list(points.values()), markersize=7, zorder=4, **line_style(look))
+        values += points.values()
     return values
+
+
+def _published(groups: Mapping[Group, Look]) -> dict[str, Look]:
+    """The published experiments that the groups repeat: points in the first such group's colour."""
+    looks: dict[str, Look] = {}
+    for group, look in groups.items():
+        if experiment := published.experiment_of(group):
+            marker = _HOLLOW[list(published.published()).index(experiment) % len(_HOLLOW)]
+            looks.setdefault(experiment, Look(look.colour, marker=marker, line=False))
+    return looks
 
 
 def _lines_over(
@@ -156,7 +155,7 @@ def _lines_over(
     lines: dict[tuple[tuple[str, object], ...], dict[float, Group]] = {}
     for group in groups:
         value = group.settings.get(key)
-        if is_number(value):
+        if value is not None and is_number(value):
             others = tuple((k, show(v)) for k, v in group.settings.items() if k != key)
             lines.setdefault(others, {})[value] = group
     return {others: dict(sorted(line.items())) for others, line in lines.items() if len(line) > 1}
@@ -189,7 +188,7 @@ def _draw_sweep(
         axes.scatter(
             [x for x, _ in seeds], [y for _, y in seeds], s=9, color=look.colour, alpha=0.45, linewidths=0
         )
-    axes.set(xlabel=key, ylabel=measure(metric).label)
+    axes.set(xlabel=plain(key), ylabel=plain(measure(metric).label))
     if every[0] > 0 and every[-1] >= _SPREAD * every[0]:
         axes.set_xscale("log")
     elif len(every) <= 8:

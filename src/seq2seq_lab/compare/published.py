@@ -7,7 +7,6 @@ from importlib.resources import files
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Curve
 
-METRIC = "train/loss"
 _PAIRS = 5_318  # of the seminar's corpus; its losses say nothing about another one
 
 

@@ -133,10 +133,10 @@ def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     for path in paths:
         before = len(found)
         seen = False
-        for folder, note in _walk(path.resolve()):
+        for folder, note in _walk(path):
             if note is None:
                 seen = True
-                found[folder] = None
+                found[folder.resolve()] = None
             else:
                 notes.append(note)
         if not seen and len(found) == before:
@@ -149,7 +149,7 @@ def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
         folder = Path(name)
         # Hidden folders hold Hydra's own config.yaml, which is not that of a run.
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != COMPARISON)
-        if folder.name == COMPARISON:
+        if folder.resolve().name == COMPARISON:
             folders.clear()
         elif layout.CONFIG in files:
             folders.clear()
@@ -174,6 +174,8 @@ def read(folder: Path, root: Path) -> Run:
     summary, status = _read_summary(folder / layout.SUMMARY)
     curves, notes = read_metrics(folder / layout.METRICS)
     name = folder.relative_to(root).as_posix()
+    if status == FINISHED and not curves:
+        status = "finished, but without a value"
     run = Run(folder, name, config, status, summary, curves)
     promised = summary.get("epochs")
     if run.finished and isinstance(promised, int) and run.epochs < promised:

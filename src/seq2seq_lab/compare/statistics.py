@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from functools import cache
 
 Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs in which nothing was measured are absent
 
@@ -23,7 +23,10 @@ class Estimate:
             return cls(math.nan, math.nan, 0)
         if not all(map(math.isfinite, values)):
             return cls(math.fsum(v for v in values if not math.isfinite(v)), math.nan, len(values))
-        return cls(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+        n = len(values)
+        mean = math.fsum(values) / n
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        return cls(mean, math.sqrt(squares / (n - 1)) if n > 1 else math.nan, n)
 
 
 def average(curves: Sequence[Curve]) -> dict[int, Estimate]:
@@ -49,6 +52,7 @@ def student_t_probability(t: float, df: int) -> float:
     return 2 / math.pi * (theta + total) if odd else total
 
 
+@cache
 def student_t_quantile(probability: float, df: int) -> float:
     """The t with P(|T| ≤ t) = ``probability``, by bisection of the angle θ = atan(t/√df) to its last bit."""
     low, high = 0.0, math.pi / 2

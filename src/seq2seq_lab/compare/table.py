@@ -20,11 +20,12 @@ _GAP = "    "
 
 
 def formatted(estimates: Sequence[Estimate]) -> list[str]:
-    """Estimates of one column as ``mean ± sd``, all with the decimals that two digits of their spread need."""
-    spreads = [e.sd for e in estimates if e.sd > 0]
+    """Estimates of one column as ``mean ± sd``, with decimals for two digits of the middle spread."""
+    spreads = sorted(e.sd for e in estimates if e.sd > 0)
     sizes = [abs(e.mean) for e in estimates if math.isfinite(e.mean) and e.mean]
-    scale = min(spreads) / 10 if spreads else max(sizes, default=1.0) / 1000
-    digits = min(max(0, math.ceil(-math.log10(scale))), 6) if scale else 6
+    scale = spreads[len(spreads) // 2] / 10 if spreads else max(sizes, default=1.0) / 1000
+    most = 5 - math.ceil(math.log10(max(sizes))) if sizes else 4  # decimals that give five digits in all
+    digits = max(0, min(math.ceil(-math.log10(scale)), most, 6))
     return [_shown(estimate, digits) for estimate in estimates]
 
 
@@ -43,9 +44,14 @@ def averaged(group: Group) -> str:
 
 def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     """A heading and a cell a group, of the last and, where one way is better, the best values."""
-    last = ["last", *formatted([group.last(metric) for group in groups])]
-    best = ["best", *formatted([group.best(metric) for group in groups])]
-    return [last, best] if measure(metric).better else [last]
+    columns = {"last": [group.last(metric) for group in groups]}
+    if measure(metric).better:
+        columns["best"] = [group.best(metric) for group in groups]
+    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
+    return [
+        [name, *(cell + note for cell, note in zip(formatted(estimates), fewer, strict=True))]
+        for name, estimates in columns.items()
+    ]
 
 
 def heading(metric: str) -> str:
@@ -82,13 +88,15 @@ def render(groups: Sequence[Group], metrics: Sequence[str], *, width: int | None
     return "\n\n".join("\n".join(block) for block in lines)
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, every column as wide as its widest cell."""
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(n) for c, n in zip(row, sizes, strict=True)).rstrip() for row in rows]
+
+
 def _side_by_side(title: str, columns: Sequence[Sequence[str]]) -> list[str]:
     """Columns as one, of lines equally long, under a title."""
-    sizes = [max(map(len, column)) for column in columns]
-    rows = [
-        "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True))
-        for row in zip(*columns, strict=True)
-    ]
+    rows = aligned(list(zip(*columns, strict=True)))
     size = max(map(len, (title, *rows)))
     return [line.ljust(size) for line in (title, *rows)]
 

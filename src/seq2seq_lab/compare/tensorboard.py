@@ -14,6 +14,8 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from seq2seq_lab.compare import published
 from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.measures import TRAINING_LOSS
+from seq2seq_lab.compare.naming import file_names
 from seq2seq_lab.compare.runs import natural
 from seq2seq_lab.files import replacing
 
@@ -27,7 +29,7 @@ def write(groups: Sequence[Group], folder: Path) -> None:
     """Write a run for each group, for each published experiment repeated, and for each corpus's loss floor.
 
     Under a metric's own tag stands the mean, so that it shows in one chart with single runs; under
-    ``lower/…`` and ``upper/…`` stand the mean less and plus one standard deviation. A step is an epoch.
+    ``~band/…`` stand the mean less and plus one standard deviation. A step is an epoch.
     """
     runs = dict(_runs(groups))
     metrics = sorted({metric for group in groups for metric in group.metrics}, key=natural)
@@ -40,26 +42,26 @@ def write(groups: Sequence[Group], folder: Path) -> None:
 
 
 def _runs(groups: Sequence[Group]) -> Iterator[tuple[str, _Scalars]]:
-    for group in groups:
+    for group, name in zip(groups, file_names([group.label for group in groups]), strict=True):
         if group.runs:
-            yield group.label.replace("/", "-"), _mean_and_band(group)
+            yield name, _mean_and_band(group)
     for experiment in dict.fromkeys(filter(None, map(published.experiment_of, groups))):
         points = published.published()[experiment]
         kind, _, name = experiment.partition("/")
         yield (
             f"{kind}/published/{name}",
-            {epoch: _flat(published.METRIC, loss) for epoch, loss in points.items()},
+            {epoch: _flat(TRAINING_LOSS, loss) for epoch, loss in points.items()},
         )
     floors = {g.corpus.fingerprint: g.corpus.loss_floor for g in groups if g.corpus.loss_floor is not None}
     last = max((run.epochs for group in groups for run in group.runs), default=1)
     for fingerprint, floor in floors.items():
         name = "loss floor" if len(floors) == 1 else f"loss floor of corpus {(fingerprint or 'unknown')[:8]}"
-        yield name, {epoch: _flat(published.METRIC, floor) for epoch in range(1, last + 1)}
+        yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in range(1, last + 1)}
 
 
 def _tags(metric: str) -> tuple[str, str, str]:
     """Where the mean stands, and the lower and the upper edge of its band."""
-    return metric, f"lower/{metric}", f"upper/{metric}"
+    return metric, f"~band/{metric}/lower", f"~band/{metric}/upper"  # ~ comes last in TensorBoard's order
 
 
 def _flat(metric: str, value: float) -> dict[str, float]:
@@ -86,7 +88,7 @@ def _layout(metrics: Sequence[str]) -> Any:
             value, lower, upper = _tags(metric)
             chart = category.chart.add(title=metric)
             chart.margin.series.add(value=value, lower=lower, upper=upper)
-    tensor = make_tensor_proto(page.SerializeToString(), dtype=None)
+    tensor = make_tensor_proto(page.SerializeToString())
     tag = metadata.CONFIG_SUMMARY_TAG
     return Summary(value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(), tensor=tensor)])
 

@@ -99,18 +99,25 @@ class Corpus:
         """
         return self.source.groups
 
-    def loss_floor(self) -> float:
+    def loss_floor(self, rows: NDArray[np.int64] | None = None, *, predict_sos: bool = True) -> float:
         """Training loss of a model that has remembered every pair, in nats per target position.
 
         It gives each translation of a source its share of that source's rows, so only what has several
         translations costs anything: the mean over pairs of ``-log(count(source, target) / count(source))``
-        per target position, ``<sos>`` and ``<eos>`` being positions too. No training loss goes below it.
+        per target position, ``<eos>`` being one and, where it is predicted, ``<sos>`` too. No training loss
+        goes below it.
+
+        Args:
+            rows: the pairs trained on; all if none are given.
+            predict_sos: whether ``<sos>`` is a position, as it is in the seminar's measure.
         """
-        sources, targets = self.source.groups, self.target.groups
+        chosen = slice(None) if rows is None else rows
+        sources, targets = self.source.groups[chosen], self.target.groups[chosen]
         _, pairs = np.unique(sources * (targets.max() + 1) + targets, return_inverse=True)
         shares = np.bincount(pairs)[pairs] / np.bincount(sources)[sources]
+        positions = self.target.lengths[chosen] - (not predict_sos)
         # A share of one gives -0.0, which prints as such.
-        return abs(float(np.mean(-np.log(shares) / self.target.lengths)))
+        return abs(float(np.mean(-np.log(shares) / positions)))
 
     def statistics(self) -> dict[str, int | float]:
         """Counts to check a corpus by. Sizes and lengths include the special words."""

@@ -108,6 +108,11 @@ class TranslationDataModule(pl.LightningDataModule):
         """Positions that a hypothesis may have: those of the corpus's longest target."""
         return int(self.corpus.target.lengths.max()) - (0 if self.predict_sos else 1)
 
+    @property
+    def loss_floor(self) -> float:
+        """The training loss, as this run measures it, of a model that has remembered every training pair."""
+        return self.corpus.loss_floor(self.training, predict_sos=self.predict_sos)
+
     def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
         """For each pair all translations of its source in the corpus, each once, its own first."""
         group = self.corpus.source_groups()

@@ -5,10 +5,10 @@ from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
-__all__ = ["Decoder", "DotAttention", "Encoder", "Seq2Seq", "attention", "seq2seq"]
+__all__ = ["Decoder", "DotAttention", "Encoder", "Seq2Seq", "attention_model", "seq2seq_model"]
 
 
-def seq2seq(
+def seq2seq_model(
     *,
     source_vocabulary_size: int,
     target_vocabulary_size: int,
@@ -18,14 +18,15 @@ def seq2seq(
     dropout: float = 0.0,
 ) -> Seq2Seq:
     """The plain model: all the decoder knows of the source is the encoder's last state."""
-    sizes = {"embedding_size": embedding_size, "hidden_size": hidden_size, "layers": layers}
+    sizes = _sizes(hidden_size=hidden_size, embedding_size=embedding_size, layers=layers)
+    _check_dropout(dropout)
     return Seq2Seq(
         encoder=Encoder(vocabulary_size=source_vocabulary_size, dropout=dropout, **sizes),
         decoder=Decoder(vocabulary_size=target_vocabulary_size, dropout=dropout, **sizes),
     )
 
 
-def attention(
+def attention_model(
     *,
     source_vocabulary_size: int,
     target_vocabulary_size: int,
@@ -36,7 +37,8 @@ def attention(
     unmasked_positions: int | None = None,
 ) -> Seq2Seq:
     """The plain model with dot-product attention; `unmasked_positions` is explained at `Encoder`."""
-    sizes = {"embedding_size": embedding_size, "hidden_size": hidden_size, "layers": layers}
+    sizes = _sizes(hidden_size=hidden_size, embedding_size=embedding_size, layers=layers)
+    _check_dropout(dropout)
     return Seq2Seq(
         encoder=Encoder(
             vocabulary_size=source_vocabulary_size,
@@ -51,3 +53,15 @@ def attention(
             **sizes,
         ),
     )
+
+
+def _sizes(**sizes: int) -> dict[str, int]:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
+    return sizes
+
+
+def _check_dropout(dropout: float) -> None:
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie in [0, 1), got {dropout}")

@@ -51,6 +51,11 @@ class Decoder(nn.Module):
         self.attention = attention
         self.output = Linear(hidden_size, vocabulary_size)
 
+    @property
+    def drops_out(self) -> bool:
+        """Whether it drops anything in training."""
+        return self.dropout.p > 0 or self.gru.dropout > 0
+
     def forward(self, fed: Tensor, memory: Memory) -> Decoded:
         """A whole sequence at once: the words fed [B, T] → logits [B, T, V]."""
         embedded = self.dropout(self.embedding(fed).relu())

@@ -53,6 +53,11 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.gru = GRU(input_size=embedding_size, hidden_size=hidden_size, layers=layers, dropout=dropout)
 
+    @property
+    def drops_out(self) -> bool:
+        """Whether it drops anything in training."""
+        return self.dropout.p > 0 or self.gru.dropout > 0
+
     def forward(self, source: Tensor, lengths: Tensor | None) -> Memory:
         """source [B, S]; lengths [B], or None where no sentence is padded.
 
@@ -72,16 +77,21 @@ class Encoder(nn.Module):
             last = (lengths - 1).view(batch, 1, 1).expand(batch, 1, self.hidden_size)
             context = tuple(layer.gather(1, last).squeeze(1) for layer in states)
         if self.unmasked_positions is not None:
-            outputs, mask = self._in_zero_block(outputs, mask), None
+            if mask is not None:
+                outputs = outputs * mask.unsqueeze(2)
+            outputs, mask = nn.functional.pad(outputs, (0, 0, 0, self.positions(longest) - longest)), None
         return Memory(outputs, mask, context)
 
-    def _in_zero_block(self, outputs: Tensor, mask: Tensor | None) -> Tensor:
-        assert self.unmasked_positions is not None
-        empty = self.unmasked_positions - outputs.shape[1]
-        if empty < 0:
+    def positions(self, longest: int) -> int:
+        """How many positions there are to attend to, for sources of up to so many.
+
+        Raises:
+            ValueError: a source is longer than `unmasked_positions`.
+        """
+        if self.unmasked_positions is None:
+            return longest
+        if longest > self.unmasked_positions:
             raise ValueError(
-                f"unmasked_positions is {self.unmasked_positions}, but a source has {outputs.shape[1]} positions"
+                f"unmasked_positions is {self.unmasked_positions}, but a source has {longest} positions"
             )
-        if mask is not None:
-            outputs = outputs * mask.unsqueeze(2)
-        return nn.functional.pad(outputs, (0, 0, 0, empty)) if empty else outputs
+        return self.unmasked_positions

@@ -39,13 +39,28 @@ class RowFactors(NamedTuple):
         target.index_add_(0, self.ids, self.rows, alpha=alpha)
 
 
-Factors = ProductFactors | RowFactors
+class SumFactors(NamedTuple):
+    """A gradient of a bias [out]: the sum over the rows of delta [N, out]."""
+
+    delta: Tensor
+
+    def add_to(self, target: Tensor, alpha: float) -> None:
+        """target += alpha · gradient."""
+        target.add_(self.delta.sum(0), alpha=alpha)
+
+
+Factors = ProductFactors | RowFactors | SumFactors
 
 
 def accept_factors(parameters: Iterable[nn.Parameter]) -> None:
     """From now on these parameters collect factors in `parameter.factors`; their optimizer applies them."""
     for parameter in parameters:
         parameter.factors = []  # type: ignore[attr-defined]
+
+
+def takes_factors(parameter: Tensor) -> bool:
+    """Whether a parameter's optimizer takes factors."""
+    return hasattr(parameter, "factors")
 
 
 def factors_of(parameter: Tensor) -> list[Factors]:
@@ -64,7 +79,9 @@ def write_out_factors(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def gradient(weight: Tensor, factors: Factors) -> Tensor | None:
-    """What a backward pass returns for a weight: the dense gradient, or None where its factors are taken."""
+    """What a backward pass returns for a parameter: its dense gradient, if it is not frozen or takes factors."""
+    if not weight.requires_grad:
+        return None
     if (waiting := getattr(weight, "factors", None)) is not None:
         waiting.append(factors)
         return None
@@ -77,7 +94,11 @@ class _Affine(Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         flat = inputs.reshape(-1, inputs.shape[-1])
-        ctx.inputs, ctx.weight = flat, weight  # the weight as it is: its factors hang on this very object
+        ctx.inputs, ctx.weight, ctx.bias = (
+            flat,
+            weight,
+            bias,
+        )  # as they are: factors hang on these very objects
         return torch.addmm(bias, flat, weight.t()).view(*inputs.shape[:-1], -1)
 
     @staticmethod
@@ -85,7 +106,11 @@ class _Affine(Function):
     def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
         flat = delta.reshape(-1, delta.shape[-1])
         delta_inputs = (flat @ ctx.weight).view(*delta.shape[:-1], -1) if ctx.needs_input_grad[0] else None
-        return delta_inputs, gradient(ctx.weight, ProductFactors(flat, ctx.inputs)), flat.sum(0)
+        return (
+            delta_inputs,
+            gradient(ctx.weight, ProductFactors(flat, ctx.inputs)),
+            gradient(ctx.bias, SumFactors(flat)),
+        )
 
 
 class _Lookup(Function):

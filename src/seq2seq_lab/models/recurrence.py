@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from seq2seq_lab.models.factors import ProductFactors, gradient
+from seq2seq_lab.models.factors import ProductFactors, SumFactors, gradient
 
 
 def input_gates(inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def run(gates: Tensor, states: Tensor, inner: Tensor, weight_hh: Tensor, bias_hh
         torch.lerp(n, states[t], z, out=states[t + 1])
 
 
-class BatchRecurrence(Function):
+class Recurrence(Function):
     """One layer over a sequence: inputs [B, T, E], state [B, H], weights → states [B, T, H]."""
 
     @staticmethod
@@ -86,14 +86,19 @@ class BatchRecurrence(Function):
         inner = torch.empty_like(states[1:])
         run(gates, states, inner, weight_hh, bias_hh)
         ctx.save_for_backward(inputs, gates, states, inner)
-        ctx.weights = weight_ih, weight_hh  # as they are: their factors hang on these very objects
+        ctx.parameters = (
+            weight_ih,
+            weight_hh,
+            bias_ih,
+            bias_hh,
+        )  # as they are: factors hang on these very objects
         return states[1:].transpose(0, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, delta_states: Tensor) -> tuple[Tensor | None, ...]:
         inputs, gates, states, inner = ctx.saved_tensors
-        weight_ih, weight_hh = ctx.weights
+        weight_ih, weight_hh, _, _ = ctx.parameters
         length, batch, size = inner.shape
 
         # delta[t + 1] is the error of h_t: first what comes from above, then, step by step, from later states.
@@ -117,14 +122,9 @@ class BatchRecurrence(Function):
         delta_inputs = None
         if ctx.needs_input_grad[0]:
             delta_inputs = (flat_ih @ weight_ih).view(length, batch, -1).transpose(0, 1)
-        return (
-            delta_inputs,
-            delta[0],
-            gradient(weight_ih, ProductFactors(flat_ih, inputs)),
-            gradient(weight_hh, ProductFactors(flat_hh, before)),
-            flat_ih.sum(0),
-            flat_hh.sum(0),
-        )
+        factors = ProductFactors(flat_ih, inputs), ProductFactors(flat_hh, before)
+        sums = SumFactors(flat_ih), SumFactors(flat_hh)
+        return delta_inputs, delta[0], *map(gradient, ctx.parameters, factors + sums)
 
 
 def step(

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from seq2seq_lab.models import recurrence, sentence_recurrence
-from seq2seq_lab.models.recurrence import BatchRecurrence
-from seq2seq_lab.models.sentence_recurrence import SentenceRecurrence
+from seq2seq_lab.models.recurrence import Recurrence, step
 
 State = tuple[Tensor, ...]  # the state [B, H] of each layer
 
@@ -44,12 +42,11 @@ class GRU(nn.Module):
 
     def forward(self, inputs: Tensor, state: State) -> list[Tensor]:
         """The whole sequence: inputs [B, T, E], state → the states [B, T, H] of every layer."""
-        layer_over = SentenceRecurrence if sentence_recurrence.suits(inputs) else BatchRecurrence
         states: list[Tensor] = []
         for layer in range(self.layers):
             if layer:
                 inputs = nn.functional.dropout(states[-1], self.dropout, self.training)
-            states.append(layer_over.apply(inputs, state[layer], *self.weights(layer)))
+            states.append(Recurrence.apply(inputs, state[layer], *self.weights(layer)))
         return states
 
     @torch.no_grad()
@@ -57,10 +54,6 @@ class GRU(nn.Module):
         """One step, without gradient and without dropout: inputs [B, E], state → the next state."""
         states: list[Tensor] = []
         for layer in range(self.layers):
-            weights = self.weights(layer)
-            if sentence_recurrence.suits(inputs):
-                inputs = sentence_recurrence.step(inputs, state[layer], *weights)
-            else:
-                inputs = recurrence.step(inputs, state[layer], *weights)
+            inputs = step(inputs, state[layer], *self.weights(layer))
             states.append(inputs)
         return tuple(states)

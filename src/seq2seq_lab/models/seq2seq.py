@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.data.vocabulary import SOS
+from seq2seq_lab.models import sentence
 from seq2seq_lab.models.decoder import Decoded, Decoder
 from seq2seq_lab.models.encoder import Encoder, Memory
 
@@ -33,6 +34,14 @@ class Seq2Seq(nn.Module):
             forced: [B, T], True where the decoder is fed the gold word, False where its own; None feeds gold
                 everywhere. The first position is always fed `<sos>`.
         """
+        if sentence.suits(self, source, source_lengths):
+            return sentence.decode(self, source, target, forced)
+        return self.decode(source, target, source_lengths, forced)
+
+    def decode(
+        self, source: Tensor, target: Tensor, source_lengths: Tensor | None, forced: Tensor | None
+    ) -> Decoded:
+        """`forward` for any batch on any device; what `sentence.decode` gives for one sentence is the same."""
         memory = self.encoder(source, source_lengths)
         gold = torch.cat((target.new_full((len(target), 1), SOS), target[:, :-1]), dim=1)
         # No gradient flows through the decoder's choice of its own words. So they can be found first, and the

@@ -1,0 +1,41 @@
+# Every target sets up .venv by itself, once; PYTHON names the interpreter (3.11 to 3.13) that it is made with.
+PYTHON ?= python3
+BIN := .venv/bin
+LAB := $(BIN)/seq2seq-lab
+INSTALLED := .venv/.installed
+# The three experiments; two runs at a time, each on one thread.
+SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
+
+.PHONY: help demo test test-slow check seminar bench tensorboard
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev,parallel]'
+	@touch $@
+
+demo: $(INSTALLED) ## the three experiments on the embedded corpus, then their comparison (about a minute)
+	$(LAB) $(SWEEP) experiment=demo/seq2seq_full,demo/seq2seq_mixed,demo/attention_mixed compare=false
+	$(LAB) compare outputs/demo
+	@echo "See the curves: make tensorboard"
+
+test: $(INSTALLED) ## the tests, but for the slow ones
+	$(BIN)/pytest
+
+test-slow: $(INSTALLED) ## the slow ones
+	$(BIN)/pytest -m slow
+
+check: $(INSTALLED) ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
+	$(LAB) $(SWEEP) experiment=seminar/seq2seq_full,seminar/seq2seq_mixed,seminar/attention_mixed seed=0,1,2,3,4
+
+bench: $(INSTALLED) ## speed, beside a literal reference in the same run
+	$(BIN)/python -m benchmarks
+
+tensorboard: $(INSTALLED) ## TensorBoard over everything in outputs/
+	$(BIN)/tensorboard --logdir outputs

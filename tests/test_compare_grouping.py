@@ -1,0 +1,159 @@
+"""Groups: runs that differ only in seed, named by what sets them apart."""
+
+import random
+
+import pytest
+
+from fake_runs import ENG_FRA, TOY, config, curves, write_run, write_sweep
+from seq2seq_lab.compare import gather, grouping
+
+
+def labels(path):
+    return [group.label for group in gather([path]).groups]
+
+
+def test_a_sweep_of_models_ratios_and_seeds_has_a_group_for_each_model_and_ratio(tmp_path):
+    write_sweep(tmp_path)
+    groups = gather([tmp_path]).groups
+    assert [group.label for group in groups] == [
+        f"model={model}, ratio={ratio}" for model in ("attention", "seq2seq") for ratio in (0.25, 0.5, 0.75)
+    ]
+    assert all([run.seed for run in group.runs] == [0, 1, 2] for group in groups)
+
+
+def test_the_order_of_the_runs_changes_nothing(tmp_path):
+    runs = list(gather([write_sweep(tmp_path)]).runs)
+    expected = [(g.label, [r.name for r in g.runs]) for g in grouping.group(runs)[0]]
+    for seed in range(5):
+        random.Random(seed).shuffle(runs)
+        assert [(g.label, [r.name for r in g.runs]) for g in grouping.group(runs)[0]] == expected
+
+
+def test_where_and_how_fast_a_run_was_made_is_not_what_it_is(tmp_path):
+    for seed in range(2):
+        settings = config(seed=seed)
+        folder = tmp_path / f"seed-{seed}"
+        settings["logger"]["save_dir"] = f"{folder}/events"  # inside the run's own folder
+        settings["logger"]["more"] = (
+            f"{tmp_path.parent}/name {seed}/seed-{seed}"  # as it lay before it was moved
+        )
+        settings["loader"]["seed"] = seed  # follows the seed
+        settings["choices"]["experiment"] = f"number {seed}"
+        write_run(folder, settings | {"threads": seed, "name": f"name {seed}", "fresh": bool(seed)})
+    (group,) = gather([tmp_path]).groups
+    assert (group.label, len(group.runs)) == ("all runs", 2)
+
+
+def test_a_seed_that_does_not_follow_the_seed_sets_runs_apart(tmp_path):
+    for seed, other in ((0, 0), (1, 0), (0, 5), (1, 5)):
+        settings = config(seed=seed)
+        settings["data"]["seed"] = other
+        write_run(tmp_path / f"{seed}-{other}", settings)
+    assert labels(tmp_path) == ["seed=0", "seed=5"]
+
+
+def test_an_option_stands_for_what_it_implies_and_its_own_keys_only_for_itself(tmp_path):
+    write_run(tmp_path / "a", config(forcing="full"))
+    write_run(tmp_path / "b", config(forcing="mixed", ratio=0.25))
+    assert labels(tmp_path) == ["forcing=full", "forcing=mixed"]
+    write_run(tmp_path / "c", config(forcing="mixed", ratio=0.75))
+    assert labels(tmp_path) == ["forcing=full", "forcing=mixed, ratio=0.25", "forcing=mixed, ratio=0.75"]
+
+
+def test_a_key_that_both_options_have_is_shown_where_it_differs(tmp_path):
+    large = config(model="attention")
+    large["model"]["hidden_size"] = 128
+    write_run(tmp_path / "a", large)
+    write_run(tmp_path / "b", config(model="seq2seq"))
+    assert labels(tmp_path) == ["model=attention, hidden_size=128", "model=seq2seq, hidden_size=64"]
+
+
+def test_keys_that_end_alike_get_names_that_do_not(tmp_path):
+    for n, (encoder, decoder) in enumerate([(1, 1), (1, 2), (2, 1)]):
+        settings = config()
+        settings["model"] |= {"encoder": {"layers": encoder}, "decoder": {"layers": decoder}}
+        write_run(tmp_path / str(n), settings)
+    assert labels(tmp_path)[0] == "encoder.layers=1, decoder.layers=1"
+
+
+def test_without_choices_a_class_goes_by_its_name(tmp_path):
+    for model in ("seq2seq", "attention"):
+        settings = config(model=model)
+        del settings["choices"]
+        write_run(tmp_path / model, settings)
+    assert labels(tmp_path) == ["model=Attention", "model=Seq2Seq"]
+
+
+def test_numbers_are_in_order_of_size_and_1_is_1_0(tmp_path):
+    for n, hidden in enumerate((256, 64, 64.0, 1024)):
+        settings = config(seed=n)
+        settings["model"]["hidden_size"] = hidden
+        write_run(tmp_path / str(n), settings)
+    assert labels(tmp_path) == ["hidden_size=64", "hidden_size=256", "hidden_size=1024"]
+
+
+def test_runs_on_different_corpora_are_never_in_one_group(tmp_path):
+    write_run(tmp_path / "a", config(seed=0), corpus=TOY)
+    write_run(tmp_path / "b", config(seed=1), corpus=ENG_FRA)
+    comparison = gather([tmp_path])
+    assert [len(group.runs) for group in comparison.groups] == [1, 1]
+    assert {group.label for group in comparison.groups} == {"corpus=70e00000", "corpus=e4f00000"}
+    assert comparison.pairs == []
+
+
+def test_another_corpus_is_named_by_its_option_alone(tmp_path):
+    real = config()
+    real["data"] = {
+        "_target_": "seq2seq_lab.data.corpus.ArchiveCorpus",
+        "max_words": 10,
+        "prefixes": ["i am "],
+    }
+    real["choices"]["data"] = "eng_fra"
+    write_run(tmp_path / "a", real, corpus=ENG_FRA)
+    write_run(tmp_path / "b", config())
+    assert sorted(labels(tmp_path)) == ["data=eng_fra", "data=toy"]
+
+
+def test_an_unfinished_run_that_does_not_know_its_corpus_yet_stays_with_its_group(tmp_path):
+    write_run(tmp_path / "a", config(seed=0))
+    write_run(tmp_path / "b", config(seed=1), status="running", corpus={})
+    (group,) = gather([tmp_path]).groups
+    assert [run.seed for run in group.others] == [1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (("finished", "2026-11-01T10:00:00"), ("finished", "2026-11-02T10:00:00"), "b"),
+        (("finished", "2026-11-03T10:00:00"), ("finished", "2026-11-02T10:00:00"), "a"),
+        (("finished", "2026-11-01T10:00:00"), ("running", "2026-11-02T10:00:00"), "a"),
+        (("failed", "2026-11-01T10:00:00"), ("interrupted", "2026-11-02T10:00:00"), "b"),
+    ],
+)
+def test_of_runs_with_one_seed_and_configuration_the_newest_finished_is_kept(tmp_path, first, second, kept):
+    for name, (status, started) in (("a", first), ("b", second)):
+        write_run(tmp_path / name, config(seed=3), status=status, started=started)
+    write_run(tmp_path / "c", config(seed=4))
+    comparison = gather([tmp_path])
+    (group,) = comparison.groups
+    assert {run.name for run in (*group.runs, *group.others)} == {kept, "c"}
+    assert any("seed 3 twice: a, b" in note and f"only {kept} is kept" in note for note in comparison.notes)
+
+
+def test_a_key_that_only_one_version_has_sets_its_runs_apart(tmp_path):
+    old = config(seed=1)
+    del old["loader"]["predict_sos"]
+    write_run(tmp_path / "new", config(seed=0))
+    write_run(tmp_path / "old", old)
+    assert labels(tmp_path) == ["predict_sos=absent", "predict_sos=false"]
+
+
+def test_a_diverged_run_is_not_averaged_away(tmp_path):
+    write_run(tmp_path / "a", config(seed=0))
+    rows = curves(config(seed=1), 8)
+    rows[-1]["train/loss"] = float("nan")
+    write_run(tmp_path / "b", config(seed=1), rows=rows)
+    (group,) = gather([tmp_path]).groups
+    estimate = group.last("train/loss")
+    assert estimate.n == 2
+    assert estimate.mean != estimate.mean

@@ -1,0 +1,226 @@
+"""What a comparison prints and writes: table, CSV files, plots, report."""
+
+import argparse
+import csv
+import io
+import re
+import statistics
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from fake_runs import SENTENCES, config, curves, write_run, write_sweep
+from seq2seq_lab.compare import compare, gather, table
+from seq2seq_lab.compare.appearance import looks
+from seq2seq_lab.compare.command import add_arguments, main
+from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.compare.translations import Translation, attention_map
+from seq2seq_lab.errors import UserError
+
+METRICS = ["train/loss", "val/loss_free", "val/bleu"]
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """Two models, three ratios, three seeds, compared: the comparison and what it printed."""
+    stream = io.StringIO()
+    root = write_sweep(tmp_path_factory.mktemp("sweep"))
+    return compare([root], metrics=METRICS, stream=stream), stream.getvalue()
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Page(HTMLParser):
+    """What a page loads from elsewhere, whether its tags are closed, its ids and its text."""
+
+    VOID = ("meta", "br", "hr", "img", "link")
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.open, self.ids, self.text = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [
+            v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")
+        ]
+        self.ids += [v for k, v in attributes if k == "id"]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_everything_is_written_and_nothing_half(sweep):
+    comparison, _ = sweep
+    written = {path.name for path in comparison.output.iterdir()}
+    plots = {f"{name}.{suffix}" for name in ("curves", "sweep-ratio") for suffix in ("png", "svg")}
+    assert written == plots | {"results.csv", "summary.csv", "pairs.csv", "report.html", "tensorboard"}
+
+
+def test_the_csv_files_hold_what_the_runs_files_do(sweep):
+    comparison, _ = sweep
+    results = read_csv(comparison.output / "results.csv")
+    assert [row["run"] for row in results] == [run.name for run in comparison.runs]
+    by_group = {}
+    for run, row in zip(comparison.runs, results, strict=True):
+        last = read_csv(run.folder / "metrics.csv")[-1]
+        assert float(row["val/bleu last"]) == float(last["val/bleu"])
+        by_group.setdefault((row["model"], row["ratio"]), []).append(float(last["val/bleu"]))
+    for row in read_csv(comparison.output / "summary.csv"):
+        values = by_group[row["model"], row["ratio"]]
+        assert float(row["val/bleu last mean"]) == pytest.approx(statistics.fmean(values))
+        assert float(row["val/bleu last sd"]) == pytest.approx(statistics.stdev(values))
+        assert row["val/bleu n"] == "3"
+
+
+def test_the_table_fits_the_terminal_and_shows_each_group_once_a_block(sweep):
+    comparison, _ = sweep
+    for width in (80, 120, 400):
+        text = table.render(comparison.groups, comparison.metrics, width=width)
+        blocks = text.split("\n\n")
+        assert all(len(block.splitlines()) == 2 + 6 for block in blocks)
+        assert all(len(line) <= width for line in text.splitlines())
+        assert [metric for metric in comparison.metrics if metric in text] == list(comparison.metrics)
+
+
+def test_the_terminal_shows_means_differences_caveat_and_where_to_look(sweep):
+    comparison, text = sweep
+    estimate = comparison.groups[0].last("val/bleu")
+    assert f"{estimate.mean:.2f} ± {estimate.sd:.2f}" in text
+    assert "ratio 0.25 → 0.5 (model=attention)" in text
+    assert "Training losses under different forcing are not comparable" in text
+    assert f"tensorboard --logdir {comparison.output / 'tensorboard'}" in text
+
+
+def test_decimals_follow_the_spread():
+    assert table.formatted([Estimate(0.0347, 0.0012, 5)]) == ["0.0347 ± 0.0012"]
+    assert table.formatted([Estimate(93.214, 4.3, 5), Estimate(90, float("nan"), 1)]) == [
+        "93.2 ± 4.3",
+        "90.0",
+    ]
+    assert table.formatted([Estimate(float("nan"), float("nan"), 0)]) == ["–"]
+
+
+def test_a_terminal_without_the_signs_gets_plain_ones(sweep):
+    comparison, _ = sweep
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    compare(
+        [comparison.runs[0].folder.parent],
+        metrics=["val/bleu"],
+        stream=stream,
+        output=comparison.output / "plain",
+    )
+    stream.flush()
+    assert b"+/-" in raw.getvalue()
+
+
+def test_the_report_is_whole_and_loads_nothing(sweep):
+    comparison, _ = sweep
+    page = Page((comparison.output / "report.html").read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.links == []
+    assert len(page.ids) == len(set(page.ids))
+    text = " ".join(page.text)
+    for expected in (
+        comparison.groups[0].label,
+        "0123abc",
+        "a computer",
+        "not comparable",
+        "200 pairs of a toy",
+    ):
+        assert expected in text
+    for sentence in SENTENCES:
+        assert all(part in text for part in sentence)
+
+
+def test_markup_in_a_run_is_text_in_the_report(tmp_path):
+    evil = '<script>alert("x")</script> $\\frac$'
+    settings = config(model="attention")
+    settings["model"]["note"] = evil
+    write_run(tmp_path / "a", settings, sentences=[(evil, evil)], corpus={"fingerprint": "f", "origin": evil})
+    write_run(
+        tmp_path / "b", config(model="attention"), sentences=[(evil, evil)], corpus={"fingerprint": "f"}
+    )
+    output = compare([tmp_path], metrics=["val/bleu"], stream=io.StringIO()).output
+    text = (output / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert evil in " ".join(Page(text).text)
+
+
+def test_the_same_runs_give_the_same_files(sweep, tmp_path):
+    comparison, _ = sweep
+    root = comparison.output.parent
+    again = compare([root], metrics=METRICS, output=tmp_path / "again", stream=io.StringIO())
+    for name in ("results.csv", "summary.csv", "pairs.csv", "curves.svg", "curves.png", "report.html"):
+        assert (again.output / name).read_bytes() == (comparison.output / name).read_bytes(), name
+
+
+def test_attention_is_drawn_for_what_there_is():
+    padded = Translation("je suis", ("i am",), "i", ((0.5, 0.25, 0.25, 0.0), (float("nan"), 2.0, -1.0, 0.5)))
+    drawn = attention_map(padded)
+    assert drawn.count('<th scope="col">') == 4
+    assert "(padding)" in drawn
+    assert re.findall(r"--w:([\d.]+)", drawn)[4:] == ["0.00", "1.00", "0.00", "0.50"]
+
+
+def test_looks_tell_groups_apart():
+    settings = [{"model": m, "forcing": "mixed", "ratio": r} for m in "ab" for r in (0.25, 0.5)]
+    settings += [{"model": m, "forcing": "full"} for m in "ab"]
+    drawn = looks(settings)
+    assert len(set(drawn)) == 6
+    assert [look.colour for look in drawn[:2]] == [drawn[0].colour] * 2
+    assert [look.dashes for look in drawn[:2]] == [look.dashes for look in drawn[2:4]]
+
+
+def test_metrics_may_be_asked_for_and_a_typo_is_answered(tmp_path):
+    write_sweep(tmp_path, seeds=[0])
+    asked = gather([tmp_path], metrics=["val/exact_match", "val/loss*"]).metrics
+    assert asked == ["val/exact_match", "val/loss_forced", "val/loss_free"]
+    with pytest.raises(UserError, match=r"--metric val/blue: .*did you mean val/bleu\?"):
+        gather([tmp_path], metrics=["val/blue"])
+
+
+def test_without_a_held_out_set_the_training_metrics_are_shown(tmp_path):
+    rows = [{"epoch": 1, "train/loss": 1.0, "train/loss_free": 2.0, "train/exact_match": 0.5, "perf/x": 1}]
+    write_run(tmp_path / "a", config(), rows=rows)
+    assert gather([tmp_path]).metrics == ["train/loss", "train/loss_free", "train/exact_match"]
+
+
+def test_runs_that_have_only_begun_are_compared_too(tmp_path):
+    write_run(tmp_path / "a", config(seed=0), rows=[], status="running")
+    write_run(tmp_path / "b", config(seed=1), rows=curves(config(seed=1), 1), status="running")
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["val/bleu"], stream=stream)
+    assert "0 of 2" in stream.getvalue()
+    assert (comparison.output / "report.html").exists()
+
+
+def test_the_command_compares_and_is_cheap_to_import(tmp_path, capsys):
+    write_run(tmp_path / "seed-0", config())
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args([str(tmp_path), "--metric", "val/bleu", "--output", str(tmp_path / "out")])
+    assert main(args) == 0
+    assert "val/bleu" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report.html").exists()
+    loaded = "import sys, seq2seq_lab.compare.command; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    ).stdout
+    assert not {"matplotlib", "numpy", "torch", "tensorboard"} & set(modules.split())

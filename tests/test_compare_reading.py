@@ -1,0 +1,183 @@
+"""Reading runs: as much of a folder as is whole, and clear words about the rest."""
+
+import json
+
+import pytest
+
+import fake_runs
+from fake_runs import config, curves, write_run, write_sweep
+from seq2seq_lab.compare import gather
+from seq2seq_lab.compare.runs import read_metrics
+from seq2seq_lab.errors import UserError
+
+
+def note_about(comparison, name):
+    """The notes that name a run, as one text."""
+    return "\n".join(note for note in comparison.notes if name in note)
+
+
+def test_every_value_of_a_whole_file_is_read(tmp_path):
+    settings = config()
+    rows = curves(settings, 5)
+    folder = write_run(tmp_path / "run", settings, rows=rows)
+    read, notes = read_metrics(folder / "metrics.csv")
+    assert notes == []
+    assert read == {m: {row["epoch"]: row[m] for row in rows} for m in fake_runs.METRICS}
+
+
+@pytest.mark.parametrize("kept", [1, 10, 30])
+def test_a_torn_last_line_loses_only_that_line(tmp_path, kept):
+    settings = config()
+    path = write_run(tmp_path / "run", settings) / "metrics.csv"
+    whole, _ = read_metrics(path)
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) + lines[-1][:kept])
+    torn, notes = read_metrics(path)
+    assert torn == {m: {e: v for e, v in curve.items() if e < 8} for m, curve in whole.items()}
+    assert len(notes) == 1
+    assert "line 9" in notes[0]
+
+
+def test_a_number_that_may_be_cut_is_not_trusted(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,train/loss\n1,0.5\n2,0.12")  # perhaps 0.1234
+    assert read_metrics(path)[0] == {"train/loss": {1: 0.5}}
+
+
+def test_a_blank_cell_is_an_epoch_without_a_measurement_and_nan_is_a_measurement(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,train/loss,val/bleu\n1,0.5,\n2,nan,7\n")
+    read, notes = read_metrics(path)
+    assert read["val/bleu"] == {2: 7.0}
+    assert list(read["train/loss"]) == [1, 2]
+    assert notes == []
+
+
+def test_an_epoch_written_again_after_a_resume_counts_as_it_came_last(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("epoch,train/loss\n1,0.5\n2,0.4\n2,0.3\n3,0.2\n")
+    assert read_metrics(path)[0] == {"train/loss": {1: 0.5, 2: 0.3, 3: 0.2}}
+
+
+@pytest.mark.parametrize("garbage", [b"\x00" * 40, b"\xff\xfe,\xfa\n", b'"\n', b"a,b\n1,2\n", b"", b"epoch"])
+def test_a_file_of_garbage_gives_words_and_no_values(tmp_path, garbage):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(garbage)
+    curves_, notes = read_metrics(path)
+    assert curves_ == {}
+    assert notes
+
+
+def test_damaged_folders_are_named_and_the_rest_is_compared(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0, 1, 2])
+    group = tmp_path / "seq2seq-mixed-0.5"
+    (group / "seed-3").mkdir()
+    write_run(group / "seed-4", config(seed=4), rows=curves(config(seed=4), 3), status="running")
+    write_run(group / "seed-5", config(seed=5), status="failed")
+    (write_run(group / "seed-6", config(seed=6)) / "config.yaml").write_text("model: [")
+    (write_run(group / "seed-7", config(seed=7)) / "summary.json").write_text('{"status": "fin')
+    (write_run(group / "seed-8", config(seed=8)) / "config.yaml").unlink()
+    (write_run(group / "seed-9", config(seed=9)) / "metrics.csv").unlink()
+    (write_run(group / "seed-10", config(seed=10)) / "summary.json").unlink()
+    (write_run(group / "seed-11", config(seed=11)) / "config.yaml").write_text("")
+
+    comparison = gather([tmp_path])
+
+    (only,) = comparison.groups
+    assert [run.seed for run in only.runs] == [0, 1, 2]
+    assert only.last("train/loss").n == 3
+    assert "empty folder" in note_about(comparison, "seed-3")
+    assert "still running or killed" in note_about(comparison, "seed-4 (epoch 3)")
+    assert "failed" in note_about(comparison, "seed-5")
+    assert "config.yaml, line " in note_about(comparison, "seed-6")
+    assert "damaged summary.json" in note_about(comparison, "seed-7")
+    assert "no config.yaml" in note_about(comparison, "seed-8")
+    assert "no metrics.csv" in note_about(comparison, "seed-9")
+    assert "finished, but without a value" in note_about(comparison, "seed-9")
+    assert "without summary.json" in note_about(comparison, "seed-10")
+    assert "holds no configuration" in note_about(comparison, "seed-11")
+
+
+def test_a_finished_run_whose_file_stops_early_is_averaged_and_said_to_be_short(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0, 1])
+    path = tmp_path / "seq2seq-mixed-0.5" / "seed-1" / "metrics.csv"
+    path.write_text(path.read_text()[:-5])
+    comparison = gather([tmp_path])
+    assert "stops at epoch 7 of 8" in note_about(comparison, "seed-1")
+    assert comparison.groups[0].last("train/loss").n == 2
+
+
+@pytest.mark.parametrize("summary", ["[]", "null", '{"corpus": 7, "epochs": "x", "started": 5}', "\x00"])
+def test_a_summary_of_the_wrong_shape_stops_nothing(tmp_path, summary):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0, 1])
+    (tmp_path / "seq2seq-mixed-0.5" / "seed-1" / "summary.json").write_text(summary)
+    (group,) = gather([tmp_path]).groups
+    assert [run.seed for run in group.runs] == [0]
+    assert [run.seed for run in group.others] == [1]
+
+
+def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0])
+    for inner in (".hydra", "more/comparison", "seq2seq-mixed-0.5/seed-0/checkpoints"):
+        write_run(tmp_path / inner, config(seed=77))
+    assert [run.name for run in gather([tmp_path]).runs] == ["seq2seq-mixed-0.5/seed-0"]
+
+
+def test_paths_that_overlap_give_each_run_once(tmp_path):
+    write_sweep(tmp_path, seeds=[0, 1])
+    once = gather([tmp_path])
+    again = gather([tmp_path, tmp_path / "seq2seq-mixed-0.5", tmp_path / "attention-mixed-0.5" / "seed-0"])
+    assert [run.name for run in once.runs] == [run.name for run in again.runs]
+    assert len(once.runs) == 12
+
+
+def test_several_paths_share_their_root_and_a_path_without_runs_is_said(tmp_path):
+    write_run(tmp_path / "a" / "seed-0", config())
+    write_run(tmp_path / "b" / "seed-0", config(ratio=0.25))
+    (tmp_path / "c").mkdir()
+    comparison = gather([tmp_path / "a", tmp_path / "b" / "seed-0", tmp_path / "c"])
+    assert [run.name for run in comparison.runs] == ["a/seed-0", "b/seed-0"]
+    assert comparison.output == tmp_path / "comparison"
+    assert note_about(comparison, "no run lies in it")
+
+
+def test_where_there_is_no_run_the_message_says_what_one_is(tmp_path):
+    with pytest.raises(UserError, match=r"no run lies in it.*A run is a folder with a config\.yaml"):
+        gather([tmp_path])
+    with pytest.raises(UserError, match="no such folder"):
+        gather([tmp_path / "nowhere"])
+    (tmp_path / "config.yaml").write_text("")
+    with pytest.raises(UserError, match="holds no configuration"):
+        gather([tmp_path])
+    with pytest.raises(UserError, match="this is a file"):
+        gather([tmp_path / "config.yaml"])
+
+
+def test_the_output_may_be_neither_a_run_nor_a_file(tmp_path):
+    folder = write_run(tmp_path / "seed-0", config())
+    with pytest.raises(UserError, match="folder of a run"):
+        gather([tmp_path], output=folder)
+    with pytest.raises(UserError, match="this is a file"):
+        gather([tmp_path], output=folder / "summary.json")
+
+
+def test_last_and_best_are_of_the_epochs_measured(tmp_path):
+    rows = [
+        {"epoch": 1, "val/bleu": 10, "val/loss_free": 2.0, "train/forced_share": 0.5},
+        {"epoch": 2, "val/bleu": 30, "val/loss_free": 1.0, "train/forced_share": 0.4},
+        {"epoch": 3, "val/bleu": 30, "val/loss_free": float("nan"), "train/forced_share": 0.6},
+        {"epoch": 4, "val/bleu": "", "val/loss_free": 1.5, "train/forced_share": 0.5},
+    ]
+    write_run(tmp_path / "run", config(), rows=rows)
+    (run,) = gather([tmp_path]).runs
+    assert (run.last("val/bleu"), run.best("val/bleu")) == (30, (30, 2))
+    assert (run.last("val/loss_free"), run.best("val/loss_free")) == (1.5, (1.0, 2))
+    assert (run.last("train/forced_share"), run.best("train/forced_share")) == (0.5, None)
+    assert run.last("val/chrf") is None
+
+
+def test_a_summary_says_what_the_run_was_trained_on(tmp_path):
+    folder = write_run(tmp_path / "run", config(), corpus=fake_runs.ENG_FRA)
+    (run,) = gather([tmp_path]).runs
+    said = json.loads((folder / "summary.json").read_text())["corpus"]
+    assert (run.corpus.fingerprint, run.corpus.pairs) == (said["fingerprint"], 5318)

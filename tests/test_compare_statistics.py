@@ -1,0 +1,138 @@
+"""Means, intervals and pairs: numbers recomputed independently."""
+
+import math
+import random
+import statistics
+
+import pytest
+
+from fake_runs import config, write_run, write_sweep
+from seq2seq_lab.compare import gather
+from seq2seq_lab.compare.pairing import headline
+from seq2seq_lab.compare.statistics import (
+    Estimate,
+    average,
+    paired_difference,
+    student_t_probability,
+    student_t_quantile,
+)
+
+# Two-sided 95 % and 99 % quantiles as tables print them.
+TABLE = {1: (12.706, 63.657), 2: (4.303, 9.925), 4: (2.776, 4.604), 9: (2.262, 3.250), 30: (2.042, 2.750)}
+
+
+@pytest.mark.parametrize(("df", "quantiles"), TABLE.items())
+def test_quantiles_are_those_of_the_printed_table(df, quantiles):
+    assert student_t_quantile(0.95, df) == pytest.approx(quantiles[0], abs=5e-4)
+    assert student_t_quantile(0.99, df) == pytest.approx(quantiles[1], abs=5e-4)
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 4, 5, 8, 11, 40])
+def test_the_probability_is_the_integral_of_the_density(df):
+    scale = math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2)) / math.sqrt(df * math.pi)
+    steps, t = 2000, 2.5
+    middles = ((n + 0.5) * t / steps for n in range(steps))
+    integral = 2 * t / steps * sum(scale * (1 + x * x / df) ** (-(df + 1) / 2) for x in middles)
+    assert student_t_probability(t, df) == pytest.approx(integral, abs=1e-6)
+    assert student_t_probability(student_t_quantile(0.95, df), df) == pytest.approx(0.95, abs=1e-12)
+
+
+def test_an_estimate_is_the_mean_and_the_sample_standard_deviation():
+    rng = random.Random(0)
+    for n in (2, 3, 10):
+        values = [rng.gauss(100, 1e-3) for _ in range(n)]
+        estimate = Estimate.of(values)
+        assert estimate.mean == pytest.approx(statistics.fmean(values), rel=1e-14)
+        assert estimate.sd == pytest.approx(statistics.stdev(values), rel=1e-9)
+        assert estimate.n == n
+    assert math.isnan(Estimate.of([1.0]).sd)
+    assert math.isnan(Estimate.of([]).mean)
+    assert Estimate.of([1.0, math.inf]).mean == math.inf
+
+
+def test_an_average_is_over_the_curves_that_have_the_epoch():
+    curve = average([{1: 1.0, 2: 3.0}, {1: 2.0}])
+    assert [(epoch, estimate.mean, estimate.n) for epoch, estimate in curve.items()] == [
+        (1, 1.5, 2),
+        (2, 3.0, 1),
+    ]
+
+
+def test_about_19_in_20_intervals_hold_the_true_difference():
+    rng = random.Random(1)
+    hits = 0
+    for _ in range(2000):
+        seeds = {seed: rng.gauss(0, 5) for seed in range(5)}  # what a pair shares falls out of the difference
+        first = {seed: base + rng.gauss(0, 1) for seed, base in seeds.items()}
+        second = {seed: base + 0.7 + rng.gauss(0, 1) for seed, base in seeds.items()}
+        difference = paired_difference(first, second)
+        hits += difference.low <= 0.7 <= difference.high
+    assert hits / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_only_seeds_that_both_have_are_paired():
+    difference = paired_difference({0: 1.0, 1: 2.0, 2: 9.0}, {0: 1.5, 1: 2.3, 5: 0.0})
+    assert (difference.n, difference.mean) == (2, pytest.approx(0.4))
+    half = 12.7062047 * statistics.stdev([0.5, 0.3]) / math.sqrt(2)
+    assert difference.high - difference.mean == pytest.approx(half)
+    assert not difference.told
+
+
+def test_groups_hold_the_values_of_their_runs_files(tmp_path):
+    write_sweep(tmp_path)
+    for group in gather([tmp_path]).groups:
+        lasts, bests = [], []
+        for run in group.runs:
+            lines = (run.folder / "metrics.csv").read_text().splitlines()
+            column = lines[0].split(",").index("val/bleu")
+            values = [float(line.split(",")[column]) for line in lines[1:]]
+            lasts.append(values[-1])
+            bests.append(max(values))
+        assert group.last("val/bleu").mean == pytest.approx(statistics.fmean(lasts))
+        assert group.last("val/bleu").sd == pytest.approx(statistics.stdev(lasts))
+        assert group.best("val/bleu").mean == pytest.approx(statistics.fmean(bests))
+
+
+def test_pairs_are_one_knob_apart(tmp_path):
+    write_sweep(tmp_path, ratios=(0.25, 0.5))
+    write_run(tmp_path / "full", config(forcing="full"))
+    titles = {pair.title for pair in gather([tmp_path]).pairs}
+    assert titles == {
+        "ratio 0.25 → 0.5 (model=attention, forcing=mixed)",
+        "ratio 0.25 → 0.5 (model=seq2seq, forcing=mixed)",
+        "model attention → seq2seq (forcing=mixed, ratio=0.25)",
+        "model attention → seq2seq (forcing=mixed, ratio=0.5)",
+        "forcing=full → forcing=mixed, ratio=0.25 (model=seq2seq)",
+        "forcing=full → forcing=mixed, ratio=0.5 (model=seq2seq)",
+    }
+
+
+def test_a_pair_says_in_words_what_can_be_told(tmp_path):
+    values = {"full": [(0, 1.0), (1, 2.0), (2, 3.0)], "mixed": [(0, 2.0), (1, 3.1), (2, 3.9)]}
+    for forcing, runs in values.items():
+        for seed, value in runs:
+            row = {
+                "epoch": 1,
+                "val/bleu": value,
+                "val/loss_free": value,
+                "train/loss": value,
+                "odd": value**2,
+            }
+            row["val/chrf"] = seed if forcing == "full" else 2 - seed
+            write_run(tmp_path / f"{forcing}-{seed}", config(forcing=forcing, seed=seed), rows=[row])
+    pairs = {pair.metric: pair for pair in gather([tmp_path]).pairs}
+    assert pairs["val/bleu"].verdict == "higher (better), 3 seeds"
+    assert pairs["val/loss_free"].verdict == "higher (worse), 3 seeds"
+    assert pairs["val/chrf"].verdict == "no difference can be told from 3 seeds"
+    assert "not comparable" in pairs["train/loss"].verdict
+    assert headline(list(pairs.values())) != "train/loss"
+    assert pairs["val/bleu"].interval == "+1.00 [+0.75, +1.25]"
+
+
+def test_one_seed_in_common_gives_no_interval(tmp_path):
+    write_run(tmp_path / "a", config(ratio=0.25, seed=0))
+    write_run(tmp_path / "b", config(ratio=0.75, seed=0))
+    write_run(tmp_path / "c", config(ratio=0.75, seed=1))
+    pair = gather([tmp_path]).pairs[0]
+    assert pair.difference.n == 1
+    assert "no interval" in pair.verdict

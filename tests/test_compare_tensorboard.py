@@ -1,0 +1,89 @@
+"""TensorBoard runs of a comparison, and the published losses that stand beside them."""
+
+import io
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+
+from fake_runs import ENG_FRA, config, write_run, write_sweep
+from seq2seq_lab.compare import compare
+from seq2seq_lab.compare.published import published
+
+
+@pytest.fixture(scope="module")
+def seminar(tmp_path_factory):
+    """Runs on the seminar's corpus, under the names of its experiments."""
+    root = tmp_path_factory.mktemp("seminar")
+    for experiment, model, forcing in (
+        ("seq2seq_full", "seq2seq", "full"),
+        ("attention_mixed", "attention", "mixed"),
+    ):
+        for seed in range(2):
+            settings = config(model=model, forcing=forcing, seed=seed) | {"name": f"seminar/{experiment}"}
+            write_run(root / experiment / f"seed-{seed}", settings, corpus=ENG_FRA)
+    return compare([root], metrics=["train/loss"], stream=io.StringIO())
+
+
+def scalars(folder, tag):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    return {event.step: event.value for event in events.Scalars(tag)}
+
+
+def test_a_group_has_a_run_of_mean_and_band_and_a_chart_of_them(tmp_path):
+    comparison = compare([write_sweep(tmp_path, ratios=[0.5])], metrics=["val/bleu"], stream=io.StringIO())
+    group = comparison.groups[0]
+    folder = comparison.output / "tensorboard" / group.label
+    for epoch, estimate in group.curve("val/bleu").items():
+        assert scalars(folder, "val/bleu")[epoch] == pytest.approx(estimate.mean)
+        assert scalars(folder, "~band/val/bleu/lower")[epoch] == pytest.approx(estimate.mean - estimate.sd)
+        assert scalars(folder, "~band/val/bleu/upper")[epoch] == pytest.approx(estimate.mean + estimate.sd)
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    layout = layout_pb2.Layout()
+    layout.ParseFromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
+    charts = {chart.title: chart.margin.series[0] for part in layout.category for chart in part.chart}
+    assert charts["val/bleu"].value == "val/bleu"
+    assert {series.lower for series in charts.values()} <= set(events.Tags()["scalars"])
+
+
+def test_a_comparison_made_again_leaves_no_group_that_is_gone(tmp_path):
+    for name, size in (("small", 32), ("large", 64)):
+        settings = config(ratio=0.5)
+        settings["model"]["hidden_size"] = size
+        write_run(tmp_path / name, settings)
+    write_run(tmp_path / "few", config(ratio=0.25))
+    first = compare([tmp_path], metrics=["train/loss"], stream=io.StringIO())
+    own = first.output / "tensorboard" / "notes.txt"
+    own.write_text("mine")
+    (tmp_path / "small" / "config.yaml").unlink()
+    compare([tmp_path], metrics=["train/loss"], stream=io.StringIO())
+    runs = {path.parent.name for path in first.output.rglob("events.out.tfevents*")}
+    assert runs == {"ratio=0.25", "ratio=0.5", "loss floor"}
+    assert not list(first.output.glob("sweep-hidden_size.*"))
+    assert own.read_text() == "mine"
+
+
+def test_published_losses_stand_beside_the_runs_that_repeat_them(seminar):
+    board = seminar.output / "tensorboard"
+    assert scalars(board / "seminar" / "published" / "seq2seq_full", "train/loss")[40] == pytest.approx(
+        0.0265
+    )
+    assert scalars(board / "loss floor", "train/loss") == pytest.approx(dict.fromkeys(range(1, 9), 0.0198))
+    assert not (board / "seminar" / "published" / "seq2seq_mixed").exists()
+    legend = (seminar.output / "curves.svg").read_text(encoding="utf-8")
+    assert "seminar/attention_mixed, as published" in legend
+    assert "loss floor" in legend
+
+
+def test_published_losses_say_nothing_of_another_corpus(tmp_path):
+    write_run(tmp_path / "a", config() | {"name": "seminar/seq2seq_full"})
+    output = compare([tmp_path], metrics=["train/loss"], stream=io.StringIO()).output
+    assert not (output / "tensorboard" / "seminar").exists()
+
+
+def test_the_published_table_is_whole():
+    assert list(published()) == ["seminar/seq2seq_full", "seminar/seq2seq_mixed", "seminar/attention_mixed"]
+    assert all(list(losses) == list(range(5, 45, 5)) for losses in published().values())
+    assert published()["seminar/attention_mixed"][40] == 0.0444
