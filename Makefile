@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml
 
 demo: $(INSTALLED) ## the three experiments on the embedded corpus, then their comparison (about a minute)
 	$(LAB) $(SWEEP) experiment=demo/seq2seq_full,demo/seq2seq_mixed,demo/attention_mixed compare=false
-	$(LAB) compare outputs/demo
+	$(LAB) compare outputs/demo --metric train/loss --metric val/exact_match --metric perf/epoch_seconds
 	@echo "See the curves: make tensorboard"
 
 test: $(INSTALLED) ## the tests, but for the slow ones
@@ -32,7 +32,8 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/mypy
 
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
-	$(LAB) $(SWEEP) experiment=seminar/seq2seq_full,seminar/seq2seq_mixed,seminar/attention_mixed seed=0,1,2,3,4
+	$(LAB) $(SWEEP) experiment=seminar/seq2seq_full,seminar/seq2seq_mixed,seminar/attention_mixed seed=0,1,2,3,4 compare=false
+	$(BIN)/python experiments/seminar/report.py outputs/seminar
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

@@ -1,8 +1,59 @@
-"""What every test runs under."""
+"""What every test has: folders of its own, and one thread, so that results do not depend on the machine's load."""
 
-import torch
-from threadpoolctl import threadpool_limits
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
-# Tests are many small products: more threads than one only get in each other's way.
-torch.set_num_threads(1)
-threadpool_limits(1, user_api="blas")
+import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports NumPy or PyTorch
+
+import tiny
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read from or written to the user's own folders."""
+    monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["seq2seq-lab"])
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    """Where this test's runs go."""
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., Path]:
+    """Trains a tiny run in a folder of its own: `run("name", *overrides)`; again, by the same name, there."""
+    return lambda name, *overrides, **how: tiny.train(tmp_path / name, *overrides, **how)
+
+
+@pytest.fixture(scope="session")
+def attention_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of six epochs with attention and mixed forcing; not to be changed."""
+    return _finished(
+        tmp_path_factory, "model=attention", "forcing=mixed", "optimizer.lr=0.1", "trainer.max_epochs=6"
+    )
+
+
+@pytest.fixture(scope="session")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of one epoch without attention; not to be changed."""
+    return _finished(tmp_path_factory, "trainer.max_epochs=1")
+
+
+def _finished(factory: pytest.TempPathFactory, *overrides: str) -> Path:
+    return tiny.train(factory.mktemp("finished"), *overrides, lean=False)
+
+
+@pytest.fixture
+def real_archive() -> Path:
+    """The seminar's archive, where the environment names it."""
+    if not os.environ.get("ENG_FRA_ARCHIVE"):
+        pytest.skip("$ENG_FRA_ARCHIVE is not set")
+    return Path(os.environ["ENG_FRA_ARCHIVE"])

@@ -19,18 +19,15 @@ from seq2seq_lab.optimizers import SGD
 
 UPDATES, SEED = 200, 3
 EXPERIMENTS = {
-    "seq2seq/full": (models.seq2seq, FullForcing()),
-    "seq2seq/mixed": (models.seq2seq, MixedForcing(ratio=0.5)),
-    "attention/mixed": (partial(models.attention, unmasked_positions=8), MixedForcing(ratio=0.5)),
+    "seq2seq/full": (models.seq2seq_model, FullForcing()),
+    "seq2seq/mixed": (models.seq2seq_model, MixedForcing(ratio=0.5)),
+    "attention/mixed": (partial(models.attention_model, unmasked_positions=8), MixedForcing(ratio=0.5)),
 }
-OPTIMIZERS = {"factored": SGD, "torch": torch.optim.SGD}
+CORPORA = {
+    "toy": (ToyCorpus(pairs=UPDATES), {"hidden_size": 32, "embedding_size": 32}, 0.05),
+    "archive": (ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_pairs=UPDATES), {}, 0.01),
+}
 archive = pytest.mark.skipif("ENG_FRA_ARCHIVE" not in os.environ, reason="$ENG_FRA_ARCHIVE is not set")
-
-
-def corpus_of(name):
-    if name == "toy":
-        return ToyCorpus(pairs=UPDATES), 32, 0.05
-    return ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_pairs=UPDATES), 256, 0.01
 
 
 class Losses(pl.Callback):
@@ -68,11 +65,25 @@ def coins_of(forcing, loader):
         yield from forcing(len(block), block.target.shape[1], 0.0, generator).all(dim=1).tolist()
 
 
+@pytest.fixture(params=["float64", "float32"])
+def precision(request):
+    """The relative tolerance of losses, with PyTorch's default type set.
+
+    Per-sentence updates of the attention model amplify rounding: on the archive the literal reference in float32 is
+    itself 1e-4 from float64 after 150 updates. What float32 cannot tell apart, float64 does.
+    """
+    torch.set_default_dtype(getattr(torch, request.param))
+    yield 1e-9 if request.param == "float64" else 1e-5
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("corpus", ["toy", pytest.param("archive", marks=archive)])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", [SGD, pytest.param(torch.optim.SGD, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, optimizer, corpus):
-    recipe, hidden_size, learning_rate = corpus_of(corpus)
+def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, optimizer, corpus, precision):
+    if corpus == "archive" and experiment.startswith("attention") and precision == 1e-5:
+        precision = 1e-4
+    recipe, sizes, learning_rate = CORPORA[corpus]
     data = TranslationDataModule(
         recipe=recipe, shuffle=False, held_out=0, predict_sos=True, updates_per_block=64
     )
@@ -82,8 +93,7 @@ def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, op
     model = build(
         source_vocabulary_size=len(data.corpus.source_vocabulary),
         target_vocabulary_size=len(data.corpus.target_vocabulary),
-        hidden_size=hidden_size,
-        embedding_size=hidden_size,
+        **sizes,
     )
     literal = literal_copy(model, learning_rate)
 
@@ -101,7 +111,7 @@ def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, op
     module = TranslationModule(
         model=model,
         forcing=forcing,
-        optimizer=partial(OPTIMIZERS[optimizer], lr=learning_rate),
+        optimizer=partial(optimizer, lr=learning_rate),
         to_text=str,
         max_length=data.max_length,
         references=[],
@@ -116,7 +126,7 @@ def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, op
         expected.append(literal.update(batch.source[0].tolist(), batch.target[0].tolist(), coin))
     assert len(losses.of_pairs) == UPDATES
     assert coins.count(True) == UPDATES if experiment.endswith("full") else 60 < coins.count(True) < 140
-    assert losses.of_pairs == pytest.approx(expected, rel=1e-5)
+    assert losses.of_pairs == pytest.approx(expected, rel=precision)
     for part, ours in ((literal.encoder, model.encoder), (literal.decoder, model.decoder)):
         for name, weight in literal_names(ours):
             torch.testing.assert_close(weight, part.state_dict()[name], rtol=0, atol=1e-5, msg=name)

@@ -5,6 +5,7 @@ import io
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -174,7 +175,7 @@ class HyperParameters(pl.Callback):
         results: names of the metrics to show.
     """
 
-    def __init__(self, values: dict[str, Any], results: list[str]) -> None:
+    def __init__(self, values: dict[str, Any], results: Sequence[str]) -> None:
         self.values = {key: value if value is not None else "none" for key, value in values.items()}
         self.results = results
 
@@ -185,7 +186,8 @@ class HyperParameters(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 writer = logger.experiment._get_file_writer()
-                for summary in hparams(self.values, dict.fromkeys(map(_hparam, self.results))):
+                results = dict.fromkeys(map(_hparam, self.results))
+                for summary in hparams(self.values, results):  # type: ignore[no-untyped-call]
                     writer.add_summary(summary)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

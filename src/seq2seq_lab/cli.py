@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,20 @@ from seq2seq_lab.errors import UserError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 well, 1 a mistake of the user's, 2 wrong arguments, 130 Ctrl-C."""
+    """Run the command line; returns the exit status: 0 well, 1 a mistake, 2 wrong arguments, 130 Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if arguments[:1] == ["train"]:  # Hydra reads these itself
             from seq2seq_lab.launch import launch
 
             return launch(arguments[1:])
-        parsed = _parser().parse_args(arguments)
+        parser = _parser()
+        parsed, rest = parser.parse_known_args(arguments)
+        words = getattr(parsed, "sentences", getattr(parsed, "overrides", None))
+        if rest and (words is None or any(word.startswith("-") for word in rest)):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        if rest:  # argparse takes no more positional arguments once an option has stood between them
+            words.extend(rest)
         return int(parsed.run(parsed) or 0)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -66,10 +72,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from seq2seq_lab.config import build
+    from seq2seq_lab.config import build, check_node
     from seq2seq_lab.launch import composed
 
-    corpus: Any = build(composed(arguments.overrides)["data"], "data").load()
+    node = composed(arguments.overrides)["data"]
+    check_node(node, "data")
+    corpus: Any = build(node, "data").load()
     statistics = corpus.statistics()
     if arguments.json:
         print(json.dumps(statistics, indent=2))
@@ -83,5 +91,14 @@ def _data(arguments: argparse.Namespace) -> int:
 def _translate(arguments: argparse.Namespace) -> int:
     from seq2seq_lab.translate import translate
 
-    sentences = arguments.sentences or (line.rstrip("\n") for line in sys.stdin)
+    sentences = arguments.sentences or _lines()
     return translate(arguments.folder, sentences, best=arguments.best, attention=arguments.attention)
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input."""
+    try:
+        for line in sys.stdin:
+            yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: not UTF-8 text: {error}") from error

@@ -49,10 +49,10 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def nearest(word: str, candidates: Iterable[str]) -> str:
-    """A suggestion to put behind an unknown word; empty where nothing is like it."""
+def nearest(word: str, candidates: Iterable[str], before: str = "") -> str:
+    """A suggestion to put behind an unknown word, told with `before`; empty where nothing is like it."""
     close = difflib.get_close_matches(word, list(candidates), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {before}{close[0]}?" if close else ""
 
 
 class Monitor(TypedDict):
@@ -83,18 +83,21 @@ def check(config: Node) -> None:
             is of another type or out of its range.
     """
     _check_keys(config, Root, "")
+    for group in (*GROUPS, "loader"):
+        _check_group(config, group)
     for key, least in (("seed", 0), ("threads", 1)):
         if config[key] is not None and config[key] < least:
             raise UserError(f"{key}: {config[key]} is less than {least}")
     if config["gradient_clip"] is not None and config["gradient_clip"] <= 0:
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
+    for key in ("max_epochs", "check_val_every_n_epoch"):  # which Lightning takes and makes nothing of
+        if config["trainer"].get(key) == 0:
+            raise UserError(f"trainer.{key}: it must be at least 1, got 0")
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
     name = config["name"]
     if name is not None and (not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts):
         raise UserError(f"name: {name!r} is not the path of a folder below output_dir, such as my/run")
-    for group in (*GROUPS, "loader"):
-        _check_group(config, group)
     check_node(config, "")
 
 
@@ -150,9 +153,12 @@ def _check_target(node: Node, path: str) -> None:
 
 def _locate(target: Any, path: str) -> Any:
     try:
-        return pkgutil.resolve_name(target)
+        found = pkgutil.resolve_name(target)
     except Exception as error:
         raise UserError(f"{path}._target_: {target} cannot be imported: {first_line(error)}") from error
+    if not callable(found):
+        raise UserError(f"{path}._target_: {target} is no class or function")
+    return found
 
 
 def _hints(target: Any) -> dict[str, Any]:

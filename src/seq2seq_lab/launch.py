@@ -44,9 +44,12 @@ def launch(arguments: Sequence[str]) -> int:
     asked = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ[COMMAND] = shlex.join(["seq2seq-lab", "train", *arguments])
-    # Hydra wants its flags before the overrides.
+    # Hydra wants its flags before the overrides; without one it composes everything once more to find the mode.
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    sys.argv = ["seq2seq-lab train", *flags, *(argument for argument in arguments if argument not in flags)]
+    rest = [argument for argument in arguments if argument not in flags]
+    if not flags and not any(argument.startswith(("-", "hydra.mode=")) for argument in rest):
+        flags = ["--run"]
+    sys.argv = ["seq2seq-lab train", *flags, *rest]
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
     try:
         run()
@@ -110,6 +113,9 @@ def _train(
 
     config = resolve(cfg)
     check(config)
+    for group in GROUPS:
+        if group not in choices:
+            raise UserError(f"{group}: a run takes one of its options: {', '.join(options(group))}")
     config["choices"] = {group: choices[group] for group in GROUPS}
     named = config["name"] is not None
     if not named:

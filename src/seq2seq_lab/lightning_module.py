@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -10,6 +11,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from seq2seq_lab import capture
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.decoding import greedy
 from seq2seq_lab.forcing import ForcingPolicy
@@ -86,6 +88,7 @@ class TranslationModule(pl.LightningModule):
         self.training_tally = Tally()
         self.evaluation_tally = Tally()
         self.hypotheses: list[str] = []
+        self.captured: capture.CapturedUpdates | None = None
         self.scalars: dict[str, float] = {}  # what was measured in this epoch
         self.started = 0.0
 
@@ -114,11 +117,12 @@ class TranslationModule(pl.LightningModule):
         fully_forced = forced.all(dim=1).tolist()
         forced_here = forced.to(self.device)
         optimizer = cast(LightningOptimizer, self.optimizers())
+        update = self._updates(optimizer.optimizer)
         losses = []
         for batch in block:
             free = not all(fully_forced[batch.rows])
             mask = forced_here[batch.rows, : batch.target.shape[1]] if free else None
-            losses.append(self.update(batch, mask, optimizer.optimizer))
+            losses.append(update(batch, mask))
         self._count_as_one_step(optimizer)
         positions = block.target_lengths.to(self.device)
         outcome = {
@@ -138,12 +142,21 @@ class TranslationModule(pl.LightningModule):
             {"perf/sentences_per_second": tally.count / tally.seconds, "perf/epoch_seconds": tally.seconds}
         )
 
+    def _updates(self, optimizer: Optimizer) -> Callable[[Batch, Tensor | None], Tensor]:
+        """How updates are made: captured in graphs on a GPU, else one by one as they come."""
+        if not capture.possible(optimizer, self.device):
+            return partial(self.update, optimizer=optimizer)
+        if self.captured is None:
+            longest = self.model.encoder.unmasked_positions
+            self.captured = capture.CapturedUpdates(self.update, optimizer, longest_source=longest)
+        return self.captured
+
     def update(self, batch: Batch, forced: Tensor | None, optimizer: Optimizer) -> Tensor:
         """One optimizer step on one batch; returns its pairs' losses summed over positions, [B]."""
         decoded = self.model(batch.source, batch.target, source_lengths=batch.source_lengths, forced=forced)
         losses = sentence_losses(decoded.logits, batch.target, batch.target_lengths)
         optimizer.zero_grad()
-        losses.backward(torch.full_like(losses, 1 / len(losses)))  # the mean's, one node of the graph less
+        torch.autograd.backward(losses, torch.full_like(losses, 1 / len(losses)))  # the mean's error
         if self.gradient_clip is not None:
             write_out_factors(self.model.parameters())
             nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)

@@ -1,4 +1,4 @@
-"""Mistakes in a command line's overrides, in our words instead of Hydra's."""
+"""Mistakes in a command line, in our words instead of Hydra's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,12 @@ from seq2seq_lab.config import GROUPS, config_dir, first_line, nearest
 
 
 def explain(error: Exception) -> str | None:
-    """What is wrong with a command line's overrides, in a line or two; None for an error of another kind."""
+    """What is wrong with a command line, in a line or two; None for an error of another kind."""
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
+    if isinstance(error, OSError) and error.filename:  # a folder that cannot be made or written to
+        return f"{error.filename}: {error.strerror}; output_dir=DIR puts runs elsewhere"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: not an override of the form KEY=VALUE: {first_line(error)}"
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
@@ -56,10 +58,13 @@ def _no_such_key(key: str) -> str:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         keys = set(_flat(content, group if option else ""))
         if key in keys:
-            return f"{key}: the {group} that was chosen has no such key; {group}={option} has it"
-        siblings.update(name for name in keys if name.rpartition(".")[0] == parent)
-    near = nearest(key, siblings) if parent else nearest(key, {*siblings, *GROUPS})
-    if parent and not siblings:
+            return f"{key}: {group}={option} has this key, the option that was chosen has not"
+        siblings.update(name.rpartition(".")[2] for name in keys if name.rpartition(".")[0] == parent)
+    if not parent:
+        near = nearest(key, {*siblings, *GROUPS})
+    elif siblings:
+        near = nearest(key.rpartition(".")[2], siblings, f"{parent}.")
+    else:
         near = nearest(group, {*GROUPS, "loader"})
     return f"{key}: no such key{near} (a new key is added with +{key}=…)"
 

@@ -64,7 +64,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
         if key not in unnamed and not key.startswith("hydra"):
             told.append(value if key == "data" else f"{key.rpartition('.')[2]}={value}")
     parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(told))
-    return Path(config["output_dir"]) / parent[:150] / config["name"] / f"seed-{config['seed']}"
+    return Path(str(config["output_dir"]), parent[:150], str(config["name"]), f"seed-{config['seed']}")
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,6 +168,15 @@ class Run:
             self.folder / layout.CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         )
 
+    def clear(self) -> None:
+        """Remove what an earlier run left here; other files stay."""
+        names = (layout.CONFIG, layout.SUMMARY, layout.METRICS, layout.TRANSLATIONS, layout.VOCABULARIES)
+        of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
+        for path in (*(self.folder / name for name in names), *of_tensorboard):
+            path.unlink(missing_ok=True)
+        for path in (self.last_checkpoint, self.best_checkpoint):
+            path.unlink(missing_ok=True)
+
     def write_summary(self, **changes: Any) -> None:
         """Change entries of the summary, keep the others."""
         summary = self.summary() | changes
@@ -239,7 +248,10 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
         source_vocabulary_size=len(vocabularies.source),
         target_vocabulary_size=len(vocabularies.target),
     )
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    except Exception as error:  # damage surfaces as nearly any
+        raise UserError(f"{checkpoint}: damaged; copy it again, or train anew with fresh=true") from error
     prefix = "model."
     model.load_state_dict({key.removeprefix(prefix): value for key, value in state.items()})
     return config, model.eval(), vocabularies

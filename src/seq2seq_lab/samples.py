@@ -28,6 +28,13 @@ class SampleTranslations(pl.Callback):
     """
 
     def __init__(self, *, sentences: int = 10, maps: int = 4, every_n_epochs: int = 5) -> None:
+        for name, value, least in (
+            ("sentences", sentences, 1),
+            ("maps", maps, 0),
+            ("every_n_epochs", every_n_epochs, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
         self.sentences = sentences
         self.maps = maps
         self.every_n_epochs = every_n_epochs

@@ -10,7 +10,7 @@ from hydra.experimental.callback import Callback
 _REGISTER = "SEQ2SEQ_LAB_SWEEP"  # names a file, in the output directory, that each job adds its folder to
 
 
-class Register(Callback):  # type: ignore[misc]
+class Register(Callback):
     """Hydra's callback at the start of a sweep; jobs inherit the environment that it sets."""
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:

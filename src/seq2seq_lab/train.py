@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.callbacks import EpochScalars, HyperParameters, Interrupted, Interruption, Lines, RandomState
 from seq2seq_lab.config import build, call, check, first_line
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.decoding import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.lightning_module import EVALUATED, TranslationModule
 from seq2seq_lab.run import Run
@@ -53,18 +54,22 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
     _set_threads(config, jobs)
     check_accelerator(config["trainer"])
     data = make_data(config)
+    if resume and run.summary()["corpus"]["fingerprint"] != data.corpus.fingerprint:
+        raise UserError(f"{folder} was begun on other pairs than data gives now; fresh=true replaces it")
     module = make_module(config, data)
     scalars = EpochScalars()
     results = ["train/loss", *(f"{data.evaluated}/{name}" for name in EVALUATED)]
     _check_monitor(config["monitor"]["metric"], data.evaluated)
     trainer = make_trainer(config, run, scalars, results)
 
+    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
+    started = time.monotonic() - (run.summary().get("seconds", 0.0) if checkpoint else 0.0)
+    if checkpoint is None:
+        run.clear()
     run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
     print(f"training {folder}", flush=True)
-    started = time.monotonic() - (run.summary().get("seconds", 0.0) if resume else 0.0)
     status = "failed"
     try:
-        checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         status = "finished"
     except MisconfigurationException as error:
@@ -99,7 +104,12 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
 def _quieten() -> None:
     """Lightning's advice is about loaders, loggers and GPUs that are not used here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    for message in (".*treespec.*", ".*does not have many workers.*", ".*Checkpoint directory .* exists.*"):
+    for message in (
+        ".*treespec.*",
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists.*",
+        ".*could not find the monitored key.*",  # not in epochs without an evaluation
+    ):
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -121,15 +131,16 @@ def check_accelerator(trainer: Mapping[str, Any]) -> None:
 
 
 def _check_monitor(metric: str, evaluated: str) -> None:
-    """Refuse a metric of the other part of the data, which this run does not measure."""
-    part, _, name = metric.partition("/")
-    if name in EVALUATED and part != evaluated:
-        why = (
-            "nothing is held out (loader.held_out=0)"
-            if evaluated == "train"
-            else "held-out pairs are evaluated"
-        )
-        raise UserError(f"monitor.metric: {metric} is not measured, as {why}; use {evaluated}/{name}")
+    """Refuse a metric that this run does not measure, such as one of the other part of the data."""
+    measured = ["train/loss", "train/forced_share", *(f"{evaluated}/{name}" for name in EVALUATED)]
+    if metric in measured or metric.startswith("perf/"):
+        return
+    name = metric.rpartition("/")[2]
+    if name not in EVALUATED:
+        raise UserError(f"monitor.metric: {metric} is not measured; measured are {', '.join(measured)}")
+    nothing = "nothing is held out (loader.held_out=0)"
+    why = nothing if evaluated == "train" else "held-out pairs are evaluated"
+    raise UserError(f"monitor.metric: {metric} is not measured, as {why}; use {evaluated}/{name}")
 
 
 def _name(config: Mapping[str, Any]) -> str:
@@ -176,9 +187,11 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         gradient_clip=config["gradient_clip"],
         seed=owner_seed(seed, "coins"),
     )
-    call(
-        lambda: module.configure_optimizers(), "optimizer"
-    )  # a wrong learning rate shows here, not after set-up
+    # What the first update, or the longest sentence, would refuse shows here, before anything is written.
+    call(module.configure_optimizers, "optimizer")
+    longest = data.block(corpus.source.lengths.argmax(keepdims=True))
+    call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
+    model.train()
     return module
 
 
@@ -226,10 +239,12 @@ _TOLD: Sequence[str] = ("model", "forcing", "optimizer")
 def _show_result(run: Run, data: TranslationDataModule, module: TranslationModule) -> None:
     summary = run.summary()
     chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
-    print("\nten training sentences: source → reference → hypothesis")
-    for sample in translate_block(data.block(chosen), data, module):
-        print(f"  {sample['source']} → {sample['references'][0]} → {sample['hypothesis']}")
+    samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
     print(
-        f"\n{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s"
+        f"\n{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
+        "some training sentences: source → reference → hypothesis",
+        *(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}" for each in samples),
+        sep="\n",
+        flush=True,
     )

@@ -14,8 +14,9 @@ def translate(
 ) -> int:
     """Print a translation of each sentence, one a line; returns the exit status.
 
-    Words that the model has never seen are named on standard error and left out. A sentence of which nothing is
-    left gives an empty line, so that output stays beside input line by line, and exit status 1.
+    Words that the model has never seen are named on standard error and left out. A sentence of which nothing
+    is left, or that is too long, gives an empty line, so that output stays beside input line by line, and exit
+    status 1.
 
     Args:
         run: the run's folder.
@@ -65,8 +66,9 @@ def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:
         return None
     normalised = words.normalise(sentence).split(" ")
     unknown = words.source.unknown(normalised)
-    if unknown:
-        named = ", ".join(repr(word) for word in unknown)
+    if named := ", ".join(
+        repr(word) for word in unknown if word
+    ):  # there is an empty one beside a quotation mark
         print(f"{sentence.strip()}: left out, as the model has never seen them: {named}", file=sys.stderr)
     known = [word for word in normalised if word not in unknown]
     if not any(known):
@@ -76,8 +78,12 @@ def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:
     try:
         found = greedy(model, source, None, words.max_length)
     except ValueError as error:
-        raise UserError(f"{sentence.strip()}: too long for this model: {error}") from error
-    sample = {"source": " ".join(known), "hypothesis": " ".join(words.target.decode(found.words[0].tolist()))}
+        print(f"{sentence.strip()}: too long for this model: {error}", file=sys.stderr)
+        return None
+    sample: dict[str, Any] = {
+        "source": " ".join(known),
+        "hypothesis": " ".join(words.target.decode(found.words[0].tolist())),
+    }
     if found.weights is not None:
         sample["attention"] = word_weights(found.words[0], found.weights[0], len(known) + 1)
     return sample

@@ -91,8 +91,8 @@ def _padded(ragged: Ragged, rows: NDArray[np.int64], drop_first: int) -> tuple[T
 class BlockLoader:
     """Iterates over blocks; each iteration is one epoch, in an order that (seed, epoch) alone decide.
 
-    It is its own sampler, and Lightning saves and restores its `state_dict`, so that a resumed run goes on at
-    the very pair where it was stopped.
+    It is its own sampler, and its `state_dict` is saved and restored, so that a resumed run goes on at the very
+    pair where it was stopped.
 
     Args:
         corpus: where the pairs are.

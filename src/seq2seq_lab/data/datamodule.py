@@ -1,6 +1,6 @@
 """A corpus, split and batched, as Lightning takes it."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -69,6 +69,8 @@ class TranslationDataModule(pl.LightningDataModule):
         self.held_out_seed = held_out_seed
         self.predict_sos = predict_sos
         self.seed = seed
+        self._training_loader: BlockLoader | None = None
+        self._loaded: dict[str, Any] = {}
 
     def prepare_data(self) -> None:
         """Fill the cache, once for all processes."""
@@ -125,8 +127,8 @@ class TranslationDataModule(pl.LightningDataModule):
         ]
 
     def train_dataloader(self) -> BlockLoader:
-        """Blocks of the training pairs."""
-        return BlockLoader(
+        """Blocks of the training pairs; of a resumed run, from where it was stopped."""
+        self._training_loader = BlockLoader(
             self.corpus,
             self.training,
             batch_size=self.batch_size,
@@ -136,6 +138,21 @@ class TranslationDataModule(pl.LightningDataModule):
             bucketing=self.bucketing,
             seed=self.seed,
         )
+        if self._loaded:
+            self._training_loader.load_state_dict(self._loaded)
+        return self._training_loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the training pairs stand.
+
+        Lightning keeps a loader's state too, but gives it back only in the middle of an epoch: a run that goes on
+        from an epoch's end would see the first epoch's order again.
+        """
+        return self._training_loader.state_dict() if self._training_loader else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep it for the loader that is made next."""
+        self._loaded = state_dict
 
     def val_dataloader(self) -> BlockLoader:
         """Blocks, of one batch each, of the evaluated pairs in file order."""

@@ -1,5 +1,7 @@
 """The models, as plain modules, and one function for each that puts it together."""
 
+from typing import TypedDict, cast
+
 from seq2seq_lab.models.attention import DotAttention
 from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.encoder import Encoder
@@ -55,9 +57,18 @@ def attention_model(
     )
 
 
-def _sizes(**sizes: int) -> dict[str, int]:
+class _Sizes(TypedDict):
+    """What encoder and decoder agree on."""
+
+    hidden_size: int
+    embedding_size: int
+    layers: int
+
+
+def _sizes(*, hidden_size: int, embedding_size: int, layers: int) -> _Sizes:
+    sizes = _Sizes(hidden_size=hidden_size, embedding_size=embedding_size, layers=layers)
     for name, size in sizes.items():
-        if size < 1:
+        if cast(int, size) < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
     return sizes
 

@@ -131,7 +131,8 @@ class Linear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """[..., in] → [..., out]."""
-        return _Affine.apply(input, self.weight, self.bias)
+        outputs: Tensor = _Affine.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]
+        return outputs
 
 
 class Embedding(nn.Embedding):
@@ -139,4 +140,5 @@ class Embedding(nn.Embedding):
 
     def forward(self, input: Tensor) -> Tensor:
         """Ids [...] → [..., E]."""
-        return _Lookup.apply(input, self.weight)
+        rows: Tensor = _Lookup.apply(input, self.weight)  # type: ignore[no-untyped-call]
+        return rows

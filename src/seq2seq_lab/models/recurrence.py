@@ -1,7 +1,7 @@
 """The recurrence of a GRU layer over a batch, with its backward pass written out.
 
-With the input side i = W_i x + b_i of all gates (Cho et al. 2014, https://arxiv.org/abs/1406.1078, in the variant of
-cuDNN and PyTorch, where the reset gate acts after the recurrent product):
+With the input side i = W_i x + b_i of all gates (Cho et al. 2014, https://arxiv.org/abs/1406.1078, in the
+variant of cuDNN and PyTorch, where the reset gate acts after the recurrent product):
 
     r_t = σ(i_r + W_hr h_{t-1} + b_hr)
     z_t = σ(i_z + W_hz h_{t-1} + b_hz)
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from seq2seq_lab.models.factors import ProductFactors, SumFactors, gradient
+from seq2seq_lab.models.factors import Factors, ProductFactors, SumFactors, gradient
 
 
 def input_gates(inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
@@ -57,8 +57,8 @@ def run(gates: Tensor, states: Tensor, inner: Tensor, weight_hh: Tensor, bias_hh
     weight_rz, weight_n = weight_hh[: 2 * size].t(), weight_hh[2 * size :].t()
     bias_n = bias_hh[2 * size :]
     for t in range(gates.shape[0]):
-        rz, n = gates[t].split((2 * size, size), dim=1)
-        r, z = rz.split(size, dim=1)
+        rz, n = gates[t, :, : 2 * size], gates[t, :, 2 * size :]
+        r, z = rz[:, :size], rz[:, size:]
         rz.addmm_(states[t], weight_rz).sigmoid_()
         torch.addmm(bias_n, states[t], weight_n, out=inner[t])
         n.addcmul_(r, inner[t]).tanh_()
@@ -122,9 +122,13 @@ class Recurrence(Function):
         delta_inputs = None
         if ctx.needs_input_grad[0]:
             delta_inputs = (flat_ih @ weight_ih).view(length, batch, -1).transpose(0, 1)
-        factors = ProductFactors(flat_ih, inputs), ProductFactors(flat_hh, before)
-        sums = SumFactors(flat_ih), SumFactors(flat_hh)
-        return delta_inputs, delta[0], *map(gradient, ctx.parameters, factors + sums)
+        factors: tuple[Factors, ...] = (
+            ProductFactors(flat_ih, inputs),
+            ProductFactors(flat_hh, before),
+            SumFactors(flat_ih),
+            SumFactors(flat_hh),
+        )
+        return delta_inputs, delta[0], *map(gradient, ctx.parameters, factors)
 
 
 def step(

@@ -46,7 +46,7 @@ class GRU(nn.Module):
         for layer in range(self.layers):
             if layer:
                 inputs = nn.functional.dropout(states[-1], self.dropout, self.training)
-            states.append(Recurrence.apply(inputs, state[layer], *self.weights(layer)))
+            states.append(Recurrence.apply(inputs, state[layer], *self.weights(layer)))  # type: ignore[no-untyped-call]
         return states
 
     @torch.no_grad()

@@ -41,7 +41,8 @@ def decode(model: "Seq2Seq", source: Tensor, target: Tensor, forced: Tensor | No
     trained = [i for i, parameter in enumerate(parameters) if parameter.requires_grad]
     # A parameter that takes factors needs no edge of the graph, which costs some microseconds; one there must be.
     edges = [i for i in trained if not takes_factors(parameters[i])] or trained[:1]
-    logits, *weights = _Sentence.apply(sentence, edges, *(parameters[i] for i in edges))
+    connected = [parameters[i] for i in edges]
+    logits, *weights = _Sentence.apply(sentence, edges, *connected)  # type: ignore[no-untyped-call]
     return Decoded(logits, weights[0] if weights else None)
 
 
@@ -61,7 +62,8 @@ class Sentence:
         self.encoder = _recurrent(model.encoder, source)
         for stage in self.encoder:
             stage.advance(slice(0, len(source)))
-        self.words = np.concatenate(([SOS], gold[:-1]))
+        self.words = np.empty_like(gold)  # that the decoder is fed; one's own overwrite the gold ones
+        self.words[0], self.words[1:] = SOS, gold[:-1]
         context = [stage.outputs[-1] for stage in self.encoder if isinstance(stage, Recurrence)]
         self.decoder = _recurrent(model.decoder, self.words, context)
         self.attention = self._attention(model)
@@ -103,10 +105,8 @@ class Sentence:
         for stage in reversed(self.decoder):
             delta = stage.back(delta)
         outputs = self.encoder[-1].outputs
-        if self.attention is None:
-            delta = np.zeros_like(outputs)
-        else:
-            delta = self.attention.delta_memory[: len(outputs)]
+        attention = self.attention
+        delta = np.zeros_like(outputs) if attention is None else attention.delta_memory[: len(outputs)]
         layers = reversed([stage for stage in self.decoder if isinstance(stage, Recurrence)])
         for stage in reversed(self.encoder):
             if isinstance(stage, Recurrence):

@@ -47,7 +47,8 @@ class Seq2Seq(nn.Module):
         # No gradient flows through the decoder's choice of its own words. So they can be found first, and the
         # whole sequence is then differentiated at once, as under full forcing.
         fed = gold if forced is None else self.feed(gold, forced, memory)
-        return self.decoder(fed, memory)
+        decoded: Decoded = self.decoder(fed, memory)
+        return decoded
 
     @torch.no_grad()
     def feed(self, gold: Tensor, forced: Tensor, memory: Memory) -> Tensor:

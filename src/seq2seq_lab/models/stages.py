@@ -60,12 +60,13 @@ def product(delta: Array, inputs: Array) -> ProductFactors:
 def times(rows: Array, matrix: Array) -> Array:
     """rows [N, in] · matrix [in, out]. Kernels work on four rows at a time: seven cost more than eight."""
     count = len(rows)
-    if count == 1 or not (missing := -count % 4):
-        return np.dot(rows, matrix)
-    filled = np.zeros((count + missing, rows.shape[1]), rows.dtype)
-    filled[:count] = rows
-    result: Array = np.dot(filled, matrix)[:count]
-    return result
+    missing = -count % 4
+    if count > 1 and missing:
+        filled = np.zeros((count + missing, rows.shape[1]), rows.dtype)
+        filled[:count] = rows
+        rows = filled
+    result: Array = np.dot(rows, matrix)
+    return result[:count]
 
 
 class Words:
@@ -213,4 +214,5 @@ class Attention:
         delta_scores = delta_weights * self.weights
         delta_scores -= self.weights * delta_scores.sum(axis=1, keepdims=True)
         self.delta_memory = np.dot(self.weights.T, delta_value) + np.dot(delta_scores.T, self.inputs)
-        return delta_states + np.dot(delta_scores, self.memory)
+        delta_states += np.dot(delta_scores, self.memory)
+        return delta_states

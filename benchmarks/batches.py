@@ -1,0 +1,144 @@
+"""Mini-batches of 64: how much of the processor's rate they reach, and what a pair costs as the corpus grows."""
+
+import time
+from statistics import median
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import seq2seq_lab.models as models
+from benchmarks.table import ARCHIVE, seminar_recipe, show, single_thread
+from seq2seq_lab.data.batches import Batch, BlockLoader
+from seq2seq_lab.data.corpus import ArchiveCorpus, Corpus
+from seq2seq_lab.forcing import ForcingPolicy, FullForcing, MixedForcing
+from seq2seq_lab.metrics import sentence_losses
+from seq2seq_lab.models import Seq2Seq
+from seq2seq_lab.optimizers import SGD
+
+BATCH, HIDDEN, UPDATES = 64, 256, 24
+
+
+def lengths(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Words of each source and each target of a batch."""
+    sizes = zip((batch.source, batch.target), (batch.source_lengths, batch.target_lengths), strict=True)
+    source, target = (torch.full((len(ids),), ids.shape[1]) if n is None else n for ids, n in sizes)
+    return source, target
+
+
+def arithmetic(batch: Batch, model: Seq2Seq) -> float:
+    """Operations of an update: 2·m·n·k a product, each once forward and twice back, of words and not of padding."""
+    source, target = lengths(batch)
+    gru = 2 * 3 * HIDDEN * HIDDEN  # the input side and the recurrent side of three gates
+    products = (int(source.sum()) + int(target.sum())) * gru
+    products += int(target.sum()) * HIDDEN * model.decoder.output.out_features
+    if model.decoder.attention is not None:
+        products += int(target.sum()) * 2 * HIDDEN * HIDDEN
+        products += 2 * int((source * target).sum()) * HIDDEN  # scores and values
+    return 3 * 2 * products
+
+
+def peak(size: int = 1024) -> float:
+    """Operations a second of a large product."""
+    matrix = torch.randn(size, size)
+    started = time.perf_counter()
+    matrix @ matrix
+    return 2 * size**3 / (time.perf_counter() - started)
+
+
+def update(model: Seq2Seq, optimizer: SGD, batch: Batch, forced: Tensor | None) -> float:
+    """Seconds of one update."""
+    started = time.perf_counter()
+    decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths, forced=forced)
+    losses = sentence_losses(decoded.logits, batch.target, batch.target_lengths)
+    optimizer.zero_grad()
+    losses.backward(torch.full_like(losses, 1 / len(losses)))
+    optimizer.step()
+    return time.perf_counter() - started
+
+
+def sample(corpus: Corpus, indices: NDArray[np.int64]) -> list[Batch]:
+    """Some batches, of any lengths, of the epoch of some pairs."""
+    loader = BlockLoader(corpus, indices, batch_size=BATCH, predict_sos=True, shuffle=True)
+    every = max(1, len(loader) // UPDATES)
+    return [
+        batch
+        for i, block in enumerate(loader)
+        if i % every == 0
+        for batch in block
+        if len(batch.source) == BATCH
+    ]
+
+
+def rate(model: Seq2Seq, policy: ForcingPolicy, batches: list[Batch]) -> tuple[float, float]:
+    """Operations a second of updates and of a large product between them."""
+    optimizer, coins = SGD(model.parameters(), lr=1e-3), torch.Generator().manual_seed(0)
+    rates, peaks = [], []
+    for batch in batches:
+        forced = policy(BATCH, batch.target.shape[1], 0.0, coins)
+        taken = update(model, optimizer, batch, None if forced.all() else forced)
+        rates.append(arithmetic(batch, model) / taken)
+        peaks.append(peak())
+    return median(rates), median(peaks)
+
+
+def show_rates() -> None:
+    """How much of the rate of a large product there is in an update."""
+    corpus = seminar_recipe().load()
+    sizes = {"source_vocabulary_size": len(corpus.source_vocabulary)}
+    sizes |= {"target_vocabulary_size": len(corpus.target_vocabulary), "hidden_size": HIDDEN}
+    batches = sample(corpus, np.arange(len(corpus)))
+    rows = []
+    for name, build, policy in (
+        ("seq2seq/full", models.seq2seq_model, FullForcing()),
+        ("attention/mixed", models.attention_model, MixedForcing(ratio=0.5)),
+    ):
+        torch.manual_seed(0)
+        ours, limit = rate(build(**sizes), policy, batches)
+        rows.append((name, f"{limit / 1e9:.0f}", f"{ours / 1e9:.0f}", f"{ours / limit:.0%}"))
+    header = ("experiment", "large product GFLOP/s", "update GFLOP/s", "share")
+    show(
+        f"Mini-batches of {BATCH}, hidden {HIDDEN}, 1 thread; padding and recomputation count as nothing",
+        header,
+        rows,
+    )
+
+
+def show_growth() -> None:
+    """What a pair of given length costs in a small corpus and in the whole one: batches of both take turns."""
+    corpus = ArchiveCorpus(prefixes=None, max_words=None).load()
+    order = np.random.default_rng(0).permutation(len(corpus))
+    model = models.seq2seq_model(
+        source_vocabulary_size=len(corpus.source_vocabulary),
+        target_vocabulary_size=len(corpus.target_vocabulary),
+    )
+    optimizer = SGD(model.parameters(), lr=1e-3)
+    costs: dict[str, list[float]] = {"5,000": [], f"{len(corpus):,}": []}
+    samples = sample(corpus, order[:5000]), sample(corpus, order)
+    words = [sum(int(ids.sum()) for batch in some for ids in lengths(batch)) for some in samples]
+    for turn in zip(*samples, strict=False):
+        for taken, batch in zip(costs.values(), turn, strict=True):
+            taken.append(update(model, optimizer, batch, None))
+    rows = []
+    for (name, taken), some, count in zip(costs.items(), samples, words, strict=True):
+        used = sum(int(ids.sum()) for batch in some[: len(taken)] for ids in lengths(batch))
+        places = sum(batch.source.numel() + batch.target.numel() for batch in some)
+        rows.append(
+            (
+                name,
+                f"{sum(taken) / len(taken) / BATCH * 1e3:.2f}",
+                f"{sum(taken) / used * 1e6:.0f}",
+                f"{1 - count / places:.1%}",
+            )
+        )
+    header = ("pairs", "ms a pair", "µs a word", "padding")
+    show(f"Unfiltered corpus, {len(corpus.target_vocabulary):,} target words, bucketed", header, rows)
+
+
+def main() -> None:
+    """Print the tables."""
+    single_thread()
+    show_rates()
+    if ARCHIVE:
+        show_growth()

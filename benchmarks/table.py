@@ -1,0 +1,62 @@
+"""What every table needs: a machine, a clock and columns."""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from seq2seq_lab.data.corpus import ArchiveCorpus
+from seq2seq_lab.data.datamodule import Recipe
+from seq2seq_lab.data.toy import ToyCorpus
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # where the literal references are
+ARCHIVE = os.environ.get("ENG_FRA_ARCHIVE")
+
+
+def single_thread() -> None:
+    """One thread for PyTorch and for NumPy, as `seq2seq-lab train` sets it for updates on single sentences."""
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
+
+
+def machine() -> str:
+    """The processor, its cores and the versions that matter."""
+    models = [
+        line.split(":")[1].strip()
+        for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
+        if line.startswith("model name")
+    ]
+    name = models[0] if models else platform.processor()
+    return f"{platform.system()} {platform.machine()}, {name}, {os.cpu_count()} CPUs; PyTorch {torch.__version__}"
+
+
+def seminar_recipe() -> Recipe:
+    """The seminar's corpus, or the embedded one where its archive is not at hand."""
+    from data_reference import SEMINAR_PREFIXES
+
+    return ArchiveCorpus(prefixes=SEMINAR_PREFIXES) if ARCHIVE else ToyCorpus()
+
+
+def seconds(work: Callable[[], object], repeats: int = 1) -> float:
+    """The median of some timings."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, its first column to the left and the others to the right."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    print(f"\n{title}")
+    for row in [header, *rows]:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        print("  " + "  ".join([row[0].ljust(widths[0]), *cells]), flush=True)

@@ -1,0 +1,180 @@
+"""Batches: every pair once an epoch, in an order that (seed, epoch) alone decide, padded only where it must be."""
+
+from itertools import islice, pairwise, product
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from seq2seq_lab.data.batches import Batch, Block, BlockLoader
+from seq2seq_lab.data.vocabulary import EOS, SOS
+
+CORPUS = tiny.lettered(53)
+INDICES = np.arange(len(CORPUS))
+
+
+def loader(**settings: object) -> BlockLoader:
+    return BlockLoader(CORPUS, settings.pop("indices", INDICES), **{"batch_size": 4} | settings)
+
+
+def order(blocks: BlockLoader) -> list[int]:
+    """The pairs of one epoch."""
+    return np.concatenate([block.indices for block in blocks]).tolist()
+
+
+def updates(blocks: BlockLoader) -> list[tuple[list[int], Batch]]:
+    """The batches of one epoch, each with its pairs."""
+    return [(block.indices[batch.rows].tolist(), batch) for block in blocks for batch in block]
+
+
+def assert_same(one: Block, other: Block) -> None:
+    assert one.indices.tolist() == other.indices.tolist()
+    assert one.shapes == other.shapes
+    assert torch.equal(one.source, other.source)
+    assert torch.equal(one.target, other.target)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "updates_per_block", "shuffle", "bucketing"),
+    list(product([1, 4, 53, 99], [1, 3, 128], [False, True], [False, True])),
+)
+def test_every_pair_comes_once_an_epoch(batch_size, updates_per_block, shuffle, bucketing):
+    blocks = loader(
+        batch_size=batch_size, updates_per_block=updates_per_block, shuffle=shuffle, bucketing=bucketing
+    )
+    for _ in range(2):
+        found = order(blocks)
+        assert sorted(found) == INDICES.tolist()
+
+
+def test_only_the_pairs_asked_for_come():
+    some = np.array([40, 3, 17])
+    assert order(loader(indices=some)) == [40, 3, 17]
+    assert sorted(order(loader(indices=some, shuffle=True))) == [3, 17, 40]
+
+
+def test_without_shuffling_every_epoch_is_in_file_order():
+    blocks = loader(shuffle=False, bucketing=True, seed=3)
+    assert [order(blocks) for _ in range(3)] == [INDICES.tolist()] * 3
+
+
+@pytest.mark.parametrize("bucketing", [False, True])
+def test_seed_and_epoch_decide_the_order(bucketing):
+    def epochs(seed: int) -> list[list[int]]:
+        blocks = loader(shuffle=True, bucketing=bucketing, seed=seed)
+        return [order(blocks) for _ in range(3)]
+
+    first = epochs(seed=0)
+    torch.manual_seed(5)
+    np.random.seed(5)
+    assert epochs(seed=0) == first
+    assert len({tuple(found) for found in [*first, *epochs(seed=1)]}) == 6
+
+
+def test_blocks_do_not_change_the_sequence_of_updates():
+    for batch_size, shuffle in product([1, 4], [False, True]):
+        settings = {"batch_size": batch_size, "shuffle": shuffle, "seed": 7}
+        expected = updates(loader(updates_per_block=1, **settings))
+        for updates_per_block in (2, 5, 128):
+            found = updates(loader(updates_per_block=updates_per_block, **settings))
+            assert [pairs for pairs, _ in found] == [pairs for pairs, _ in expected]
+            for (_, one), (_, other) in zip(found, expected, strict=True):
+                assert torch.equal(one.source, other.source)
+                assert torch.equal(one.target, other.target)
+                assert (one.source_lengths is None) == (other.source_lengths is None)
+
+
+def test_a_block_holds_its_updates_and_the_last_one_the_rest():
+    blocks = list(loader(batch_size=4, updates_per_block=3))
+    assert [len(block) for block in blocks] == [12, 12, 12, 12, 5]
+    assert [len(list(block)) for block in blocks] == [3, 3, 3, 3, 2]
+    assert len(loader(batch_size=4, updates_per_block=3)) == 5
+
+
+@pytest.mark.parametrize("predict_sos", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_batch_holds_the_ids_of_its_pairs_and_zeros_behind_them(batch_size, predict_sos):
+    for pairs, batch in updates(
+        loader(batch_size=batch_size, updates_per_block=3, shuffle=True, predict_sos=predict_sos)
+    ):
+        for row, index in enumerate(pairs):
+            source = CORPUS.source[index].tolist()
+            target = CORPUS.target[index].tolist()[0 if predict_sos else 1 :]
+            assert batch.source[row].tolist() == source + [0] * (batch.source.shape[1] - len(source))
+            assert batch.target[row].tolist() == target + [0] * (batch.target.shape[1] - len(target))
+            if batch.source_lengths is not None:
+                assert batch.source_lengths[row] == len(source)
+            if batch.target_lengths is not None:
+                assert batch.target_lengths[row] == len(target)
+
+
+def test_the_first_word_to_predict_is_sos_only_if_asked_for():
+    (_, plain), *_ = updates(loader(batch_size=1))
+    (_, quirk), *_ = updates(loader(batch_size=1, predict_sos=True))
+    assert plain.target[0, 0] != SOS
+    assert quirk.target[0].tolist() == [SOS, *plain.target[0].tolist()]
+    assert plain.target[0, -1] == quirk.target[0, -1] == EOS
+
+
+def test_there_is_padding_only_where_lengths_differ():
+    for pairs, batch in updates(loader(batch_size=4, shuffle=True, updates_per_block=5)):
+        for side, matrix, lengths in (
+            (CORPUS.source, batch.source, batch.source_lengths),
+            (CORPUS.target, batch.target, batch.target_lengths),
+        ):
+            found = {len(side[index]) - (side is CORPUS.target) for index in pairs}
+            assert matrix.shape[1] == max(found)
+            assert (lengths is None) == (len(found) == 1)
+
+
+def test_single_sentences_are_never_padded():
+    for _, batch in updates(loader(batch_size=1, shuffle=True, updates_per_block=9)):
+        assert batch.source_lengths is None
+        assert batch.target_lengths is None
+
+
+def test_bucketing_saves_padding_and_still_mixes_pairs():
+    def padding(bucketing: bool) -> int:
+        blocks = loader(batch_size=4, shuffle=True, bucketing=bucketing)
+        return sum(
+            batch.target.numel() - sum(len(CORPUS.target[i]) - 1 for i in pairs)
+            for pairs, batch in updates(blocks)
+        )
+
+    assert padding(bucketing=True) < padding(bucketing=False) / 2
+    blocks = loader(batch_size=4, shuffle=True, bucketing=True)
+    companies = [{frozenset(pairs) for pairs, _ in updates(blocks)} for _ in range(3)]
+    assert all(one != other for one, other in pairwise(companies))
+
+
+def test_bucketed_batches_do_not_come_in_order_of_length():
+    lengths = [batch.target.shape[1] for _, batch in updates(loader(batch_size=4, shuffle=True))]
+    assert lengths != sorted(lengths)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("done", range(10))
+def test_a_restored_loader_goes_on_at_the_very_block(shuffle, done):
+    settings = {"shuffle": shuffle, "updates_per_block": 3, "seed": 2}
+    whole = loader(**settings)
+    expected = [block for _ in range(3) for block in whole]
+
+    stopped = loader(**settings)
+    before = list(islice((block for _ in range(3) for block in stopped), done))
+    state = stopped.state_dict()
+
+    resumed = loader(**settings)
+    resumed.load_state_dict(state)
+    after = list(resumed)
+    rest = (len(expected) - done) % len(resumed) or len(resumed)
+    assert len(after) == rest, "the first iteration ends with the epoch that was under way"
+    after += [block for _ in range((len(expected) - done - rest) // len(resumed)) for block in resumed]
+    for one, other in zip([*before, *after], expected, strict=True):
+        assert_same(one, other)
+
+
+def test_its_state_is_plain_numbers():
+    blocks = loader(shuffle=True)
+    next(iter(blocks))
+    assert blocks.state_dict() == {"epoch": 0, "blocks_done": 1}

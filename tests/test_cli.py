@@ -1,0 +1,175 @@
+"""The command line: quick to answer, and plain about what it can do."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab import __version__, cli
+from seq2seq_lab.config import GROUPS
+from seq2seq_lab.data.toy import ToyCorpus
+from seq2seq_lab.mistakes import options
+
+HEAVY = {
+    "torch",
+    "pytorch_lightning",
+    "hydra",
+    "omegaconf",
+    "matplotlib",
+    "numpy",
+    "sacrebleu",
+    "tensorboard",
+}
+STATISTICS = [
+    "archive_pairs",
+    "pairs",
+    "source_vocabulary",
+    "target_vocabulary",
+    "distinct_sources",
+    "distinct_targets",
+    "max_source_length",
+    "max_target_length",
+    "loss_floor",
+]
+
+
+def test_help_lists_the_commands_and_loads_nothing_heavy():
+    script = (
+        "import sys; from seq2seq_lab.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    *text, modules = answer.stdout.splitlines()
+    for command in ("train", "data", "translate", "compare"):
+        assert any(line.split()[:1] == [command] for line in text), command
+    assert HEAVY.isdisjoint(modules.split())
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_of_train_lists_every_option_of_every_group_with_a_line(flag, capsys):
+    assert cli.main(["train", flag]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for group in (*GROUPS, "experiment"):
+        start = lines.index(f"  {group}=")
+        listed = dict(line.split(maxsplit=1) for line in lines[start + 1 : start + 1 + len(options(group))])
+        assert sorted(listed) == options(group)
+        assert all(listed.values())
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"seq2seq-lab {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["translate"], ["data", "--jsno"]])
+def test_wrong_arguments_end_with_status_2_and_a_line_of_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: seq2seq-lab")
+
+
+class TestData:
+    def test_it_tells_what_a_run_would_train_on(self, capsys):
+        assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert list(told) == STATISTICS
+        assert told == ToyCorpus(pairs=80).load().statistics()
+
+    def test_for_people_it_is_a_list_headed_by_where_the_pairs_come_from(self, capsys):
+        assert cli.main(["data", "data=toy"]) == 0
+        origin, *lines = capsys.readouterr().out.splitlines()
+        assert "pairs" in origin
+        assert [line.split()[0] for line in lines] == STATISTICS
+        assert lines[1].split()[1] == "2,000"
+
+    @pytest.mark.parametrize(
+        ("overrides", "said"),
+        [
+            (["data=toys"], "data=toys: no such option; did you mean toy?"),
+            (["data=toy", "data.paris=5"], "data.paris: no such key; did you mean data.pairs?"),
+            (["data=toy", "+data.paris=5"], "data.paris: seq2seq_lab.data.toy.ToyCorpus takes no paris"),
+            (["data=toy", "data.pairs=many"], "data.pairs: 'many' is not of type int"),
+            (["data.max_words=0"], "data.max_words=0"),
+            (["data.archive=/no/such.zip"], "data.archive=/no/such.zip: No such file"),
+            (["data=toy", "--", "nonsense"], "nonsense: not an override of the form KEY=VALUE"),
+            (["data=null"], "a group takes the name of one of its options"),
+        ],
+    )
+    def test_mistakes_are_named_by_their_key(self, overrides, said, capsys):
+        assert cli.main(["data", *overrides]) == 1
+        out, err = capsys.readouterr()
+        assert not out
+        assert said in err
+        assert len(err.splitlines()) <= 2
+
+    def test_the_seminars_archive_gives_the_seminars_numbers(self, real_archive, capsys):
+        assert cli.main(["data", f"data.archive={real_archive}", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told.pop("loss_floor") == pytest.approx(0.0198, abs=1e-4)
+        assert list(told.values()) == [135842, 5318, 2579, 1573, 4840, 3045, 7, 8]
+
+
+class TestOutputDirectory:
+    LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
+
+    def test_the_variable_says_where_runs_go(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(tmp_path / "here"))
+        assert cli.main(self.LITTLE) == 0
+        assert len(tiny.folders(tmp_path / "here")) == 1
+
+    def test_the_key_comes_before_the_variable_and_outputs_is_the_default(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.chdir(tmp_path)
+        for variable, key, said in (
+            ("variable", ["output_dir=key"], "output_dir: key\n"),
+            (None, [], "output_dir: outputs\n"),
+        ):
+            monkeypatch.delenv("SEQ2SEQ_LAB_OUTPUTS", raising=False)
+            if variable:
+                monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", variable)
+            assert cli.main(["train", *key, "--cfg", "job", "--resolve"]) == 0
+            assert said in capsys.readouterr().out
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_flags_may_stand_anywhere(outputs):
+    assert cli.main([*TestOutputDirectory.LITTLE, "seed=0,1", "-m"]) == 0
+    assert len(tiny.folders(outputs)) == 2
+
+
+def test_as_a_program_it_ends_with_its_status_and_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "seq2seq_lab", "train", "data=toy", "model=atention"]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.splitlines()[0] == "model=atention: no such option; did you mean attention?"
+    assert len(answer.stderr.splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_program_cleanly_and_the_same_command_goes_on(tmp_path):
+    import signal
+
+    command = [sys.executable, "-m", "seq2seq_lab", *TestOutputDirectory.LITTLE]
+    command += [f"output_dir={tmp_path}", "trainer.max_epochs=200", "name=a"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as program:
+        assert program.stdout is not None
+        assert any(" epoch 3/200 " in line for line in program.stdout)
+        program.send_signal(signal.SIGINT)
+        _, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "Traceback" not in err
+    assert "the same command goes on from here" in err
+    (folder,) = tiny.folders(tmp_path)
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary["status"] == "interrupted"
+    assert summary["epochs"] >= 3
+    assert Path(folder / "checkpoints" / "last.ckpt").exists()

@@ -1,0 +1,184 @@
+"""Mistakes in a configuration: one or two lines that name the key and what would be right, and nothing written."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab import cli
+from seq2seq_lab.config import GROUPS, build, call, check, config_dir
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.launch import composed
+from seq2seq_lab.mistakes import options
+
+# What is given, and what the message must say of it.
+MISTAKES = [
+    ("model=atention", "model=atention: no such option; did you mean attention?"),
+    ("logger=wandb", "options of logger: none, tensorboard"),
+    ("experiment=seminar/nope", "experiment=seminar/nope: no such option"),
+    ("experiment=nope", "seminar/attention_mixed"),
+    ("forcing=null", "a group takes the name of one of its options"),
+    ("model=[attention]", "model: a run takes one of its options: attention, seq2seq"),
+    ("~forcing", "forcing: "),
+    # Keys that are not there
+    ("forcing=mixed forcing.ratoi=0.5", "forcing.ratoi: no such key; did you mean forcing.ratio?"),
+    ("forcing=full forcing.ratio=0.5", "forcing.ratio: forcing=mixed has this key"),
+    ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean optimizer.lr?"),
+    ("+optimizer.lrr=1", "optimizer.lrr: seq2seq_lab.optimizers.SGD takes no lrr; did you mean lr?"),
+    ("+model.hiden_size=1", "model.hiden_size: seq2seq_lab.models.seq2seq_model takes no hiden_size"),
+    ("+loader.batchsize=2", "did you mean batch_size?"),
+    ("+callbacks.last_checkpoint.nope=5", "callbacks.last_checkpoint.nope: "),
+    ("+monitor.mod=max", "monitor.mod: no such key; did you mean mode?"),
+    ("trainer.max_epoch=3", "trainer.max_epoch: no such key; did you mean trainer.max_epochs?"),
+    ("sede=3", "sede: no such key; did you mean seed?"),
+    ("optimiser.lr=1", "optimiser.lr: no such key; did you mean optimizer?"),
+    ("~seed", "seed: it is missing"),
+    # Wrong types
+    ("model.hidden_size=8.5", "model.hidden_size: 8.5 is not of type int"),
+    ("optimizer.lr=fast", "optimizer.lr: 'fast' is not of type float"),
+    ("seed=x", "seed: 'x' is not of type int"),
+    ("seed=null", "seed: None is not of type int"),
+    ("monitor.mode=up", "monitor.mode: 'up' is not 'min' or 'max'"),
+    ("loader=5", "loader: 5 is no set of keys"),
+    ("callbacks.best_checkpoint=null", "callbacks.best_checkpoint: it has no _target_"),
+    ("data._target_=seq2seq_lab.data.toy.Toy", "data._target_: seq2seq_lab.data.toy.Toy cannot be imported"),
+    # Out of range
+    ("forcing=mixed forcing.ratio=1.5", "forcing.ratio must lie in [0, 1], got 1.5"),
+    ("optimizer.lr=-1", "optimizer.lr must be positive"),
+    ("optimizer=adam optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
+    ("model.dropout=1.5", "model.dropout must lie in [0, 1)"),
+    ("model.hidden_size=0", "model.hidden_size must be at least 1"),
+    ("model=attention model.unmasked_positions=3", "model.unmasked_positions is 3, but"),
+    ("loader.batch_size=0", "loader.batch_size: 0 is less than 1"),
+    ("loader.held_out=1.5", "loader.held_out: 1.5 is not a share"),
+    ("seed=-1", "seed: -1 is less than 0"),
+    ("threads=0", "threads: 0 is less than 1"),
+    ("gradient_clip=0", "gradient_clip: 0 is not positive"),
+    ("trainer.max_epochs=0", "trainer.max_epochs: it must be at least 1"),
+    ("trainer.check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch: it must be at least 1"),
+    ("callbacks.translations.sentences=0", "callbacks.translations.sentences must be at least 1"),
+    ("data.pairs=999999", "data.pairs=999999: the grammar has only"),
+    ("name=../elsewhere", "name: '../elsewhere' is not the path of a folder below output_dir"),
+    # What does not fit together
+    ("loader.held_out=0", "monitor.metric: val/bleu is not measured, as nothing is held out"),
+    ("monitor.metric=val/belu", "monitor.metric: val/belu is not measured; measured are"),
+    # Overrides that are none
+    ("seed", "seed: not an override of the form KEY=VALUE"),
+    ("name=[1", "name=[1: not an override of the form KEY=VALUE"),
+    ("seed=1,2", "seed=1,2: several values; -m sweeps over them"),
+]
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], outputs: Path) -> str:
+    """The one or two lines that a mistake ends in; there is nothing on standard output and no run folder."""
+    assert cli.main(["train", *arguments]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert 1 <= len(err.splitlines()) <= 2, err
+    assert [path for path in outputs.rglob("*") if path != outputs / ".hydra"] == []
+    return err
+
+
+@pytest.mark.parametrize(("given", "said"), MISTAKES, ids=[given for given, _ in MISTAKES])
+def test_a_mistake_is_named_by_its_key_before_anything_is_written(given, said, capsys, outputs):
+    assert said in refused([*tiny.SETTINGS, *given.split(" ")], capsys, outputs)
+
+
+def test_a_gpu_that_is_not_there_is_named(capsys, outputs):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    message = refused([*tiny.SETTINGS, "trainer=gpu"], capsys, outputs)
+    assert "trainer.accelerator" in message
+    assert "use trainer=cpu" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("gone.zip", None, "No such file"),
+        ("cut.zip", b"PK\x03\x04 and so on", "truncated or damaged zip"),
+        ("other.zip", {"readme.txt": "no pairs"}, "zip without a pair file"),
+        ("line.txt", b"one\tun\ntwo deux\n", "line 2: no tab"),
+        ("rubbish", bytes(range(128, 256)), "not UTF-8 text"),
+        ("empty.txt", b"", "empty"),
+        ("filtered.txt", b"Go.\tVa.\n", "relax data.prefixes"),
+    ],
+)
+def test_an_archive_that_is_none_is_named_by_its_path(name, content, said, tmp_path, capsys, outputs):
+    path = tmp_path / name
+    if isinstance(content, dict):
+        with zipfile.ZipFile(path, "w") as archive:
+            for member, text in content.items():
+                archive.writestr(member, text)
+    elif content is not None:
+        path.write_bytes(content)
+    message = refused([f"data.archive={path}"], capsys, outputs)
+    assert str(path) in message
+    assert said in message
+
+
+def test_an_output_folder_that_cannot_be_is_named(tmp_path, capsys):
+    path = tmp_path / "file"
+    path.write_text("")
+    assert cli.main(["train", *tiny.SETTINGS, f"output_dir={path}"]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert str(path) in err
+    assert "output_dir=" in err
+
+
+def test_a_sweep_stops_at_its_mistake_and_says_it_once(capsys, outputs):
+    sweep = ["train", "-m", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1", "forcing=mixed"]
+    assert cli.main([*sweep, "forcing.ratio=0.5,1.5"]) == 1
+    out, err = capsys.readouterr()
+    assert "training " in out
+    assert err == "forcing.ratio must lie in [0, 1], got 1.5\n"
+    assert len(tiny.folders(outputs)) == 1
+
+
+def test_after_a_mistake_the_next_command_is_as_if_there_had_been_none(run, capsys):
+    assert cli.main(["train", "model=atention"]) == 1
+    assert cli.main(["train", *tiny.SETTINGS, "optimizer.lr=-1"]) == 1
+    capsys.readouterr()
+    assert run("a", "trainer.max_epochs=1").exists()
+
+
+def test_the_whole_configuration_as_it_comes_is_right():
+    for data in options("data"):
+        config = composed([f"data={data}"])
+        check(config)
+        assert set(GROUPS) < set(config)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_of_every_group_composes_and_is_right(group):
+    for option in options(group):
+        check(composed([f"{group}={option}"]))
+
+
+def test_each_file_of_the_configuration_says_in_its_first_line_what_it_is():
+    for path in config_dir().rglob("*.yaml"):
+        lines = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if line != "# @package _global_"
+        ]
+        assert lines[0].startswith("# "), path
+        assert lines[0].endswith((".", ":")) or lines[1].startswith("#"), path
+
+
+def test_a_constructors_message_is_put_behind_its_node():
+    node = {"_target_": "seq2seq_lab.forcing.MixedForcing", "ratio": 2}
+    with pytest.raises(UserError, match=r"^forcing\.ratio must lie"):
+        build(node, "forcing")
+    with pytest.raises(UserError, match=r"^node: math domain error"):
+        call(lambda: __import__("math").sqrt(-1), "node")
+
+
+def test_a_bug_is_not_taken_for_a_mistake():
+    def broken() -> None:
+        raise AttributeError("ours")
+
+    with pytest.raises(AttributeError, match="ours"):
+        call(broken, "node")

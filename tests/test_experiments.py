@@ -1,0 +1,69 @@
+"""Every experiment file composes, says how it is run, and takes its steps."""
+
+import pytest
+
+import tiny
+from seq2seq_lab import cli
+from seq2seq_lab.config import config_dir
+from seq2seq_lab.launch import composed
+from seq2seq_lab.mistakes import options
+
+EXPERIMENTS = options("experiment")
+SEMINAR = {
+    "seminar/seq2seq_full": ("seq2seq_model", "FullForcing"),
+    "seminar/seq2seq_mixed": ("seq2seq_model", "MixedForcing"),
+    "seminar/attention_mixed": ("attention_model", "MixedForcing"),
+}
+
+
+def test_the_seminars_three_are_there():
+    assert set(SEMINAR) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_takes_its_steps(experiment, outputs):
+    little = ["data=toy", "data.pairs=30", "model.hidden_size=8", "model.embedding_size=8", "threads=1"]
+    arguments = [f"experiment={experiment}", *little, "trainer.max_epochs=1", *tiny.LEAN, "compare=false"]
+    assert cli.main(["train", *arguments]) == 0
+    (folder,) = tiny.folders(outputs)
+    assert folder.parts[-3:] == (*experiment.split("/"), "seed-0")
+    assert [row["epoch"] for row in tiny.rows(folder)] == ["1"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiments_file_is_headed_by_the_command_that_runs_it(experiment):
+    text = (config_dir() / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8")
+    assert f"experiment={experiment}\n" in text
+
+
+@pytest.mark.parametrize("experiment", SEMINAR)
+def test_the_seminars_experiments_are_as_it_did_them(experiment):
+    config = composed([f"experiment={experiment}"])
+    model, forcing = SEMINAR[experiment]
+    assert config["name"] == experiment
+    assert config["data"]["_target_"].endswith("ArchiveCorpus")
+    assert config["data"]["max_words"] == 6
+    assert len(config["data"]["prefixes"]) == 12
+    assert config["model"]["_target_"].endswith(model)
+    assert (config["model"]["hidden_size"], config["model"]["embedding_size"]) == (256, 256)
+    assert (config["model"]["layers"], config["model"]["dropout"]) == (1, 0)
+    assert config["model"].get("unmasked_positions") == (8 if model == "attention_model" else None)
+    assert config["forcing"]["_target_"].endswith(forcing)
+    assert config["forcing"].get("ratio", 0.5) == 0.5
+    assert config["optimizer"] == {
+        "_target_": "seq2seq_lab.optimizers.SGD",
+        "_partial_": True,
+        "lr": 0.01,
+    }
+    assert config["gradient_clip"] is None
+    assert config["trainer"]["max_epochs"] == 40
+    loader = config["loader"]
+    assert (loader["batch_size"], loader["shuffle"]) == (1, False)
+    assert (loader["held_out"], loader["predict_sos"]) == (0, True)
+
+
+def test_the_seminars_quirks_are_off_elsewhere():
+    config = composed(["model=attention"])
+    assert config["model"]["unmasked_positions"] is None
+    assert not config["loader"]["predict_sos"]
+    assert config["loader"]["held_out"] > 0

@@ -1,0 +1,75 @@
+"""The README's commands, run as they stand there, but on little data."""
+
+import io
+import re
+import shlex
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from seq2seq_lab.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = [line for kind, block in BLOCKS if not kind for line in block.splitlines()]
+LITTLE = ["data=toy", "data.pairs=40", "trainer.max_epochs=1", "model.hidden_size=8", "callbacks=none"]
+SENTENCES = "Je suis fatigué.\nElle est contente !\n"
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A folder with what the commands speak of: a demo run, an archive, a file of sentences."""
+    folder = tmp_path_factory.mktemp("readme")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("SEQ2SEQ_LAB_CACHE", str(folder / "cache"))
+        patch.delenv("SEQ2SEQ_LAB_OUTPUTS", raising=False)
+        with zipfile.ZipFile("deu-eng.zip", "w") as archive:
+            archive.writestr("deu.txt", "Go.\tGeh.\tsomeone\nI see.\tIch verstehe.\tsomeone\n")
+        Path("sentences.txt").write_text(SENTENCES, encoding="utf-8")
+        demo = ["train", "experiment=demo/attention_mixed", "trainer.max_epochs=1", "model.hidden_size=8"]
+        assert main([*demo, "data.pairs=400"]) == 0
+        (trained,) = (path.parent for path in Path("outputs").rglob("config.yaml"))
+        Path("outputs/demo/attention_mixed").mkdir(parents=True)
+        trained.rename("outputs/demo/attention_mixed/seed-0")
+        yield folder
+
+
+def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit status of `seq2seq-lab …`, training scaled down."""
+    command, _, stdin = command.partition(" < ")
+    arguments = shlex.split(command)[1:]
+    if arguments[0] == "train" and "--help" not in arguments:
+        arguments += [word for word in LITTLE if word.split("=")[0] not in command]
+    if stdin:
+        monkeypatch.setattr("sys.stdin", io.StringIO(Path(stdin).read_text(encoding="utf-8")))
+    return main(arguments)
+
+
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("seq2seq-lab")])
+def test_a_command_of_the_readme_runs(command, workplace, monkeypatch, request):
+    if command == "seq2seq-lab data":
+        request.getfixturevalue("real_archive")  # it would be downloaded
+    monkeypatch.chdir(workplace)
+    monkeypatch.delenv("SEQ2SEQ_LAB_OUTPUTS", raising=False)
+    assert run(command, monkeypatch) == 0
+
+
+def test_the_readme_names_targets_that_exist():
+    targets = set(re.findall(r"\bmake ([a-z-]+)", README)) - {"sure"}
+    subprocess.run(["make", "-n", *targets], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_readme_loads_a_run_from_python(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    (code,) = [block for kind, block in BLOCKS if kind == "python"]
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert {"config", "model", "vocabularies"} <= names.keys()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 150

@@ -1,0 +1,220 @@
+"""A run goes on where it was stopped, as if it never had been; a finished one is left alone."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tiny
+from seq2seq_lab import cli, layout
+
+# Everything that has a state: coins, dropout, a shuffled order, an optimizer's moments.
+STATEFUL = ("model=attention", "forcing=mixed", "model.dropout=0.3", "model.layers=2")
+BATCHED = (
+    "loader.batch_size=8",
+    "loader.updates_per_block=1",
+    "optimizer=adam",
+    "gradient_clip=1.0",
+    "trainer.check_val_every_n_epoch=2",
+)
+INTERRUPTED = 130  # the exit status of a shell command that Ctrl-C ended
+BLOCKS = 7  # an epoch
+
+
+def summary(folder):
+    return json.loads((folder / layout.SUMMARY).read_text(encoding="utf-8"))
+
+
+def events_of(path):
+    events = EventAccumulator(str(path), size_guidance={"scalars": 0})
+    return events.Reload()
+
+
+def assert_same_state(one, other):
+    """Equal tensors and numbers throughout, in whatever containers."""
+    assert type(one) is type(other)
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same_state(one[key], other[key])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for ours, theirs in zip(one, other, strict=True):
+            assert_same_state(ours, theirs)
+    else:
+        assert one == other
+
+
+def assert_same_run(one, other):
+    assert tiny.curves(one) == tiny.curves(other)
+    ours, theirs = tiny.checkpoint(one), tiny.checkpoint(other)
+    for part in ("state_dict", "optimizer_states", "coins", "epoch", "global_step"):
+        assert_same_state(ours[part], theirs[part])
+    assert_same_state(ours["callbacks"]["RandomState"], theirs["callbacks"]["RandomState"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted runs that the others are held against, by their settings."""
+    made = {}
+
+    def get(*settings):
+        if settings not in made:
+            made[settings] = tiny.train(tmp_path_factory.mktemp("whole"), *settings)
+        return made[settings]
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("settings", "blocks"),
+    [
+        ((), [3]),
+        ((), [BLOCKS]),
+        ((), [1, BLOCKS, 2]),  # each counted from where the run goes on
+        (BATCHED, [BLOCKS + 3]),
+        (BATCHED, [BLOCKS]),
+    ],
+    ids=["mid-epoch", "epoch's end", "three times", "batched, mid-epoch", "batched, epoch's end"],
+)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(run, whole, capsys, settings, blocks):
+    settings = (*STATEFUL, *settings)
+    for number in blocks:
+        with tiny.interrupted_in_block(number):
+            folder = run("stopped", *settings, status=INTERRUPTED)
+        assert summary(folder)["status"] == "interrupted"
+    assert "goes on from here" in capsys.readouterr().err
+    assert run("stopped", *settings) == folder
+    assert summary(folder)["status"] == "finished"
+    assert_same_run(folder, whole(*settings))
+
+
+def test_a_run_interrupted_in_its_last_block_is_finished(run, whole):
+    with tiny.interrupted_in_block(2 * BLOCKS):
+        folder = run("stopped", *STATEFUL)
+    assert summary(folder)["status"] == "finished"
+    assert_same_run(folder, whole(*STATEFUL))
+
+
+def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole, monkeypatch):
+    from seq2seq_lab.lightning_module import TranslationModule
+
+    update, updates = TranslationModule.update, []
+
+    def breaks_down(*arguments):
+        updates.append(1)
+        if len(updates) > 54 + 10:  # some way into the second epoch
+            raise MemoryError
+        return update(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TranslationModule, "update", breaks_down)
+        with pytest.raises(MemoryError):
+            run("broken", *STATEFUL)
+    (folder,) = tiny.folders(tmp_path / "broken")
+    assert summary(folder)["status"] == "failed"
+    assert summary(folder)["epochs"] == 1
+    run("broken", *STATEFUL)
+    assert_same_run(folder, whole(*STATEFUL))
+
+
+def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):
+    from seq2seq_lab.callbacks import Interruption
+
+    seen = []
+
+    def look(*_):
+        (folder,) = tiny.folders(tmp_path / "a")
+        seen.append(summary(folder))
+
+    monkeypatch.setattr(Interruption, "on_train_epoch_start", look)
+    run("a", "trainer.max_epochs=1")
+    assert [entry["status"] for entry in seen] == ["running"]
+    assert seen[0]["corpus"]["pairs"] == 60
+
+
+def test_its_time_is_that_of_all_its_parts(run):
+    with tiny.interrupted_in_block(3):
+        folder = run("stopped", status=INTERRUPTED)
+    whole = summary(folder) | {"seconds": 1000.0}
+    (folder / layout.SUMMARY).write_text(json.dumps(whole), encoding="utf-8")
+    run("stopped")
+    assert 1000 < summary(folder)["seconds"] < 1100
+
+
+def test_every_epoch_is_logged_once(run):
+    settings = ("trainer.max_epochs=3", *STATEFUL)
+    for number in (3, 5):
+        with tiny.interrupted_in_block(number):
+            folder = run("stopped", *settings, lean=False, status=INTERRUPTED)
+    run("stopped", *settings, lean=False)
+    assert [row["epoch"] for row in tiny.rows(folder)] == ["1", "2", "3"]
+    steps = {}
+    for path in folder.glob("events.out.tfevents.*"):
+        events = events_of(path)
+        for tag in events.Tags()["scalars"]:
+            steps.setdefault(tag, []).extend(event.step for event in events.Scalars(tag))
+    for name in tiny.rows(folder)[0]:
+        if name != "epoch":
+            assert sorted(steps[name]) == [1, 2, 3], name
+
+
+def test_a_finished_run_is_not_trained_again(run, whole, capsys, tmp_path):
+    folder = tmp_path / "outputs" / whole(*STATEFUL).relative_to(whole(*STATEFUL).parents[2])
+    shutil.copytree(whole(*STATEFUL), folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert run("outputs", *STATEFUL) == folder
+    assert "finished already" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_fresh_trains_anew_and_leaves_nothing_of_the_old_run(run, capsys):
+    folder = run("a", "trainer.max_epochs=1", lean=False)
+    old = (folder / layout.CHECKPOINTS / layout.BEST).stat().st_mtime_ns
+    capsys.readouterr()
+    (folder / "notes.txt").write_text("the user's own")
+    assert run("a", "trainer.max_epochs=1", "fresh=true", lean=False) == folder
+    assert "finished already" not in capsys.readouterr().out
+    assert (folder / layout.CHECKPOINTS / layout.BEST).stat().st_mtime_ns != old
+    assert len(list(folder.glob("events.out.tfevents.*"))) == 1
+    assert len(tiny.rows(folder)) == 1
+    assert (folder / "notes.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ("trainer=default", "trainer.accelerator"),
+        ("monitor={metric: val/chrf, mode: max}", "callbacks.best_checkpoint.monitor"),
+    ],
+)
+def test_another_run_of_the_same_name_is_refused_by_the_key_that_differs(
+    tmp_path, plain_run, capsys, change, key
+):
+    before = {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")}
+    outputs = plain_run.parents[2]
+    arguments = [*tiny.SETTINGS, *tiny.WITH_SAMPLES, "trainer.max_epochs=1", f"output_dir={outputs}", change]
+    assert cli.main(["train", *arguments]) == 1
+    message = capsys.readouterr().err
+    assert f"holds another run (it differs in {key})" in message
+    assert "fresh=true" in message
+    assert {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")} == before
+
+
+def test_a_run_begun_on_other_pairs_is_not_gone_on_with(tmp_path, monkeypatch, capsys):
+    archive = tmp_path / "pairs.txt"
+    settings = [setting for setting in tiny.SETTINGS if not setting.startswith("data")]
+    arguments = ["train", *settings, *tiny.LEAN, "loader.held_out=0.3"]
+    monkeypatch.setenv("ENG_FRA_ARCHIVE", str(archive))
+    lines = [f"I'm {word}.\tje suis {word}." for word in "abcdefghijklmnopqrstuvwxyz"]
+    archive.write_text("\n".join(lines), encoding="utf-8")
+    with tiny.interrupted_in_block(1):
+        assert cli.main(arguments) == INTERRUPTED
+    archive.write_text("\n".join(lines[1:]), encoding="utf-8")
+    assert cli.main(arguments) == 1
+    assert "begun on other pairs" in capsys.readouterr().err
+    assert cli.main([*arguments, "fresh=true"]) == 0

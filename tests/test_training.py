@@ -1,0 +1,328 @@
+"""Training: the same seed is the same run, and what a run leaves behind is all there and agrees."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+import tiny
+from seq2seq_lab import __version__, layout
+from seq2seq_lab.config import check
+from seq2seq_lab.data.toy import ToyCorpus
+from seq2seq_lab.launch import composed
+from seq2seq_lab.run import derived_name, load_run, run_folder
+from seq2seq_lab.train import make_data, make_module, owner_seed
+from seq2seq_lab.translate import translate
+
+MIXED = ("model=attention", "forcing=mixed", "model.dropout=0.3")
+
+
+class TestReproducibility:
+    @pytest.mark.parametrize("settings", [("seed=3",), ("loader.batch_size=8", "optimizer=adam")])
+    def test_the_same_seed_gives_the_same_weights_and_curves_bit_for_bit(self, run, settings):
+        one = run("one", *MIXED, *settings)
+        torch.manual_seed(99)
+        np.random.seed(99)
+        other = run("other", *MIXED, *settings)
+        assert tiny.same_weights(one, other)
+        assert tiny.curves(one) == tiny.curves(other)
+
+    def test_zero_is_a_seed_and_another_seed_is_another_run(self, run):
+        zero, again, one = (
+            tiny.curves(run(name, f"seed={seed}", "trainer.max_epochs=1"))
+            for name, seed in (("zero", 0), ("again", 0), ("one", 1))
+        )
+        assert zero == again
+        assert zero != one
+
+    def test_updates_per_block_is_a_matter_of_speed_alone(self, run):
+        one = run("one", *MIXED, "loader.updates_per_block=1", "trainer.max_epochs=1")
+        many = run("many", *MIXED, "loader.updates_per_block=128", "trainer.max_epochs=1")
+        assert tiny.same_weights(one, many)
+        for row, other in zip(tiny.curves(one), tiny.curves(many), strict=True):
+            assert {k: float(v) for k, v in row.items()} == pytest.approx(
+                {k: float(v) for k, v in other.items()}, rel=1e-12
+            )
+
+    def test_without_shuffling_the_seed_does_not_change_the_order(self):
+        assert orders("loader.shuffle=false", "seed=0") == orders("loader.shuffle=false", "seed=1")
+        assert orders("seed=0") != orders("seed=1")
+
+
+def made(*overrides: str):
+    """The data and the module of a run that is not run."""
+    config = composed([*tiny.SETTINGS, *overrides])
+    check(config)
+    data = make_data(config)
+    return data, make_module(config, data)
+
+
+def orders(*overrides: str) -> list[list[int]]:
+    data, _ = made(*overrides)
+    blocks = data.train_dataloader()
+    return [np.concatenate([block.indices for block in blocks]).tolist() for _ in range(2)]
+
+
+class TestOwnersOfRandomness:
+    """Weights, order of the data and forcing coins do not move when something else does."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "forcing=mixed",
+            "optimizer=adam",
+            "loader.batch_size=4",
+            "loader.shuffle=false",
+            "model.dropout=0.5",
+            "trainer.max_epochs=9",
+        ],
+    )
+    def test_initial_weights_are_the_seeds_alone(self, change):
+        one, other = (module.model.state_dict() for _, module in (made(), made(change)))
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+    @pytest.mark.parametrize("change", ["forcing=mixed", "model=attention", "model.hidden_size=16"])
+    def test_the_order_of_the_data_is_the_seeds_alone(self, change):
+        assert orders() == orders(change)
+
+    def test_coins_are_the_seeds_alone(self):
+        states = [
+            module.coins.get_state()
+            for _, module in (made(), made("model=attention", "data.pairs=80", "loader.batch_size=4"))
+        ]
+        assert torch.equal(*states)
+
+    def test_another_seed_moves_all_three(self):
+        (one_data, one), (other_data, other) = made("seed=0"), made("seed=1")
+        assert not torch.equal(one.coins.get_state(), other.coins.get_state())
+        assert one_data.seed != other_data.seed
+        name, weight = next(iter(one.model.state_dict().items()))
+        assert not torch.equal(weight, other.model.state_dict()[name])
+
+    def test_no_two_owners_and_no_two_seeds_share_a_seed(self):
+        seeds = {owner_seed(seed, owner) for seed in range(50) for owner in ("weights", "order", "coins")}
+        assert len(seeds) == 150
+
+    def test_the_ratio_does_not_change_which_coins_are_tossed(self, run):
+        # At ratio 0 and 1 no coin matters, yet all must have been tossed: their generators end alike.
+        ends = [
+            tiny.checkpoint(run(ratio, "forcing=mixed", f"forcing.ratio={ratio}", "trainer.max_epochs=1"))
+            for ratio in ("0", "1")
+        ]
+        assert torch.equal(ends[0]["coins"], ends[1]["coins"])
+
+
+class TestForcing:
+    def test_the_ratio_is_what_happens_and_ratio_one_is_full_forcing(self, run):
+        free, forced, full = (
+            run(name, *settings, "trainer.max_epochs=1")
+            for name, settings in (
+                ("free", ("forcing=mixed", "forcing.ratio=0")),
+                ("forced", ("forcing=mixed", "forcing.ratio=1")),
+                ("full", ()),
+            )
+        )
+        shares = [float(tiny.rows(folder)[0]["train/forced_share"]) for folder in (free, forced, full)]
+        assert shares == [0, 1, 1]
+        assert tiny.same_weights(forced, full)
+        assert not tiny.same_weights(free, full)
+
+    def test_loss_falls(self, run):
+        losses = [float(row["train/loss"]) for row in tiny.rows(run("a", "trainer.max_epochs=3"))]
+        assert losses == sorted(losses, reverse=True)
+
+
+def scalars_of(folder):
+    (path,) = folder.glob("events.out.tfevents.*")
+    events = EventAccumulator(str(path), size_guidance={"scalars": 0, "tensors": 0, "images": 0})
+    return events.Reload()
+
+
+class TestRunFolder:
+    def test_it_holds_what_a_run_is(self, attention_run):
+        names = {path.relative_to(attention_run).as_posix() for path in attention_run.rglob("*")}
+        assert names >= {
+            layout.CONFIG,
+            layout.SUMMARY,
+            layout.METRICS,
+            layout.TRANSLATIONS,
+            layout.VOCABULARIES,
+            f"{layout.CHECKPOINTS}/{layout.LAST}",
+            f"{layout.CHECKPOINTS}/{layout.BEST}",
+        }
+        assert not [name for name in names if name.endswith(".tmp")]
+
+    def test_its_configuration_is_resolved_and_says_which_options_were_chosen(self, attention_run):
+        text = (attention_run / layout.CONFIG).read_text(encoding="utf-8")
+        config = yaml.safe_load(text)
+        assert "${" not in text
+        assert config["model"]["hidden_size"] == 8
+        assert config["choices"]["model"] == "attention"
+        assert config["choices"]["data"] == "toy"
+        assert config["callbacks"]["best_checkpoint"]["monitor"] == config["monitor"]["metric"]
+        assert config["seed"] == 0
+
+    def test_its_summary_says_how_it_went(self, attention_run):
+        summary = json.loads((attention_run / layout.SUMMARY).read_text(encoding="utf-8"))
+        assert summary["status"] == "finished"
+        assert summary["epochs"] == 6
+        assert summary["version"] == __version__
+        assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|None", str(summary["commit"]))
+        assert summary["seconds"] > 0
+        assert summary["corpus"]["pairs"] == 60
+        assert summary["corpus"]["fingerprint"] == ToyCorpus(pairs=60).load().fingerprint
+        rows = tiny.rows(attention_run)
+        assert summary["last"] == {k: float(v) for k, v in rows[-1].items() if k != "epoch"}
+        best = min(rows, key=lambda row: float(row["val/loss_free"]))
+        assert summary["best"]["val/loss_free"] == {
+            "value": float(best["val/loss_free"]),
+            "epoch": int(best["epoch"]),
+        }
+
+    def test_metrics_csv_has_a_row_an_epoch_and_the_projects_names(self, attention_run):
+        rows = tiny.rows(attention_run)
+        assert [row["epoch"] for row in rows] == list("123456")
+        assert set(rows[0]) == {
+            "epoch",
+            "train/loss",
+            "train/forced_share",
+            "val/loss_forced",
+            "val/loss_free",
+            "val/exposure_gap",
+            "val/bleu",
+            "val/chrf",
+            "val/exact_match",
+            "perf/sentences_per_second",
+            "perf/epoch_seconds",
+        }
+        for row in rows:
+            assert all(math.isfinite(float(value)) for value in row.values())
+            gap = float(row["val/loss_free"]) - float(row["val/loss_forced"])
+            assert float(row["val/exposure_gap"]) == pytest.approx(gap)
+
+    def test_tensorboard_has_the_same_scalars_an_epoch_a_step(self, attention_run):
+        events, rows = scalars_of(attention_run), tiny.rows(attention_run)
+        names = {name for name in rows[0] if name != "epoch"}
+        assert names <= set(events.Tags()["scalars"])
+        for name in names:
+            found = [(event.step, event.value) for event in events.Scalars(name)]
+            assert found == [
+                (int(row["epoch"]), pytest.approx(float(row[name]), rel=1e-6, abs=1e-7)) for row in rows
+            ]
+
+    def test_tensorboard_has_the_translations_as_text(self, attention_run):
+        events = scalars_of(attention_run)
+        (tag,) = [tag for tag in events.Tags()["tensors"] if tag.startswith("translations")]
+        last = events.Tensors(tag)[-1]
+        text = last.tensor_proto.string_val[0].decode()
+        samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+        assert last.step == 6
+        for sample in samples:
+            assert f"| {sample['source']} | {' / '.join(sample['references'])} |" in text
+
+    def test_tensorboard_has_heat_maps_where_there_is_attention(self, attention_run, plain_run):
+        assert scalars_of(attention_run).Tags()["images"] == ["attention/0"]
+        assert scalars_of(plain_run).Tags()["images"] == []
+
+    def test_tensorboard_has_hyper_parameters_with_results(self, attention_run):
+        events = scalars_of(attention_run)
+        (start,) = [
+            HParamsPluginData.FromString(content).session_start_info
+            for tag, content in events.PluginTagToContent("hparams").items()
+            if tag.endswith("session_start_info")
+        ]
+        values = {key: getattr(value, value.WhichOneof("kind")) for key, value in start.hparams.items()}
+        assert values["model"] == "attention"
+        assert values["forcing.ratio"] == 0.5
+        assert values["seed"] == 0
+        results = {tag for tag in events.Tags()["scalars"] if tag.startswith("hp/")}
+        assert "hp/train_loss" in results
+        (loss,) = events.Scalars("hp/train_loss")
+        assert loss.value == pytest.approx(float(tiny.rows(attention_run)[-1]["train/loss"]), rel=1e-6)
+
+    def test_checkpoints_hold_plain_containers_only(self, attention_run):
+        for name in (layout.LAST, layout.BEST):
+            assert tiny.checkpoint(attention_run, name)["state_dict"]
+
+    def test_the_best_checkpoint_is_of_the_best_epoch(self, run):
+        folder = run("a", "monitor={metric: val/loss_free, mode: max}", lean=False)
+        assert tiny.checkpoint(folder, layout.LAST)["epoch"] == 1
+        assert tiny.checkpoint(folder, layout.BEST)["epoch"] == 0, "the first loss is the greater one"
+
+    @pytest.mark.parametrize("which", ["attention_run", "plain_run"])
+    def test_load_run_translates_as_the_run_did(self, request, capsys, which):
+        folder = request.getfixturevalue(which)
+        samples = json.loads((folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+        assert translate(str(folder), [sample["source"] for sample in samples]) == 0
+        assert capsys.readouterr().out.splitlines() == [sample["hypothesis"] for sample in samples]
+        _, model, words = load_run(folder)
+        assert not model.training
+        assert words.source.words == ToyCorpus(pairs=60).load().source_vocabulary.words
+
+    def test_attention_weights_of_the_samples_are_distributions(self, attention_run, plain_run):
+        samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+        for sample in samples:
+            words = sample["source"].split(" ")
+            assert sample["attention"], "a row for each word of the hypothesis"
+            for weights in sample["attention"]:
+                assert len(weights) == len(words) + 1
+                assert sum(weights) == pytest.approx(1, abs=1e-3)
+        plain = json.loads((plain_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+        assert all("attention" not in sample for sample in plain)
+
+    def test_what_a_run_prints_names_its_folder_and_shows_ten_sentences(self, run, capsys):
+        folder = run("a", "trainer.max_epochs=1")
+        out, err = capsys.readouterr()
+        assert not err
+        assert out.splitlines()[0] == f"training {folder}"
+        assert len(re.findall(r"^  .* → .* → .*$", out, flags=re.MULTILINE)) == 10
+        assert re.search(rf"^{re.escape(str(folder))}: train/loss [\d.]+ after 1 epochs", out, re.MULTILINE)
+        assert re.search(r"epoch 1/1  train/loss ", out)
+
+
+class TestNames:
+    """A run's path says what it is."""
+
+    def test_a_sweep_is_named_by_what_it_sweeps(self, tmp_path):
+        sweep = ["-m", "model=seq2seq,attention", "forcing=mixed", "forcing.ratio=0.5", "seed=0,1"]
+        arguments = ["train", *sweep, *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
+        assert tiny.cli.main([*arguments, "trainer.max_epochs=1"]) == 0
+        assert sorted(folder.relative_to(tmp_path).parts[-2:] for folder in tiny.folders(tmp_path)) == [
+            ("attention-mixed-0.5", "seed-0"),
+            ("attention-mixed-0.5", "seed-1"),
+            ("seq2seq-mixed-0.5", "seed-0"),
+            ("seq2seq-mixed-0.5", "seed-1"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("overrides", "expected"),
+        [
+            ([], "seq2seq-full/seed-0"),
+            (["seed=2", "threads=1", "trainer=default"], "seq2seq-full/seed-2"),
+            (["forcing=mixed", "model=attention"], "attention-mixed-0.5/seed-0"),
+            (["forcing=mixed", "forcing.ratio=0.25"], "seq2seq-mixed-0.25/seed-0"),
+            (["optimizer=adam", "optimizer.lr=0.01"], "optimizer=adam,lr=0.01/seq2seq-full/seed-0"),
+            (["data=toy", "trainer.max_epochs=3"], "toy,max_epochs=3/seq2seq-full/seed-0"),
+            (["data.prefixes=[i am, he s]"], "prefixes=_i_am,_he_s_/seq2seq-full/seed-0"),
+            (["name=my/study", "model=attention"], "model=attention/my/study/seed-0"),
+            (["experiment=seminar/attention_mixed"], "seminar/attention_mixed/seed-0"),
+            (
+                ["experiment=seminar/seq2seq_mixed", "forcing.ratio=1", "seed=4"],
+                "ratio=1/seminar/seq2seq_mixed/seed-4",
+            ),
+        ],
+    )
+    def test_a_path_tells_every_override(self, overrides, expected, outputs):
+        config = composed(overrides)
+        named = config["name"] is not None
+        if not named:
+            chosen = dict(override.split("=", 1) for override in overrides)
+            choices = {"model": "seq2seq", "forcing": "full"} | chosen
+            config["name"] = derived_name(choices, config)
+        assert run_folder(config, overrides, named) == outputs / expected

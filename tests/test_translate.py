@@ -1,0 +1,150 @@
+"""Translating: a line for a line, unknown words named, and what cannot be done refused."""
+
+import io
+import json
+import shutil
+
+import pytest
+import torch
+
+from seq2seq_lab import cli, layout
+from seq2seq_lab.run import load_run
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def translate(attention_run, capsys, monkeypatch):
+    """Status, standard output and standard error of `seq2seq-lab translate`."""
+
+    def run(*arguments, folder=attention_run, stdin=None):
+        if stdin is not None:
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        capsys.readouterr()
+        status = cli.main(["translate", str(folder), *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sentences(attention_run):
+    """Two sentences of words that the run has seen."""
+    samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+    return [sample["source"] for sample in samples]
+
+
+def test_arguments_and_standard_input_are_answered_alike(translate, sentences):
+    status, out, err = translate(*sentences)
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == len(sentences)
+    assert translate(stdin="\n".join(sentences).encode()) == (status, out, err)
+
+
+def test_raw_sentences_are_normalised_as_in_training(translate, sentences):
+    plain = translate(sentences[0])
+    raw = sentences[0].replace("e", "é").upper().replace(" .", ".")
+    assert translate(f"  {raw} ") == plain
+    assert translate(f"« {raw} »") == plain
+
+
+def test_unknown_words_are_named_and_left_out(translate, sentences):
+    status, out, err = translate(f"Xylophone {sentences[0]} quux")
+    assert status == 0
+    assert out == translate(sentences[0])[1]
+    assert "'xylophone', 'quux'" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_nothing_but_unknown_words_gives_an_empty_line_and_status_1(translate, sentences):
+    status, out, err = translate("xylophone", sentences[0])
+    assert status == 1
+    assert out == "\n" + translate(sentences[0])[1]
+    assert "'xylophone'" in err
+    assert "no word is left" in err
+
+
+def test_an_empty_line_is_answered_by_an_empty_line(translate, sentences):
+    status, out, err = translate(stdin=f"\n{sentences[0]}\n\n".encode())
+    assert (status, err) == (0, "")
+    assert [bool(line) for line in out.splitlines()] == [False, True, False]
+
+
+@pytest.mark.parametrize("given", [{"stdin": b""}, {"stdin": b"\n \n"}])
+def test_no_sentence_at_all_is_an_error(translate, given):
+    status, _, err = translate(**given)
+    assert status == 1
+    assert err.startswith("no sentence to translate")
+
+
+def test_input_that_is_no_text_is_an_error(translate):
+    status, _, err = translate(stdin=b"\xff\xfe\x00")
+    assert status == 1
+    assert err.startswith("standard input: not UTF-8 text")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_folder_that_is_no_run_is_named(translate, tmp_path):
+    for folder, said in ((tmp_path / "gone", "does not exist"), (tmp_path, "is no run")):
+        status, out, err = translate("je suis", folder=folder)
+        assert (status, out) == (1, "")
+        assert f"{folder} {said}" in err
+
+
+def test_a_run_without_a_checkpoint_is_named(translate, attention_run, tmp_path):
+    folder = shutil.copytree(attention_run, tmp_path / "copy")
+    shutil.rmtree(folder / layout.CHECKPOINTS)
+    status, _, err = translate("je suis", folder=folder)
+    assert status == 1
+    assert "no checkpoint" in err
+
+
+def test_a_damaged_checkpoint_is_named(translate, attention_run, tmp_path):
+    folder = shutil.copytree(attention_run, tmp_path / "copy")
+    path = folder / layout.CHECKPOINTS / layout.LAST
+    path.write_bytes(path.read_bytes()[:2000])
+    status, _, err = translate("je suis", folder=folder)
+    assert status == 1
+    assert str(path) in err
+    assert len(err.splitlines()) == 1
+
+
+def test_the_best_checkpoint_is_taken_if_asked_for(translate, attention_run, sentences, tmp_path):
+    folder = shutil.copytree(attention_run, tmp_path / "copy")
+    path = folder / layout.CHECKPOINTS / layout.BEST
+    best = torch.load(path, weights_only=True)
+    for weight in best["state_dict"].values():
+        weight.zero_()
+    torch.save(best, path)
+    assert translate(sentences[0], folder=folder) == translate(sentences[0])
+    assert translate("--best", sentences[0], folder=folder)[1] != translate(sentences[0])[1]
+
+
+def test_attention_is_drawn(translate, sentences, tmp_path):
+    path = tmp_path / "new" / "attention.png"
+    assert translate(*sentences, "--attention", path)[0] == 0
+    assert path.read_bytes().startswith(PNG)
+    assert [file.name for file in path.parent.iterdir()] == ["attention.png"]
+
+
+def test_attention_that_is_not_there_or_cannot_be_drawn_is_refused(translate, plain_run, tmp_path):
+    status, out, err = translate("je suis", "--attention", tmp_path / "a.png", folder=plain_run)
+    assert (status, out) == (1, "")
+    assert "a model without attention" in err
+    status, out, err = translate("je suis", "--attention", tmp_path / "a.jpg")
+    assert (status, out) == (1, "")
+    assert "is not named *.png" in err
+    assert not list(tmp_path.glob("a.*"))
+
+
+def test_a_sentence_too_long_for_the_model_is_named_and_the_others_are_answered(run, capsys):
+    arguments = ("model=attention", "model.unmasked_positions=8", "trainer.max_epochs=1")
+    folder = run("a", *arguments)
+    _, _, words = load_run(folder)
+    word = words.source.words[2]
+    capsys.readouterr()
+    assert cli.main(["translate", str(folder), " ".join([word] * 9), word]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("\n")
+    assert len(out.splitlines()) == 2
+    assert "too long for this model" in err

@@ -1,0 +1,110 @@
+"""Tiny runs, made in this process, and how to hold them against each other."""
+
+import csv
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from seq2seq_lab import cli, layout
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.text import Normalisation
+
+# About half a second each, most of it Hydra's. Seven blocks an epoch.
+SETTINGS = (
+    "data=toy",
+    "data.pairs=60",
+    "model.hidden_size=8",
+    "model.embedding_size=8",
+    "trainer.max_epochs=2",
+    "loader.updates_per_block=8",
+    "threads=1",
+    "compare=false",
+)
+WITH_SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
+# Only what is learnt and the checkpoint that it goes on from.
+LEAN = ("logger=none", "~callbacks.translations", "~callbacks.best_checkpoint")
+
+
+def train(outputs: Path, *overrides: str, lean: bool = True, status: int = 0) -> Path:
+    """The folder of the run that these overrides of `SETTINGS` make, the only one below `outputs`."""
+    settings = [*SETTINGS, *(LEAN if lean else WITH_SAMPLES), f"output_dir={outputs}", *overrides]
+    assert cli.main(["train", *settings]) == status
+    (folder,) = folders(outputs)
+    return folder
+
+
+def folders(outputs: Path) -> list[Path]:
+    """All run folders below a folder."""
+    return sorted(path.parent for path in outputs.rglob(layout.CONFIG))
+
+
+@contextmanager
+def interrupted_in_block(number: int) -> Iterator[None]:
+    """The process gets a Ctrl-C while the run makes its block of this number, counted from 1."""
+    from seq2seq_lab.callbacks import Interruption
+
+    listen = Interruption.on_train_batch_end
+    blocks = 0
+
+    def interrupt(*arguments: Any) -> None:
+        nonlocal blocks
+        blocks += 1
+        if blocks == number:
+            os.kill(os.getpid(), signal.SIGINT)
+        listen(*arguments)
+
+    with mock.patch.object(Interruption, "on_train_batch_end", interrupt):
+        yield
+
+
+def checkpoint(folder: Path, name: str = layout.LAST) -> dict[str, Any]:
+    """A checkpoint, read as strictly as PyTorch can."""
+    import torch
+
+    return torch.load(folder / layout.CHECKPOINTS / name, weights_only=True)  # type: ignore[no-any-return]
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """The weights at a run's end."""
+    return checkpoint(folder)["state_dict"]  # type: ignore[no-any-return]
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    """Whether two runs ended with the same weights, bit for bit."""
+    import torch
+
+    ours, theirs = weights(one), weights(other)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of metrics.csv as they are written."""
+    with (folder / layout.METRICS).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def curves(folder: Path) -> list[dict[str, str]]:
+    """The same without what depends on the machine's speed."""
+    return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in rows(folder)]
+
+
+def corpus(pairs: list[tuple[str, str]]) -> Corpus:
+    """A corpus of one's own normalised pairs, source first."""
+    sources, targets = zip(*pairs, strict=True)
+    return Corpus.build(
+        sources, targets, archive_pairs=len(pairs), normalise=Normalisation(), origin="a test's own"
+    )
+
+
+def lettered(count: int, seed: int = 0) -> Corpus:
+    """A corpus of random words, with sources of 1 to 5 words, some of which appear with several targets."""
+    random = np.random.default_rng(seed)
+    words = [list("abcdefgh")[i] for i in range(8)]
+    sentences = [" ".join(random.choice(words, random.integers(1, 6))) for _ in range(2 * count)]
+    return corpus(list(zip(sentences[:count], sentences[count:], strict=True)))
