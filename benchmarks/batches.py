@@ -17,7 +17,7 @@ from seq2seq_lab.metrics import sentence_losses
 from seq2seq_lab.models import Seq2Seq
 from seq2seq_lab.optimizers import SGD
 
-BATCH, HIDDEN, UPDATES = 64, 256, 24
+BATCH, HIDDEN, UPDATES = 64, 256, 16
 
 
 def lengths(batch: Batch) -> tuple[Tensor, Tensor]:

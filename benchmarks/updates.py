@@ -19,7 +19,7 @@ from seq2seq_lab.forcing import ForcingPolicy, FullForcing, MixedForcing
 from seq2seq_lab.lightning_module import TranslationModule
 from seq2seq_lab.optimizers import SGD
 
-BLOCKS, LITERAL = 10, 16  # blocks of updates that are timed, and updates of the reference between two of them
+BLOCKS, LITERAL = 8, 12  # blocks of updates that are timed, and updates of the reference between two of them
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
     "seq2seq/full": (partial(models.seq2seq_model), FullForcing()),
     "seq2seq/mixed": (partial(models.seq2seq_model), MixedForcing(ratio=0.5)),

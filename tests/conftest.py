@@ -4,8 +4,11 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra._internal.hydra import Hydra
+from hydra.types import RunMode
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports NumPy or PyTorch
 
@@ -19,6 +22,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setattr(sys, "argv", ["seq2seq-lab"])
+    monkeypatch.setattr(Hydra, "get_mode", _mode)
+
+
+def _mode(*_: Any, **__: Any) -> RunMode | None:
+    """Whether it is a sweep; Hydra composes the whole configuration to find out, which takes a third of a test."""
+    return None if {"-m", "--multirun"} & set(sys.argv) else RunMode.RUN
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def outputs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Path]:
-    """Trains a tiny run in a folder of its own: `run("name", *overrides)`; again, by the same name, there."""
+    """Trains a tiny run below a folder of this test's: `run("name", *overrides)`; by the same name, there again."""
     return lambda name, *overrides, **how: tiny.train(tmp_path / name, *overrides, **how)
 
 

@@ -135,7 +135,9 @@ def test_a_sweep_stops_at_its_mistake_and_says_it_once(capsys, outputs):
     assert cli.main([*sweep, "forcing.ratio=0.5,1.5"]) == 1
     out, err = capsys.readouterr()
     assert "training " in out
-    assert err == "forcing.ratio must lie in [0, 1], got 1.5\n"
+    said, job = err.splitlines()
+    assert said == "forcing.ratio must lie in [0, 1], got 1.5"
+    assert "forcing.ratio=1.5" in job
     assert len(tiny.folders(outputs)) == 1
 
 

@@ -9,6 +9,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tiny
 from seq2seq_lab import cli, layout
+from seq2seq_lab.callbacks import Interruption
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.lightning_module import TranslationModule
 
 # Everything that has a state: coins, dropout, a shuffled order, an optimizer's moments.
 STATEFUL = ("model=attention", "forcing=mixed", "model.dropout=0.3", "model.layers=2")
@@ -25,11 +28,6 @@ BLOCKS = 7  # an epoch
 
 def summary(folder):
     return json.loads((folder / layout.SUMMARY).read_text(encoding="utf-8"))
-
-
-def events_of(path):
-    events = EventAccumulator(str(path), size_guidance={"scalars": 0})
-    return events.Reload()
 
 
 def assert_same_state(one, other):
@@ -57,6 +55,12 @@ def assert_same_run(one, other):
     assert_same_state(ours["callbacks"]["RandomState"], theirs["callbacks"]["RandomState"])
 
 
+@pytest.fixture
+def stop(tmp_path):
+    """Like `run`, but interrupted in a block."""
+    return lambda name, *overrides, **how: tiny.stop(tmp_path / name, *overrides, **how)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The uninterrupted runs that the others are held against, by their settings."""
@@ -81,13 +85,11 @@ def whole(tmp_path_factory):
     ],
     ids=["mid-epoch", "epoch's end", "three times", "batched, mid-epoch", "batched, epoch's end"],
 )
-def test_an_interrupted_run_ends_as_if_it_had_not_been(run, whole, capsys, settings, blocks):
+def test_an_interrupted_run_ends_as_if_it_had_not_been(run, stop, whole, settings, blocks):
     settings = (*STATEFUL, *settings)
     for number in blocks:
-        with tiny.interrupted_in_block(number):
-            folder = run("stopped", *settings, status=INTERRUPTED)
+        folder = stop("stopped", *settings, block=number)
         assert summary(folder)["status"] == "interrupted"
-    assert "goes on from here" in capsys.readouterr().err
     assert run("stopped", *settings) == folder
     assert summary(folder)["status"] == "finished"
     assert_same_run(folder, whole(*settings))
@@ -101,18 +103,16 @@ def test_a_run_interrupted_in_its_last_block_is_finished(run, whole):
 
 
 def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole, monkeypatch):
-    from seq2seq_lab.lightning_module import TranslationModule
-
-    update, updates = TranslationModule.update, []
+    step, steps = TranslationModule.training_step, []
 
     def breaks_down(*arguments):
-        updates.append(1)
-        if len(updates) > 54 + 10:  # some way into the second epoch
+        steps.append(1)
+        if len(steps) == BLOCKS + 3:
             raise MemoryError
-        return update(*arguments)
+        return step(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(TranslationModule, "update", breaks_down)
+        patched.setattr(TranslationModule, "training_step", breaks_down)
         with pytest.raises(MemoryError):
             run("broken", *STATEFUL)
     (folder,) = tiny.folders(tmp_path / "broken")
@@ -123,8 +123,6 @@ def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole,
 
 
 def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):
-    from seq2seq_lab.callbacks import Interruption
-
     seen = []
 
     def look(*_):
@@ -137,30 +135,26 @@ def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):
     assert seen[0]["corpus"]["pairs"] == 60
 
 
-def test_its_time_is_that_of_all_its_parts(run):
-    with tiny.interrupted_in_block(3):
-        folder = run("stopped", status=INTERRUPTED)
-    whole = summary(folder) | {"seconds": 1000.0}
-    (folder / layout.SUMMARY).write_text(json.dumps(whole), encoding="utf-8")
+def test_its_time_is_that_of_all_its_parts(run, stop):
+    folder = stop("stopped", block=3)
+    (folder / layout.SUMMARY).write_text(json.dumps(summary(folder) | {"seconds": 1000.0}), encoding="utf-8")
     run("stopped")
     assert 1000 < summary(folder)["seconds"] < 1100
 
 
-def test_every_epoch_is_logged_once(run):
-    settings = ("trainer.max_epochs=3", *STATEFUL)
-    for number in (3, 5):
-        with tiny.interrupted_in_block(number):
-            folder = run("stopped", *settings, lean=False, status=INTERRUPTED)
-    run("stopped", *settings, lean=False)
-    assert [row["epoch"] for row in tiny.rows(folder)] == ["1", "2", "3"]
-    steps = {}
+def test_every_epoch_is_logged_once(run, stop):
+    for block in (3, 5):
+        folder = stop("stopped", *STATEFUL, block=block, lean=False)
+    run("stopped", *STATEFUL, lean=False)
+    assert [row["epoch"] for row in tiny.rows(folder)] == ["1", "2"]
+    steps: dict[str, list[int]] = {}
     for path in folder.glob("events.out.tfevents.*"):
-        events = events_of(path)
+        events = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
         for tag in events.Tags()["scalars"]:
             steps.setdefault(tag, []).extend(event.step for event in events.Scalars(tag))
     for name in tiny.rows(folder)[0]:
         if name != "epoch":
-            assert sorted(steps[name]) == [1, 2, 3], name
+            assert sorted(steps[name]) == [1, 2], name
 
 
 def test_a_finished_run_is_not_trained_again(run, whole, capsys, tmp_path):
@@ -192,29 +186,27 @@ def test_fresh_trains_anew_and_leaves_nothing_of_the_old_run(run, capsys):
         ("monitor={metric: val/chrf, mode: max}", "callbacks.best_checkpoint.monitor"),
     ],
 )
-def test_another_run_of_the_same_name_is_refused_by_the_key_that_differs(
-    tmp_path, plain_run, capsys, change, key
-):
+def test_another_run_of_the_same_name_is_refused_by_the_key_that_differs(plain_run, change, key):
     before = {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")}
-    outputs = plain_run.parents[2]
-    arguments = [*tiny.SETTINGS, *tiny.WITH_SAMPLES, "trainer.max_epochs=1", f"output_dir={outputs}", change]
-    assert cli.main(["train", *arguments]) == 1
-    message = capsys.readouterr().err
-    assert f"holds another run (it differs in {key})" in message
-    assert "fresh=true" in message
+    with pytest.raises(UserError, match=rf"holds another run \(it differs in {key}\).*fresh=true"):
+        tiny.train(plain_run.parents[2], "trainer.max_epochs=1", change, lean=False)
     assert {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")} == before
 
 
-def test_a_run_begun_on_other_pairs_is_not_gone_on_with(tmp_path, monkeypatch, capsys):
+def test_the_same_command_goes_on_and_other_pairs_are_refused(tmp_path, monkeypatch, capsys):
     archive = tmp_path / "pairs.txt"
     settings = [setting for setting in tiny.SETTINGS if not setting.startswith("data")]
-    arguments = ["train", *settings, *tiny.LEAN, "loader.held_out=0.3"]
+    command = ["train", *settings, *tiny.LEAN, "loader.held_out=0.3"]
     monkeypatch.setenv("ENG_FRA_ARCHIVE", str(archive))
     lines = [f"I'm {word}.\tje suis {word}." for word in "abcdefghijklmnopqrstuvwxyz"]
     archive.write_text("\n".join(lines), encoding="utf-8")
     with tiny.interrupted_in_block(1):
-        assert cli.main(arguments) == INTERRUPTED
+        assert cli.main(command) == INTERRUPTED
+    assert "the same command goes on from here" in capsys.readouterr().err
     archive.write_text("\n".join(lines[1:]), encoding="utf-8")
-    assert cli.main(arguments) == 1
+    assert cli.main(command) == 1
     assert "begun on other pairs" in capsys.readouterr().err
-    assert cli.main([*arguments, "fresh=true"]) == 0
+    archive.write_text("\n".join(lines), encoding="utf-8")
+    assert cli.main(command) == 0
+    assert cli.main(command) == 0
+    assert "finished already" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import tiny
-from seq2seq_lab import __version__, layout
+from seq2seq_lab import __version__, cli, layout
 from seq2seq_lab.config import check
 from seq2seq_lab.data.toy import ToyCorpus
 from seq2seq_lab.launch import composed
@@ -292,7 +292,7 @@ class TestNames:
     def test_a_sweep_is_named_by_what_it_sweeps(self, tmp_path):
         sweep = ["-m", "model=seq2seq,attention", "forcing=mixed", "forcing.ratio=0.5", "seed=0,1"]
         arguments = ["train", *sweep, *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
-        assert tiny.cli.main([*arguments, "trainer.max_epochs=1"]) == 0
+        assert cli.main([*arguments, "trainer.max_epochs=1"]) == 0
         assert sorted(folder.relative_to(tmp_path).parts[-2:] for folder in tiny.folders(tmp_path)) == [
             ("attention-mixed-0.5", "seed-0"),
             ("attention-mixed-0.5", "seed-1"),

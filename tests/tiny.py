@@ -1,21 +1,25 @@
 """Tiny runs, made in this process, and how to hold them against each other."""
 
+import copy
 import csv
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from seq2seq_lab import cli, layout
+from seq2seq_lab import layout
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.text import Normalisation
+from seq2seq_lab.launch import composed
+from seq2seq_lab.run import derived_name, run_folder
 
-# About half a second each, most of it Hydra's. Seven blocks an epoch.
+# A quarter of a second of training. Seven blocks an epoch.
 SETTINGS = (
     "data=toy",
     "data.pairs=60",
@@ -29,14 +33,49 @@ SETTINGS = (
 WITH_SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
 # Only what is learnt and the checkpoint that it goes on from.
 LEAN = ("logger=none", "~callbacks.translations", "~callbacks.best_checkpoint")
+DEFAULTS = {
+    "data": "eng_fra",
+    "model": "seq2seq",
+    "forcing": "full",
+    "optimizer": "sgd",
+    "trainer": "cpu",
+    "logger": "tensorboard",
+    "callbacks": "default",
+}
 
 
-def train(outputs: Path, *overrides: str, lean: bool = True, status: int = 0) -> Path:
-    """The folder of the run that these overrides of `SETTINGS` make, the only one below `outputs`."""
-    settings = [*SETTINGS, *(LEAN if lean else WITH_SAMPLES), f"output_dir={outputs}", *overrides]
-    assert cli.main(["train", *settings]) == status
-    (folder,) = folders(outputs)
+def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
+    """Train what these overrides of `SETTINGS` make; the run's folder.
+
+    This is what the command line does with them, but for Hydra's application, which takes longer than the run.
+    """
+    from seq2seq_lab.train import train
+
+    settings = (*SETTINGS, *(LEAN if lean else WITH_SAMPLES), *overrides)
+    config = copy.deepcopy(_composed(settings))
+    given = dict(override.split("=", 1) for override in settings if "=" in override)
+    config["choices"] = {group: given.get(group, default) for group, default in DEFAULTS.items()}
+    config["name"] = derived_name(config["choices"], config)
+    config["output_dir"] = str(outputs)
+    folder = run_folder(config, settings, named=False)
+    train(config, folder)
     return folder
+
+
+_composed = cache(lambda settings: composed(settings))
+
+
+def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:
+    """The same, but it gets a Ctrl-C in its block of this number, counted from 1; the folder of what there is."""
+    from seq2seq_lab.callbacks import Interrupted
+
+    try:
+        with interrupted_in_block(block):
+            train(outputs, *overrides, lean=lean)
+    except Interrupted:
+        (folder,) = folders(outputs)
+        return folder
+    raise AssertionError("it was not interrupted")
 
 
 def folders(outputs: Path) -> list[Path]:

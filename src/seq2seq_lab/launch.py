@@ -44,12 +44,9 @@ def launch(arguments: Sequence[str]) -> int:
     asked = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ[COMMAND] = shlex.join(["seq2seq-lab", "train", *arguments])
-    # Hydra wants its flags before the overrides; without one it composes everything once more to find the mode.
+    # Hydra wants its flags before the overrides.
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    rest = [argument for argument in arguments if argument not in flags]
-    if not flags and not any(argument.startswith(("-", "hydra.mode=")) for argument in rest):
-        flags = ["--run"]
-    sys.argv = ["seq2seq-lab train", *flags, *rest]
+    sys.argv = ["seq2seq-lab train", *flags, *(argument for argument in arguments if argument not in flags)]
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
     try:
         run()

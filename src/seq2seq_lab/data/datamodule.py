@@ -74,7 +74,8 @@ class TranslationDataModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fill the cache, once for all processes."""
-        self.recipe.load()
+        if not hasattr(self, "corpus"):
+            self.recipe.load()
 
     def setup(self, stage: str | None = None) -> None:
         """Load and split; again does nothing."""
