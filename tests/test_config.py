@@ -9,7 +9,6 @@ import tiny
 from seq2seq_lab import cli
 from seq2seq_lab.config import GROUPS, build, call, check, config_dir
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.launch import composed
 from seq2seq_lab.mistakes import options
 
 # What is given, and what the message must say of it.
@@ -150,7 +149,7 @@ def test_after_a_mistake_the_next_command_is_as_if_there_had_been_none(run, caps
 
 def test_the_whole_configuration_as_it_comes_is_right():
     for data in options("data"):
-        config = composed([f"data={data}"])
+        config = tiny.configuration(f"data={data}")
         check(config)
         assert set(GROUPS) < set(config)
 
@@ -158,7 +157,7 @@ def test_the_whole_configuration_as_it_comes_is_right():
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_option_of_every_group_composes_and_is_right(group):
     for option in options(group):
-        check(composed([f"{group}={option}"]))
+        check(tiny.configuration(f"{group}={option}"))
 
 
 def test_each_file_of_the_configuration_says_in_its_first_line_what_it_is():

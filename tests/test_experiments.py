@@ -5,7 +5,6 @@ import pytest
 import tiny
 from seq2seq_lab import cli
 from seq2seq_lab.config import config_dir
-from seq2seq_lab.launch import composed
 from seq2seq_lab.mistakes import options
 
 EXPERIMENTS = options("experiment")
@@ -38,7 +37,7 @@ def test_an_experiments_file_is_headed_by_the_command_that_runs_it(experiment):
 
 @pytest.mark.parametrize("experiment", SEMINAR)
 def test_the_seminars_experiments_are_as_it_did_them(experiment):
-    config = composed([f"experiment={experiment}"])
+    config = tiny.configuration(f"experiment={experiment}")
     model, forcing = SEMINAR[experiment]
     assert config["name"] == experiment
     assert config["data"]["_target_"].endswith("ArchiveCorpus")
@@ -63,7 +62,7 @@ def test_the_seminars_experiments_are_as_it_did_them(experiment):
 
 
 def test_the_seminars_quirks_are_off_elsewhere():
-    config = composed(["model=attention"])
+    config = tiny.configuration("model=attention")
     assert config["model"]["unmasked_positions"] is None
     assert not config["loader"]["predict_sos"]
     assert config["loader"]["held_out"] > 0

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ import tiny
 from seq2seq_lab import __version__, cli, layout
 from seq2seq_lab.config import check
 from seq2seq_lab.data.toy import ToyCorpus
-from seq2seq_lab.launch import composed
 from seq2seq_lab.run import derived_name, load_run, run_folder
 from seq2seq_lab.train import make_data, make_module, owner_seed
 from seq2seq_lab.translate import translate
@@ -57,7 +57,7 @@ class TestReproducibility:
 
 def made(*overrides: str):
     """The data and the module of a run that is not run."""
-    config = composed([*tiny.SETTINGS, *overrides])
+    config = tiny.configuration(*tiny.SETTINGS, *overrides)
     check(config)
     data = make_data(config)
     return data, make_module(config, data)
@@ -175,8 +175,8 @@ class TestRunFolder:
         assert summary["version"] == __version__
         assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|None", str(summary["commit"]))
         assert summary["seconds"] > 0
-        assert summary["corpus"]["pairs"] == 60
-        assert summary["corpus"]["fingerprint"] == ToyCorpus(pairs=60).load().fingerprint
+        assert summary["corpus"]["pairs"] == 40
+        assert summary["corpus"]["fingerprint"] == ToyCorpus(pairs=40).load().fingerprint
         rows = tiny.rows(attention_run)
         assert summary["last"] == {k: float(v) for k, v in rows[-1].items() if k != "epoch"}
         best = min(rows, key=lambda row: float(row["val/loss_free"]))
@@ -263,7 +263,7 @@ class TestRunFolder:
         assert capsys.readouterr().out.splitlines() == [sample["hypothesis"] for sample in samples]
         _, model, words = load_run(folder)
         assert not model.training
-        assert words.source.words == ToyCorpus(pairs=60).load().source_vocabulary.words
+        assert words.source.words == ToyCorpus(pairs=40).load().source_vocabulary.words
 
     def test_attention_weights_of_the_samples_are_distributions(self, attention_run, plain_run):
         samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
@@ -318,11 +318,11 @@ class TestNames:
             ),
         ],
     )
-    def test_a_path_tells_every_override(self, overrides, expected, outputs):
-        config = composed(overrides)
+    def test_a_path_tells_every_override(self, overrides, expected):
+        config = tiny.configuration(*overrides)
         named = config["name"] is not None
         if not named:
             chosen = dict(override.split("=", 1) for override in overrides)
             choices = {"model": "seq2seq", "forcing": "full"} | chosen
             config["name"] = derived_name(choices, config)
-        assert run_folder(config, overrides, named) == outputs / expected
+        assert run_folder(config, overrides, named) == Path(config["output_dir"]) / expected

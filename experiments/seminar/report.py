@@ -1,7 +1,7 @@
 """Write this study's table and plots from its runs: `python experiments/seminar/report.py outputs/seminar`.
 
-Beside this file: losses.csv and losses.md (published, ours as mean ± sd over seeds, and how many standard deviations
-the published value lies from our mean, at epochs 5 … 40), results.csv (a row a run), curves.png and curves.svg.
+Beside this file: losses.csv (published, ours as mean ± sd over seeds, and how many standard deviations the
+published value lies from our mean, at epochs 5 … 40), results.csv (a row a run), curves.png and curves.svg.
 README.md takes the table in between its markers. The comparison itself, with translations, stays beside the runs.
 """
 
@@ -19,13 +19,19 @@ from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.files import write_text
 
 STUDY = Path(__file__).parent
-AFTERWARDS = ("train/loss_forced", "train/exact_match", "perf/epoch_seconds")  # of the model that an epoch leaves
+AFTERWARDS = (
+    "train/loss_forced",
+    "train/exact_match",
+    "perf/epoch_seconds",
+)  # of the model that an epoch leaves
 
 
 def rows(comparison: Comparison) -> list[dict[str, str]]:
     """A row an epoch and experiment."""
     found = []
-    for group in sorted(comparison.groups, key=lambda group: list(published()).index(experiment_of(group) or "")):
+    for group in sorted(
+        comparison.groups, key=lambda group: list(published()).index(experiment_of(group) or "")
+    ):
         experiment = experiment_of(group) or ""
         others = {metric: group.curve(metric) for metric in AFTERWARDS}
         curve = group.curve("train/loss")
@@ -74,7 +80,8 @@ def main(folders: list[str]) -> None:
     readme = (STUDY / "README.md").read_text(encoding="utf-8")
     between = f"<!-- losses -->\n{markdown(table)}\n<!-- end -->"
     write_text(
-        STUDY / "README.md", re.sub(r"<!-- losses -->.*<!-- end -->", lambda _: between, readme, flags=re.DOTALL)
+        STUDY / "README.md",
+        re.sub(r"<!-- losses -->.*<!-- end -->", lambda _: between, readme, flags=re.DOTALL),
     )
 
 

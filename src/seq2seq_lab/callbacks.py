@@ -90,7 +90,7 @@ class Lines(pl.Callback):
         print(f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}", flush=True)
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818, since it is no error
     """The user or the system asked the run to stop; a checkpoint was written."""
 
 

@@ -25,7 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = getattr(parsed, "sentences", getattr(parsed, "overrides", None))
         if rest and (words is None or any(word.startswith("-") for word in rest)):
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
-        if rest:  # argparse takes no more positional arguments once an option has stood between them
+        if (
+            rest and words is not None
+        ):  # argparse takes no more positional arguments once an option has stood between them
             words.extend(rest)
         return int(parsed.run(parsed) or 0)
     except UserError as error:

@@ -1,7 +1,7 @@
 """Which words the decoder is fed while it learns: a policy is a mask.
 
-A policy maps (batch_size, length, progress, generator) to a boolean mask [B, T] on the CPU, True where the decoder is
-fed the gold word of the step before and False where it is fed its own. Position 0, which is always fed `<sos>`,
+A policy maps (batch_size, length, progress, generator) to a boolean mask [B, T] on the CPU, True where the decoder
+is fed the gold word of the step before and False where it is fed its own. Position 0, which is always fed `<sos>`,
 counts as forced or not like the rest of its sentence. A model knows nothing of policies.
 """
 

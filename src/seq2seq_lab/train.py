@@ -118,7 +118,7 @@ def _set_threads(config: Mapping[str, Any], jobs: int) -> None:
     if threads is None:
         threads = 1 if config["loader"]["batch_size"] == 1 else max(1, (os.cpu_count() or 1) // jobs)
     torch.set_num_threads(threads)
-    threadpool_limits(threads, user_api="blas")  # NumPy's, which `sentence_recurrence` runs on
+    threadpool_limits(threads, user_api="blas")  # NumPy's, which `models.stages` runs on
 
 
 def check_accelerator(trainer: Mapping[str, Any]) -> None:
@@ -189,7 +189,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     )
     # What the first update, or the longest sentence, would refuse shows here, before anything is written.
     call(module.configure_optimizers, "optimizer")
-    longest = data.block(corpus.source.lengths.argmax(keepdims=True))
+    longest = data.block(np.array([corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
     return module
