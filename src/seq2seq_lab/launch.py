@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,21 +49,27 @@ def launch(arguments: Sequence[str]) -> int:
     sys.argv = ["seq2seq-lab train", *flags, *(argument for argument in arguments if argument not in flags)]
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
     try:
+        status = _status_of(run, explained=asked != "1")
+    finally:
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if asked is not None:
+            os.environ["HYDRA_FULL_ERROR"] = asked
+    sweep.compare_all()
+    return status
+
+
+def _status_of(run: Callable[[], None], *, explained: bool) -> int:
+    try:
         run()
     except UserError as error:
         if not getattr(error, "told", False):
             raise
         return 1
     except Exception as error:
-        explained = None if asked == "1" else explain(error)
-        if explained is None:
+        explanation = explain(error) if explained else None
+        if explanation is None:
             raise
-        raise UserError(explained) from error
-    finally:
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if asked is not None:
-            os.environ["HYDRA_FULL_ERROR"] = asked
-        sweep.compare_all()
+        raise UserError(explanation) from error
     return _status
 
 

@@ -1,5 +1,6 @@
 """A run on disk: its folder, its name, its configuration, and how to load it again."""
 
+import hashlib
 import json
 import os
 import platform
@@ -39,6 +40,7 @@ _UNNAMED = (
     "data.archive",
     "monitor",
 )
+_LONGEST = 120  # characters of a name; file systems allow 255
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -64,7 +66,9 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
         if key not in unnamed and not key.startswith("hydra"):
             told.append(value if key == "data" else f"{key.rpartition('.')[2]}={value}")
     parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(told))
-    return Path(str(config["output_dir"]), parent[:150], str(config["name"]), f"seed-{config['seed']}")
+    if len(parent) > _LONGEST:
+        parent = parent[:_LONGEST] + "~" + hashlib.sha256(parent.encode()).hexdigest()[:8]
+    return Path(str(config["output_dir"]), parent, str(config["name"]), f"seed-{config['seed']}")
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
