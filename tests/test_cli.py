@@ -153,7 +153,7 @@ def test_as_a_program_it_ends_with_its_status_and_no_traceback(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_program_cleanly_and_the_same_command_goes_on(tmp_path):
+def test_ctrl_c_ends_a_program_cleanly_with_a_checkpoint(tmp_path):
     import signal
 
     command = [sys.executable, "-m", "seq2seq_lab", *TestOutputDirectory.LITTLE]

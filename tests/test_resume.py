@@ -1,7 +1,9 @@
 """A run goes on where it was stopped, as if it never had been; a finished one is left alone."""
 
 import json
+import os
 import shutil
+import signal
 
 import pytest
 import torch
@@ -118,6 +120,40 @@ def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole,
     assert summary(folder)["epochs"] == 1
     run("broken", *STATEFUL)
     assert_same_run(folder, whole(*STATEFUL))
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_epoch(
+    run, tmp_path, whole, monkeypatch
+):
+    step, steps = TranslationModule.training_step, []
+
+    def impatient(*arguments):
+        steps.append(1)
+        if len(steps) == BLOCKS + 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TranslationModule, "training_step", impatient)
+        with pytest.raises(KeyboardInterrupt):
+            run("stopped", *STATEFUL)
+    (folder,) = tiny.folders(tmp_path / "stopped")
+    assert len(steps) == BLOCKS + 3
+    assert summary(folder)["status"] == "interrupted"
+    run("stopped", *STATEFUL)
+    assert_same_run(folder, whole(*STATEFUL))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_listened_to_while_it_runs_and_not_after(stop, number, monkeypatch):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(tiny, "CTRL_C", number)
+    folder = stop("stopped", block=3)
+    assert summary(folder)["status"] == "interrupted"
+    assert {number: signal.getsignal(number) for number in before} == before
+    tiny.train(folder.parents[2], lean=True)
+    assert {number: signal.getsignal(number) for number in before} == before
 
 
 def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):

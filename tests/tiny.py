@@ -34,6 +34,7 @@ SETTINGS = (
 WITH_SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
 # Only what is learnt and the checkpoint that it goes on from.
 LEAN = ("logger=none", "~callbacks.translations", "~callbacks.best_checkpoint")
+CTRL_C = signal.SIGINT
 DEFAULTS = {
     "data": "eng_fra",
     "model": "seq2seq",
@@ -102,7 +103,7 @@ def interrupted_in_block(number: int) -> Iterator[None]:
         nonlocal blocks
         blocks += 1
         if blocks == number:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), CTRL_C)
         listen(*arguments)
 
     with mock.patch.object(Interruption, "on_train_batch_end", interrupt):

@@ -74,9 +74,12 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
         status = "finished"
     except MisconfigurationException as error:
         raise UserError(f"{folder}: {first_line(error)}") from error
-    except (Interrupted, KeyboardInterrupt):
+    except Interrupted:
         status = "interrupted"
         raise
+    except SystemExit:  # what Lightning makes of a KeyboardInterrupt, a second Ctrl-C's
+        status = "interrupted"
+        raise KeyboardInterrupt from None
     finally:
         run.write_summary(
             status=status,
