@@ -83,6 +83,10 @@ def check(config: Node) -> None:
             is of another type or out of its range.
     """
     _check_keys(config, Root, "")
+    known = [*get_type_hints(Root), *GROUPS, "loader", "choices"]
+    for key in config:
+        if key not in known:
+            raise UserError(f"{key}: no such key{nearest(key, known)}")
     for group in (*GROUPS, "loader"):
         _check_group(config, group)
     for key, least in (("seed", 0), ("threads", 1)):

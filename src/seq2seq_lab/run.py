@@ -60,12 +60,12 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
         named: whether the configuration gave the name; else model and forcing are told by the name itself.
     """
     unnamed = _UNNAMED if named else (*_UNNAMED, *_NAMED)
-    told = []
+    told = {}  # by key and in its order, as that of the command line means nothing; the last one holds
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key not in unnamed and not key.startswith("hydra"):
-            told.append(value if key == "data" else f"{key.rpartition('.')[2]}={value}")
-    parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(told))
+            told[key] = value if key == "data" else f"{key.rpartition('.')[2]}={value}"
+    parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(told[key] for key in sorted(told)))
     if len(parent) > _LONGEST:
         parent = parent[:_LONGEST] + "~" + hashlib.sha256(parent.encode()).hexdigest()[:8]
     return Path(str(config["output_dir"]), parent, str(config["name"]), f"seed-{config['seed']}")

@@ -125,12 +125,14 @@ def _set_threads(config: Mapping[str, Any], jobs: int) -> None:
 
 
 def check_accelerator(trainer: Mapping[str, Any]) -> None:
-    """Refuse a GPU where there is none, before any data is prepared."""
+    """Refuse a GPU where there is none, and half precision, before any data is prepared."""
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator: {trainer['accelerator']} is asked for, but PyTorch {torch.__version__} sees no "
             "CUDA GPU; use trainer=cpu"
         )
+    if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", "64", "64-true"):
+        raise UserError(f"trainer.precision: {precision}; the recurrence is written for 32-true and 64-true")
 
 
 def _check_monitor(metric: str, evaluated: str) -> None:

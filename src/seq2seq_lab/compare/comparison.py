@@ -198,8 +198,12 @@ def _summary(comparison: Comparison) -> str:
         origin = on_corpus[0].corpus.origin
         parts.append(": ".join(filter(None, (title.removeprefix(" · "), origin if title else ""))))
         parts.append(table.render(on_corpus, comparison.metrics))
-    if pairs := comparison.shown_pairs:
+    if pairs := [each for each in comparison.shown_pairs if each.difference.n > 1]:
         parts.append(_differences(pairs))
+    elif comparison.shown_pairs:
+        parts.append(
+            "With one seed there is no telling a difference from chance; sweep over some: seed=0,1,2"
+        )
     parts.append("\n".join(f"Note: {note}" for note in (*comparison.notes, *comparison.caveats)))
     return "\n\n".join(filter(None, parts))
 
