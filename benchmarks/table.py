@@ -1,7 +1,6 @@
 """What every table needs: a machine, a clock and columns."""
 
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from statistics import median
 import torch
 from threadpoolctl import threadpool_limits
 
+from seq2seq_lab import run
 from seq2seq_lab.data.corpus import ArchiveCorpus
 from seq2seq_lab.data.datamodule import Recipe
 from seq2seq_lab.data.toy import ToyCorpus
@@ -26,14 +26,8 @@ def single_thread() -> None:
 
 
 def machine() -> str:
-    """The processor, its cores and the versions that matter."""
-    models = [
-        line.split(":")[1].strip()
-        for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
-        if line.startswith("model name")
-    ]
-    name = models[0] if models else platform.processor()
-    return f"{platform.system()} {platform.machine()}, {name}, {os.cpu_count()} CPUs; PyTorch {torch.__version__}"
+    """The machine and the version that matters."""
+    return f"{run.machine()}; PyTorch {torch.__version__}"
 
 
 def seminar_recipe() -> Recipe:

@@ -112,7 +112,7 @@ def _job(cfg: "DictConfig") -> dict[str, float] | None:
 def _train(
     cfg: "DictConfig", choices: Mapping[str, Any], overrides: Sequence[str], jobs: int
 ) -> dict[str, float] | None:
-    from seq2seq_lab import sweep
+    from seq2seq_lab import startup, sweep
 
     config = resolve(cfg)
     check(config)
@@ -127,8 +127,9 @@ def _train(
     if config["compare"]:
         sweep.enter(folder)
 
-    from seq2seq_lab.callbacks import Interrupted
-    from seq2seq_lab.train import train
+    with startup.imports():
+        from seq2seq_lab.callbacks import Interrupted
+        from seq2seq_lab.train import train
 
     try:
         return train(config, folder, jobs=jobs)
