@@ -4,6 +4,7 @@ import copy
 import csv
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -91,6 +92,14 @@ def folders(outputs: Path) -> list[Path]:
     return sorted(path.parent for path in outputs.rglob(layout.CONFIG))
 
 
+def press(number: int) -> None:
+    """Send this process a signal, and wait until the run has heard it, whatever thread it was delivered to."""
+    listening = signal.getsignal(number)
+    os.kill(os.getpid(), number)
+    while signal.getsignal(number) is listening:  # the first signal heard gives the handlers back
+        time.sleep(0.001)
+
+
 @contextmanager
 def interrupted_in_block(number: int) -> Iterator[None]:
     """The process gets a Ctrl-C while the run makes its block of this number, counted from 1."""
@@ -103,7 +112,7 @@ def interrupted_in_block(number: int) -> Iterator[None]:
         nonlocal blocks
         blocks += 1
         if blocks == number:
-            os.kill(os.getpid(), CTRL_C)
+            press(CTRL_C)
         listen(*arguments)
 
     with mock.patch.object(Interruption, "on_train_batch_end", interrupt):
