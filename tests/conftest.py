@@ -1,6 +1,7 @@
 """What every test has: folders of its own, and one thread, so that results do not depend on the machine's load."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _mode(*_: Any, **__: Any) -> RunMode | None:
     """Whether it is a sweep; Hydra composes the whole configuration to find out, which takes a third of a test."""
     return None if {"-m", "--multirun"} & set(sys.argv) else RunMode.RUN
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> None:
+    """Ctrl-C is heard, though a shell starts its background jobs deaf to it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Write this study's table and plots from its runs: `python experiments/seminar/report.py outputs/seminar`.
 
 Beside this file: losses.csv (published, ours as mean ± sd over seeds, and how many standard deviations the
-published value lies from our mean, at epochs 5 … 40), results.csv (a row a run), curves.png and curves.svg.
+published value lies from our mean, at epochs 5 … 40), curves.png and curves.svg.
 README.md takes the table in between its markers. The comparison itself, with translations, stays beside the runs.
 """
 
@@ -75,7 +75,7 @@ def main(folders: list[str]) -> None:
     writer.writeheader()
     writer.writerows(table)
     write_text(STUDY / "losses.csv", text.getvalue())
-    for name in ("curves.png", "curves.svg", "results.csv"):
+    for name in ("curves.png", "curves.svg"):
         shutil.copyfile(comparison.output / name, STUDY / name)
     readme = (STUDY / "README.md").read_text(encoding="utf-8")
     between = f"<!-- losses -->\n{markdown(table)}\n<!-- end -->"
