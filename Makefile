@@ -34,6 +34,7 @@ check: $(INSTALLED) ## lint, format and types
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
 	$(LAB) $(SWEEP) experiment=seminar/seq2seq_full,seminar/seq2seq_mixed,seminar/attention_mixed seed=0,1,2,3,4 compare=false
 	$(BIN)/python experiments/seminar/report.py outputs/seminar
+	$(BIN)/python experiments/seminar/recency.py outputs/seminar/*/seed-*
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks
