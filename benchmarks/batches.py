@@ -1,6 +1,7 @@
 """Mini-batches of 64: how much of the processor's rate they reach, and what a pair costs as the corpus grows."""
 
 import time
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -13,7 +14,7 @@ from benchmarks.table import ARCHIVE, seminar_recipe, show, single_thread
 from seq2seq_lab.data.batches import Batch, BlockLoader
 from seq2seq_lab.data.corpus import ArchiveCorpus, Corpus
 from seq2seq_lab.forcing import ForcingPolicy, FullForcing, MixedForcing
-from seq2seq_lab.metrics import sentence_losses
+from seq2seq_lab.metrics import losses_and_error
 from seq2seq_lab.models import Seq2Seq
 from seq2seq_lab.optimizers import SGD
 
@@ -50,11 +51,15 @@ def peak(size: int = 1024) -> float:
 def update(model: Seq2Seq, optimizer: SGD, batch: Batch, forced: Tensor | None) -> float:
     """Seconds of one update."""
     started = time.perf_counter()
-    decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths, forced=forced)
-    losses = sentence_losses(decoded.logits, batch.target, batch.target_lengths)
-    optimizer.zero_grad()
-    losses.backward(torch.full_like(losses, 1 / len(losses)))
+    model.backpropagate(
+        batch.source,
+        batch.target,
+        source_lengths=batch.source_lengths,
+        forced=forced,
+        loss=partial(losses_and_error, target=batch.target, target_lengths=batch.target_lengths),
+    )
     optimizer.step()
+    optimizer.zero_grad()
     return time.perf_counter() - started
 
 

@@ -5,7 +5,7 @@ import sacrebleu
 import torch
 from torch.nn import functional
 
-from seq2seq_lab.metrics import sentence_losses, translation_scores
+from seq2seq_lab.metrics import losses_and_error, sentence_losses, translation_scores
 
 B, T, V = 4, 5, 11
 
@@ -41,6 +41,14 @@ def test_losses_and_their_gradients_are_torchs(logits, target, lengths):
     (our_gradient,) = torch.autograd.grad(ours @ weights, logits)
     (their_gradient,) = torch.autograd.grad(theirs @ weights, logits)
     torch.testing.assert_close(our_gradient, their_gradient)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_the_error_is_the_gradient_of_the_mean(logits, target, lengths):
+    losses, error = losses_and_error(logits.detach(), target, lengths)
+    expected = sentence_losses(logits, target, lengths)
+    torch.testing.assert_close(losses, expected)
+    torch.testing.assert_close(error, torch.autograd.grad(expected.mean(), logits)[0])
 
 
 def test_what_stands_in_the_padding_changes_nothing(logits, target):

@@ -1,12 +1,14 @@
 """Properties of the models, against PyTorch's own layers and against themselves."""
 
+import math
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
 
 from seq2seq_lab.decoding import greedy
-from seq2seq_lab.metrics import sentence_losses
+from seq2seq_lab.metrics import losses_and_error, sentence_losses
 from seq2seq_lab.models import attention_model, seq2seq_model
 from seq2seq_lab.models.recurrent import GRU
 
@@ -64,6 +66,14 @@ def gradients(model, loss):
     model.zero_grad()
     loss.backward()
     return [parameter.grad.clone() for parameter in model.parameters()]
+
+
+def learned(model, source, target, **settings):
+    """Losses and gradients by `backpropagate`."""
+    model.zero_grad()
+    loss = partial(losses_and_error, target=target, target_lengths=settings.pop("target_lengths", None))
+    losses = model.backpropagate(source, target, loss=loss, **settings)
+    return losses, [parameter.grad.clone() for parameter in model.parameters()]
 
 
 def losses_of(case, rows=slice(None), extra=0):
@@ -144,9 +154,16 @@ class TestPadding:
             for gradient, wanted in zip(other, expected, strict=True):
                 torch.testing.assert_close(gradient, wanted)
 
+    def test_backpropagation_is_autograds(self, case):
+        lengths = {"source_lengths": case.source_lengths, "target_lengths": case.target_lengths}
+        losses, found = learned(case.model, case.source, case.target, forced=case.forced, **lengths)
+        torch.testing.assert_close(losses, losses_of(case))
+        for gradient, wanted in zip(found, gradients(case.model, losses_of(case).mean()), strict=True):
+            torch.testing.assert_close(gradient, wanted)
+
 
 class TestSentence:
-    """One unpadded sentence on a CPU goes another way, with the same result."""
+    """One unpadded sentence on a CPU learns another way, with the same result."""
 
     @pytest.fixture(params=range(B))
     def sentence(self, request, case):
@@ -155,41 +172,29 @@ class TestSentence:
         source = case.source[row, : int(case.source_lengths[row])]
         return source, case.target[row], None if case.forced is None else case.forced[row]
 
-    def test_values_and_gradients_are_those_of_any_batch(self, case, sentence):
+    def test_losses_and_gradients_are_those_of_any_batch(self, case, sentence):
         source, target, forced = sentence
-        results = []
-        for decoded in (
-            case.model(source, target, forced=forced),
-            case.model.decode(source, target, None, forced),
-        ):
-            objective = decoded.logits.sin().sum()
-            if decoded.weights is not None:
-                objective = objective + decoded.weights.sin().sum()
-            results.append([decoded.logits, *gradients(case.model, objective)])
-        for ours, plain in zip(*results, strict=True):
-            torch.testing.assert_close(ours, plain)
+        losses, found = learned(case.model, source, target, forced=forced)
+        logits = case.model(source, target, forced=forced).logits
+        expected = sentence_losses(logits, target, None)
+        torch.testing.assert_close(losses, expected)
+        for gradient, wanted in zip(found, gradients(case.model, expected.mean()), strict=True):
+            torch.testing.assert_close(gradient, wanted)
 
-    def test_numerical_gradients(self, model):
-        source, target = torch.tensor([[3, 1, 3]]), torch.tensor([[2, 2, 5, 1]])
-        names, weights = zip(*model.named_parameters(), strict=True)
-
-        def logits(*weights):
-            given = dict(zip(names, weights, strict=True))
-            return torch.func.functional_call(model, given, (source, target)).logits[..., :3]
-
-        assert torch.autograd.gradcheck(
-            logits, [weight.requires_grad_() for weight in weights], fast_mode=True
-        )
+    def test_gradients_are_added_to_those_that_are_there(self, model):
+        pair = torch.tensor([[3, 1]]), torch.tensor([[2, 1]])
+        _, once = learned(model, *pair)
+        model.backpropagate(*pair, loss=partial(losses_and_error, target=pair[1], target_lengths=None))
+        for parameter, gradient in zip(model.parameters(), once, strict=True):
+            torch.testing.assert_close(parameter.grad, 2 * gradient)
 
     def test_a_frozen_weight_gets_no_gradient(self, model):
         model.decoder.embedding.weight.requires_grad_(False)
-        model(torch.tensor([[3, 1]]), torch.tensor([[2, 1]])).logits.sum().backward()
+        target = torch.tensor([[2, 1]])
+        loss = partial(losses_and_error, target=target, target_lengths=None)
+        model.backpropagate(torch.tensor([[3, 1]]), target, loss=loss)
         assert model.decoder.embedding.weight.grad is None
         assert model.encoder.embedding.weight.grad is not None
-
-    def test_nothing_is_recorded_without_gradient(self, model):
-        with torch.no_grad():
-            assert not model(torch.tensor([[3, 1]]), torch.tensor([[2, 1]])).logits.requires_grad
 
     def test_another_kind_of_decoder_goes_the_ordinary_way(self, model):
         class Silent(type(model.decoder)):
@@ -198,11 +203,12 @@ class TestSentence:
                 return decoded._replace(logits=decoded.logits * 0)
 
         model.decoder.__class__ = Silent
-        assert not model(torch.tensor([[3, 1]]), torch.tensor([[2, 1]])).logits.any()
+        losses, _ = learned(model, torch.tensor([[3, 1]]), torch.tensor([[2, 1]]))
+        torch.testing.assert_close(losses, torch.tensor([2 * math.log(TARGET)]).double())
 
     def test_an_id_outside_the_vocabulary_is_refused(self, model):
         with pytest.raises(IndexError):
-            model(torch.tensor([[SOURCE, 1]]), torch.tensor([[2, 1]]))
+            learned(model, torch.tensor([[SOURCE, 1]]), torch.tensor([[2, 1]]))
 
     def test_dropout_is_active_in_training_and_not_in_evaluation(self):
         sizes = {
@@ -213,9 +219,9 @@ class TestSentence:
         }
         model = seq2seq_model(**sizes, dropout=0.5)
         pair = torch.tensor([[3, 1]]), torch.tensor([[2, 1]])
-        assert not torch.equal(model(*pair).logits, model(*pair).logits)
+        assert not torch.equal(learned(model, *pair)[0], learned(model, *pair)[0])
         model.eval()
-        assert torch.equal(model(*pair).logits, model(*pair).logits)
+        assert torch.equal(learned(model, *pair)[0], learned(model, *pair)[0])
 
 
 class TestFeeding:
@@ -349,6 +355,6 @@ def test_a_batch_is_traced_without_a_look_at_any_value(build):
         source, target = torch.ones(B, S, dtype=torch.long), torch.ones(B, T, dtype=torch.long)
         lengths, forced = torch.full((B,), 2), torch.zeros(B, T, dtype=torch.bool)
         decoded = model(source, target, source_lengths=lengths, forced=forced)
-        losses = sentence_losses(decoded.logits, target, torch.full((B,), 3))
-        losses.backward(torch.full_like(losses, 1 / B))
+        _, error = losses_and_error(decoded.logits.detach(), target, torch.full((B,), 3))
+        decoded.logits.backward(error)
         assert model.encoder.gru.weight_hh_l0.grad.shape == (24, 8)

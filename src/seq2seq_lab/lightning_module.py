@@ -15,7 +15,7 @@ from seq2seq_lab import capture
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.decoding import greedy
 from seq2seq_lab.forcing import ForcingPolicy
-from seq2seq_lab.metrics import sentence_losses, translation_scores
+from seq2seq_lab.metrics import losses_and_error, sentence_losses, translation_scores
 from seq2seq_lab.models import Seq2Seq
 from seq2seq_lab.models.factors import write_out_factors
 
@@ -153,15 +153,19 @@ class TranslationModule(pl.LightningModule):
 
     def update(self, batch: Batch, forced: Tensor | None, optimizer: Optimizer) -> Tensor:
         """One optimizer step on one batch; returns its pairs' losses summed over positions, [B]."""
-        decoded = self.model(batch.source, batch.target, source_lengths=batch.source_lengths, forced=forced)
-        losses = sentence_losses(decoded.logits, batch.target, batch.target_lengths)
         optimizer.zero_grad()
-        torch.autograd.backward(losses, torch.full_like(losses, 1 / len(losses)))  # the mean's error
+        losses = self.model.backpropagate(
+            batch.source,
+            batch.target,
+            source_lengths=batch.source_lengths,
+            forced=forced,
+            loss=partial(losses_and_error, target=batch.target, target_lengths=batch.target_lengths),
+        )
         if self.gradient_clip is not None:
             write_out_factors(self.model.parameters())
             nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
         optimizer.step()
-        return losses.detach()
+        return losses
 
     def _count_as_one_step(self, optimizer: LightningOptimizer) -> None:
         # The updates go past Lightning, whose hooks around each would cost a tenth of it. Its own count of steps,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def sentence_losses(logits: Tensor, target: Tensor, target_lengths: Tensor | None) -> Tensor:
@@ -12,12 +12,27 @@ def sentence_losses(logits: Tensor, target: Tensor, target_lengths: Tensor | Non
 
     logits [B, T, V]; target [B, T]; target_lengths [B], or None where no target is padded.
     """
-    losses = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(
-        target
-    )
+    return losses_and_error(logits, target, target_lengths)[0]
+
+
+def losses_and_error(logits: Tensor, target: Tensor, target_lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`sentence_losses`, and the gradient [B, T, V] of their mean with respect to the logits.
+
+    The gradient is (softmax(logits) - onehot(target)) / B. For one sentence, having autograd find that out would
+    cost more than all the arithmetic of the loss.
+    """
+    log_likelihoods = logits.log_softmax(2)
+    error = log_likelihoods.detach().exp()
+    words = target.unsqueeze(2)
+    losses = -log_likelihoods.gather(2, words).squeeze(2)
+    error.scatter_add_(2, words, error.new_full(words.shape, -1.0))
     if target_lengths is not None:
-        losses = losses * (torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1))
-    return losses.sum(dim=1)
+        inside = torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1)
+        losses = losses * inside
+        error *= inside.unsqueeze(2)
+    if len(target) > 1:
+        error /= len(target)
+    return losses.sum(dim=1), error
 
 
 def translation_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

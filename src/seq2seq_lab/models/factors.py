@@ -58,11 +58,6 @@ def accept_factors(parameters: Iterable[nn.Parameter]) -> None:
         parameter.factors = []  # type: ignore[attr-defined]
 
 
-def takes_factors(parameter: Tensor) -> bool:
-    """Whether a parameter's optimizer takes factors."""
-    return hasattr(parameter, "factors")
-
-
 def factors_of(parameter: Tensor) -> list[Factors]:
     """The factors that wait to be applied to a parameter; empty for one that takes dense gradients."""
     return getattr(parameter, "factors", [])
@@ -72,10 +67,24 @@ def write_out_factors(parameters: Iterable[nn.Parameter]) -> None:
     """Turn waiting factors into dense `.grad`, for whoever needs to look at whole gradients (clipping)."""
     for parameter in parameters:
         for factors in factors_of(parameter):
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            factors.add_to(parameter.grad, alpha=1.0)
+            _add_dense(parameter, factors)
         factors_of(parameter).clear()
+
+
+def leave(parameter: Tensor, factors: Factors) -> None:
+    """Leave a gradient where the parameter's optimizer looks for it: what autograd does with `gradient`."""
+    if not parameter.requires_grad:
+        return
+    if (waiting := getattr(parameter, "factors", None)) is not None:
+        waiting.append(factors)
+    else:
+        _add_dense(parameter, factors)
+
+
+def _add_dense(parameter: Tensor, factors: Factors) -> None:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    factors.add_to(parameter.grad, alpha=1.0)
 
 
 def gradient(weight: Tensor, factors: Factors) -> Tensor | None:

@@ -3,7 +3,7 @@
 Updates after every sentence are made of thin products and of operations on a few hundred numbers, where a call
 costs more than what it computes: NumPy's calls take a third of PyTorch's, its matrix-vector product half, and
 autograd's bookkeeping as long as the arithmetic. So one sentence goes through the stages below, which share the
-parameters' memory, and autograd sees a single function (`seq2seq_lab.models.sentence`).
+parameters' memory, and past autograd altogether (`seq2seq_lab.models.sentence`).
 
 A stage reads the outputs of the stage before it, [T, in], and owns its own, [T, out]. `advance(rows)` computes
 some positions; `back(delta)` turns the error of all outputs into the error of all inputs and leaves the gradients
@@ -189,7 +189,6 @@ class Attention:
         self.combine = Affine(self.joined, weight, bias)
         self.outputs, self.parameters = self.combine.outputs, self.combine.parameters
         self.gradients: Sequence[Factors] = ()
-        self.delta_weights: Array | None = None  # an error of the weights themselves, if there is one
         self.delta_memory = memory  # the error of the memory, once `back` is done
 
     def advance(self, rows: slice) -> None:
@@ -208,10 +207,7 @@ class Attention:
         delta_joined = self.combine.back(delta * (1 - self.outputs * self.outputs))
         self.gradients = self.combine.gradients
         delta_value, delta_states = delta_joined[:, :size], delta_joined[:, size:]
-        delta_weights = np.dot(delta_value, self.memory.T)
-        if self.delta_weights is not None:
-            delta_weights += self.delta_weights
-        delta_scores = delta_weights * self.weights
+        delta_scores = np.dot(delta_value, self.memory.T) * self.weights
         delta_scores -= self.weights * delta_scores.sum(axis=1, keepdims=True)
         self.delta_memory = np.dot(self.weights.T, delta_value) + np.dot(delta_scores.T, self.inputs)
         delta_states += np.dot(delta_scores, self.memory)
