@@ -45,6 +45,7 @@ MISTAKES = [
     # Out of range
     ("forcing=mixed forcing.ratio=1.5", "forcing.ratio must lie in [0, 1], got 1.5"),
     ("optimizer.lr=-1", "optimizer.lr must be positive"),
+    ("optimizer.lr=nan", "optimizer.lr must be positive and finite"),
     ("optimizer=adam optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
     ("model.dropout=1.5", "model.dropout must lie in [0, 1)"),
     ("model.hidden_size=0", "model.hidden_size must be at least 1"),

@@ -15,6 +15,7 @@ from seq2seq_lab import cli, layout
 from seq2seq_lab.callbacks import Interruption
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.run import Run
 
 # Everything that has a state: coins, dropout, a shuffled order, an optimizer's moments.
 STATEFUL = ("model=attention", "forcing=mixed", "model.dropout=0.3", "model.layers=2")
@@ -246,3 +247,31 @@ def test_the_same_command_goes_on_and_other_pairs_are_refused(tmp_path, monkeypa
     assert cli.main(command) == 0
     assert cli.main(command) == 0
     assert "finished already" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(tmp_path):
+    folder = tiny.stop(tmp_path, block=7)
+    checkpoint = folder / layout.CHECKPOINTS / layout.LAST
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    before = summary(folder)
+    with pytest.raises(UserError, match=r"last\.ckpt: damaged; .* fresh=true"):
+        tiny.train(tmp_path)
+    assert summary(folder) == before
+
+
+def test_two_processes_cannot_train_one_run(tmp_path):
+    folder = tiny.train(tmp_path, "trainer.max_epochs=1")
+    before = tiny.curves(folder)
+    with Run(folder).held(), pytest.raises(UserError, match="is being trained by another process"):
+        tiny.train(tmp_path, "trainer.max_epochs=1", "fresh=true")
+    assert tiny.curves(folder) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+def test_a_run_that_diverges_says_so_and_has_failed(tmp_path):
+    with pytest.raises(
+        UserError, match=r"seed-0: training diverged, train/loss is nan in epoch 1; try a smaller"
+    ):
+        tiny.train(tmp_path, "optimizer.lr=1e38")
+    (folder,) = tmp_path.rglob("seed-0")
+    assert summary(folder)["status"] == "failed"

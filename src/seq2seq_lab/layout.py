@@ -6,6 +6,7 @@ METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the sca
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
 CHECKPOINTS = "checkpoints"
+LOCK = ".lock"  # held by the process that trains
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 

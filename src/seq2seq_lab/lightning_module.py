@@ -1,5 +1,6 @@
 """The LightningModule: a model, a forcing policy and an optimizer."""
 
+import math
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -22,6 +23,10 @@ from seq2seq_lab.models.factors import write_out_factors
 EVALUATED = ("loss_forced", "loss_free", "exposure_gap", "bleu", "chrf", "exact_match")
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+class DivergenceError(ArithmeticError):
+    """The loss is no number any more."""
 
 
 class Tally:
@@ -137,7 +142,13 @@ class TranslationModule(pl.LightningModule):
 
     def _log_training(self) -> None:
         tally, self.training_tally = self.training_tally, Tally()
-        self._log({f"train/{name}": value for name, value in tally.means().items()})
+        means = tally.means()
+        if not math.isfinite(means["loss"]):
+            raise DivergenceError(
+                f"training diverged, train/loss is {means['loss']} in epoch {self.current_epoch + 1}; try a "
+                "smaller optimizer.lr, or gradient_clip=1"
+            )
+        self._log({f"train/{name}": value for name, value in means.items()})
         self._log(
             {"perf/sentences_per_second": tally.count / tally.seconds, "perf/epoch_seconds": tally.seconds}
         )

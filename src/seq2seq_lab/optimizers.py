@@ -1,5 +1,6 @@
 """Optimizers that PyTorch does not have."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -22,12 +23,12 @@ class SGD(Optimizer):
         lr: the learning rate, > 0.
 
     Raises:
-        ValueError: `lr` is not positive.
+        ValueError: `lr` is not positive and finite.
     """
 
     def __init__(self, params: Iterable[nn.Parameter], lr: float) -> None:
-        if lr <= 0:
-            raise ValueError(f"lr must be positive, got {lr}")
+        if not 0 < lr < math.inf:
+            raise ValueError(f"lr must be positive and finite, got {lr}")
         super().__init__(params, {"lr": lr})
         for group in self.param_groups:
             accept_factors(group["params"])

@@ -9,7 +9,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,6 +173,25 @@ class Run:
             self.folder / layout.CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         )
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training into the folder meanwhile.
+
+        Raises:
+            UserError: another one is at it.
+        """
+        from filelock import FileLock, Timeout
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / layout.LOCK, timeout=0):
+                yield
+        except Timeout:
+            raise UserError(
+                f"{self.folder} is being trained by another process; wait for it, or give this run a name=… of "
+                "its own"
+            ) from None
+
     def clear(self) -> None:
         """Remove what an earlier run left here; other files stay."""
         names = (layout.CONFIG, layout.SUMMARY, layout.METRICS, layout.TRANSLATIONS, layout.VOCABULARIES)
@@ -216,6 +236,22 @@ class Vocabularies:
     max_length: int
 
 
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents, on the CPU.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    import torch
+
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state["state_dict"]
+    except Exception as error:  # damage surfaces as nearly any
+        raise UserError(f"{path}: damaged; copy it again, or train anew with fresh=true") from error
+    return state
+
+
 def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
     """A trained model: its configuration, the model in evaluation mode, its vocabularies.
 
@@ -234,8 +270,6 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
     if not checkpoint.exists():
         raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
 
-    import torch
-
     from seq2seq_lab.config import build, call
 
     config = run.config()
@@ -252,10 +286,7 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
         source_vocabulary_size=len(vocabularies.source),
         target_vocabulary_size=len(vocabularies.target),
     )
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:  # damage surfaces as nearly any
-        raise UserError(f"{checkpoint}: damaged; copy it again, or train anew with fresh=true") from error
+    state = read_checkpoint(checkpoint)["state_dict"]
     prefix = "model."
     model.load_state_dict({key.removeprefix(prefix): value for key, value in state.items()})
     return config, model.eval(), vocabularies

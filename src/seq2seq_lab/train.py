@@ -22,8 +22,8 @@ from seq2seq_lab.config import build, call, check, first_line
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding import greedy
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.lightning_module import EVALUATED, TranslationModule
-from seq2seq_lab.run import Run
+from seq2seq_lab.lightning_module import EVALUATED, DivergenceError, TranslationModule
+from seq2seq_lab.run import Run, read_checkpoint
 from seq2seq_lab.samples import translate_block
 
 SAMPLES = 10  # translations shown at the end
@@ -40,7 +40,7 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
         jobs: runs that go on at once on this machine, to share its processors with.
 
     Raises:
-        UserError: something in the configuration cannot be; nothing was written.
+        UserError: something in the configuration cannot be, and nothing was written; or training diverged.
         Interrupted: stopped by a signal; a checkpoint was written.
     """
     check(config)
@@ -63,33 +63,42 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
     trainer = make_trainer(config, run, scalars, results)
 
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
-    started = time.monotonic() - (run.summary().get("seconds", 0.0) if checkpoint else 0.0)
-    if checkpoint is None:
-        run.clear()
-    run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
-    print(f"training {folder}", flush=True)
-    status = "failed"
-    try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
-        status = "finished"
-    except MisconfigurationException as error:
-        raise UserError(f"{folder}: {first_line(error)}") from error
-    except Interrupted:
-        status = "interrupted"
-        raise
-    except SystemExit:  # what Lightning makes of a KeyboardInterrupt, a second Ctrl-C's
-        status = "interrupted"
-        raise KeyboardInterrupt from None
-    finally:
-        run.write_summary(
-            status=status,
-            epochs=len(scalars.rows),
-            last=scalars.last,
-            best=scalars.best,
-            seconds=round(time.monotonic() - started, 3),
-        )
+    if checkpoint is not None:
+        read_checkpoint(checkpoint)  # a damaged one shows here, in words
+    with run.held():
+        started = time.monotonic() - (run.summary().get("seconds", 0.0) if checkpoint else 0.0)
+        if checkpoint is None:
+            run.clear()
+        run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
+        print(f"training {folder}", flush=True)
+        status = "failed"
+        try:
+            _fit(trainer, module, data, checkpoint)
+            status = "finished"
+        except (MisconfigurationException, DivergenceError) as error:
+            raise UserError(f"{folder}: {first_line(error)}") from error
+        except (Interrupted, KeyboardInterrupt):
+            status = "interrupted"
+            raise
+        finally:
+            run.write_summary(
+                status=status,
+                epochs=len(scalars.rows),
+                last=scalars.last,
+                best=scalars.best,
+                seconds=round(time.monotonic() - started, 3),
+            )
     _show_result(run, data, module)
     return scalars.last
+
+
+def _fit(
+    trainer: pl.Trainer, module: TranslationModule, data: TranslationDataModule, checkpoint: Path | None
+) -> None:
+    try:
+        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    except SystemExit:  # what Lightning makes of a KeyboardInterrupt, a second Ctrl-C's
+        raise KeyboardInterrupt from None
 
 
 def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
