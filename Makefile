@@ -5,8 +5,9 @@ LAB := $(BIN)/seq2seq-lab
 INSTALLED := .venv/.installed
 # The three experiments; two runs at a time, each on one thread.
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
+QUIRKS := trainer.max_epochs=20 seed=0,1,2 compare=false
 
-.PHONY: help demo test test-slow check seminar bench tensorboard
+.PHONY: help demo test test-slow check seminar quirks bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -32,9 +33,17 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/mypy
 
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
-	$(LAB) $(SWEEP) experiment=seminar/seq2seq_full,seminar/seq2seq_mixed,seminar/attention_mixed seed=0,1,2,3,4 compare=false
+	$(LAB) $(SWEEP) experiment=seminar/attention_mixed,seminar/seq2seq_mixed,seminar/seq2seq_full seed=0,1,2,3,4 compare=false
 	$(BIN)/python experiments/seminar/report.py outputs/seminar
 	$(BIN)/python experiments/seminar/recency.py outputs/seminar/*/seed-*
+	$(BIN)/python experiments/seminar/passing.py outputs/seminar/*/seed-*
+
+quirks: seminar ## the seminar's quirks on and off, beside the runs of make seminar
+	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null $(QUIRKS)
+	$(LAB) $(SWEEP) experiment=seminar/attention_mixed loader.predict_sos=false $(QUIRKS)
+	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null loader.predict_sos=false $(QUIRKS)
+	$(LAB) $(SWEEP) experiment=seminar/seq2seq_mixed loader.predict_sos=false $(QUIRKS)
+	$(BIN)/python experiments/seminar/quirks.py outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

@@ -1,18 +1,16 @@
 """The loss of a run's final model by when it last saw a pair: `python experiments/seminar/recency.py RUN…`.
 
-Prints, and writes to recency.csv beside this file, the mean teacher-forced loss per target position of each tenth
-of the training pairs in file order, which is the order of training. The last tenth was seen last.
+recency.csv, beside this file and between the README's markers, has the mean teacher-forced loss per target position
+of each tenth of the training pairs in file order, which is the order of training. The last tenth was seen last.
 """
 
-import csv
-import io
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
+from tables import shown, write
 
-from seq2seq_lab.files import write_text
+from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.metrics import sentence_losses
 from seq2seq_lab.run import load_run
 from seq2seq_lab.train import make_data
@@ -20,8 +18,8 @@ from seq2seq_lab.train import make_data
 PARTS = 10
 
 
-def losses_by_part(folder: str) -> list[float]:
-    """Mean loss per target position of each tenth of the training pairs, under the run's last checkpoint."""
+def losses_by_part(folder: str) -> tuple[str, list[float]]:
+    """A run's experiment, and the mean loss of each tenth of the training pairs under its last checkpoint."""
     config, model, _ = load_run(folder)
     data = make_data(config)
     found = []
@@ -32,19 +30,21 @@ def losses_by_part(folder: str) -> list[float]:
             logits = model(batch.source, batch.target, source_lengths=batch.source_lengths).logits
             losses = sentence_losses(logits, batch.target, batch.target_lengths)
             found.append(float((losses / block.target_lengths).mean()))
-    return found
+    return config["name"].removeprefix("seminar/"), found
 
 
 def main(folders: list[str]) -> None:
-    """A row a run."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", *(f"part {part + 1}" for part in range(PARTS))])
+    """A row an experiment."""
+    experiments: dict[str, list[list[float]]] = {}
     for folder in folders:
-        name = "/".join(Path(folder).parts[-2:])
-        writer.writerow([name, *(f"{loss:.3f}" for loss in losses_by_part(folder))])
-    write_text(Path(__file__).with_name("recency.csv"), text.getvalue())
-    print(text.getvalue(), end="")
+        experiment, losses = losses_by_part(folder)
+        experiments.setdefault(experiment, []).append(losses)
+    rows = []
+    for experiment, runs in experiments.items():
+        means = (Estimate.of(part) for part in zip(*runs, strict=True))
+        columns = {f"tenth {part}": shown(mean, 2) for part, mean in enumerate(means, start=1)}
+        rows.append({"experiment": experiment, **columns, "n": str(len(runs))})
+    write(rows, "recency")
 
 
 if __name__ == "__main__":

@@ -5,20 +5,16 @@ published value lies from our mean, at epochs 5 … 40), curves.png and curves.s
 README.md takes the table in between its markers. The comparison itself, with translations, stays beside the runs.
 """
 
-import csv
-import io
-import re
 import shutil
 import sys
 from pathlib import Path
 
+from tables import STUDY, shown, write
+
 from seq2seq_lab.compare import compare
 from seq2seq_lab.compare.comparison import Comparison
 from seq2seq_lab.compare.published import experiment_of, published
-from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.files import write_text
 
-STUDY = Path(__file__).parent
 AFTERWARDS = (
     "train/loss_forced",
     "train/exact_match",
@@ -52,37 +48,12 @@ def rows(comparison: Comparison) -> list[dict[str, str]]:
     return found
 
 
-def shown(estimate: Estimate | None, digits: int) -> str:
-    """Mean ± sd; the mean alone of a single run."""
-    if estimate is None:
-        return ""
-    spread = f" ± {estimate.sd:.{digits}f}" if estimate.n > 1 else ""
-    return f"{estimate.mean:.{digits}f}{spread}"
-
-
-def markdown(table: list[dict[str, str]]) -> str:
-    """The rows as a Markdown table."""
-    lines = [list(table[0]), ["---"] * len(table[0]), *(list(row.values()) for row in table)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def main(folders: list[str]) -> None:
     """Compare the runs and write the study's files."""
     comparison = compare([Path(folder) for folder in folders], metrics=["train/loss", *AFTERWARDS])
-    table = rows(comparison)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    write_text(STUDY / "losses.csv", text.getvalue())
+    write(rows(comparison), "losses")
     for name in ("curves.png", "curves.svg"):
         shutil.copyfile(comparison.output / name, STUDY / name)
-    readme = (STUDY / "README.md").read_text(encoding="utf-8")
-    between = f"<!-- losses -->\n{markdown(table)}\n<!-- end -->"
-    write_text(
-        STUDY / "README.md",
-        re.sub(r"<!-- losses -->.*<!-- end -->", lambda _: between, readme, flags=re.DOTALL),
-    )
 
 
 if __name__ == "__main__":

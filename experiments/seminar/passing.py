@@ -1,0 +1,80 @@
+"""What the seminar's loss is made of: `python experiments/seminar/passing.py RUN…`.
+
+Lets each run train one epoch more, as it would have, and takes every pair's loss in passing, just before the
+update on it. passing.csv, beside this file and between the README's markers, has the means over pairs that were
+forced, over those on which the decoder was fed its own words, and over those whose source has one translation
+or several in the corpus; and which part of the sum a tenth of the pairs makes.
+"""
+
+import math
+import sys
+from collections import Counter
+
+import torch
+from tables import shown, write
+from threadpoolctl import threadpool_limits
+
+from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.data.batches import Block
+from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.run import load_run
+from seq2seq_lab.train import make_data, make_module
+
+
+def in_passing(module: TranslationModule, block: Block, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    """Losses per target position and whether each pair was forced throughout, [2, N]."""
+    forced = module.forcing(len(block), block.target.shape[1], 0.0, module.coins)
+    losses = [
+        module.update(
+            batch,
+            None if forced[batch.rows].all() else forced[batch.rows, : batch.target.shape[1]],
+            optimizer,
+        )
+        for batch in block
+    ]
+    return torch.stack((torch.cat(losses) / block.target_lengths, forced.all(dim=1)))
+
+
+def parts(folder: str) -> tuple[str, dict[str, float]]:
+    """A run's experiment, and the columns of passing.csv."""
+    config, model, _ = load_run(folder)
+    data = make_data(config)
+    module = make_module(config, data)
+    module.model.load_state_dict(model.state_dict())
+    optimizer = module.configure_optimizers()
+    losses, forced = torch.cat(
+        [in_passing(module, block, optimizer) for block in data.train_dataloader()], dim=1
+    )
+    sources = [tuple(data.corpus.source[index].tolist()) for index in data.training]
+    several = torch.tensor([count > 1 for count in map(Counter(sources).get, sources)])
+    worst = losses.sort(descending=True).values[: len(losses) // 10]
+    found = {
+        "all pairs": losses.mean(),
+        "forced": losses[forced == 1].mean(),
+        "own words": losses[forced == 0].mean(),
+        "one translation": losses[~several].mean(),
+        "several": losses[several].mean(),
+        "median": losses.median(),
+        "share of the worst tenth": worst.sum() / losses.sum(),
+    }
+    return config["name"].removeprefix("seminar/"), {name: float(value) for name, value in found.items()}
+
+
+def main(folders: list[str]) -> None:
+    """A row an experiment."""
+    experiments: dict[str, list[dict[str, float]]] = {}
+    for folder in folders:
+        experiment, found = parts(folder)
+        experiments.setdefault(experiment, []).append(found)
+    rows = []
+    for experiment, runs in experiments.items():
+        estimates = {name: Estimate.of([run[name] for run in runs]) for name in runs[0]}
+        columns = {name: shown(e, 3) if math.isfinite(e.mean) else "" for name, e in estimates.items()}
+        rows.append({"experiment": experiment, **columns, "n": str(len(runs))})
+    write(rows, "passing")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    main(sys.argv[1:])

@@ -1,0 +1,84 @@
+"""The scripts that write the seminar's study from its runs, on a copy of the study."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+import fake_runs
+import tiny
+
+STUDY = Path(__file__).parents[1] / "experiments" / "seminar"
+EPOCH = 20
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Runs a script of the copy; gives the rows of a table that it wrote."""
+    copy = tmp_path / "study"
+    shutil.copytree(STUDY, copy, ignore=shutil.ignore_patterns("*.png", "*.svg", "*.csv"))
+
+    def run(name, *arguments, table):
+        command = [sys.executable, copy / name, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        with (copy / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        readme = (copy / "README.md").read_text(encoding="utf-8")
+        between = readme.partition(f"<!-- {table} -->\n")[2].partition("\n<!-- end -->")[0]
+        assert between.splitlines()[2:] == ["| " + " | ".join(row.values()) + " |" for row in rows]
+        return rows
+
+    return run
+
+
+def fake_run(outputs, model, *, seed, loss, unmasked=None, predict_sos=True, epochs=40):
+    """A run of the study whose loss is the same in every epoch."""
+    settings = fake_runs.config(model=model, seed=seed, epochs=epochs)
+    settings["name"] = f"seminar/{model}_mixed"
+    settings["loader"]["predict_sos"] = predict_sos
+    if model == "attention":
+        settings["model"]["unmasked_positions"] = unmasked
+    row = {"train/loss": loss, "train/loss_forced": 1.0, "train/exact_match": 0.5, "perf/epoch_seconds": 9}
+    rows = [{"epoch": epoch, **row} for epoch in range(1, epochs + 1)]
+    folder = outputs / f"{unmasked},{predict_sos}" / settings["name"] / f"seed-{seed}"
+    return fake_runs.write_run(folder, settings, rows=rows, corpus=fake_runs.ENG_FRA)
+
+
+def test_losses_stand_beside_the_published_ones(script, tmp_path):
+    for seed, loss in enumerate((0.03, 0.05)):
+        fake_run(tmp_path / "outputs", "attention", seed=seed, loss=loss, unmasked=8)
+    rows = script("report.py", tmp_path / "outputs", table="losses")
+    assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(5, 45, 5)]
+    assert rows[-1]["published"] == "0.0444"
+    assert rows[-1]["train/loss"] == "0.0400 ± 0.0141"
+    assert rows[-1]["published, in sd"] == "+0.3"
+
+
+def test_quirks_are_compared_within_seeds(script, tmp_path):
+    outputs = tmp_path / "outputs"
+    for seed, a, b in product(range(3), (8, None), (True, False)):
+        loss = 0.05 + 0.01 * seed - 0.004 * (a is None) - (0.001 * seed - 0.001) * (not b)
+        epochs = 40 if a and b else EPOCH
+        fake_run(outputs, "attention", seed=seed, loss=loss, unmasked=a, predict_sos=b, epochs=epochs)
+    for seed, b in product(range(2), (True, False)):
+        fake_run(outputs, "seq2seq", seed=seed, loss=0.04, predict_sos=b, epochs=EPOCH)
+    rows = {(row["from"], row["to"]): row for row in script("quirks.py", outputs, table="differences")}
+    without_a = rows["attention, A + B", "attention, B"]
+    assert without_a[f"difference of train/loss, epoch {EPOCH}"] == "-0.0040 [-0.0040, -0.0040]"
+    assert (without_a[""], without_a["seeds"]) == ("lower", "3")
+    assert rows["attention, A + B", "attention, A"][""] == "cannot be told"
+    assert rows["seq2seq, B", "attention, A + B"]["seeds"] == "2"
+
+
+def test_the_parts_of_the_loss_in_passing_and_afterwards(script, tmp_path):
+    runs = [tiny.train(tmp_path, "model=attention", "forcing=mixed", f"seed={seed}") for seed in range(2)]
+    (row,) = script("passing.py", *runs, table="passing")
+    assert row["n"] == "2"
+    assert 0 < float(row["all pairs"].split(" ± ")[0]) < 5
+    (row,) = script("recency.py", *runs, table="recency")
+    assert list(row)[-2:] == ["tenth 10", "n"]
