@@ -57,6 +57,7 @@ def test_losses_stand_beside_the_published_ones(script, tmp_path):
     assert rows[-1]["published"] == "0.0444"
     assert rows[-1]["train/loss"] == "0.0400 ± 0.0141"
     assert rows[-1]["published, in sd"] == "+0.3"
+    assert (rows[0]["as one of ours"], rows[-1]["as one of ours"]) == ("no", "yes")
 
 
 def test_quirks_are_compared_within_seeds(script, tmp_path):

@@ -7,11 +7,10 @@ or several in the corpus; and which part of the sum a tenth of the pairs makes.
 """
 
 import math
-import sys
 from collections import Counter
 
 import torch
-from tables import shown, write
+from tables import run, shown, write
 from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.compare.statistics import Estimate
@@ -77,4 +76,4 @@ def main(folders: list[str]) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     threadpool_limits(1)
-    main(sys.argv[1:])
+    run(main)

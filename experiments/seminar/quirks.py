@@ -9,12 +9,11 @@ differences.csv: what each change does, as the mean over seeds of the difference
 interval.
 """
 
-import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import shown, write
+from tables import run, shown, write
 
 from seq2seq_lab.compare.runs import Run, common_root, find, read
 from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
@@ -127,4 +126,4 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

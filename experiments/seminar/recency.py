@@ -4,11 +4,9 @@ recency.csv, beside this file and between the README's markers, has the mean tea
 of each tenth of the training pairs in file order, which is the order of training. The last tenth was seen last.
 """
 
-import sys
-
 import numpy as np
 import torch
-from tables import shown, write
+from tables import run, shown, write
 
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.metrics import sentence_losses
@@ -48,4 +46,4 @@ def main(folders: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(main)

@@ -2,10 +2,12 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 
 STUDY = Path(__file__).parent
@@ -33,3 +35,11 @@ def write(rows: Sequence[Row], name: str) -> None:
     begin, end = f"<!-- {name} -->\n", "<!-- end -->"
     before, _, after = readme.partition(begin)
     write_text(STUDY / "README.md", f"{before}{begin}{table}\n{end}{after.partition(end)[2]}")
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Call a script's `main` with its arguments; a mistake in them ends in a line, as the command line's do."""
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(str(error))
