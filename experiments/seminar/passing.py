@@ -10,7 +10,7 @@ import math
 from collections import Counter
 
 import torch
-from tables import run, shown, write
+from tables import quirks_of, run, shown, write
 from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.compare.statistics import Estimate
@@ -18,6 +18,8 @@ from seq2seq_lab.data.batches import Block
 from seq2seq_lab.lightning_module import TranslationModule
 from seq2seq_lab.run import load_run
 from seq2seq_lab.train import make_data, make_module
+
+Kind = tuple[str, str, str]  # experiment, quirks, epochs
 
 
 def in_passing(module: TranslationModule, block: Block, optimizer: torch.optim.Optimizer) -> torch.Tensor:
@@ -34,8 +36,8 @@ def in_passing(module: TranslationModule, block: Block, optimizer: torch.optim.O
     return torch.stack((torch.cat(losses) / block.target_lengths, forced.all(dim=1)))
 
 
-def parts(folder: str) -> tuple[str, dict[str, float]]:
-    """A run's experiment, and the columns of passing.csv."""
+def parts(folder: str) -> tuple[Kind, dict[str, float]]:
+    """What kind of run it is, and the columns of passing.csv."""
     config, model, _ = load_run(folder)
     data = make_data(config)
     module = make_module(config, data)
@@ -56,20 +58,22 @@ def parts(folder: str) -> tuple[str, dict[str, float]]:
         "median": losses.median(),
         "share of the worst tenth": worst.sum() / losses.sum(),
     }
-    return config["name"].removeprefix("seminar/"), {name: float(value) for name, value in found.items()}
+    kind = config["name"].removeprefix("seminar/"), quirks_of(config), str(config["trainer"]["max_epochs"])
+    return kind, {name: float(value) for name, value in found.items()}
 
 
 def main(folders: list[str]) -> None:
-    """A row an experiment."""
-    experiments: dict[str, list[dict[str, float]]] = {}
+    """A row a kind of run."""
+    kinds: dict[Kind, list[dict[str, float]]] = {}
     for folder in folders:
-        experiment, found = parts(folder)
-        experiments.setdefault(experiment, []).append(found)
+        kind, found = parts(folder)
+        kinds.setdefault(kind, []).append(found)
     rows = []
-    for experiment, runs in experiments.items():
+    for kind, runs in kinds.items():
         estimates = {name: Estimate.of([run[name] for run in runs]) for name in runs[0]}
         columns = {name: shown(e, 3) if math.isfinite(e.mean) else "" for name, e in estimates.items()}
-        rows.append({"experiment": experiment, **columns, "n": str(len(runs))})
+        told = dict(zip(("experiment", "quirks", "epochs"), kind, strict=True))
+        rows.append({**told, **columns, "n": str(len(runs))})
     write(rows, "passing")
 
 

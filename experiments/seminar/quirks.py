@@ -13,13 +13,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import run, shown, write
+from tables import quirks_of, run, shown, write
 
 from seq2seq_lab.compare.runs import Run, common_root, find, read
 from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
 
 EPOCH = 20  # attention's loss is the higher one from here on
 LOSS = "train/loss"
+BySeed = dict[int, float]
 METRICS = {LOSS: 4, "train/loss_forced": 2, "train/exact_match": 2}  # and digits
 
 
@@ -27,31 +28,22 @@ class Condition(NamedTuple):
     """A cell of the study; plain seq2seq has no quirk A."""
 
     model: str
-    a: bool
-    b: bool
-
-    @property
-    def quirks(self) -> str:
-        names = [name for name, on in zip("AB", (self.a, self.b), strict=True) if on]
-        return " + ".join(names) or "none"
+    quirks: str
 
     def __str__(self) -> str:
-        return f"{self.model}, {self.quirks}"
+        return ", ".join(self)
 
 
-PLAIN, PLAIN_SOUND = (Condition("seq2seq", a=False, b=b) for b in (True, False))
-BOTH, ONLY_A, ONLY_B, SOUND = (
-    Condition("attention", a=a, b=b) for a, b in ((True, True), (True, False), (False, True), (False, False))
-)
+PLAIN, PLAIN_SOUND = Condition("seq2seq", "B"), Condition("seq2seq", "none")
+BOTH, ONLY_A, ONLY_B, SOUND = (Condition("attention", quirks) for quirks in ("A + B", "A", "B", "none"))
 COMPARED = (
     (BOTH, ONLY_B),
     (ONLY_A, SOUND),
     (BOTH, ONLY_A),
     (ONLY_B, SOUND),
+    (BOTH, SOUND),
     (PLAIN, PLAIN_SOUND),
     (PLAIN, BOTH),
-    (PLAIN, ONLY_B),
-    (PLAIN_SOUND, ONLY_A),
     (PLAIN_SOUND, SOUND),
 )
 
@@ -62,8 +54,7 @@ def condition_of(run: Run) -> Condition | None:
     model = models.get(str(run.config["name"]))
     if model is None or EPOCH not in run.curves.get(LOSS, {}):
         return None
-    unmasked = run.config["model"].get("unmasked_positions") is not None
-    return Condition(model, a=unmasked, b=run.config["loader"]["predict_sos"])
+    return Condition(model, quirks_of(run.config))
 
 
 def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
@@ -80,7 +71,9 @@ def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
 
 
 def interval(difference: Difference) -> str:
-    """Mean and interval."""
+    """Mean and interval; the mean alone of a single seed."""
+    if difference.n < 2:
+        return f"{difference.mean:+.4f}"
     return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
 
 
@@ -91,6 +84,23 @@ def verdict(difference: Difference) -> str:
     return "higher" if difference.mean > 0 else "lower"
 
 
+def excess(first: BySeed, second: BySeed) -> BySeed:
+    """Second minus first, seed by seed."""
+    return {seed: second[seed] - first[seed] for seed in first.keys() & second.keys()}
+
+
+def row(start: str, end: str, first: BySeed, second: BySeed) -> dict[str, str]:
+    """A row of differences.csv."""
+    difference = paired_difference(first, second)
+    return {
+        "from": start,
+        "to": end,
+        f"difference of {LOSS}, epoch {EPOCH}": interval(difference),
+        "": verdict(difference),
+        "seeds": str(difference.n),
+    }
+
+
 def main(folders: list[str]) -> None:
     """Write both tables."""
     paths = [Path(folder) for folder in folders]
@@ -99,29 +109,21 @@ def main(folders: list[str]) -> None:
         run = read(folder, common_root(paths))
         if (condition := condition_of(run)) and run.seed is not None:
             cells[condition][run.seed] = run
-    write(
-        [
-            cell(condition, cells[condition])
-            for condition in (PLAIN, PLAIN_SOUND, BOTH, ONLY_A, ONLY_B, SOUND)
-        ],
-        "quirks",
-    )
-    rows = []
-    for first, second in COMPARED:
-        by_seed = [
-            {seed: run.curves[LOSS][EPOCH] for seed, run in cells[condition].items()}
-            for condition in (first, second)
-        ]
-        difference = paired_difference(*by_seed)
-        rows.append(
-            {
-                "from": str(first),
-                "to": str(second),
-                f"difference of {LOSS}, epoch {EPOCH}": interval(difference),
-                "": verdict(difference),
-                "seeds": str(difference.n),
-            }
-        )
+    conditions = (PLAIN, PLAIN_SOUND, BOTH, ONLY_A, ONLY_B, SOUND)
+    write([cell(condition, cells[condition]) for condition in conditions if condition in cells], "quirks")
+    losses = {
+        condition: {seed: run.curves[LOSS][EPOCH] for seed, run in runs.items()}
+        for condition, runs in cells.items()
+    }
+    rows = [
+        row(str(first), str(second), losses[first], losses[second])
+        for first, second in COMPARED
+        if losses[first].keys() & losses[second].keys()
+    ]
+    gaps = [
+        excess(losses[plain], losses[attention]) for plain, attention in ((PLAIN, BOTH), (PLAIN_SOUND, SOUND))
+    ]
+    rows.append(row("attention − seq2seq, A + B", "attention − seq2seq, none", *gaps))
     write(rows, "differences")
 
 

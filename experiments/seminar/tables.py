@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
@@ -12,6 +13,12 @@ from seq2seq_lab.files import write_text
 
 STUDY = Path(__file__).parent
 Row = Mapping[str, str]
+
+
+def quirks_of(config: Mapping[str, Any]) -> str:
+    """Which of the seminar's quirks are on: A, unmasked padding; B, `<sos>` as the first word to predict."""
+    on = {"A": config["model"].get("unmasked_positions") is not None, "B": config["loader"]["predict_sos"]}
+    return " + ".join(quirk for quirk, is_on in on.items() if is_on) or "none"
 
 
 def shown(estimate: Estimate | None, digits: int) -> str:
