@@ -44,6 +44,9 @@ quirks: seminar ## the seminar's quirks on and off, beside the runs of make semi
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null loader.predict_sos=false $(QUIRKS)
 	$(LAB) $(SWEEP) experiment=seminar/seq2seq_mixed loader.predict_sos=false $(QUIRKS)
 	$(BIN)/python experiments/seminar/quirks.py outputs
+	$(BIN)/python experiments/seminar/passing.py outputs/seminar/*/seed-* \
+		outputs/predict_sos=false,max_epochs=20/seminar/seq2seq_mixed/seed-* \
+		outputs/predict_sos=false,unmasked_positions=null,max_epochs=20/seminar/attention_mixed/seed-*
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks
