@@ -1,6 +1,6 @@
 """What the seminar's loss is made of: `python experiments/seminar/passing.py RUN…`.
 
-Lets each run train one epoch more, as it would have, and takes every pair's loss in passing, just before the
+Lets each run train one epoch more, with coins tossed anew, and takes every pair's loss in passing, just before the
 update on it. passing.csv, beside this file and between the README's markers, has the means over pairs that were
 forced, over those on which the decoder was fed its own words, and over those whose source has one translation
 or several in the corpus; and which part of the sum a tenth of the pairs makes.

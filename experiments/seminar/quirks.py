@@ -1,7 +1,7 @@
 """Does a quirk explain attention's loss? `python experiments/seminar/quirks.py outputs`.
 
 Quirk A: attention over a block of 8 positions with its padding unmasked. Quirk B: `<sos>` is the first word to
-predict. Takes the runs that `make seminar quirks` left under the folders given, all at one epoch, and writes
+predict. Takes the runs that `make quirks` left under the folders given, all at one epoch, and writes
 beside this file, and between the README's markers:
 
 quirks.csv: losses with each quirk on and off, as mean ± sd over seeds.
