@@ -29,7 +29,17 @@ def greedy(model: Seq2Seq, source: Tensor, source_lengths: Tensor | None, max_le
 
     source [B, S] and its lengths [B] are as in `Seq2Seq.forward`.
     """
-    gold = source.new_full((len(source), max_length), SOS)
-    free = torch.zeros_like(gold, dtype=torch.bool)
-    decoded = model(source, gold, source_lengths=source_lengths, forced=free)
-    return Hypotheses(decoded.logits.argmax(dim=2), decoded.logits, decoded.weights)
+    memory = model.encoder(source, source_lengths)
+    words, state = [source.new_full((len(source),), SOS)], memory.state
+    logits, weights = [], []
+    for _ in range(max_length):
+        decoded, state = model.decoder.step(words[-1], memory, state)
+        words.append(decoded.logits[:, 0].argmax(dim=1))
+        logits.append(decoded.logits)
+        if decoded.weights is not None:
+            weights.append(decoded.weights)
+    return Hypotheses(
+        torch.stack(words[1:], dim=1),
+        torch.cat(logits, dim=1),
+        torch.cat(weights, dim=1) if weights else None,
+    )

@@ -12,7 +12,7 @@ def sentence_losses(logits: Tensor, target: Tensor, target_lengths: Tensor | Non
 
     logits [B, T, V]; target [B, T]; target_lengths [B], or None where no target is padded.
     """
-    return losses_and_error(logits, target, target_lengths)[0]
+    return _summed(logits.log_softmax(2), target, target_lengths)
 
 
 def losses_and_error(logits: Tensor, target: Tensor, target_lengths: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -21,18 +21,28 @@ def losses_and_error(logits: Tensor, target: Tensor, target_lengths: Tensor | No
     The gradient is (softmax(logits) - onehot(target)) / B. For one sentence, having autograd find that out would
     cost more than all the arithmetic of the loss.
     """
-    log_likelihoods = logits.log_softmax(2)
-    error = log_likelihoods.detach().exp()
+    log_likelihoods = logits.detach().log_softmax(2)
+    losses = _summed(log_likelihoods, target, target_lengths)
+    error = log_likelihoods.exp_()
     words = target.unsqueeze(2)
-    losses = -log_likelihoods.gather(2, words).squeeze(2)
     error.scatter_add_(2, words, error.new_full(words.shape, -1.0))
     if target_lengths is not None:
-        inside = torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1)
-        losses = losses * inside
-        error *= inside.unsqueeze(2)
+        error *= _inside(target, target_lengths).unsqueeze(2)
     if len(target) > 1:
         error /= len(target)
-    return losses.sum(dim=1), error
+    return losses, error
+
+
+def _summed(log_likelihoods: Tensor, target: Tensor, target_lengths: Tensor | None) -> Tensor:
+    losses = -log_likelihoods.gather(2, target.unsqueeze(2)).squeeze(2)
+    if target_lengths is not None:
+        losses = losses * _inside(target, target_lengths)
+    return losses.sum(dim=1)
+
+
+def _inside(target: Tensor, target_lengths: Tensor) -> Tensor:
+    """Where target [B, T] is no padding."""
+    return torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1)
 
 
 def translation_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
