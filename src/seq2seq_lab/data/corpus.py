@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import tempfile
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.data import archive as archives
 from seq2seq_lab.data.text import Normalisation
-from seq2seq_lab.data.vocabulary import Ragged as Ragged
-from seq2seq_lab.data.vocabulary import Vocabulary
+from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import replacing
 
 _FORMAT = 1  # of a prepared file; raise it with any change to what preparing gives
 _log = logging.getLogger(__name__)
@@ -263,18 +262,15 @@ def _write(path: Path, corpus: Corpus) -> None:
         "fingerprint": corpus.fingerprint,
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
+        with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(
-                temporary,
+                file,
                 source=corpus.source.values,
                 source_offsets=corpus.source.offsets,
                 target=corpus.target.values,
                 target_offsets=corpus.target.offsets,
                 state=np.frombuffer(json.dumps(state).encode(), dtype=np.uint8),
             )
-            temporary.replace(path)
     except OSError as error:
         _log.warning("the prepared corpus is not kept: %s", error)
 
@@ -299,7 +295,6 @@ def _read(path: Path) -> Corpus | None:
             raise ValueError("wrong fingerprint")
     except FileNotFoundError:
         return None
-    # Damage can surface as nearly any exception (zipfile, zlib, struct, json, numpy), and all have one cure.
-    except Exception as error:
+    except Exception as error:  # damage can surface as nearly any, and all have one cure
         _log.info("preparing anew, for %s is damaged: %s", path, error)
         return None
