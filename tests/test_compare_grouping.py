@@ -49,7 +49,10 @@ def test_a_seed_that_does_not_follow_the_seed_sets_runs_apart(tmp_path):
         settings = config(seed=seed)
         settings["data"]["seed"] = other
         write_run(tmp_path / f"{seed}-{other}", settings)
-    assert labels(tmp_path) == ["seed=0", "seed=5"]
+    assert labels(tmp_path) == [
+        "data.seed=0",
+        "data.seed=5",
+    ]  # as the tables have a column `seed` of their own
 
 
 def test_an_option_stands_for_what_it_implies_and_its_own_keys_only_for_itself(tmp_path):
@@ -90,6 +93,25 @@ def test_numbers_are_in_order_of_size_and_1_is_1_0(tmp_path):
         settings["model"]["hidden_size"] = hidden
         write_run(tmp_path / str(n), settings)
     assert labels(tmp_path) == ["hidden_size=64", "hidden_size=256", "hidden_size=1024"]
+
+
+@pytest.mark.parametrize(("one", "other"), [(None, "null"), (1, "1"), (True, "true"), ([1, 2], "[1, 2]")])
+def test_text_that_reads_like_a_value_is_another_value(tmp_path, one, other):
+    for name, value in (("a", one), ("b", other)):
+        settings = config()
+        settings["model"]["dropout"] = value
+        write_run(tmp_path / name, settings)
+    assert len(set(labels(tmp_path))) == 2
+
+
+def test_values_too_long_to_show_are_told_apart_by_number(tmp_path):
+    for name in "ab":
+        settings = config()
+        settings["data"]["prefixes"] = [*map(str, range(40)), name]
+        write_run(tmp_path / name, settings)
+    first, second = gather([tmp_path]).groups
+    assert second.label == f"{first.label} #2"
+    assert "corpus" not in first.settings
 
 
 def test_runs_on_different_corpora_are_never_in_one_group(tmp_path):

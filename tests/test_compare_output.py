@@ -10,11 +10,13 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.figure import Figure
 
-from fake_runs import SENTENCES, config, curves, write_run, write_sweep
-from seq2seq_lab.compare import compare, gather, table
+from fake_runs import ENG_FRA, SENTENCES, config, curves, write_run, write_sweep
+from seq2seq_lab.compare import compare, gather, plots, table
 from seq2seq_lab.compare.appearance import looks
 from seq2seq_lab.compare.command import add_arguments, main
+from seq2seq_lab.compare.figures import INK
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.compare.translations import Translation, attention_map
 from seq2seq_lab.errors import UserError
@@ -116,6 +118,18 @@ def test_decimals_follow_the_spread():
     assert table.formatted([Estimate(float("nan"), float("nan"), 0)]) == ["–"]
 
 
+def test_a_run_that_diverged_takes_no_decimals_from_the_others():
+    assert table.formatted([Estimate(3.227, 0.15, 2), Estimate(3.2e8, 1.1e7, 2)]) == [
+        "3.23 ± 0.15",
+        "3.2e+08 ± 1.1e+07",
+    ]
+    assert table.formatted([Estimate(0.031, 0.002, 2), Estimate(120.0, 9.0, 2), Estimate(130.0, 9.0, 2)]) == [
+        "0.031 ± 0.002",
+        "120.0 ± 9.0",
+        "130.0 ± 9.0",
+    ]
+
+
 def test_a_terminal_without_the_signs_gets_plain_ones(sweep):
     comparison, _ = sweep
     raw = io.BytesIO()
@@ -186,6 +200,72 @@ def test_looks_tell_groups_apart():
     assert len(set(drawn)) == 6
     assert [look.colour for look in drawn[:2]] == [drawn[0].colour] * 2
     assert [look.dashes for look in drawn[:2]] == [look.dashes for look in drawn[2:4]]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [{"ratio": n / 10} for n in range(11)],
+        [{"model": model, "ratio": n / 10} for model in "ab" for n in range(11)],
+        [{"data": f"corpus {n}"} for n in range(20)],
+        [{"optimizer": o, "model": m, "seed": s} for o in "abcdefgh" for m in "ab" for s in (1, 2)],
+    ],
+)
+def test_looks_of_many_groups_are_all_different(settings):
+    assert len(set(looks(settings))) == len(settings)
+
+
+def test_colours_are_in_order_of_the_numbers():
+    def green(look):
+        return int(look.colour[3:5], 16)
+
+    drawn = looks([{"ratio": n / 10} for n in range(11)])
+    assert sorted(drawn, key=green) == drawn
+
+
+def test_files_of_the_users_own_stay(tmp_path):
+    write_run(tmp_path / "runs", config())
+    notes = [tmp_path / "out" / name for name in ("sweep-notes.md", "sweep-run.sh", "sweep-mine.png")]
+    for path in notes:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    compare([tmp_path / "runs"], output=tmp_path / "out", stream=io.StringIO())
+    assert [path.read_text() for path in notes] == ["mine"] * 3
+
+
+def test_a_reader_who_leaves_early_loses_no_file(tmp_path):
+    write_run(tmp_path / "runs", config())
+    command = [sys.executable, "-u", "-m", "seq2seq_lab", "compare", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    _, err = process.communicate()
+    assert (process.returncode, err) == (0, b"")
+    assert (tmp_path / "comparison" / "report.html").exists()
+
+
+def test_the_loss_floor_does_not_squeeze_the_curves(tmp_path):
+    rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
+    write_run(tmp_path / "a", config(), rows=rows)
+    comparison = gather([tmp_path], metrics=["train/loss"])
+    axes = Figure().subplots()
+    plots.curves(comparison.groups, ["train/loss"]).panels["train/loss"](axes)
+    assert axes.get_yscale() == "linear"
+
+
+def test_published_points_have_the_colour_of_the_group_that_repeats_them(tmp_path):
+    for ratio in (0.25, 0.5):
+        settings = config(model="attention", ratio=ratio) | {"name": "seminar/attention_mixed"}
+        settings["model"] |= {"hidden_size": 256, "unmasked_positions": 8}
+        settings["loader"] = {"batch_size": 1, "shuffle": False, "held_out": 0, "predict_sos": True}
+        write_run(tmp_path / str(ratio), settings, corpus=ENG_FRA)
+
+    def legend(*paths):
+        return plots.curves(gather([*paths], metrics=["train/loss"]).groups, ["train/loss"]).legend
+
+    both = legend(tmp_path)
+    assert both["seminar/attention_mixed, as published"].colour == both["ratio=0.5 (n = 1)"].colour
+    varied = legend(tmp_path / "0.25")
+    assert varied["seminar/attention_mixed, as published"].colour == INK
 
 
 def test_metrics_may_be_asked_for_and_a_typo_is_answered(tmp_path):

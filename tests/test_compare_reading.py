@@ -1,12 +1,15 @@
 """Reading runs: as much of a folder as is whole, and clear words about the rest."""
 
+import errno
+import io
 import json
+import os
 
 import pytest
 
 import fake_runs
 from fake_runs import config, curves, write_run, write_sweep
-from seq2seq_lab.compare import gather
+from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.runs import read_metrics
 from seq2seq_lab.errors import UserError
 
@@ -118,9 +121,42 @@ def test_a_summary_of_the_wrong_shape_stops_nothing(tmp_path, summary):
 
 def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
     write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0])
-    for inner in (".hydra", "more/comparison", "seq2seq-mixed-0.5/seed-0/checkpoints"):
+    compare([tmp_path], output=tmp_path / "more", stream=io.StringIO())
+    for inner in (".hydra", "more/tensorboard/x", "seq2seq-mixed-0.5/seed-0/checkpoints"):
         write_run(tmp_path / inner, config(seed=77))
     assert [run.name for run in gather([tmp_path]).runs] == ["seq2seq-mixed-0.5/seed-0"]
+
+
+def test_a_folder_of_runs_may_be_called_comparison(tmp_path):
+    write_sweep(tmp_path / "comparison", models=["seq2seq"], ratios=[0.5], seeds=[0])
+    assert len(gather([tmp_path / "comparison"]).runs) == len(gather([tmp_path]).runs) == 1
+
+
+def test_the_configuration_of_something_else_is_no_run(tmp_path):
+    write_sweep(tmp_path, seeds=[0])
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "config.yaml").write_text("site: x\nseed: 3\n")
+    comparison = gather([tmp_path])
+    assert len(comparison.groups) == 6
+    assert note_about(comparison, "docs: config.yaml is not that of a run; left out")
+
+
+def test_a_path_that_cannot_be_looked_at_is_said(tmp_path, monkeypatch):
+    write_run(tmp_path / "seed-0", config())
+    with pytest.raises(UserError, match="cannot be reached"):
+        gather([tmp_path / ("a" * 300)])
+    with pytest.raises(UserError, match="cannot be reached"):
+        gather([tmp_path], output=tmp_path / ("a" * 300))
+    scan = os.scandir
+
+    def locked(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    (tmp_path / "locked").mkdir()
+    monkeypatch.setattr(os, "scandir", locked)
+    assert note_about(gather([tmp_path]), "locked: cannot be read (Permission denied); left out")
 
 
 def test_paths_that_overlap_give_each_run_once(tmp_path):

@@ -50,6 +50,11 @@ def test_an_estimate_is_the_mean_and_the_sample_standard_deviation():
     assert Estimate.of([1.0, math.inf]).mean == math.inf
 
 
+def test_runs_that_diverge_either_way_have_no_mean():
+    assert math.isnan(Estimate.of([math.inf, -math.inf, 1.0]).mean)
+    assert Estimate.of([math.inf, 1.0]).mean == math.inf
+
+
 def test_an_average_is_over_the_curves_that_have_the_epoch():
     curve = average([{1: 1.0, 2: 3.0}, {1: 2.0}])
     assert [(epoch, estimate.mean, estimate.n) for epoch, estimate in curve.items()] == [
@@ -127,6 +132,14 @@ def test_a_pair_says_in_words_what_can_be_told(tmp_path):
     assert "not comparable" in pairs["train/loss"].verdict
     assert headline(list(pairs.values())) != "train/loss"
     assert pairs["val/bleu"].interval == "+1.00 [+0.75, +1.25]"
+
+
+def test_differences_that_agree_to_the_last_digits_are_shown_in_few(tmp_path):
+    for ratio, shift in ((0.25, 0.0), (0.75, -1e-9)):
+        for seed in range(3):
+            row = {"epoch": 1, "odd": 0.1 * seed + shift * (seed + 1)}
+            write_run(tmp_path / f"{ratio}-{seed}", config(ratio=ratio, seed=seed), rows=[row])
+    assert gather([tmp_path]).pairs[0].interval == "+0.000000 [+0.000000, +0.000000]"
 
 
 def test_one_seed_in_common_gives_no_interval(tmp_path):

@@ -300,6 +300,21 @@ class TestNames:
             ("seq2seq-mixed-0.5", "seed-1"),
         ]
 
+    def test_seeds_added_to_a_sweep_are_compared_with_the_others(self, tmp_path, capsys):
+        arguments = [
+            "train",
+            "-m",
+            *tiny.SETTINGS,
+            *tiny.LEAN,
+            f"output_dir={tmp_path}",
+            "trainer.max_epochs=1",
+        ]
+        for seeds in ("seed=0", "seed=1,2"):
+            assert cli.main([*arguments, "compare=true", seeds]) == 0
+        (report,) = tmp_path.rglob("results.csv")
+        assert len(report.read_text().splitlines()) == 1 + 3
+        assert not list(tmp_path.rglob("sweep-*"))
+
     @pytest.mark.parametrize(
         ("overrides", "expected"),
         [

@@ -50,11 +50,12 @@ def launch(arguments: Sequence[str]) -> int:
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
     try:
         status = _status_of(run, explained=asked != "1")
+        sweep.compare_all()
     finally:
         os.environ.pop("HYDRA_FULL_ERROR")
         if asked is not None:
             os.environ["HYDRA_FULL_ERROR"] = asked
-    sweep.compare_all()
+        sweep.forget()
     return status
 
 

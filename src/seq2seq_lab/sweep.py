@@ -7,6 +7,8 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
+from seq2seq_lab.run import Run
+
 _REGISTER = "SEQ2SEQ_LAB_SWEEP"  # names a file, in the output directory, that each job adds its folder to
 
 
@@ -31,11 +33,20 @@ def compare_all() -> None:
     """Close the register, if one was opened, and compare its runs."""
     if (path := os.environ.pop(_REGISTER, None)) is None or not Path(path).exists():
         return
-    folders = [Path(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    folders = {Path(line) for line in Path(path).read_text(encoding="utf-8").splitlines()}
     Path(path).unlink()
-    runs = sorted({folder for folder in folders if folder.exists()})
+    # Seeds that an earlier sweep gave the same configurations belong to their means.
+    runs = sorted({run for folder in folders for run in folder.parent.glob("seed-*") if Run(run).exists()})
     if len(runs) > 1:
         from seq2seq_lab.compare import compare
 
         print()
         compare(runs)
+    if refused := sorted(str(folder) for folder in folders if not Run(folder).exists()):
+        print(f"Note: these never began, as said above: {', '.join(refused)}")
+
+
+def forget() -> None:
+    """Close the register of a sweep that was stopped."""
+    if path := os.environ.pop(_REGISTER, None):
+        Path(path).unlink(missing_ok=True)

@@ -29,13 +29,19 @@ class Look:
 
 
 def told_by(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that a look has to show: less what another tells, as a ratio tells ``forcing=mixed``."""
+    """The keys that a look shows, the colour's first: less what another tells, as a ratio ``forcing=mixed``."""
     keys = list(dict.fromkeys(key for each in settings for key in each))
     for key in reversed(keys):
         others = [other for other in keys if other != key]
         if any(_tells(other, key, settings) for other in others):
             keys = others
+    if len(keys) > 1 and _count(keys[1], settings) > max(len(_DASHES), _count(keys[0], settings)):
+        keys[:2] = keys[1], keys[0]  # colours tell more values apart than dashes do
     return keys
+
+
+def _count(key: str, settings: Sequence[Mapping[str, Any]]) -> int:
+    return len(_distinct([each.get(key, ABSENT) for each in settings]))
 
 
 def _tells(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
@@ -44,18 +50,22 @@ def _tells(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
-    """A look for each of several settings; the same value of a key looks the same in all of them."""
+    """A look for each of several settings; the same value of a key looks the same in all of them.
+
+    More values than colours have the colours come again with other dashes, and those with other markers.
+    """
     columns = [[each.get(key, ABSENT) for each in settings] for key in told_by(settings)]
-    values = [_distinct(column) for column in columns]
-    colours = _palette(values[0]) if values else _COLOURS
-
-    def choose(options: Sequence[Any], place: int, row: int) -> Any:
-        index = values[place].index(columns[place][row]) if place < len(columns) else 0
-        return options[index % len(options)]
-
-    markers = _MARKERS if len(columns) > 2 else ("",)
-    rows = range(len(settings))
-    return [Look(choose(colours, 0, n), choose(_DASHES, 1, n), choose(markers, 2, n)) for n in rows]
+    columns += [[ABSENT] * len(settings)] * (3 - len(columns))
+    colour, dashes, marker = (_distinct(column) for column in columns[:3])
+    colours = _palette(colour)
+    markers = _MARKERS if len(marker) > 1 else ("", *_MARKERS)
+    found = []
+    for row in zip(*columns[:3], strict=True):
+        again, c = divmod(colour.index(row[0]), len(colours))
+        again, d = divmod(dashes.index(row[1]) + len(dashes) * again, len(_DASHES))
+        m = (marker.index(row[2]) + len(marker) * again) % len(markers)
+        found.append(Look(colours[c], _DASHES[d], markers[m]))
+    return found
 
 
 def is_number(value: Any) -> bool:
@@ -76,8 +86,13 @@ def _palette(values: Sequence[Any]) -> Sequence[str]:
     numbers = [value for value in values if is_number(value)]
     if len(numbers) < 3 or any(value is not ABSENT for value in values if value not in numbers):
         return _COLOURS
-    scale = {
-        value: _SCALE[round(n * (len(_SCALE) - 1) / (len(numbers) - 1))]
-        for n, value in enumerate(sorted(numbers))
-    }
+    scale = {value: _on_scale(n / (len(numbers) - 1)) for n, value in enumerate(sorted(numbers))}
     return [scale.get(value, _COLOURS[1]) for value in values]
+
+
+def _on_scale(share: float) -> str:
+    """The colour at a share of the scale, 0 to 1, mixed of the two beside it."""
+    place = min(int(share * (len(_SCALE) - 1)), len(_SCALE) - 2)
+    rest = share * (len(_SCALE) - 1) - place
+    low, high = (bytes.fromhex(colour[1:]) for colour in _SCALE[place : place + 2])
+    return "#" + bytes(round(a + rest * (b - a)) for a, b in zip(low, high, strict=True)).hex().upper()

@@ -1,6 +1,7 @@
 """From folders to a comparison: read, group, pair, print, write."""
 
 import difflib
+import os
 import shlex
 import sys
 from collections import defaultdict
@@ -110,10 +111,11 @@ def compare(
 
 
 def _output(output: Path) -> Path:
-    if (output / layout.CONFIG).exists():
-        raise UserError(f"{output}: this is the folder of a run; give --output a folder of its own")
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output}: this is a file; give --output a folder, or a name not yet taken")
+    with runs.reaching(output):
+        if (output / layout.CONFIG).exists():
+            raise UserError(f"{output}: this is the folder of a run; give --output a folder of its own")
+        if output.exists() and not output.is_dir():
+            raise UserError(f"{output}: this is a file; give --output a folder, or a name not yet taken")
     return output
 
 
@@ -243,9 +245,7 @@ def _write(comparison: Comparison, title: str) -> None:
         write_text(output / "pairs.csv", table.pairs_csv(comparison.pairs))
         for plot in drawn:
             figures.save(plot, output)
-        for stale in output.glob("sweep-*.*"):  # of a comparison made before, of other runs
-            if stale.stem not in {plot.name for plot in drawn}:
-                stale.unlink()
+        figures.discard("sweep-", output, keep={plot.name for plot in drawn})
         tensorboard.write(groups, output / "tensorboard")
         contents = report.Contents(
             title=title,
@@ -270,4 +270,7 @@ def _print(text: str, stream: TextIO) -> None:
     for sign, plain in (("±", "+/-"), ("→", "->"), ("↑", "^"), ("↓", "v"), ("–", "-"), ("·", "-")):
         if sign.encode(encoding, errors="ignore") == b"":
             text = text.replace(sign, plain)
-    print(text.encode(encoding, errors="replace").decode(encoding), file=stream)
+    try:
+        print(text.encode(encoding, errors="replace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:  # whoever read it, as `head`, has seen enough; the files are written all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -79,6 +79,15 @@ def save(plot: Plot, folder: Path) -> None:
         for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
             with replacing(folder / f"{plot.name}.{suffix}") as path:
                 figure.savefig(path, format=suffix, dpi=150, metadata=metadata)
+
+
+def discard(prefix: str, folder: Path, *, keep: Container[str]) -> None:
+    """Remove the plots of an earlier comparison whose names begin so: what `save` wrote, in both its forms."""
+    for picture in folder.glob(f"{prefix}*.svg"):
+        twin = picture.with_suffix(".png")
+        if picture.stem not in keep and twin.exists():
+            picture.unlink()
+            twin.unlink()
 
 
 def _figure(plot: Plot) -> Figure:

@@ -198,7 +198,8 @@ def _labelled(groups: Sequence[Group]) -> list[Group]:
     taken: set[str] = set()
     for group, label in zip(groups, labels, strict=True):
         settings = dict(group.settings)
-        if labels.count(label) > 1:
+        alike = {each.corpus.fingerprint for each, its in zip(groups, labels, strict=True) if its == label}
+        if len(alike) > 1:
             settings["corpus"] = (group.corpus.fingerprint or "unknown")[:8]
             label = ", ".join(filter(None, (label, f"corpus={settings['corpus']}")))
         label, number = label or _ONLY, 1

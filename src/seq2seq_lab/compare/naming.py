@@ -8,6 +8,7 @@ from typing import Any
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
 _TARGET = "_target_"
+_COLUMNS = {"run", "group", "seed", "n", "runs", "status", "averaged", "epochs", "corpus"}  # of the tables
 # Another corpus is another in everything: how its pairs were picked adds nothing to its name.
 _NAMED_WHOLE = ("data",)
 
@@ -22,9 +23,9 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def canonical(value: Any) -> Any:
-    """A value to compare by: 1 is 1.0 but not true; lists by content."""
+    """A value to compare by: 1 is 1.0 but neither true nor "1"; lists by content."""
     if isinstance(value, bool | list | Mapping):
-        return json.dumps(value, sort_keys=True, default=str)
+        return ("json", json.dumps(value, sort_keys=True, default=str))
     return value
 
 
@@ -33,10 +34,19 @@ def show(value: Any) -> str:
     if isinstance(value, float):
         text = f"{value:g}"
     elif isinstance(value, str):
-        text = value
+        text = json.dumps(value) if _reads_otherwise(value) else value
     else:
         text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 40 else text[:37] + "…"
+
+
+def _reads_otherwise(text: str) -> bool:
+    """Whether text without quotes would be taken for a number, null, true or a list."""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def file_names(labels: Sequence[str]) -> list[str]:
@@ -113,8 +123,9 @@ def _shorten(keys: Sequence[str]) -> list[str]:
 
     def short(path: list[str]) -> str:
         for size in range(1, len(path)):
-            if sum(other[-size:] == path[-size:] for other in paths) == 1:
-                return ".".join(path[-size:])
+            name = ".".join(path[-size:])
+            if name not in _COLUMNS and sum(other[-size:] == path[-size:] for other in paths) == 1:
+                return name
         return ".".join(path)
 
     return [short(path) for path in paths]

@@ -7,7 +7,7 @@ from itertools import combinations
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.measures import TRAINING_LOSS, measure
-from seq2seq_lab.compare.naming import differing, show
+from seq2seq_lab.compare.naming import canonical, show
 from seq2seq_lab.compare.statistics import Difference, paired_difference
 
 
@@ -16,11 +16,13 @@ class Pair:
     """Two groups that differ in one node of the configuration, and what that changes in one metric.
 
     Attributes:
+        node: that of the configuration.
         difference: of the last values, second minus first, over the seeds that both have.
     """
 
     first: Group
     second: Group
+    node: str
     metric: str
     difference: Difference
 
@@ -62,17 +64,13 @@ class Pair:
         return self.metric != TRAINING_LOSS or self.node != "forcing"
 
     @property
-    def node(self) -> str:
-        """The node of the configuration in which the two differ."""
-        return differing([self.first.config, self.second.config])[0].partition(".")[0]
-
-    @property
     def interval(self) -> str:
         """Mean difference and its 95 % interval, as ``+0.12 [+0.03, +0.21]``."""
         low, mean, high = self.difference.low, self.difference.mean, self.difference.high
         if math.isnan(low):
             return f"{mean:+.3g}"
-        digits = max(0, 1 - math.floor(math.log10((high - low) / 2))) if high > low else 4
+        digits = min(6, max(0, 1 - math.floor(math.log10((high - low) / 2)))) if high > low else 4
+        mean, low, high = (round(value, digits) + 0.0 for value in (mean, low, high))  # no -0.0
         return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
@@ -83,15 +81,18 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
     differ in several, a difference could not be put down to any.
     """
     pairs = []
+    configs = {each: {(key, canonical(value)) for key, value in each.config.items()} for each in groups}
     for first, second in combinations(groups, 2):
         if first.corpus.fingerprint is None or first.corpus.fingerprint != second.corpus.fingerprint:
             continue
-        if not _one_knob_apart(first, second, groups):
+        nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
+        if len(nodes) != 1 or not _one_knob_apart(first, second, groups):
             continue
+        (node,) = nodes
         for metric in metrics:
             difference = paired_difference(first.by_seed(metric), second.by_seed(metric))
             if difference.n:
-                pairs.append(Pair(first, second, metric, difference))
+                pairs.append(Pair(first, second, node, metric, difference))
     return pairs
 
 
@@ -103,8 +104,7 @@ def headline(pairs: Sequence[Pair]) -> str:
 
 
 def _one_knob_apart(first: Group, second: Group, groups: Sequence[Group]) -> bool:
-    if len({key.partition(".")[0] for key in differing([first.config, second.config])}) != 1:
-        return False
+    """Whether two groups that differ in one node differ in one setting of it, with what that brings along."""
     both = [key for key in first.settings if key in second.settings]
     changed = [key for key in both if first.settings[key] != second.settings[key]]
 

@@ -79,17 +79,19 @@ def _legend(look: Mapping[Group, Look]) -> dict[str, Look]:
     if len(look) <= _MANY:
         return {f"{group.label} (n = {averaged(group)})": each for group, each in look.items()}
     legend: dict[str, Look] = {}
-    for place, key in enumerate(told_by([group.settings for group in look])[:3]):
+    keys = told_by([group.settings for group in look])[:3]
+    for place, key in enumerate(keys):
         for group, each in look.items():
-            plain = (Look(each.colour), Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))
-            legend.setdefault(f"{key}={show(group.settings.get(key, ABSENT))}", plain[place])
+            colour = each if len(keys) == 1 else Look(each.colour)
+            part = (colour, Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))[place]
+            legend.setdefault(f"{key}={show(group.settings.get(key, ABSENT))}", part)
     return legend
 
 
 def _draw_curves(axes: Axes, *, groups: Mapping[Group, Look], metric: str) -> None:
     drawn: list[float] = []
     for group, look in groups.items():
-        drawn += _draw_mean(axes, group.curve(metric), look)
+        drawn += _draw_mean(axes, group.curve(metric), look, band=_BAND * min(1, _MANY / len(groups)))
         for run in group.others:
             curve = sorted(run.curves.get(metric, {}).items())
             thin = Look(look.colour, _UNFINISHED.dashes)
@@ -104,7 +106,7 @@ def _draw_curves(axes: Axes, *, groups: Mapping[Group, Look], metric: str) -> No
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[float]:
+def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look, *, band: float) -> list[float]:
     """Draw a mean and its band; give the means that can be drawn."""
     most = max((estimate.n for estimate in curve.values()), default=0)
     shared = [epoch for epoch, estimate in curve.items() if estimate.n == most]
@@ -116,7 +118,7 @@ def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[fl
     axes.plot(shared, [means[epoch] for epoch in shared], linewidth=1.7, **style)
     if most > 1:
         low, high = ([means[e] + sign * curve[e].sd for e in shared] for sign in (-1, 1))
-        axes.fill_between(shared, low, high, color=look.colour, alpha=_BAND, linewidth=0)
+        axes.fill_between(shared, low, high, color=look.colour, alpha=band, linewidth=0)
     if len(tail) > 1:
         fewer = line_style(Look(look.colour, _FEWER.dashes, _FEWER.marker))
         axes.plot(tail, [means[e] for e in tail], linewidth=1, markersize=10, markevery=[0], **fewer)
@@ -124,13 +126,12 @@ def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[fl
 
 
 def _draw_references(axes: Axes, groups: Mapping[Group, Look]) -> list[float]:
-    """Draw the loss floor and the published losses; give the values drawn."""
-    values = []
+    """Draw the loss floor and the published losses; give the latter, for the axis to suit them."""
+    values: list[float] = []
     floor = next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
     if floor:
         axes.axhline(floor, linewidth=1, **(line_style(_FLOOR) | {"marker": None}))
         axes.text(0, floor, f" {floor:.4f}", transform=axes.get_yaxis_transform(), va="bottom")
-        values.append(floor)
     for experiment, look in _published(groups).items():
         points = published.published()[experiment]
         axes.plot(list(points), list(points.values()), markersize=7, zorder=4, **line_style(look))
@@ -139,12 +140,14 @@ def _draw_references(axes: Axes, groups: Mapping[Group, Look]) -> list[float]:
 
 
 def _published(groups: Mapping[Group, Look]) -> dict[str, Look]:
-    """The published experiments that the groups repeat: points in the first such group's colour."""
+    """The published experiments beside the groups: points in the colour of the one that repeats it, if one does."""
     looks: dict[str, Look] = {}
     for group, look in groups.items():
         if experiment := published.experiment_of(group):
             marker = _HOLLOW[list(published.published()).index(experiment) % len(_HOLLOW)]
-            looks.setdefault(experiment, Look(look.colour, marker=marker, line=False))
+            repeated = published.is_repeated_by(group)
+            if repeated or experiment not in looks:
+                looks[experiment] = Look(look.colour if repeated else INK, marker=marker, line=False)
     return looks
 
 

@@ -8,6 +8,17 @@ from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Curve
 
 _PAIRS = 5_318  # of the seminar's corpus; its losses say nothing about another one
+# Of all three experiments; a model or policy that has no use for a key does not have it.
+_SETTINGS = {
+    "forcing.ratio": 0.5,
+    "model.hidden_size": 256,
+    "model.unmasked_positions": 8,
+    "loader.batch_size": 1,
+    "loader.predict_sos": True,
+    "loader.held_out": 0,
+    "loader.shuffle": False,
+    "optimizer.lr": 0.01,
+}
 
 
 @cache
@@ -20,8 +31,13 @@ def published() -> dict[str, Curve]:
 
 
 def experiment_of(group: Group) -> str | None:
-    """The published experiment that a group repeats, going by its runs' names and its corpus."""
+    """The published experiment that a group repeats or varies, going by its runs' names and its corpus."""
     if group.corpus.pairs != _PAIRS:
         return None
-    names = [str(run.config.get("name")) for run in (*group.runs, *group.others)]
-    return next((e for e in published() if any(name.startswith(e) for name in names)), None)
+    names = {run.config.get("name") for run in (*group.runs, *group.others)}
+    return next((experiment for experiment in published() if experiment in names), None)
+
+
+def is_repeated_by(group: Group) -> bool:
+    """Whether a group of a published experiment's name has the seminar's settings too, as far as it says."""
+    return all(group.config.get(key, value) == value for key, value in _SETTINGS.items())

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,8 @@ from seq2seq_lab.compare.measures import measure
 from seq2seq_lab.compare.statistics import Curve
 from seq2seq_lab.errors import UserError
 
-COMPARISON = "comparison"  # the folder that a comparison is written to; never taken for runs
+COMPARISON = "comparison"  # the folder that a comparison is written to
+_WRITTEN = {"report.html", "results.csv"}  # a comparison's own folder has these; no runs lie there
 FINISHED = "finished"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
@@ -115,15 +117,27 @@ def common_root(paths: Sequence[Path]) -> Path:
     Raises:
         UserError: a path is not there or is no folder.
     """
+    tops = []
     for path in paths:
-        if not path.exists():
-            raise UserError(
-                f"{path}: there is no such folder; give folders that runs lie in, such as outputs"
-            )
-        if not path.is_dir():
-            raise UserError(f"{path}: this is a file; give the folder of a run, or one that runs lie in")
-    tops = [path.resolve() for path in paths]
-    return Path(os.path.commonpath([top.parent if _is_run(top) else top for top in tops]))
+        with reaching(path):
+            if not path.exists():
+                raise UserError(
+                    f"{path}: there is no such folder; give folders that runs lie in, such as outputs"
+                )
+            if not path.is_dir():
+                raise UserError(f"{path}: this is a file; give the folder of a run, or one that runs lie in")
+            top = path.resolve()
+            tops.append(top.parent if _is_run(top) else top)
+    return Path(os.path.commonpath(tops))
+
+
+@contextmanager
+def reaching(path: Path) -> Iterator[None]:
+    """Say of a path that cannot be looked at, as its name is too long or not the user's to enter, just that."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be reached ({error.strerror})") from None
 
 
 def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -145,11 +159,12 @@ def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
 
 
 def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
-    for name, folders, files in os.walk(top):
+    failed: list[OSError] = []
+    for name, folders, files in os.walk(top, onerror=failed.append):
         folder = Path(name)
         # Hidden folders hold Hydra's own config.yaml, which is not that of a run.
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != COMPARISON)
-        if folder.resolve().name == COMPARISON:
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        if set(files) >= _WRITTEN:
             folders.clear()
         elif layout.CONFIG in files:
             folders.clear()
@@ -158,6 +173,8 @@ def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
             yield folder, f"{folder}: no run, for it has no {layout.CONFIG}; left out"
         elif folder != top and not folders and not files:
             yield folder, f"{folder}: an empty folder; left out"
+    for error in failed:
+        yield Path(error.filename), f"{error.filename}: cannot be read ({error.strerror}); left out"
 
 
 def _is_run(folder: Path) -> bool:
@@ -195,6 +212,8 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise ValueError(f"{layout.CONFIG}{where} cannot be read ({why})") from None
     if not isinstance(config, dict) or not config:
         raise ValueError(f"{layout.CONFIG} holds no configuration")
+    if "model" not in config:
+        raise ValueError(f"{layout.CONFIG} is not that of a run")
     return {str(key): value for key, value in config.items()}
 
 

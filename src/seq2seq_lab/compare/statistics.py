@@ -22,7 +22,7 @@ class Estimate:
         if not values:
             return cls(math.nan, math.nan, 0)
         if not all(map(math.isfinite, values)):
-            return cls(math.fsum(v for v in values if not math.isfinite(v)), math.nan, len(values))
+            return cls(sum(v for v in values if not math.isfinite(v)), math.nan, len(values))
         n = len(values)
         mean = math.fsum(values) / n
         squares = math.fsum((value - mean) ** 2 for value in values)
