@@ -174,6 +174,13 @@ def test_a_restored_loader_goes_on_at_the_very_block(shuffle, done):
         assert_same(one, other)
 
 
+def test_an_epoch_that_was_left_early_is_over():
+    left, whole = loader(shuffle=True), loader(shuffle=True)
+    next(iter(left))
+    order(whole)
+    assert order(left) == order(whole)
+
+
 def test_its_state_is_plain_numbers():
     blocks = loader(shuffle=True)
     next(iter(blocks))

@@ -82,6 +82,7 @@ def test_updates_are_eager_on_a_cpu_and_for_optimizers_that_look_at_values(model
     assert capture.possible(SGD(parameters, lr=0.1), gpu)
     assert not capture.possible(torch.optim.Adam(parameters), gpu)
     assert capture.possible(torch.optim.Adam(parameters, capturable=True), gpu)
+    assert not capture.possible(torch.optim.NAdam(parameters, capturable=True), gpu)  # starts from ones
     module = module_of(model)
     assert module._updates(module.configure_optimizers()).func == module.update
     assert module.captured is None

@@ -12,7 +12,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tiny
 from seq2seq_lab import cli, layout
+from seq2seq_lab import train as training
 from seq2seq_lab.callbacks import Interruption
+from seq2seq_lab.checkpoints import WholeFiles
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.lightning_module import TranslationModule
 from seq2seq_lab.run import Run
@@ -97,11 +99,77 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(run, stop, whole, setting
     assert_same_run(folder, whole(*settings))
 
 
-def test_a_run_interrupted_in_its_last_block_is_finished(run, whole):
-    with tiny.interrupted_in_block(2 * BLOCKS):
-        folder = run("stopped", *STATEFUL)
+def test_a_run_interrupted_in_its_last_block_is_finished(run, tmp_path, whole):
+    with tiny.interrupted_in_block(2 * BLOCKS), pytest.raises(KeyboardInterrupt):  # which a sweep has to hear
+        run("stopped", *STATEFUL)
+    (folder,) = tiny.folders(tmp_path / "stopped")
     assert summary(folder)["status"] == "finished"
     assert_same_run(folder, whole(*STATEFUL))
+
+
+def test_without_checkpoints_of_its_own_a_run_interrupted_at_an_epochs_end_goes_on_too(run, stop, whole):
+    without = (*STATEFUL, "~callbacks.last_checkpoint")
+    folder = stop("stopped", *without, block=BLOCKS)
+    assert [path.name for path in folder.rglob("*.ckpt")] == [layout.LAST]
+    run("stopped", *without)
+    assert tiny.curves(folder) == tiny.curves(whole(*STATEFUL))
+    assert [path.name for path in folder.rglob("*.ckpt")] == [layout.LAST]
+
+
+def test_an_epoch_that_was_interrupted_took_the_time_of_its_parts(run, stop):
+    folder = stop("stopped", block=3)
+    run("stopped")
+    assert all(0 < float(row["perf/epoch_seconds"]) < 60 for row in tiny.rows(folder))
+
+
+def test_checkpoints_lie_in_the_runs_folder_whatever_logs(run, stop):
+    log = ("+logger.csv._target_=pytorch_lightning.loggers.CSVLogger", "+logger.csv._partial_=true")
+    folder = stop("stopped", *log, block=BLOCKS + 2)
+    assert (folder / layout.CHECKPOINTS / layout.LAST).exists()
+    run("stopped", *log)
+    assert not [path for path in folder.rglob("*.ckpt") if path.parent.name != layout.CHECKPOINTS]
+
+
+def test_the_best_checkpoint_is_known_in_a_folder_that_was_moved(stop, tmp_path):
+    best = ("monitor.metric=val/loss_forced", "monitor.mode=max", "trainer.max_epochs=3", "callbacks=default")
+    first = stop("stopped", *best, block=BLOCKS + 2, lean=False)
+    assert (
+        tiny.checkpoint(first, layout.BEST)["epoch"] == 0
+    )  # the loss falls, so that the first is the highest
+    moved = tmp_path / "moved"
+    (tmp_path / "stopped").rename(moved)
+    folder = tiny.train(moved, *best, lean=False)
+    assert tiny.checkpoint(folder, layout.BEST)["epoch"] == 0
+    assert summary(folder)["best"]["val/loss_forced"]["epoch"] != 1
+
+
+def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    WholeFiles().save_checkpoint({"n": 1}, path)
+
+    def torn(checkpoint, file):
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", torn)
+    with pytest.raises(OSError, match="disk full"):
+        WholeFiles().save_checkpoint({"n": 2}, path)
+    assert torch.load(path) == {"n": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_another_process_ended_meanwhile_is_left_alone(run, whole, monkeypatch, tmp_path):
+    folder = tmp_path / "outputs" / whole(*STATEFUL).relative_to(whole(*STATEFUL).parents[2])
+    make_data = training.make_data
+
+    def slowly(config):
+        shutil.copytree(whole(*STATEFUL), folder, dirs_exist_ok=True)
+        return make_data(config)
+
+    monkeypatch.setattr(training, "make_data", slowly)
+    with pytest.raises(UserError, match="was trained by another process just now"):
+        run("outputs", *STATEFUL)
+    assert summary(folder) == summary(whole(*STATEFUL))
 
 
 def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole, monkeypatch):

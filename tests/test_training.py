@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,8 @@ import tiny
 from seq2seq_lab import __version__, cli, layout
 from seq2seq_lab.config import check
 from seq2seq_lab.data.toy import ToyCorpus
-from seq2seq_lab.run import derived_name, load_run, run_folder
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.run import commit, derived_name, load_run, run_folder
 from seq2seq_lab.train import make_data, make_module, owner_seed
 from seq2seq_lab.translate import translate
 
@@ -341,3 +345,61 @@ class TestNames:
             choices = {"model": "seq2seq", "forcing": "full"} | chosen
             config["name"] = derived_name(choices, config)
         assert run_folder(config, overrides, named) == Path(config["output_dir"]) / expected
+
+
+class TestTrainersOwnSettings:
+    """Lightning's settings do what they say, or are refused."""
+
+    @pytest.mark.parametrize("batch_size", [1, 4])
+    def test_double_precision(self, run, batch_size):
+        folder = run("double", "+trainer.precision=64-true", f"loader.batch_size={batch_size}")
+        assert all(weight.dtype == torch.float64 for weight in tiny.weights(folder).values())
+        _, model, _ = load_run(folder)
+        assert next(model.parameters()).dtype == torch.float64
+
+    def test_an_epoch_that_is_cut_short_is_logged(self, run):
+        rows = tiny.rows(run("steps", "+trainer.max_steps=7"))  # an epoch has five
+        assert [float(row["train/loss"]) > 0 for row in rows] == [True, True]
+
+    def test_so_is_every_one_of_few_blocks(self, run):
+        rows = tiny.rows(run("few", "+trainer.limit_train_batches=2", "trainer.max_epochs=4"))
+        assert [float(row["train/loss"]) > 0 for row in rows] == [True] * 4
+
+    @pytest.mark.parametrize("devices", ["2", "auto", "-1", "[0,1]"])
+    def test_several_devices_are_refused(self, run, devices):
+        with pytest.raises(UserError, match=r"trainer\.devices: .* a run trains on one device"):
+            run("devices", f"trainer.devices={devices}")
+
+
+def test_a_sweep_keeps_no_run_in_memory(tmp_path):
+    script = """
+import gc, sys
+from seq2seq_lab import cli
+assert cli.main(sys.argv[1:]) == 0
+from seq2seq_lab.lightning_module import TranslationModule
+gc.collect()
+print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
+gc.unfreeze()
+print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
+"""
+    arguments = ["train", "-m", "seed=0,1,2", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
+    command = [sys.executable, "-c", script, *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout.split()[-2:] == ["0", "0"]
+
+
+def test_without_git_there_is_no_commit_and_nothing_else_is_amiss(monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert commit() is None
+
+
+def test_a_terminal_without_our_arrows_gets_something_else(tmp_path):
+    arguments = ["train", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "seq2seq_lab", *arguments],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        check=False,
+    )
+    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert b"source ? reference ? hypothesis" in answer.stdout

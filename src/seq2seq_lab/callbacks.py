@@ -132,8 +132,13 @@ class Interruption(pl.Callback):
         if self.asked and not trainer.is_last_batch:  # else the epoch's end comes first
             self._stop(trainer)
 
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep the epoch if asked to stop while it ended."""
+        if self.asked:
+            trainer.save_checkpoint(self.checkpoint)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop if asked while the last epoch ended; its checkpoint is written already."""
+        """Stop if asked while the last epoch ended."""
         if self.asked:
             raise Interrupted
 
@@ -153,8 +158,10 @@ class RandomState(pl.Callback):
         self._loaded: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The states of the CPU's and of all GPUs' generators."""
-        return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        """The states of the CPU's and, where GPUs are in use, of all their generators."""
+        in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        cuda = torch.cuda.get_rng_state_all() if in_use else []
+        return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep them until all that draws while a run is set up has drawn."""
@@ -166,7 +173,7 @@ class RandomState(pl.Callback):
         """Go on from them."""
         if self._loaded is not None:
             torch.set_rng_state(self._loaded["cpu"].cpu())
-            if len(self._loaded["cuda"]) == torch.cuda.device_count():
+            if self._loaded["cuda"] and len(self._loaded["cuda"]) == torch.cuda.device_count():
                 torch.cuda.set_rng_state_all([state.cpu() for state in self._loaded["cuda"]])
             self._loaded = None
 
@@ -177,11 +184,13 @@ class HyperParameters(pl.Callback):
     Args:
         values: the hyper-parameters, flat.
         results: names of the metrics to show.
+        scalars: has their values.
     """
 
-    def __init__(self, values: dict[str, Any], results: Sequence[str]) -> None:
+    def __init__(self, values: dict[str, Any], results: Sequence[str], scalars: EpochScalars) -> None:
         self.values = {key: value if value is not None else "none" for key, value in values.items()}
         self.results = results
+        self.scalars = scalars
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Announce them."""
@@ -196,10 +205,9 @@ class HyperParameters(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Fill in the results."""
-        results = {_hparam(name): trainer.callback_metrics.get(name) for name in self.results}
+        values = {_hparam(name): value for name, value in self.scalars.last.items() if name in self.results}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                values = {name: float(value) for name, value in results.items() if value is not None}
                 logger.log_metrics(values, step=trainer.current_epoch)
 
 

@@ -20,6 +20,15 @@ from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.optimizers import SGD
 
 Update = Callable[[Batch, Tensor | None, Optimizer], Tensor]
+# Optimizers whose state starts at zeros, as `restore` leaves it.
+_FROM_ZERO = (
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+    torch.optim.Adamax,
+    torch.optim.Adadelta,
+)
 WARM_UPS = 3  # as PyTorch's documentation advises
 GRANULE = 8  # lengths are rounded up to a multiple of it: few graphs, and all the seminar's sentences in one
 
@@ -28,9 +37,10 @@ def possible(optimizer: Optimizer, device: torch.device) -> bool:
     """Whether updates can be captured: on CUDA, with an optimizer that never looks at a value on the device."""
     if device.type != "cuda":
         return False
-    return isinstance(optimizer, SGD) or all(
-        group.get("capturable", False) for group in optimizer.param_groups
-    )
+    if isinstance(optimizer, SGD):
+        return True
+    capturable = all(group.get("capturable", False) for group in optimizer.param_groups)
+    return isinstance(optimizer, _FROM_ZERO) and capturable
 
 
 class Buffers:

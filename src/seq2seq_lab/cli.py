@@ -10,11 +10,13 @@ from typing import Any
 
 from seq2seq_lab import __version__
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.startup import forgiving_output
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 well, 1 a mistake, 2 wrong arguments, 130 Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    forgiving_output()
     try:
         if arguments[:1] == ["train"]:  # Hydra reads these itself
             from seq2seq_lab.launch import launch

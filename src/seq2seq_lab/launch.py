@@ -115,6 +115,7 @@ def _train(
 ) -> dict[str, float] | None:
     from seq2seq_lab import startup, sweep
 
+    startup.forgiving_output()  # a sweep's job may be a process of its own
     config = resolve(cfg)
     check(config)
     for group in GROUPS:
@@ -135,7 +136,8 @@ def _train(
     try:
         return train(config, folder, jobs=jobs)
     except Interrupted:
-        print(f"{folder}: interrupted; the same command goes on from here", file=sys.stderr)
+        but = ", without fresh=true" if config["fresh"] else ""
+        print(f"{folder}: interrupted; the same command{but} goes on from here", file=sys.stderr)
         raise KeyboardInterrupt from None
 
 

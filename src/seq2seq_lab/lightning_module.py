@@ -30,7 +30,7 @@ class DivergenceError(ArithmeticError):
 
 
 class Tally:
-    """Sums over an epoch, each in double precision."""
+    """Sums over an epoch, each in double precision, which not every device has."""
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
@@ -41,7 +41,7 @@ class Tally:
         """Add values [count] of as many pairs."""
         self.count += count
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value.double().sum())
+            self.sums[name] = self.sums.get(name, 0.0) + float(value.cpu().double().sum())
 
     def means(self) -> dict[str, float]:
         """The mean of each over all pairs."""
@@ -112,6 +112,10 @@ class TranslationModule(pl.LightningModule):
         blocks = self.trainer.num_training_batches
         return (self.current_epoch + self.trainer.fit_loop.epoch_loop.batch_idx / blocks) / epochs
 
+    def on_train_start(self) -> None:
+        """Start the clock: an epoch that is resumed in its middle does not start again."""
+        self.on_train_epoch_start()
+
     def on_train_epoch_start(self) -> None:
         """Start the clock; a resumed epoch's ran before."""
         self.started = time.monotonic() - self.training_tally.seconds
@@ -136,7 +140,7 @@ class TranslationModule(pl.LightningModule):
         }
         self.training_tally.add(len(block), **outcome)
         self.training_tally.seconds = time.monotonic() - self.started
-        if self.trainer.is_last_batch:
+        if self.trainer.is_last_batch or 0 < self.trainer.max_steps <= self.trainer.global_step:
             self._log_training()
         return outcome
 
@@ -157,7 +161,7 @@ class TranslationModule(pl.LightningModule):
         """How updates are made: captured in graphs on a GPU, else one by one as they come."""
         if not capture.possible(optimizer, self.device):
             return partial(self.update, optimizer=optimizer)
-        if self.captured is None:
+        if self.captured is None or self.captured.optimizer is not optimizer:
             longest = self.model.encoder.unmasked_positions
             self.captured = capture.CapturedUpdates(self.update, optimizer, longest_source=longest)
         return self.captured

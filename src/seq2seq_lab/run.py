@@ -92,12 +92,15 @@ def commit() -> str | None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
-    answer = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # there is no git
+        return None
     return answer.stdout.strip() or None
 
 
@@ -287,6 +290,7 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
         target_vocabulary_size=len(vocabularies.target),
     )
     state = read_checkpoint(checkpoint)["state_dict"]
+    model.to(next(iter(state.values())).dtype)  # trained in double precision, it stays so
     prefix = "model."
     model.load_state_dict({key.removeprefix(prefix): value for key, value in state.items()})
     return config, model.eval(), vocabularies

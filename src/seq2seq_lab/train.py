@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.callbacks import EpochScalars, HyperParameters, Interrupted, Interruption, Lines, RandomState
+from seq2seq_lab.checkpoints import WholeFiles
 from seq2seq_lab.config import build, call, check, first_line
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding import greedy
@@ -42,31 +44,37 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
     Raises:
         UserError: something in the configuration cannot be, and nothing was written; or training diverged.
         Interrupted: stopped by a signal; a checkpoint was written.
+        KeyboardInterrupt: the same, but the run had come to its end.
     """
     check(config)
     run = Run(folder)
-    resume = _resumable(run, config)
-    if resume and run.summary().get("status") == "finished":
+    resume, before = _resumable(run, config), run.summary()
+    if resume and before.get("status") == "finished":
         print(f"{folder}: finished already, not trained again (fresh=true would)")
-        return dict(run.summary()["last"])
+        return dict(before["last"])
 
     _quieten()
     _set_threads(config, jobs)
     check_accelerator(config["trainer"])
     data = make_data(config)
-    if resume and run.summary()["corpus"]["fingerprint"] != data.corpus.fingerprint:
+    if resume and before.get("corpus", {}).get("fingerprint") != data.corpus.fingerprint:
         raise UserError(f"{folder} was begun on other pairs than data gives now; fresh=true replaces it")
     module = make_module(config, data)
     scalars = EpochScalars()
     results = ["train/loss", *(f"{data.evaluated}/{name}" for name in EVALUATED)]
     _check_monitor(config["monitor"]["metric"], data.evaluated)
-    trainer = make_trainer(config, run, scalars, results)
+    interruption = Interruption(run.last_checkpoint)
+    trainer = make_trainer(config, run, scalars, interruption, results)
 
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
     if checkpoint is not None:
         read_checkpoint(checkpoint)  # a damaged one shows here, in words
     with run.held():
-        started = time.monotonic() - (run.summary().get("seconds", 0.0) if checkpoint else 0.0)
+        if run.summary() != before:
+            raise UserError(
+                f"{folder} was trained by another process just now; the same command takes it from there"
+            )
+        started = time.monotonic() - (before.get("seconds", 0.0) if checkpoint else 0.0)
         if checkpoint is None:
             run.clear()
         run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
@@ -89,6 +97,8 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
                 seconds=round(time.monotonic() - started, 3),
             )
     _show_result(run, data, module)
+    if interruption.asked:
+        raise KeyboardInterrupt  # heard too late for this run, but not for the rest of a sweep
     return scalars.last
 
 
@@ -128,17 +138,30 @@ def _quieten() -> None:
 def _set_threads(config: Mapping[str, Any], jobs: int) -> None:
     threads = config["threads"]
     if threads is None:
-        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, (os.cpu_count() or 1) // jobs)
+        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // jobs)
     torch.set_num_threads(threads)
     threadpool_limits(threads, user_api="blas")  # NumPy's, which `models.stages` runs on
 
 
+def _processors() -> int:
+    """Those that this process may run on: of a shared machine, its own."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def check_accelerator(trainer: Mapping[str, Any]) -> None:
-    """Refuse a GPU where there is none, and half precision, before any data is prepared."""
+    """Refuse a GPU where there is none, several devices, and half precision, before any data is prepared."""
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator: {trainer['accelerator']} is asked for, but PyTorch {torch.__version__} sees no "
             "CUDA GPU; use trainer=cpu"
+        )
+    devices = trainer.get("devices", 1)
+    if devices not in (1, "1") and not (isinstance(devices, Sequence) and len(devices) == 1):
+        raise UserError(
+            f"trainer.devices: {devices}; a run trains on one device, as trainer.devices=1 or [N]; several runs at "
+            "once are a sweep's"
         )
     if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", "64", "64-true"):
         raise UserError(f"trainer.precision: {precision}; the recurrence is written for 32-true and 64-true")
@@ -210,7 +233,11 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
 
 
 def make_trainer(
-    config: Mapping[str, Any], run: Run, scalars: EpochScalars, results: Sequence[str]
+    config: Mapping[str, Any],
+    run: Run,
+    scalars: EpochScalars,
+    interruption: Interruption,
+    results: Sequence[str],
 ) -> pl.Trainer:
     """Lightning's trainer with the callbacks and loggers of the run; `results` are metrics for the HParams tab."""
     loggers = [
@@ -221,18 +248,24 @@ def make_trainer(
     progress = pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines(_name(config))
     callbacks = [
         progress,
-        HyperParameters(_hyper_parameters(config), results),
+        HyperParameters(_hyper_parameters(config), results, scalars),
         scalars,
         RandomState(),
-        Interruption(run.last_checkpoint),
+        interruption,
         *(build(node, f"callbacks.{name}") for name, node in config["callbacks"].items()),
     ]
+    checkpoints = [each for each in callbacks if isinstance(each, ModelCheckpoint)]
+    for each in checkpoints:
+        if each.dirpath is None:  # else Lightning would follow the first logger
+            each.dirpath = str(run.last_checkpoint.parent.absolute())
     return call(  # type: ignore[no-any-return]
         build(config["trainer"], "trainer"),
         "trainer",
         default_root_dir=str(run.folder),
         logger=loggers,
         callbacks=callbacks,
+        enable_checkpointing=bool(checkpoints),
+        plugins=[WholeFiles()],
         enable_progress_bar=on_terminal,
         log_every_n_steps=1,
     )

@@ -1,7 +1,6 @@
 """Pairs of id sequences to the tensors of an update, in an order that a seed decides."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -39,25 +38,34 @@ class Shape(NamedTuple):
     target: tuple[int, int]
 
 
-@dataclass(frozen=True)
 class Block:
     """The batches of consecutive updates, which one Lightning step makes one after the other.
 
     Lightning's loop costs most of a millisecond a step, as much as half an update on one sentence. A step that
     makes many updates pays it once for all of them. The updates are the same, in the same order.
 
-    Attributes:
+    Args:
         indices: which pairs of the corpus these are, [N].
         source, source_lengths, target, target_lengths: of all N pairs, padded to the longest, [N, ·] and [N].
         shapes: the batches.
     """
 
-    indices: NDArray[np.int64]
-    source: Tensor
-    source_lengths: Tensor
-    target: Tensor
-    target_lengths: Tensor
-    shapes: list[Shape]
+    # No dataclass, as Lightning would take it apart, to turn its numbers into those of the trainer's precision.
+    def __init__(
+        self,
+        indices: NDArray[np.int64],
+        source: Tensor,
+        source_lengths: Tensor,
+        target: Tensor,
+        target_lengths: Tensor,
+        shapes: list[Shape],
+    ) -> None:
+        self.indices = indices
+        self.source = source
+        self.source_lengths = source_lengths
+        self.target = target
+        self.target_lengths = target_lengths
+        self.shapes = shapes
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -74,8 +82,9 @@ class Block:
 
     def to(self, device: torch.device) -> "Block":
         """The block with its tensors on `device`."""
-        names = ("source", "source_lengths", "target", "target_lengths")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+        tensors = (self.source, self.source_lengths, self.target, self.target_lengths)
+        source, source_lengths, target, target_lengths = (t.to(device, non_blocking=True) for t in tensors)
+        return Block(self.indices, source, source_lengths, target, target_lengths, self.shapes)
 
 
 def _padded(ragged: Ragged, rows: NDArray[np.int64], drop_first: int) -> tuple[Tensor, NDArray[np.int64]]:
@@ -127,11 +136,15 @@ class BlockLoader:
         self.seed = seed
         self.epoch = 0
         self.blocks_done = 0
+        self._resumed = False
 
     def __len__(self) -> int:
         return -(-len(self.indices) // self.block_size)
 
     def __iter__(self) -> Iterator[Block]:
+        if self.blocks_done and not self._resumed:  # the epoch before was cut short
+            self.epoch, self.blocks_done = self.epoch + 1, 0
+        self._resumed = False
         order = self._order()
         for done in range(self.blocks_done, len(self)):
             self.blocks_done = done + 1
@@ -146,6 +159,7 @@ class BlockLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on where `state` was taken."""
         self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
+        self._resumed = True
 
     def _order(self) -> NDArray[np.int64]:
         if not self.shuffle:
