@@ -76,6 +76,13 @@ def test_quirks_are_compared_within_seeds(script, tmp_path):
     assert rows["seq2seq, B", "attention, A + B"]["seeds"] == "2"
 
 
+def test_a_run_of_other_settings_does_not_take_the_place_of_one_of_the_study(script, tmp_path):
+    fake_run(tmp_path / "study", "seq2seq", seed=0, loss=0.04)
+    fake_run(tmp_path / "other", "seq2seq", seed=0, loss=0.9)
+    with pytest.raises(AssertionError, match="both are seq2seq, B with seed 0"):
+        script("quirks.py", tmp_path, table="differences")
+
+
 def test_the_parts_of_the_loss_in_passing_and_afterwards(script, tmp_path):
     runs = [tiny.train(tmp_path, "model=attention", "forcing=mixed", f"seed={seed}") for seed in range(2)]
     (row,) = script("passing.py", *runs, table="passing")

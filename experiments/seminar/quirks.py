@@ -17,6 +17,7 @@ from tables import quirks_of, run, shown, write
 
 from seq2seq_lab.compare.runs import Run, common_root, find, read
 from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
+from seq2seq_lab.errors import UserError
 
 EPOCH = 20  # attention's loss is the higher one from here on
 LOSS = "train/loss"
@@ -107,13 +108,19 @@ def main(folders: list[str]) -> None:
     cells: dict[Condition, dict[int, Run]] = defaultdict(dict)
     for folder in find(paths)[0]:
         run = read(folder, common_root(paths))
-        if (condition := condition_of(run)) and run.seed is not None:
-            cells[condition][run.seed] = run
+        condition = condition_of(run)
+        if condition is None or run.seed is None:
+            continue
+        if (other := cells[condition].setdefault(run.seed, run)) is not run:
+            raise UserError(
+                f"{other.folder} and {run.folder}: both are {condition} with seed {run.seed}; name folders that hold "
+                "the study's runs alone"
+            )
     conditions = (PLAIN, PLAIN_SOUND, BOTH, ONLY_A, ONLY_B, SOUND)
     write([cell(condition, cells[condition]) for condition in conditions if condition in cells], "quirks")
     losses = {
-        condition: {seed: run.curves[LOSS][EPOCH] for seed, run in runs.items()}
-        for condition, runs in cells.items()
+        condition: {seed: run.curves[LOSS][EPOCH] for seed, run in cells[condition].items()}
+        for condition in conditions
     }
     rows = [
         row(str(first), str(second), losses[first], losses[second])
