@@ -113,8 +113,8 @@ def main(folders: list[str]) -> None:
             continue
         if (other := cells[condition].setdefault(run.seed, run)) is not run:
             raise UserError(
-                f"{other.folder} and {run.folder}: both are {condition} with seed {run.seed}; name folders that hold "
-                "the study's runs alone"
+                f"{other.folder} and {run.folder}: both are {condition} with seed {run.seed}; name folders that "
+                "hold the study's runs alone"
             )
     conditions = (PLAIN, PLAIN_SOUND, BOTH, ONLY_A, ONLY_B, SOUND)
     write([cell(condition, cells[condition]) for condition in conditions if condition in cells], "quirks")
