@@ -167,7 +167,7 @@ def test_a_run_that_another_process_ended_meanwhile_is_left_alone(run, whole, mo
         return make_data(config)
 
     monkeypatch.setattr(training, "make_data", slowly)
-    with pytest.raises(UserError, match="was trained by another process just now"):
+    with pytest.raises(UserError, match="was just trained by another process"):
         run("outputs", *STATEFUL)
     assert summary(folder) == summary(whole(*STATEFUL))
 
@@ -235,8 +235,10 @@ def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):
         seen.append(summary(folder))
 
     monkeypatch.setattr(Interruption, "on_train_epoch_start", look)
-    run("a", "trainer.max_epochs=1")
-    assert [entry["status"] for entry in seen] == ["running"]
+    run("a")
+    assert [entry["status"] for entry in seen] == ["running", "running"]
+    assert [entry["epochs"] for entry in seen] == [0, 1]
+    assert seen[1]["seconds"] > 0
     assert seen[0]["corpus"]["pairs"] == 40
 
 

@@ -5,6 +5,7 @@ import io
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from seq2seq_lab import layout
 from seq2seq_lab.files import write_text
 from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.run import Run
 
 
 class EpochScalars(pl.Callback):
@@ -71,6 +73,35 @@ def _better(name: str) -> int:
     if kind in ("bleu", "chrf", "exact_match"):
         return 1
     return -1 if kind.startswith("loss") or kind == "exposure_gap" else 0
+
+
+class Summary(pl.Callback):
+    """Keeps the run's summary up to date, an epoch at a time, so that one that was killed tells how far it came.
+
+    Args:
+        run: whose summary.
+        scalars: what it has measured.
+        seconds: that an earlier part of the run took.
+    """
+
+    def __init__(self, run: Run, scalars: EpochScalars, seconds: float) -> None:
+        self.run = run
+        self.scalars = scalars
+        self.started = time.monotonic() - seconds
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write it."""
+        self.write("running")
+
+    def write(self, status: str) -> None:
+        """Write it, with a status: running, finished, interrupted or failed."""
+        self.run.write_summary(
+            status=status,
+            epochs=len(self.scalars.rows),
+            last=self.scalars.last,
+            best=self.scalars.best,
+            seconds=round(time.monotonic() - self.started, 3),
+        )
 
 
 class Lines(pl.Callback):

@@ -2,10 +2,8 @@
 
 import hashlib
 import logging
-import os
 import random
 import sys
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,14 +14,22 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
-from threadpoolctl import threadpool_limits
 
-from seq2seq_lab.callbacks import EpochScalars, HyperParameters, Interrupted, Interruption, Lines, RandomState
+from seq2seq_lab.callbacks import (
+    EpochScalars,
+    HyperParameters,
+    Interrupted,
+    Interruption,
+    Lines,
+    RandomState,
+    Summary,
+)
 from seq2seq_lab.checkpoints import WholeFiles
 from seq2seq_lab.config import build, call, check, first_line
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding import greedy
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.hardware import check_accelerator, set_threads
 from seq2seq_lab.lightning_module import EVALUATED, DivergenceError, TranslationModule
 from seq2seq_lab.run import Run, read_checkpoint
 from seq2seq_lab.samples import translate_block
@@ -54,27 +60,26 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
         return dict(before["last"])
 
     _quieten()
-    _set_threads(config, jobs)
+    set_threads(config, jobs)
     check_accelerator(config["trainer"])
     data = make_data(config)
     if resume and before.get("corpus", {}).get("fingerprint") != data.corpus.fingerprint:
         raise UserError(f"{folder} was begun on other pairs than data gives now; fresh=true replaces it")
     module = make_module(config, data)
     scalars = EpochScalars()
-    results = ["train/loss", *(f"{data.evaluated}/{name}" for name in EVALUATED)]
     _check_monitor(config["monitor"]["metric"], data.evaluated)
     interruption = Interruption(run.last_checkpoint)
-    trainer = make_trainer(config, run, scalars, interruption, results)
-
+    trainer = make_trainer(config, run, scalars, interruption, data.evaluated)
     checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
     if checkpoint is not None:
         read_checkpoint(checkpoint)  # a damaged one shows here, in words
     with run.held():
         if run.summary() != before:
             raise UserError(
-                f"{folder} was trained by another process just now; the same command takes it from there"
+                f"{folder} was just trained by another process; the same command goes on from there"
             )
-        started = time.monotonic() - (before.get("seconds", 0.0) if checkpoint else 0.0)
+        summary = Summary(run, scalars, seconds=before.get("seconds", 0.0) if checkpoint else 0.0)
+        trainer.callbacks.append(summary)  # type: ignore[attr-defined]
         if checkpoint is None:
             run.clear()
         run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
@@ -83,19 +88,11 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
         try:
             _fit(trainer, module, data, checkpoint)
             status = "finished"
-        except (MisconfigurationException, DivergenceError) as error:
-            raise UserError(f"{folder}: {first_line(error)}") from error
         except (Interrupted, KeyboardInterrupt):
             status = "interrupted"
             raise
         finally:
-            run.write_summary(
-                status=status,
-                epochs=len(scalars.rows),
-                last=scalars.last,
-                best=scalars.best,
-                seconds=round(time.monotonic() - started, 3),
-            )
+            summary.write(status)
     _show_result(run, data, module)
     if interruption.asked:
         raise KeyboardInterrupt  # heard too late for this run, but not for the rest of a sweep
@@ -107,6 +104,8 @@ def _fit(
 ) -> None:
     try:
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+    except (MisconfigurationException, DivergenceError) as error:
+        raise UserError(f"{trainer.default_root_dir}: {first_line(error)}") from error
     except SystemExit:  # what Lightning makes of a KeyboardInterrupt, a second Ctrl-C's
         raise KeyboardInterrupt from None
 
@@ -133,38 +132,6 @@ def _quieten() -> None:
         ".*could not find the monitored key.*",  # not in epochs without an evaluation
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-def _set_threads(config: Mapping[str, Any], jobs: int) -> None:
-    threads = config["threads"]
-    if threads is None:
-        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // jobs)
-    torch.set_num_threads(threads)
-    threadpool_limits(threads, user_api="blas")  # NumPy's, which `models.stages` runs on
-
-
-def _processors() -> int:
-    """Those that this process may run on: of a shared machine, its own."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def check_accelerator(trainer: Mapping[str, Any]) -> None:
-    """Refuse a GPU where there is none, several devices, and half precision, before any data is prepared."""
-    if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
-        raise UserError(
-            f"trainer.accelerator: {trainer['accelerator']} is asked for, but PyTorch {torch.__version__} sees no "
-            "CUDA GPU; use trainer=cpu"
-        )
-    devices = trainer.get("devices", 1)
-    if devices not in (1, "1") and not (isinstance(devices, Sequence) and len(devices) == 1):
-        raise UserError(
-            f"trainer.devices: {devices}; a run trains on one device, as trainer.devices=1 or [N]; several runs at "
-            "once are a sweep's"
-        )
-    if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", "64", "64-true"):
-        raise UserError(f"trainer.precision: {precision}; the recurrence is written for 32-true and 64-true")
 
 
 def _check_monitor(metric: str, evaluated: str) -> None:
@@ -237,9 +204,10 @@ def make_trainer(
     run: Run,
     scalars: EpochScalars,
     interruption: Interruption,
-    results: Sequence[str],
+    evaluated: str,
 ) -> pl.Trainer:
-    """Lightning's trainer with the callbacks and loggers of the run; `results` are metrics for the HParams tab."""
+    """Lightning's trainer with the callbacks and loggers of the run; `evaluated` as in `TranslationModule`."""
+    results = ["train/loss", *(f"{evaluated}/{name}" for name in EVALUATED)]  # for the HParams tab
     loggers = [
         call(build(node, f"logger.{name}"), f"logger.{name}", save_dir=str(run.folder))
         for name, node in config["logger"].items()
