@@ -5,7 +5,7 @@ LAB := $(BIN)/seq2seq-lab
 INSTALLED := .venv/.installed
 # The three experiments; two runs at a time, each on one thread.
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
-QUIRKS := trainer.max_epochs=20 seed=0,1,2 compare=false
+QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
 .PHONY: help demo test test-slow check seminar quirks bench tensorboard
 help: ## this list

@@ -73,9 +73,10 @@ def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
 
 def interval(difference: Difference) -> str:
     """Mean and interval; the mean alone of a single seed."""
-    if difference.n < 2:
-        return f"{difference.mean:+.4f}"
-    return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+    mean, low, high = (
+        round(each, 4) + 0.0 for each in (difference.mean, difference.low, difference.high)
+    )  # no -0
+    return f"{mean:+.4f}" if difference.n < 2 else f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def verdict(difference: Difference) -> str:
