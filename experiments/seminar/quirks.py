@@ -4,7 +4,7 @@ Quirk A: attention over a block of 8 positions with its padding unmasked. Quirk 
 predict. Takes the runs that `make quirks` left under the folders given, all at one epoch, and writes
 beside this file, and between the README's markers:
 
-quirks.csv: losses with each quirk on and off, as mean ± sd over seeds.
+quirks.csv: losses with each quirk on and off, as mean ± sd over seeds, and seed by seed.
 differences.csv: what each change does, as the mean over seeds of the difference within a seed, with its 95 %
 interval.
 """
@@ -67,7 +67,7 @@ def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
         "model": condition.model,
         "quirks": condition.quirks,
         **{f"{metric}, epoch {EPOCH}": shown(estimates[metric], METRICS[metric]) for metric in METRICS},
-        "seeds": ", ".join(map(str, sorted(runs))),
+        f"{LOSS} by seed": ", ".join(f"{seed}: {runs[seed].curves[LOSS][EPOCH]:.4f}" for seed in sorted(runs)),
     }
 
 
