@@ -67,7 +67,9 @@ def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
         "model": condition.model,
         "quirks": condition.quirks,
         **{f"{metric}, epoch {EPOCH}": shown(estimates[metric], METRICS[metric]) for metric in METRICS},
-        f"{LOSS} by seed": ", ".join(f"{seed}: {runs[seed].curves[LOSS][EPOCH]:.4f}" for seed in sorted(runs)),
+        f"{LOSS} by seed": ", ".join(
+            f"{seed}: {runs[seed].curves[LOSS][EPOCH]:.4f}" for seed in sorted(runs)
+        ),
     }
 
 
