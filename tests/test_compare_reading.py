@@ -127,6 +127,14 @@ def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
     assert [run.name for run in gather([tmp_path]).runs] == ["seq2seq-mixed-0.5/seed-0"]
 
 
+def test_a_comparison_may_be_written_among_its_runs(tmp_path):
+    write_sweep(tmp_path, seeds=[0])
+    compare([tmp_path], output=tmp_path, stream=io.StringIO())
+    again = gather([tmp_path])
+    assert len(again.runs) == 6
+    assert not again.notes
+
+
 def test_a_folder_of_runs_may_be_called_comparison(tmp_path):
     write_sweep(tmp_path / "comparison", models=["seq2seq"], ratios=[0.5], seeds=[0])
     assert len(gather([tmp_path / "comparison"]).runs) == len(gather([tmp_path]).runs) == 1

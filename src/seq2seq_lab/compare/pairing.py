@@ -16,7 +16,7 @@ class Pair:
     """Two groups that differ in one node of the configuration, and what that changes in one metric.
 
     Attributes:
-        node: that of the configuration.
+        node: of the configuration, in which they differ.
         difference: of the last values, second minus first, over the seeds that both have.
     """
 

@@ -20,7 +20,7 @@ from seq2seq_lab.compare.statistics import Curve
 from seq2seq_lab.errors import UserError
 
 COMPARISON = "comparison"  # the folder that a comparison is written to
-_WRITTEN = {"report.html", "results.csv"}  # a comparison's own folder has these; no runs lie there
+_WRITTEN = {"report.html", "results.csv"}  # whatever its name, the folder of a comparison has these
 FINISHED = "finished"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 
@@ -165,8 +165,8 @@ def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
         # Hidden folders hold Hydra's own config.yaml, which is not that of a run.
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         if set(files) >= _WRITTEN:
-            folders.clear()
-        elif layout.CONFIG in files:
+            folders[:] = [f for f in folders if f != "tensorboard"]
+        if layout.CONFIG in files:
             folders.clear()
             yield folder, None
         elif {layout.SUMMARY, layout.METRICS} & set(files):

@@ -24,9 +24,8 @@ def formatted(estimates: Sequence[Estimate]) -> list[str]:
     """Estimates of one column as ``mean ± sd``, with decimals for two digits of the middle spread."""
     spreads = sorted(e.sd for e in estimates if e.sd > 0)
     sizes = sorted(abs(e.mean) for e in estimates if math.isfinite(e.mean) and e.mean)
-    size = (
-        sizes[(len(sizes) - 1) // 2] if sizes else 1.0
-    )  # not the largest: one run that diverged says nothing
+    # Of the middle, not of the largest: one group that diverged says nothing of the others.
+    size = sizes[(len(sizes) - 1) // 2] if sizes else 1.0
     scale = spreads[(len(spreads) - 1) // 2] / 10 if spreads else size / 1000
     most = 5 - math.ceil(math.log10(size))  # decimals that give five digits in all
     digits = max(0, min(math.ceil(-math.log10(scale)), most, 6))
@@ -37,10 +36,8 @@ def _shown(estimate: Estimate, digits: int) -> str:
     if not estimate.n:
         return _NOTHING
     if abs(estimate.mean) >= _HUGE or 0 < estimate.sd < 0.5 * 10**-digits:
-        mean, sd = (
-            f"{estimate.mean:.5g}",
-            f"{estimate.sd:.2g}",
-        )  # the column's decimals would drown or hide it
+        # The column's decimals would drown or hide it.
+        mean, sd = f"{estimate.mean:.5g}", f"{estimate.sd:.2g}"
     else:
         mean, sd = f"{estimate.mean:.{digits}f}", f"{estimate.sd:.{digits}f}"
     return mean if math.isnan(estimate.sd) else f"{mean} ± {sd}"
