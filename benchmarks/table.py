@@ -10,10 +10,10 @@ from statistics import median
 import torch
 from threadpoolctl import threadpool_limits
 
-from seq2seq_lab import run
 from seq2seq_lab.data.corpus import ArchiveCorpus
 from seq2seq_lab.data.datamodule import Recipe
-from seq2seq_lab.data.toy import ToyCorpus
+from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.runs import run
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # where the literal references are
 ARCHIVE = os.environ.get("ENG_FRA_ARCHIVE")

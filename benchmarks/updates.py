@@ -13,11 +13,11 @@ from torch import nn
 
 import seq2seq_lab.models as models
 from benchmarks.table import seconds, seminar_recipe, show, single_thread
+from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.forcing import ForcingPolicy, FullForcing, MixedForcing
-from seq2seq_lab.lightning_module import TranslationModule
-from seq2seq_lab.optimizers import SGD
+from seq2seq_lab.forcing.plan import ForcingPolicy, FullForcing, MixedForcing
+from seq2seq_lab.training.module import TranslationModule
 
 BLOCKS, LITERAL = 8, 12  # blocks of updates that are timed, and updates of the reference between two of them
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {

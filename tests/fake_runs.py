@@ -44,10 +44,10 @@ def config(
     unmasked = {"unmasked_positions": None} if model == "attention" else {}
     coin = {"ratio": ratio, "per": "sentence"} if forcing == "mixed" else {}
     return {
-        "data": {"_target_": "seq2seq_lab.data.toy.ToyCorpus", "pairs": 200, "max_words": 6},
+        "data": {"_target_": "seq2seq_lab.data.sources.toy.ToyCorpus", "pairs": 200, "max_words": 6},
         "loader": {"batch_size": 32, "shuffle": True, "held_out": 0.1, "predict_sos": False},
         "model": {"_target_": f"seq2seq_lab.models.{model.title()}", "hidden_size": 64, **unmasked},
-        "forcing": {"_target_": f"seq2seq_lab.forcing.{forcing.title()}", **coin},
+        "forcing": {"_target_": f"seq2seq_lab.forcing.plan.{forcing.title()}", **coin},
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.01},
         "trainer": {"max_epochs": epochs, "accelerator": "cpu"},
         "callbacks": {"checkpoint": {"every": 1}},

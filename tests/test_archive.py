@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from seq2seq_lab.data import archive
+from seq2seq_lab.data.sources import archive
 from seq2seq_lab.errors import UserError
 
 PAIRS = "I'm here.\tJe suis là.\nHe's tall.\tIl est grand.\n"
@@ -145,7 +145,7 @@ class TestDownload:
 
     def test_processes_that_start_together_fetch_once(self, server):
         script = (
-            "import sys; from seq2seq_lab.data.archive import locate;"
+            "import sys; from seq2seq_lab.data.sources.archive import locate;"
             "print(locate(None, url=sys.argv[1], sha256=sys.argv[2]))"
         )
         command = [sys.executable, "-c", script, server.url, sha256(server.content)]
@@ -252,7 +252,7 @@ class TestReadColumns:
 
 
 def test_the_data_layer_imports_nothing_heavy():
-    script = "import sys, seq2seq_lab.data.corpus, seq2seq_lab.data.toy; print(*sys.modules)"
+    script = "import sys, seq2seq_lab.data.corpus, seq2seq_lab.data.sources.toy; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 import torch
 
-from seq2seq_lab import capture
+from seq2seq_lab.accelerate import cuda_graphs as capture
+from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.batches import Batch
-from seq2seq_lab.forcing import FullForcing
-from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.forcing.plan import FullForcing
 from seq2seq_lab.models import attention_model
-from seq2seq_lab.optimizers import SGD
+from seq2seq_lab.training.module import TranslationModule
 
 CPU = torch.device("cpu")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import tiny
-from seq2seq_lab import __version__, cli
-from seq2seq_lab.config import GROUPS
-from seq2seq_lab.data.toy import ToyCorpus
-from seq2seq_lab.mistakes import options
+from seq2seq_lab import __version__
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.check import GROUPS
+from seq2seq_lab.config.explain import options
+from seq2seq_lab.data.sources.toy import ToyCorpus
 
 HEAVY = {
     "torch",
@@ -38,9 +39,7 @@ STATISTICS = [
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy():
-    script = (
-        "import sys; from seq2seq_lab.cli import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
-    )
+    script = "import sys; from seq2seq_lab.commands.main import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     *text, modules = answer.stdout.splitlines()
     for command in ("train", "data", "translate", "compare"):
@@ -92,7 +91,10 @@ class TestData:
         [
             (["data=toys"], "data=toys: no such option; did you mean toy?"),
             (["data=toy", "data.paris=5"], "data.paris: no such key; did you mean data.pairs?"),
-            (["data=toy", "+data.paris=5"], "data.paris: seq2seq_lab.data.toy.ToyCorpus takes no paris"),
+            (
+                ["data=toy", "+data.paris=5"],
+                "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris",
+            ),
             (["data=toy", "data.pairs=many"], "data.pairs: 'many' is not of type int"),
             (["data.max_words=0"], "data.max_words=0"),
             (["data.archive=/no/such.zip"], "data.archive=/no/such.zip: No such file"),

@@ -13,12 +13,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from fake_runs import ENG_FRA, SENTENCES, config, curves, write_run, write_sweep
-from seq2seq_lab.compare import compare, gather, plots, table
-from seq2seq_lab.compare.appearance import looks
-from seq2seq_lab.compare.command import add_arguments, main
-from seq2seq_lab.compare.figures import INK
+from seq2seq_lab.commands.compare import add_arguments, main
+from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.report.translations import Translation, attention_map
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.compare.translations import Translation, attention_map
+from seq2seq_lab.compare.views import plots, table
+from seq2seq_lab.compare.views.appearance import looks
+from seq2seq_lab.compare.views.figures import INK
 from seq2seq_lab.errors import UserError
 
 METRICS = ["train/loss", "val/loss_free", "val/bleu"]
@@ -299,7 +300,7 @@ def test_the_command_compares_and_is_cheap_to_import(tmp_path, capsys):
     assert main(args) == 0
     assert "val/bleu" in capsys.readouterr().out
     assert (tmp_path / "out" / "report.html").exists()
-    loaded = "import sys, seq2seq_lab.compare.command; print(*sys.modules)"
+    loaded = "import sys, seq2seq_lab.commands.compare; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     ).stdout

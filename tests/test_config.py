@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 import tiny
-from seq2seq_lab import cli
-from seq2seq_lab.config import GROUPS, build, call, check, config_dir
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.check import GROUPS, build, call, check, config_dir
+from seq2seq_lab.config.explain import options
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.mistakes import options
 
 # What is given, and what the message must say of it.
 MISTAKES = [
@@ -24,7 +24,10 @@ MISTAKES = [
     ("forcing=mixed forcing.ratoi=0.5", "forcing.ratoi: no such key; did you mean forcing.ratio?"),
     ("forcing=full forcing.ratio=0.5", "forcing.ratio: forcing=mixed has this key"),
     ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean optimizer.lr?"),
-    ("+optimizer.lrr=1", "optimizer.lrr: seq2seq_lab.optimizers.SGD takes no lrr; did you mean lr?"),
+    (
+        "+optimizer.lrr=1",
+        "optimizer.lrr: seq2seq_lab.accelerate.optimizers.SGD takes no lrr; did you mean lr?",
+    ),
     ("+model.hiden_size=1", "model.hiden_size: seq2seq_lab.models.seq2seq_model takes no hiden_size"),
     ("+loader.batchsize=2", "did you mean batch_size?"),
     ("+callbacks.last_checkpoint.nope=5", "callbacks.last_checkpoint.nope: "),
@@ -41,7 +44,10 @@ MISTAKES = [
     ("monitor.mode=up", "monitor.mode: 'up' is not 'min' or 'max'"),
     ("loader=5", "loader: 5 is no set of keys"),
     ("callbacks.best_checkpoint=null", "callbacks.best_checkpoint: it has no _target_"),
-    ("data._target_=seq2seq_lab.data.toy.Toy", "data._target_: seq2seq_lab.data.toy.Toy cannot be imported"),
+    (
+        "data._target_=seq2seq_lab.data.sources.toy.Toy",
+        "data._target_: seq2seq_lab.data.sources.toy.Toy cannot be imported",
+    ),
     # Out of range
     ("forcing=mixed forcing.ratio=1.5", "forcing.ratio must lie in [0, 1], got 1.5"),
     ("optimizer.lr=-1", "optimizer.lr must be positive"),
@@ -171,7 +177,7 @@ def test_each_file_of_the_configuration_says_in_its_first_line_what_it_is():
 
 
 def test_a_constructors_message_is_put_behind_its_node():
-    node = {"_target_": "seq2seq_lab.forcing.MixedForcing", "ratio": 2}
+    node = {"_target_": "seq2seq_lab.forcing.plan.MixedForcing", "ratio": 2}
     with pytest.raises(UserError, match=r"^forcing\.ratio must lie"):
         build(node, "forcing")
     with pytest.raises(UserError, match=r"^node: math domain error"):

@@ -8,8 +8,8 @@ import pytest
 
 import data_reference
 from seq2seq_lab.data import corpus as module
-from seq2seq_lab.data.archive import download_path, read_text
 from seq2seq_lab.data.corpus import ArchiveCorpus, Corpus
+from seq2seq_lab.data.sources.archive import download_path, read_text
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.vocabulary import Ragged
 from seq2seq_lab.errors import UserError

@@ -3,9 +3,9 @@
 import pytest
 
 import tiny
-from seq2seq_lab import cli
-from seq2seq_lab.config import config_dir
-from seq2seq_lab.mistakes import options
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.check import config_dir
+from seq2seq_lab.config.explain import options
 
 EXPERIMENTS = options("experiment")
 SEMINAR = {
@@ -50,7 +50,7 @@ def test_the_seminars_experiments_are_as_it_did_them(experiment):
     assert config["forcing"]["_target_"].endswith(forcing)
     assert config["forcing"].get("ratio", 0.5) == 0.5
     assert config["optimizer"] == {
-        "_target_": "seq2seq_lab.optimizers.SGD",
+        "_target_": "seq2seq_lab.accelerate.optimizers.SGD",
         "_partial_": True,
         "lr": 0.01,
     }

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seq2seq_lab.forcing import FullForcing, MixedForcing
+from seq2seq_lab.forcing.plan import FullForcing, MixedForcing
 
 
 def draw(policy, batch_size=1000, length=5, seed=0):

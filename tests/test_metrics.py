@@ -5,7 +5,7 @@ import sacrebleu
 import torch
 from torch.nn import functional
 
-from seq2seq_lab.metrics import losses_and_error, sentence_losses, translation_scores
+from seq2seq_lab.training.loss import losses_and_error, sentence_losses, translation_scores
 
 B, T, V = 4, 5, 11
 

@@ -10,12 +10,12 @@ import torch
 import reference
 from data_reference import SEMINAR_PREFIXES
 from seq2seq_lab import models
+from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.corpus import ArchiveCorpus
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.data.toy import ToyCorpus
-from seq2seq_lab.forcing import FullForcing, MixedForcing
-from seq2seq_lab.lightning_module import TranslationModule
-from seq2seq_lab.optimizers import SGD
+from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.forcing.plan import FullForcing, MixedForcing
+from seq2seq_lab.training.module import TranslationModule
 
 UPDATES, SEED = 200, 3
 EXPERIMENTS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq_lab.cli import main
+from seq2seq_lab.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,13 +11,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tiny
-from seq2seq_lab import cli, layout
-from seq2seq_lab import train as training
-from seq2seq_lab.callbacks import Interruption
-from seq2seq_lab.checkpoints import WholeFiles
+from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.lightning_module import TranslationModule
-from seq2seq_lab.run import Run
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training import train as training
+from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
+from seq2seq_lab.training.callbacks.scalars import Interruption
+from seq2seq_lab.training.module import TranslationModule
 
 # Everything that has a state: coins, dropout, a shuffled order, an optimizer's moments.
 STATEFUL = ("model=attention", "forcing=mixed", "model.dropout=0.3", "model.layers=2")

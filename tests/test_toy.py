@@ -9,16 +9,14 @@ import time
 import pytest
 
 import data_reference
-from seq2seq_lab.data.toy import ToyCorpus, _sentences
+from seq2seq_lab.data.sources.toy import ToyCorpus, _sentences
 from seq2seq_lab.errors import UserError
 
 RAW = list(_sentences())
 
 
 def test_a_seed_gives_the_same_corpus_in_every_process():
-    script = (
-        "from seq2seq_lab.data.toy import ToyCorpus; print(ToyCorpus(pairs=50, seed=3).load().fingerprint)"
-    )
+    script = "from seq2seq_lab.data.sources.toy import ToyCorpus; print(ToyCorpus(pairs=50, seed=3).load().fingerprint)"
     prints = {
         subprocess.check_output([sys.executable, "-c", script], env=os.environ | {"PYTHONHASHSEED": seed})
         for seed in ("1", "2")

@@ -16,13 +16,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import tiny
-from seq2seq_lab import __version__, cli, layout
-from seq2seq_lab.config import check
-from seq2seq_lab.data.toy import ToyCorpus
+from seq2seq_lab import __version__
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.commands.translate import translate
+from seq2seq_lab.config.check import check
+from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.run import commit, derived_name, load_run, run_folder
-from seq2seq_lab.train import make_data, make_module, owner_seed
-from seq2seq_lab.translate import translate
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.run import commit, derived_name, load_run, run_folder
+from seq2seq_lab.training.train import make_data, make_module, owner_seed
 
 MIXED = ("model=attention", "forcing=mixed", "model.dropout=0.3")
 
@@ -374,9 +376,9 @@ class TestTrainersOwnSettings:
 def test_a_sweep_keeps_no_run_in_memory(tmp_path):
     script = """
 import gc, sys
-from seq2seq_lab import cli
+from seq2seq_lab.commands import main as cli
 assert cli.main(sys.argv[1:]) == 0
-from seq2seq_lab.lightning_module import TranslationModule
+from seq2seq_lab.training.module import TranslationModule
 gc.collect()
 print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
 gc.unfreeze()

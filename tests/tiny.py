@@ -14,12 +14,12 @@ from unittest import mock
 
 import numpy as np
 
-from seq2seq_lab import layout
 from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.text import Normalisation
-from seq2seq_lab.data.toy import ToyCorpus
-from seq2seq_lab.launch import composed
-from seq2seq_lab.run import derived_name, run_folder
+from seq2seq_lab.launch.job import composed
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.run import derived_name, run_folder
 
 # A quarter of a second of training: 36 pairs in five blocks an epoch, twice, and four held out.
 SETTINGS = (
@@ -52,7 +52,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
 
     This is what the command line does with them, but for Hydra's application, which takes longer than the run.
     """
-    from seq2seq_lab.train import train
+    from seq2seq_lab.training.train import train
 
     settings = (*SETTINGS, *(LEAN if lean else WITH_SAMPLES), *overrides)
     given = dict(override.split("=", 1) for override in settings if "=" in override)
@@ -76,7 +76,7 @@ _load = cache(ToyCorpus.load)  # half of what a tiny run takes
 
 def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:
     """The same, but it gets a Ctrl-C in its block of this number, counted from 1; the folder of what there is."""
-    from seq2seq_lab.callbacks import Interrupted
+    from seq2seq_lab.training.callbacks.scalars import Interrupted
 
     try:
         with interrupted_in_block(block):
@@ -103,7 +103,7 @@ def press(number: int) -> None:
 @contextmanager
 def interrupted_in_block(number: int) -> Iterator[None]:
     """The process gets a Ctrl-C while the run makes its block of this number, counted from 1."""
-    from seq2seq_lab.callbacks import Interruption
+    from seq2seq_lab.training.callbacks.scalars import Interruption
 
     listen = Interruption.on_train_batch_end
     blocks = 0

@@ -15,9 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
-from seq2seq_lab.lightning_module import TranslationModule
-from seq2seq_lab.run import load_run
-from seq2seq_lab.train import make_data, make_module
+from seq2seq_lab.runs.run import load_run
+from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.train import make_data, make_module
 
 Kind = tuple[str, str, str]  # experiment, quirks, epochs
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from seq2seq_lab.cli import main
+from seq2seq_lab.commands.main import main
 
 sys.exit(main())

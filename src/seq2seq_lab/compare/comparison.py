@@ -11,15 +11,16 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TextIO
 
-from seq2seq_lab import layout
-from seq2seq_lab.compare import runs, table
+from seq2seq_lab.compare import runs
 from seq2seq_lab.compare.grouping import Group, by_corpus, group
-from seq2seq_lab.compare.measures import TRAINING_LOSS, default_metrics
 from seq2seq_lab.compare.naming import differing
 from seq2seq_lab.compare.pairing import Pair, headline, pair
 from seq2seq_lab.compare.runs import COMPARISON, Run
+from seq2seq_lab.compare.views import table
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS, default_metrics
 from seq2seq_lab.files import write_text
+from seq2seq_lab.runs import layout
 
 _FEW_NAMES = 6
 _ENDED = {"running": "still running or killed"}
@@ -233,7 +234,8 @@ def _written(output: Path) -> str:
 
 
 def _write(comparison: Comparison, title: str) -> None:
-    from seq2seq_lab.compare import figures, plots, report, tensorboard  # late, for these load slowly
+    from seq2seq_lab.compare.report import page as report
+    from seq2seq_lab.compare.views import figures, plots, tensorboard  # late, for these load slowly
 
     output, groups, metrics = comparison.output, comparison.groups, comparison.metrics
     measured = list(dict.fromkeys(metric for run in comparison.runs for metric in run.curves))

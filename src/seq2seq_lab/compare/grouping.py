@@ -9,7 +9,7 @@ from typing import Any
 from seq2seq_lab.compare import naming
 from seq2seq_lab.compare.runs import CorpusFacts, Run, natural
 from seq2seq_lab.compare.statistics import Estimate, average
-from seq2seq_lab.layout import INCIDENTAL
+from seq2seq_lab.runs.layout import INCIDENTAL
 
 _ONLY = "all runs"
 _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.measures import TRAINING_LOSS, measure
 from seq2seq_lab.compare.naming import canonical, show
 from seq2seq_lab.compare.statistics import Difference, paired_difference
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS, measure
 
 
 @dataclass(frozen=True, eq=False)

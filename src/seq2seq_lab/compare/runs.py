@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from seq2seq_lab import layout
-from seq2seq_lab.compare.measures import measure
 from seq2seq_lab.compare.statistics import Curve
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import measure
+from seq2seq_lab.runs import layout
 
 COMPARISON = "comparison"  # the folder that a comparison is written to
 _WRITTEN = {"report.html", "results.csv"}  # whatever its name, the folder of a comparison has these

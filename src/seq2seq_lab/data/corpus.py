@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_lab.data import archive as archives
+from seq2seq_lab.data.sources import archive as archives
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
 from seq2seq_lab.errors import UserError

@@ -2,7 +2,7 @@
 
 from typing import TypedDict, cast
 
-from seq2seq_lab.models.attention import DotAttention
+from seq2seq_lab.models.attention.dot import DotAttention
 from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.seq2seq import Seq2Seq

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from seq2seq_lab.models.attention import DotAttention
+from seq2seq_lab.accelerate.factors import Embedding, Linear
+from seq2seq_lab.models.attention.dot import DotAttention
 from seq2seq_lab.models.encoder import Memory
-from seq2seq_lab.models.factors import Embedding, Linear
-from seq2seq_lab.models.recurrent import GRU, State
+from seq2seq_lab.models.rnn import GRU, State
 
 
 class Decoded(NamedTuple):

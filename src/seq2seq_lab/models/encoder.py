@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seq2seq_lab.models.factors import Embedding
-from seq2seq_lab.models.recurrent import GRU, State
+from seq2seq_lab.accelerate.factors import Embedding
+from seq2seq_lab.models.rnn import GRU, State
 
 
 class Memory(NamedTuple):

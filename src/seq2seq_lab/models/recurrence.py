@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from seq2seq_lab.models.factors import Factors, ProductFactors, SumFactors, gradient
+from seq2seq_lab.accelerate.factors import Factors, ProductFactors, SumFactors, gradient
 
 
 def input_gates(inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:

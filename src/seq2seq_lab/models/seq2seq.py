@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from seq2seq_lab.accelerate import sentence
 from seq2seq_lab.data.vocabulary import SOS
-from seq2seq_lab.models import sentence
 from seq2seq_lab.models.decoder import Decoded, Decoder
 from seq2seq_lab.models.encoder import Encoder, Memory
 

@@ -1,0 +1,89 @@
+"""`seq2seq-lab translate`: sentences through a trained model."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import replacing
+
+
+def translate(
+    run: str, sentences: Iterable[str], *, best: bool = False, attention: Path | None = None
+) -> int:
+    """Print a translation of each sentence, one a line; returns the exit status.
+
+    Words that the model has never seen are named on standard error and left out. A sentence of which nothing
+    is left, or that is too long, gives an empty line, so that output stays beside input line by line, and exit
+    status 1.
+
+    Args:
+        run: the run's folder.
+        sentences: raw; they are normalised as in training.
+        best: translate by the best checkpoint instead of the last.
+        attention: a PNG file to draw the alignments into.
+
+    Raises:
+        UserError: there is no such run, there is no sentence, or the model has no attention to draw.
+    """
+    from seq2seq_lab.runs.run import load_run
+
+    _, model, words = load_run(run, best=best)
+    if attention is not None and model.decoder.attention is None:
+        raise UserError(f"--attention: {run} is a model without attention; use a run of model=attention")
+    if attention is not None and attention.suffix != ".png":
+        raise UserError(f"--attention: {attention} is not named *.png")
+
+    drawn: list[dict[str, Any]] = []
+    given = answered = 0
+    for sentence in sentences:
+        given += bool(sentence.strip())
+        sample = _translated(sentence, model, words)
+        print(sample["hypothesis"] if sample else "", flush=True)
+        if sample:
+            answered += 1
+            drawn.append(sample)
+    if not given:
+        raise UserError("no sentence to translate; give some as arguments, or one a line on standard input")
+    if attention is not None and drawn:
+        from seq2seq_lab.training.callbacks.samples import attention_figure
+
+        with replacing(attention) as temporary:
+            attention_figure(drawn).savefig(temporary, format="png", dpi=150)
+    return 0 if answered == given else 1
+
+
+def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:
+    """A sentence as in translations.json; None where nothing of it can be translated."""
+    import torch
+
+    from seq2seq_lab.data.vocabulary import EOS
+    from seq2seq_lab.decoding.greedy import greedy
+    from seq2seq_lab.training.callbacks.samples import word_weights
+
+    if not sentence.strip():
+        return None
+    normalised = words.normalise(sentence).split(" ")
+    unknown = words.source.unknown(normalised)
+    if named := ", ".join(
+        repr(word) for word in unknown if word
+    ):  # there is an empty one beside a quotation mark
+        print(f"{sentence.strip()}: left out, as the model has never seen them: {named}", file=sys.stderr)
+    known = [word for word in normalised if word not in unknown]
+    if not any(known):
+        print(f"{sentence.strip()}: no word is left to translate", file=sys.stderr)
+        return None
+    source = torch.tensor([[*words.source.encode(known), EOS]])
+    try:
+        found = greedy(model, source, None, words.max_length)
+    except ValueError as error:
+        print(f"{sentence.strip()}: too long for this model: {error}", file=sys.stderr)
+        return None
+    sample: dict[str, Any] = {
+        "source": " ".join(known),
+        "hypothesis": " ".join(words.target.decode(found.words[0].tolist())),
+    }
+    if found.weights is not None:
+        sample["attention"] = word_weights(found.words[0], found.weights[0], len(known) + 1)
+    return sample

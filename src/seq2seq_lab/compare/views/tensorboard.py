@@ -1,0 +1,105 @@
+"""The comparison as TensorBoard runs: a mean and a band a group, and what to hold them against."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.custom_scalar import layout_pb2 as layouts
+from tensorboard.plugins.custom_scalar import metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.util.tensor_util import make_tensor_proto
+
+from seq2seq_lab.compare import published
+from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.naming import file_names
+from seq2seq_lab.compare.runs import natural
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS
+from seq2seq_lab.files import replacing
+
+# One name for all, which TensorBoard takes for an event file: a comparison made again replaces its own
+# files, and finds those that it no longer needs.
+_FILE = "events.out.tfevents.0000000000.seq2seq-lab-compare"
+_Scalars = Mapping[int, Mapping[str, float]]  # epoch → tag → value
+
+
+def write(groups: Sequence[Group], folder: Path) -> None:
+    """Write a run for each group, for each published experiment repeated, and for each corpus's loss floor.
+
+    Under a metric's own tag stands the mean, so that it shows in one chart with single runs; under
+    ``~band/…`` stand the mean less and plus one standard deviation. A step is an epoch.
+    """
+    runs = dict(_runs(groups))
+    metrics = sorted({metric for group in groups for metric in group.metrics}, key=natural)
+    for stale in folder.rglob(_FILE):
+        if stale.parent.relative_to(folder).as_posix() not in runs:
+            stale.unlink()
+    for number, (name, scalars) in enumerate(runs.items()):
+        summaries = [_layout(metrics)] if number == 0 else []
+        _write_events(folder / name / _FILE, summaries, scalars)
+
+
+def _runs(groups: Sequence[Group]) -> Iterator[tuple[str, _Scalars]]:
+    for group, name in zip(groups, file_names([group.label for group in groups]), strict=True):
+        if group.runs:
+            yield name, _mean_and_band(group)
+    for experiment in dict.fromkeys(filter(None, map(published.experiment_of, groups))):
+        points = published.published()[experiment]
+        kind, _, name = experiment.partition("/")
+        yield (
+            f"{kind}/published/{name}",
+            {epoch: _flat(TRAINING_LOSS, loss) for epoch, loss in points.items()},
+        )
+    floors = {g.corpus.fingerprint: g.corpus.loss_floor for g in groups if g.corpus.loss_floor is not None}
+    last = max((run.epochs for group in groups for run in group.runs), default=1)
+    for fingerprint, floor in floors.items():
+        name = "loss floor" if len(floors) == 1 else f"loss floor of corpus {(fingerprint or 'unknown')[:8]}"
+        yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in range(1, last + 1)}
+
+
+def _tags(metric: str) -> tuple[str, str, str]:
+    """Where the mean stands, and the lower and the upper edge of its band."""
+    return metric, f"~band/{metric}/lower", f"~band/{metric}/upper"  # ~ comes last in TensorBoard's order
+
+
+def _flat(metric: str, value: float) -> dict[str, float]:
+    # TensorBoard's margin chart leaves out a series that has no band.
+    return dict.fromkeys(_tags(metric), value)
+
+
+def _mean_and_band(group: Group) -> _Scalars:
+    scalars: dict[int, dict[str, float]] = {}
+    for metric in group.metrics:
+        for epoch, estimate in group.curve(metric).items():
+            sd = estimate.sd if estimate.sd >= 0 else 0.0
+            values = (estimate.mean, estimate.mean - sd, estimate.mean + sd)
+            scalars.setdefault(epoch, {}).update(zip(_tags(metric), values, strict=True))
+    return dict(sorted(scalars.items()))
+
+
+def _layout(metrics: Sequence[str]) -> Any:
+    """What makes a margin chart of each metric, on the page of custom scalars."""
+    page = layouts.Layout()
+    for split in dict.fromkeys(metric.partition("/")[0] for metric in metrics):
+        category = page.category.add(title=f"{split}: mean over seeds ± one standard deviation")
+        for metric in (metric for metric in metrics if metric.partition("/")[0] == split):
+            value, lower, upper = _tags(metric)
+            chart = category.chart.add(title=metric)
+            chart.margin.series.add(value=value, lower=lower, upper=upper)
+    tensor = make_tensor_proto(page.SerializeToString())
+    tag = metadata.CONFIG_SUMMARY_TAG
+    return Summary(value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(), tensor=tensor)])
+
+
+def _write_events(path: Path, summaries: Sequence[Any], scalars: _Scalars) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        writer = RecordWriter(file)
+        now = time.time()
+        writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+        for summary in summaries:
+            writer.write(Event(wall_time=now, summary=summary).SerializeToString())
+        for epoch, values in scalars.items():
+            summary = Summary(value=[Summary.Value(tag=t, simple_value=v) for t, v in values.items()])
+            writer.write(Event(wall_time=now, step=epoch, summary=summary).SerializeToString())

@@ -1,0 +1,124 @@
+"""Sample translations: what the model says of a few fixed sentences, and where it looks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Block
+from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.files import write_text
+from seq2seq_lab.runs import layout
+from seq2seq_lab.training.module import TranslationModule
+
+
+class SampleTranslations(pl.Callback):
+    """Translations of the same few evaluated sentences every few epochs, and where the model looked for them.
+
+    Args:
+        sentences: how many.
+        maps: of how many of them attention is drawn; a drawing takes a quarter of a second.
+        every_n_epochs: how often; the first and the last epoch always.
+    """
+
+    def __init__(self, *, sentences: int = 10, maps: int = 4, every_n_epochs: int = 5) -> None:
+        for name, value, least in (
+            ("sentences", sentences, 1),
+            ("maps", maps, 0),
+            ("every_n_epochs", every_n_epochs, 1),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, got {value}")
+        self.sentences = sentences
+        self.maps = maps
+        self.every_n_epochs = every_n_epochs
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log a text table, and heat maps of attention where there is any."""
+        epoch = trainer.current_epoch + 1
+        if epoch not in (1, trainer.max_epochs) and epoch % self.every_n_epochs:
+            return
+        assert isinstance(pl_module, TranslationModule)
+        samples = self.samples(trainer.datamodule, pl_module)  # type: ignore[attr-defined]
+        text = json.dumps(samples, indent=1, ensure_ascii=False)
+        write_text(Path(trainer.default_root_dir) / layout.TRANSLATIONS, text + "\n")
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_text("translations", as_markdown(samples), epoch)
+                for number, sample in enumerate(samples[: self.maps]):
+                    if "attention" in sample:
+                        logger.experiment.add_figure(f"attention/{number}", attention_figure([sample]), epoch)
+
+    def samples(self, data: TranslationDataModule, module: TranslationModule) -> list[dict[str, Any]]:
+        """Sentence, references, hypothesis and attention weights of the sample."""
+        chosen = np.random.default_rng(0).permutation(data.evaluation)[: self.sentences]
+        block = data.block(np.sort(chosen))
+        return translate_block(block, data, module)
+
+
+def translate_block(
+    block: Block, data: TranslationDataModule, module: TranslationModule
+) -> list[dict[str, Any]]:
+    """Greedy translations of a block's sources, as they stand in translations.json."""
+    was_training = module.training
+    module.eval()
+    moved = block.to(module.device)
+    found = greedy(module.model, moved.source, moved.source_lengths, module.max_length)
+    module.train(was_training)
+    samples = []
+    for row, index in enumerate(block.indices.tolist()):
+        source = data.corpus.source_text(index)
+        sample: dict[str, Any] = {
+            "source": source,
+            "references": data.references(block.indices[row : row + 1])[0],
+            "hypothesis": module.to_text(found.words[row].tolist()),
+        }
+        if found.weights is not None:
+            sample["attention"] = word_weights(
+                found.words[row], found.weights[row], len(source.split(" ")) + 1
+            )
+        samples.append(sample)
+    return samples
+
+
+def word_weights(words: Tensor, weights: Tensor, source_positions: int) -> list[list[float]]:
+    """Weights of the words of a hypothesis, `<eos>` included and `<sos>` not, on the source's: rounded lists."""
+    rows = []
+    for word, row in zip(words.tolist(), weights[:, :source_positions].tolist(), strict=True):
+        if word != SOS:
+            rows.append([round(weight, 4) for weight in row])
+        if word == EOS:
+            break
+    return rows
+
+
+def as_markdown(samples: list[dict[str, Any]]) -> str:
+    """Samples as the table that TensorBoard renders."""
+    lines = ["| source | reference | hypothesis |", "| --- | --- | --- |"]
+    lines += [f"| {s['source']} | {' / '.join(s['references'])} | {s['hypothesis']} |" for s in samples]
+    return "\n".join(lines)
+
+
+def attention_figure(samples: list[dict[str, Any]]) -> Any:
+    """A heat map for each sample: a row for each word of the hypothesis, a column for each of the source."""
+    from matplotlib.figure import Figure
+
+    rows = [[*sample["hypothesis"].split(" "), "<eos>"][: len(sample["attention"])] for sample in samples]
+    columns = [[*sample["source"].split(" "), "<eos>"] for sample in samples]
+    heights = [1.3 + 0.4 * len(labels) for labels in rows]
+    figure = Figure(figsize=(1.8 + 0.6 * max(map(len, columns)), sum(heights)), layout="constrained")
+    grid = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)
+    for axes, sample, row_labels, column_labels in zip(grid[:, 0], samples, rows, columns, strict=True):
+        image = axes.imshow(np.array(sample["attention"]), cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(column_labels)), column_labels, rotation=45, ha="right")
+        axes.set_yticks(range(len(row_labels)), row_labels)
+        axes.set_xlabel("source")
+        axes.set_ylabel("hypothesis")
+    figure.colorbar(image, ax=grid[:, 0].tolist(), label="attention weight")
+    return figure
