@@ -1,55 +1,156 @@
-"""What the metrics measure: their names for people, their units, and which way is better."""
+"""The registry of measures: what each is called, in which unit, which way is better, and how it is computed.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+Logging, best values, monitors, TensorBoard's HParams, tables, plots and the page `docs/measures.md` take their
+facts from here. A metric is a measure on a part of the data, written `part/name`: `val/bleu`, `train/loss`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Better = Literal["lower", "higher"] | None
+Stage = Literal["training", "evaluation", "speed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measure:
-    """How a metric is shown.
+    """The facts of a measure.
 
     Attributes:
-        label: its name and unit, for an axis.
-        better: which way is better; ``None`` where neither is, and then it has no best value.
-        log: whether its curve is a loss, which falls over decades.
+        name: the last part of the names of its metrics, as `bleu` of `val/bleu`.
+        label: its name for people.
+        unit: its unit and, where it has one, its range.
+        better: which way is better; None where neither is, and then it has no best value.
+        formula: how it is computed, in a line.
+        stage: where it is measured: while a model trains, when it is evaluated, or of the machine.
+        log: whether its curve falls over decades, as a loss does.
     """
 
+    name: str
     label: str
+    unit: str
     better: Better = None
+    formula: str = ""
+    stage: Stage = "evaluation"
     log: bool = False
 
+    @property
+    def axis(self) -> str:
+        """Name and unit, for an axis."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
 
-TRAINING_LOSS = "train/loss"
-_MEASURES = {
-    "loss": Measure("loss (nats per word)", "lower", log=True),
-    "loss_forced": Measure("teacher-forced loss (nats per word)", "lower", log=True),
-    "loss_free": Measure("free-running loss (nats per word)", "lower", log=True),
-    "exposure_gap": Measure("exposure gap (nats per word)", "lower"),
-    "bleu": Measure("BLEU (0–100)", "higher"),
-    "chrf": Measure("chrF (0–100)", "higher"),
-    "exact_match": Measure("exact match (share of sentences)", "higher"),
-    "forced_share": Measure("share of gold decoder inputs"),
-    "sentences_per_second": Measure("speed (sentences per second)", "higher"),
-    "epoch_seconds": Measure("time (seconds per epoch)", "lower"),
-}
-_DEFAULT = (
-    (TRAINING_LOSS, "val/loss_free", "val/loss_forced", "val/bleu", "val/exact_match"),
-    (TRAINING_LOSS, "train/loss_free", "train/loss_forced", "train/bleu", "train/exact_match"),
+
+_REGISTRY = (
+    Measure(
+        name="loss",
+        label="loss",
+        unit="nats per word",
+        better="lower",
+        formula="mean over pairs of −log p(target | source, words fed) / target positions, as training feeds them",
+        stage="training",
+        log=True,
+    ),
+    Measure(
+        name="forced_share",
+        label="share of gold decoder inputs",
+        unit="0–1",
+        formula="mean over pairs of (target positions fed the gold word) / target positions",
+        stage="training",
+    ),
+    Measure(
+        name="loss_forced",
+        label="teacher-forced loss",
+        unit="nats per word",
+        better="lower",
+        formula="mean over pairs of −log p(target | source, gold words) / target positions",
+        log=True,
+    ),
+    Measure(
+        name="loss_free",
+        label="free-running loss",
+        unit="nats per word",
+        better="lower",
+        formula="mean over pairs of −log p(target | source, the model's own words) / target positions",
+        log=True,
+    ),
+    Measure(
+        name="exposure_gap",
+        label="exposure gap",
+        unit="nats per word",
+        better=None,  # an untrained model has none
+        formula="loss_free − loss_forced, on the same sentences",
+    ),
+    Measure(
+        name="bleu",
+        label="BLEU",
+        unit="0–100",
+        better="higher",
+        formula="corpus BLEU (sacreBLEU) of greedy translations against all references, on normalised text",
+    ),
+    Measure(
+        name="chrf",
+        label="chrF",
+        unit="0–100",
+        better="higher",
+        formula="corpus chrF2 (sacreBLEU) of greedy translations against all references, on normalised text",
+    ),
+    Measure(
+        name="exact_match",
+        label="exact match",
+        unit="share of sentences",
+        better="higher",
+        formula="share of greedy translations that equal one of their references",
+    ),
+    Measure(
+        name="sentences_per_second",
+        label="speed",
+        unit="sentences per second",
+        formula="training pairs of an epoch / epoch_seconds",
+        stage="speed",
+    ),
+    Measure(
+        name="epoch_seconds",
+        label="time",
+        unit="seconds per epoch",
+        formula="wall-clock time of an epoch's updates, evaluation not included",
+        stage="speed",
+    ),
 )
-_FEW = 4
+REGISTRY: Mapping[str, Measure] = {each.name: each for each in _REGISTRY}
+TRAINING_LOSS = "train/loss"
 
 
-def measure(metric: str) -> Measure:
-    """What is known of a metric such as ``val/bleu``; one that is unknown goes by its own name."""
-    return _MEASURES.get(metric.rpartition("/")[2], Measure(metric))
+def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Measure:
+    """The facts of a metric such as `val/bleu`; one that is unknown goes by its own name.
+
+    Args:
+        metric: `part/name`, or a name alone.
+        described: measures that runs describe themselves (by name), for those that are not registered.
+    """
+    name = metric.rpartition("/")[2]
+    found = REGISTRY.get(name) or (described or {}).get(name)
+    return found or Measure(name=name, label=metric, unit="")
 
 
-def default_metrics(measured: Iterable[str]) -> list[str]:
-    """The metrics to show when none is asked for: held-out ones where there are any, else training ones."""
-    there = list(dict.fromkeys(measured))
-    held_out = any(metric.startswith("val/") for metric in there)
-    wanted = [metric for metric in _DEFAULT[0 if held_out else 1] if metric in there]
-    return wanted or there[:_FEW]
+def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
+    """Measures by name as plain data, for a run's summary: whoever reads the run needs no class of it."""
+    return {each.name: asdict(each) for each in measures}
+
+
+def from_dict(described: Any) -> dict[str, Measure]:
+    """What `to_dict` gave, read from a file that anybody may have written; entries that are no measures are left out."""
+    found: dict[str, Measure] = {}
+    for name, facts in described.items() if isinstance(described, Mapping) else ():
+        if not isinstance(facts, Mapping):
+            continue
+        better, stage = facts.get("better"), facts.get("stage")
+        found[str(name)] = Measure(
+            name=str(name),
+            label=str(facts.get("label", name)),
+            unit=str(facts.get("unit", "")),
+            better=better if better in ("lower", "higher") else None,
+            formula=str(facts.get("formula", "")),
+            stage=stage if stage in ("training", "evaluation", "speed") else "evaluation",
+            log=facts.get("log") is True,
+        )
+    return found
