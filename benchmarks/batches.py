@@ -7,16 +7,16 @@ from statistics import median
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from seq2seq_lab.accelerate.optimizers import SGD
+from seq2seq_lab.training.loss import losses_and_error
 from torch import Tensor
 
 import seq2seq_lab.models as models
 from benchmarks.table import ARCHIVE, seminar_recipe, show, single_thread
-from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.batches import Batch, BlockLoader
 from seq2seq_lab.data.corpus import ArchiveCorpus, Corpus
 from seq2seq_lab.forcing.plan import ForcingPolicy, FullForcing, MixedForcing
 from seq2seq_lab.models import Seq2Seq
-from seq2seq_lab.training.loss import losses_and_error
 
 BATCH, HIDDEN, UPDATES = 64, 256, 16
 

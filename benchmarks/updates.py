@@ -9,11 +9,11 @@ from statistics import median
 
 import pytorch_lightning as pl
 import torch
+from seq2seq_lab.accelerate.optimizers import SGD
 from torch import nn
 
 import seq2seq_lab.models as models
 from benchmarks.table import seconds, seminar_recipe, show, single_thread
-from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.forcing.plan import ForcingPolicy, FullForcing, MixedForcing

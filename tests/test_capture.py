@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 import torch
+from seq2seq_lab.accelerate.optimizers import SGD
 
 from seq2seq_lab.accelerate import cuda_graphs as capture
-from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.forcing.plan import FullForcing
 from seq2seq_lab.models import attention_model

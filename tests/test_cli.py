@@ -39,7 +39,7 @@ STATISTICS = [
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy():
-    script = "import sys; from seq2seq_lab.commands.main import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
+    script = "import sys\nfrom seq2seq_lab.commands.main import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     *text, modules = answer.stdout.splitlines()
     for command in ("train", "data", "translate", "compare"):

@@ -3,9 +3,8 @@
 import pytest
 import sacrebleu
 import torch
-from torch.nn import functional
-
 from seq2seq_lab.training.loss import losses_and_error, sentence_losses, translation_scores
+from torch.nn import functional
 
 B, T, V = 4, 5, 11
 

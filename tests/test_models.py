@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 import torch
+from seq2seq_lab.training.loss import losses_and_error, sentence_losses
 
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.models import attention_model, seq2seq_model
 from seq2seq_lab.models.rnn import GRU
-from seq2seq_lab.training.loss import losses_and_error, sentence_losses
 
 B, S, T, SOURCE, TARGET = 4, 5, 6, 13, 17
 

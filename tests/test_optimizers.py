@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 import torch
-
 from seq2seq_lab.accelerate.factors import factors_of, write_out_factors
 from seq2seq_lab.accelerate.optimizers import SGD
-from seq2seq_lab.models import attention_model
 from seq2seq_lab.training.loss import losses_and_error
+
+from seq2seq_lab.models import attention_model
 
 
 def pairs(batch, count=5):

@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
+from seq2seq_lab.accelerate.optimizers import SGD
 
 import reference
 from data_reference import SEMINAR_PREFIXES
 from seq2seq_lab import models
-from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.corpus import ArchiveCorpus
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.sources.toy import ToyCorpus

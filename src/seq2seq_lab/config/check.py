@@ -17,7 +17,8 @@ from seq2seq_lab.errors import UserError
 
 Node = Mapping[str, Any]
 # The groups of which a run takes one option each.
-GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks")
+GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks", "measures", "accelerate")
+SETS = ("logger", "callbacks", "measures", "accelerate")  # groups whose options are sets of named nodes
 _OF_HYDRA = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
@@ -123,7 +124,7 @@ def _check_group(config: Node, group: str) -> None:
     node = config.get(group)
     if not isinstance(node, Mapping):
         raise UserError(f"{group}: {node!r} is no set of keys; a run needs one")
-    if group not in ("logger", "callbacks"):
+    if group not in SETS:
         if "_target_" not in node:
             raise UserError(f"{group}._target_: it is missing; it should name what is to be built")
         return

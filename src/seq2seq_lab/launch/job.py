@@ -130,7 +130,7 @@ def _train(
         sweep.enter(folder)
 
     with startup.imports():
-        from seq2seq_lab.training.callbacks.scalars import Interrupted
+        from seq2seq_lab.training.callbacks.interruption import Interrupted
         from seq2seq_lab.training.train import train
 
     try:

@@ -138,7 +138,15 @@ class Run:
         path = self.folder / layout.SUMMARY
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def begin(self, config: Mapping[str, Any], corpus: Corpus, *, max_length: int, loss_floor: float) -> None:
+    def begin(
+        self,
+        config: Mapping[str, Any],
+        corpus: Corpus,
+        *,
+        max_length: int,
+        loss_floor: float,
+        measures: Mapping[str, Any],
+    ) -> None:
         """Make the folder a run's.
 
         Args:
@@ -171,6 +179,7 @@ class Run:
                 "loss_floor": loss_floor,
                 "origin": corpus.origin,
             },
+            measures=dict(measures),
             started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         )
         write_text(
