@@ -5,6 +5,8 @@ CUDA graph launches all of them at once (https://pytorch.org/docs/stable/notes/c
 fixed memory and shapes, so each combination of lengths gets a graph of its own, up to a limit.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -63,7 +65,7 @@ class CudaGraphs:
 class Captured:
     """One graph, with the memory that it reads and writes."""
 
-    def __init__(self, job: Job, batch: Batch, own: Tensor | None, pool: tuple[int, int]) -> None:
+    def __init__(self, job: Job, batch: Batch, own: Tensor | None, pool: Any) -> None:
         self.source, self.target = batch.source.clone(), batch.target.clone()
         self.own = None if own is None else own.to(batch.source.device)
         model, optimizer = job.model, job.optimizer
@@ -120,7 +122,7 @@ class CapturedUpdates(EagerUpdates):
         super().__init__(job.model, job.optimizer)
         self.job = job
         self.graphs: dict[tuple[int, int, bool], Captured] = {}
-        self.pool = torch.cuda.graph_pool_handle()  # type: ignore[no-untyped-call]
+        self.pool = torch.cuda.graph_pool_handle()
         self.rate = self._rate()
 
     def _rate(self) -> float:

@@ -89,8 +89,17 @@ class Block:
     def to(self, device: torch.device) -> "Block":
         """The block with its tensors on `device`."""
         tensors = (self.source, self.source_lengths, self.target, self.target_lengths)
-        moved = (tensor.to(device, non_blocking=True) for tensor in tensors)
-        return Block(self.indices, *moved, self.shapes, self.first_update, self.updates)
+        source, source_lengths, target, target_lengths = (t.to(device, non_blocking=True) for t in tensors)
+        return Block(
+            self.indices,
+            source,
+            source_lengths,
+            target,
+            target_lengths,
+            self.shapes,
+            self.first_update,
+            self.updates,
+        )
 
     @property
     def update_numbers(self) -> Tensor:

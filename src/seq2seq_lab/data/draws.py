@@ -58,7 +58,7 @@ class Draws:
             start = first if axis == 0 else 0
             counter = torch.arange(start + 1, start + size + 1, device=keys.device)
             keys = _mix(keys.unsqueeze(-1) + counter * _GOLDEN)
-        return (_shift(keys, 64 - _BITS) + 0.5) * 2.0**-_BITS
+        return (_shift(keys, 64 - _BITS).float() + 0.5) * 2.0**-_BITS
 
 
 @cache

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.models.decoder import Decoder
+from seq2seq_lab.models.decoder import Decoded, Decoder
 from seq2seq_lab.models.encoder import Memory
 
 # Logits [B, V] of a position, number of the position that is fed next, draws → the words to feed [B].
@@ -53,7 +53,8 @@ def unroll(
         choose: how a word is chosen.
         draws: of dropout and of `choose`.
     """
-    fed, state, steps = words[:, 0], memory.state, []
+    fed, state = words[:, 0], memory.state
+    steps: list[Decoded] = []
     chosen = [fed]
     for t in range(words.shape[1]):
         if t:

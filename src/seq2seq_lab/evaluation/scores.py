@@ -5,6 +5,7 @@ tokenizer is run over them.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.measures import measure
@@ -19,7 +20,7 @@ class Bleu:
         import sacrebleu  # 0.3 s that most commands do not need
 
         streams = _streams(evaluation.references)
-        return sacrebleu.corpus_bleu(evaluation.hypotheses, streams, tokenize="none", force=True).score  # type: ignore[no-any-return]
+        return sacrebleu.corpus_bleu(evaluation.hypotheses, streams, tokenize="none", force=True).score
 
 
 class Chrf:
@@ -30,7 +31,7 @@ class Chrf:
     def __call__(self, evaluation: Evaluation) -> float:
         import sacrebleu
 
-        return sacrebleu.corpus_chrf(evaluation.hypotheses, _streams(evaluation.references)).score  # type: ignore[no-any-return]
+        return sacrebleu.corpus_chrf(evaluation.hypotheses, _streams(evaluation.references)).score
 
 
 class ExactMatch:
@@ -43,7 +44,7 @@ class ExactMatch:
         return sum(hypothesis in row for hypothesis, row in pairs) / len(evaluation.hypotheses)
 
 
-def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+def _streams(references: Sequence[Sequence[str]]) -> Any:
     """sacreBLEU's form: stream i has the i-th reference of each sentence, None where there are fewer."""
     most = max(map(len, references))
     return [[row[i] if i < len(row) else None for row in references] for i in range(most)]

@@ -1,6 +1,7 @@
 """Stacked recurrent layers of PyTorch's own cells."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,7 @@ class RNN(nn.Module):
             if number:
                 inputs = self.dropouts[number - 1](inputs, draws, first)
             before = state[number * each : (number + 1) * each] if state else None
-            inputs, last = _layer(layer, inputs, before, lengths)
+            inputs, last = _layer(cast(nn.RNNBase, layer), inputs, before, lengths)
             after.extend(last)
         return inputs, tuple(after)
 

@@ -21,7 +21,7 @@ def scan_layer(
     if type(layer) not in (nn.GRU, nn.LSTM):
         raise TypeError(f"only GRU and LSTM can be exported, not {type(layer).__name__}")
     count = 2 if isinstance(layer, nn.LSTM) else 1
-    state = state or tuple(inputs.new_zeros(len(inputs), layer.hidden_size) for _ in range(count))
+    state = state or tuple(inputs.new_zeros(inputs.shape[0], layer.hidden_size) for _ in range(count))
     outputs, last = _one_direction(layer, inputs, state, lengths, "")
     if not layer.bidirectional:
         return outputs, last

@@ -1,6 +1,5 @@
 """Encoder and decoder as one model."""
 
-import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.data.draws import Draws
@@ -11,7 +10,7 @@ from seq2seq_lab.models.encoder import Encoder, Memory
 
 def gold_inputs(target: Tensor) -> Tensor:
     """What the decoder is fed under teacher forcing: `<sos>`, then each gold word but the last; [B, T] → [B, T]."""
-    return torch.cat((torch.full_like(target[:, :1], SOS), target[:, :-1]), dim=1)
+    return nn.functional.pad(target, (1, -1), value=SOS)
 
 
 class Seq2Seq(nn.Module):

@@ -9,4 +9,5 @@ class ScaledDotAttention(Attention):
     """score(h_t, e_s) = h_t · e_s / √H (Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, eq. 1)."""
 
     def score(self, states: Tensor, outputs: Tensor) -> Tensor:
-        return states @ outputs.transpose(1, 2) * states.shape[2] ** -0.5
+        scaled: Tensor = states * states.shape[2] ** -0.5
+        return scaled @ outputs.transpose(1, 2)
