@@ -11,8 +11,8 @@ import reference
 from data_reference import SEMINAR_PREFIXES
 from seq2seq_lab import models
 from seq2seq_lab.accelerate.optimizers import SGD
-from seq2seq_lab.data.corpus import ArchiveCorpus
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.forcing.plan import FullForcing, MixedForcing
 from seq2seq_lab.training.module import TranslationModule
@@ -25,7 +25,7 @@ EXPERIMENTS = {
 }
 CORPORA = {
     "toy": (ToyCorpus(pairs=UPDATES), {"hidden_size": 32, "embedding_size": 32}, 0.05),
-    "archive": (ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_pairs=UPDATES), {}, 0.01),
+    "archive": (ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_words=6, max_pairs=UPDATES), {}, 0.01),
 }
 archive = pytest.mark.skipif("ENG_FRA_ARCHIVE" not in os.environ, reason="$ENG_FRA_ARCHIVE is not set")
 
