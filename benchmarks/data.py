@@ -18,9 +18,7 @@ def literal() -> object:
     with zipfile.ZipFile(str(ARCHIVE)) as archive:
         text = archive.read("data/eng-fra.txt").decode()
     found = data_reference.pairs(text)
-    numbered = [
-        data_reference.number(side, begin=i > 0)[1] for i, side in enumerate(zip(*found, strict=True))
-    ]
+    numbered = [data_reference.number(side)[1] for side in zip(*found, strict=True)]
     return [[torch.tensor(row) for row in rows] for rows in numbered]
 
 

@@ -76,19 +76,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from seq2seq_lab.config.check import _check_type, build, check_node
+    from seq2seq_lab.config.check import build, check_data
     from seq2seq_lab.data.splits import check_held_out, split_by_source
     from seq2seq_lab.launch.job import composed
 
     config = composed(arguments.overrides)
-    node, loader = config["data"], config["loader"]
-    check_node(node, "data")
-    # Not the whole loader: its class imports PyTorch and Lightning, which takes seconds.
-    for key, kind in (("held_out", float), ("held_out_seed", int), ("predict_sos", bool)):
-        _check_type(loader.get(key), kind, f"loader.{key}")
+    check_data(config)
+    loader = config["loader"]
     held_out = loader["held_out"], loader["held_out_seed"]
     check_held_out(*held_out)
-    corpus: Any = build(node, "data").load()
+    corpus: Any = build(config["data"], "data").load()
     training, _ = split_by_source(corpus, *held_out)
     statistics = corpus.statistics(training, predict_sos=loader["predict_sos"])
     if arguments.json:
