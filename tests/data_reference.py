@@ -12,6 +12,19 @@ SEMINAR_PREFIXES = (
 )  # fmt: skip
 
 
+# A small file of pairs, English first.
+SMALL = (
+    "I'm here.\tJe suis là.\n"
+    "I am here.\tJe suis là.\n"
+    "I'm here.\tJe suis là.\n"
+    "He's tall!\tIl est grand\u202f!\n"
+    "Heaven can wait.\tLe ciel attendra.\n"
+    "\"He's Paul.\"\t«\xa0C'est Paul.\xa0»\n"
+    "He's a very very tall man.\tIl est immense.\n"
+    "They're late.\tElles sont très très en retard, hélas.\n"
+)
+
+
 def normalise(
     sentence: str,
     *,
