@@ -76,13 +76,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _data(arguments: argparse.Namespace) -> int:
-    from seq2seq_lab.config.check import build, check_node
+    from seq2seq_lab.config.check import build, check_data
+    from seq2seq_lab.data.splits import check_held_out, split_by_source
     from seq2seq_lab.launch.job import composed
 
-    node = composed(arguments.overrides)["data"]
-    check_node(node, "data")
-    corpus: Any = build(node, "data").load()
-    statistics = corpus.statistics()
+    config = composed(arguments.overrides)
+    check_data(config)
+    loader = config["loader"]
+    held_out = loader["held_out"], loader["held_out_seed"]
+    check_held_out(*held_out)
+    corpus: Any = build(config["data"], "data").load()
+    training, _ = split_by_source(corpus, *held_out)
+    statistics = corpus.statistics(training, predict_sos=loader["predict_sos"])
     if arguments.json:
         print(json.dumps(statistics, indent=2))
     else:

@@ -110,9 +110,9 @@ class Block:
         return numbers
 
 
-def _padded(ragged: Ragged, rows: NDArray[np.int64], drop_first: int) -> tuple[Tensor, NDArray[np.int64]]:
+def _padded(ragged: Ragged, rows: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
     """Rows as a matrix [N, longest], filled up with zeros, and their lengths [N]."""
-    starts = ragged.offsets[rows] + drop_first
+    starts = ragged.offsets[rows]
     lengths = ragged.offsets[rows + 1] - starts
     columns = np.arange(lengths.max())
     inside = columns < lengths[:, None]
@@ -150,10 +150,10 @@ class BlockLoader:
         seed: int = 0,
     ) -> None:
         self.corpus = corpus
+        self.target = corpus.to_predict(predict_sos=predict_sos)
         self.indices = indices
         self.batch_size = batch_size
         self.block_size = batch_size * updates_per_block
-        self.predict_sos = predict_sos
         self.shuffle = shuffle
         self.bucketing = bucketing
         self.seed = seed
@@ -192,15 +192,15 @@ class BlockLoader:
         if self.batch_size == 1 or not self.bucketing:
             return order
         # A stable sort of a shuffled order: pairs of one length still meet others each epoch.
-        order = order[np.lexsort((self.corpus.source.lengths[order], self.corpus.target.lengths[order]))]
+        order = order[np.lexsort((self.corpus.source.lengths[order], self.target.lengths[order]))]
         whole = len(order) // self.batch_size * self.batch_size
         batches = generator.permutation(order[:whole].reshape(-1, self.batch_size), axis=0)
         return np.concatenate((batches.ravel(), order[whole:]))
 
     def _block(self, order: NDArray[np.int64], number: int) -> Block:
         indices = order[number * self.block_size : (number + 1) * self.block_size]
-        source, source_lengths = _padded(self.corpus.source, indices, 0)
-        target, target_lengths = _padded(self.corpus.target, indices, 0 if self.predict_sos else 1)
+        source, source_lengths = _padded(self.corpus.source, indices)
+        target, target_lengths = _padded(self.target, indices)
         starts = np.arange(0, len(indices), self.batch_size)
         limits = [
             zip(
