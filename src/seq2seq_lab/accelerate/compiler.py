@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_lab.data.sources.archive import cache_dir
+from seq2seq_lab.data.cache import cache_dir
 
 COMPILING = "compiling the sentence update for this machine (about 20 s, once)"
 _SOURCES = ("tiles.py", "kernels.py", "sentence_kernel.py")
