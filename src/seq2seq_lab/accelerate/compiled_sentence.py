@@ -71,7 +71,7 @@ def _unknown_setting(model: Seq2Seq) -> str | None:
             or module.padding_idx is not None
         ):
             return "an embedding has settings that it does not know"
-    parameters = list(model.parameters())
+    parameters = [parameter for _, parameter in model.named_parameters(remove_duplicate=False)]
     if len({parameter.data_ptr() for parameter in parameters}) != len(parameters):
         return "parameters share memory"
     dtypes = {parameter.dtype for parameter in parameters}
