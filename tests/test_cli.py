@@ -11,8 +11,8 @@ import pytest
 import tiny
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.config.check import GROUPS
-from seq2seq_lab.config.explain import options
+from seq2seq_lab.config.options import options
+from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.data.sources.toy import ToyCorpus
 
 HEAVY = {

@@ -7,8 +7,10 @@ import pytest
 
 import tiny
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.config.check import GROUPS, build, call, check, config_dir
-from seq2seq_lab.config.explain import options
+from seq2seq_lab.config.build import build, call
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.options import config_dir, options
+from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.errors import UserError
 
 # What is given, and what the message must say of it.

@@ -15,10 +15,10 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from seq2seq_lab.config.check import build, call, check, first_line
+from seq2seq_lab.config.build import build, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.run import Run, read_checkpoint
 from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
@@ -37,22 +37,24 @@ from seq2seq_lab.training.module import EVALUATED, DivergenceError, TranslationM
 SAMPLES = 10  # translations shown at the end
 
 
-def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str, float]:
+def train(
+    config: Mapping[str, Any], folder: Path, *, jobs: int = 1, command: str | None = None
+) -> dict[str, float]:
     """Train what `config` says into `folder`; returns the last value of every metric.
 
     A run that is finished is not trained again, one that was interrupted goes on, unless `config["fresh"]`.
 
     Args:
-        config: resolved, as `config.resolve` gives it, with the group choices under `choices`.
+        config: resolved and checked, with the group choices under `choices`.
         folder: the run's folder.
         jobs: runs that go on at once on this machine, to share its processors with.
+        command: the command line that launched it; None: that of this process.
 
     Raises:
         UserError: something in the configuration cannot be, and nothing was written; or training diverged.
         Interrupted: stopped by a signal; a checkpoint was written.
         KeyboardInterrupt: the same, but the run had come to its end.
     """
-    check(config)
     run = Run(folder)
     resume, before = _resumable(run, config), run.summary()
     if resume and before.get("status") == "finished":
@@ -82,7 +84,9 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
         trainer.callbacks.append(summary)  # type: ignore[attr-defined]
         if checkpoint is None:
             run.clear()
-        run.begin(config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor)
+        run.begin(
+            config, data.corpus, max_length=data.max_length, loss_floor=data.loss_floor, command=command
+        )
         print(f"training {folder}", flush=True)
         status = "failed"
         try:
