@@ -19,12 +19,12 @@ def main(args: argparse.Namespace) -> int:
     if args.help:
         return show_help(args, ["data"])
     from seq2seq_lab.config.build import build
-    from seq2seq_lab.config.check import check_node
+    from seq2seq_lab.config.check import check_group
     from seq2seq_lab.config.compose import composed
 
-    node = composed(args.overrides, args.config_dir)["data"]
-    check_node(node, "data")
-    corpus: Any = build(node, "data").load()
+    config = composed(args.overrides, args.config_dir)
+    check_group(config, "data")
+    corpus: Any = build(config["data"], "data").load()
     statistics = corpus.statistics()
     if args.json:
         print(json.dumps(statistics, indent=2))

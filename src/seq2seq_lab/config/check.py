@@ -76,6 +76,12 @@ def _check_group(config: Node, group: str) -> None:
             raise UserError(f"{group}.{name}: it has no _target_; ~{group}.{name} leaves it out")
 
 
+def check_group(config: Node, group: str) -> None:
+    """Check one group of a configuration alone; errors as in `check`."""
+    _check_group(config, group)
+    check_node(config[group], group)
+
+
 def check_node(config: Node, path: str) -> None:
     """Check every node with a `_target_` in a configuration by the signature of what it names."""
     if "_target_" in config:
