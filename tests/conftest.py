@@ -1,4 +1,4 @@
-"""What every test has: folders of its own, and one thread, so that results do not depend on the machine's load."""
+"""What every test gets: its own folders, and one thread, so that results do not depend on the machine's load."""
 
 import os
 import signal
@@ -26,11 +26,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setattr(sys, "argv", ["seq2seq-lab"])
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the command adds the working folder
     monkeypatch.setattr(Hydra, "get_mode", _mode)
 
 
 def _mode(*_: Any, **__: Any) -> RunMode | None:
-    """Whether it is a sweep; Hydra composes the whole configuration to find out, which takes a third of a test."""
+    """Whether it is a sweep. Hydra composes the whole configuration to find out, a third of the time of a test."""
     return None if {"-m", "--multirun"} & set(sys.argv) else RunMode.RUN
 
 
@@ -42,7 +43,7 @@ def compiled() -> None:
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> None:
-    """Ctrl-C is heard, though a shell starts its background jobs deaf to it."""
+    """Ctrl-C has its effect, although a shell starts its background jobs with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

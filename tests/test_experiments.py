@@ -4,8 +4,7 @@ import pytest
 
 import tiny
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.config.check import config_dir
-from seq2seq_lab.config.explain import options
+from seq2seq_lab.config.options import config_dir, options
 
 EXPERIMENTS = options("experiment")
 SEMINAR = {

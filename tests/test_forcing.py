@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import tiny
-from seq2seq_lab.config.check import build
-from seq2seq_lab.config.explain import options
+from seq2seq_lab.config.build import build
+from seq2seq_lab.config.options import options
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing

@@ -14,10 +14,11 @@ from unittest import mock
 
 import numpy as np
 
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.compose import composed
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.text import Normalisation
-from seq2seq_lab.launch.job import composed
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import derived_name, run_folder
 
@@ -60,6 +61,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
     given = dict(override.split("=", 1) for override in settings if "=" in override)
     choices = {group: given.get(group, default) for group, default in DEFAULTS.items()}
     config = configuration(*settings) | {"choices": choices, "output_dir": str(outputs)}
+    check(config)
     config["name"] = derived_name(choices, config)
     folder = run_folder(config, settings, named=False)
     with mock.patch.object(ToyCorpus, "load", _load):

@@ -1,7 +1,8 @@
-"""`seq2seq-lab translate`: sentences through a trained model."""
+"""The command ``seq2seq-lab translate``."""
 
+import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,36 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import replacing
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = "Translates sentences with a trained run, and prints one translation a line."
+    parser.add_argument("folder", metavar="RUN", help="the run's folder")
+    parser.add_argument(
+        "sentences", nargs="*", metavar="SENTENCE", help="default: standard input, one a line"
+    )
+    parser.add_argument("--best", action="store_true", help="the best checkpoint instead of the last")
+    parser.add_argument("--attention", type=Path, metavar="FILE.png", help="draw the attention weights")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit status."""
+    return translate(args.folder, args.sentences or _lines(), best=args.best, attention=args.attention)
+
+
 def translate(
     run: str, sentences: Iterable[str], *, best: bool = False, attention: Path | None = None
 ) -> int:
     """Print a translation of each sentence, one a line; returns the exit status.
 
-    Words that the model has never seen are named on standard error and left out. A sentence of which nothing
-    is left, or that is too long, gives an empty line, so that output stays beside input line by line, and exit
+    Words that the model has never seen are named on standard error and left out. A sentence without any known
+    word, or that is too long, gives an empty line, so that each line of output belongs to one of input, and exit
     status 1.
 
     Args:
         run: the run's folder.
         sentences: raw; they are normalised as in training.
         best: translate by the best checkpoint instead of the last.
-        attention: a PNG file to draw the alignments into.
+        attention: a PNG file to draw the attention weights into.
 
     Raises:
         UserError: there is no such run, there is no sentence, or the model has no attention to draw.
@@ -52,6 +69,15 @@ def translate(
         with replacing(attention) as temporary:
             attention_figure(drawn).savefig(temporary, format="png", dpi=150)
     return 0 if answered == given else 1
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input."""
+    try:
+        for line in sys.stdin:
+            yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: not UTF-8 text: {error}") from error
 
 
 def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:

@@ -1,72 +1,150 @@
-"""Mistakes in a command line, in our words instead of Hydra's."""
+"""Mistakes in a command line, explained in the terms of this package instead of Hydra's."""
 
-from collections.abc import Iterator
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.config.check import GROUPS, config_dir, first_line, nearest
+from seq2seq_lab.config.options import (
+    ROOT,
+    config_dir,
+    description,
+    groups,
+    nests,
+    option_files,
+    options,
+    read,
+)
+from seq2seq_lab.config.schema import EXPERIMENT, GROUPS, NODES
+from seq2seq_lab.errors import UserError, first_line, nearest
 
 
-def explain(error: Exception) -> str | None:
+@contextmanager
+def explained(extra: Sequence[Path] = ()) -> Iterator[None]:
+    """Raise what Hydra refuses as a `UserError`; with HYDRA_FULL_ERROR=1, as it is.
+
+    Args:
+        extra: folders of the user's own options.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        explanation = explain_error(error, extra)
+        if explanation is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        raise UserError(explanation) from error
+
+
+def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
     """What is wrong with a command line, in a line or two; None for an error of another kind."""
+    import yaml
     from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import OmegaConfBaseException
 
     if isinstance(error, OSError) and error.filename:  # a folder that cannot be made or written to
         return f"{error.filename}: {error.strerror}; output_dir=DIR puts runs elsewhere"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not an override of the form KEY=VALUE: {first_line(error)}"
+        return _unreadable(error.override, first_line(error))
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
-        groups = ", ".join([*GROUPS, "experiment"])
-        return f"a group takes the name of one of its options, as model=attention; groups: {groups}"
+        names = ", ".join([*GROUPS, EXPERIMENT])
+        return f"a group takes the name of one of its options, as model=attention; groups: {names}"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{mark.name}: line {mark.line + 1}: not YAML: {error.problem}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if lines and lines[0].startswith("Could not override '") and error.__cause__ is not None:
-        return _no_such_key(lines[0].split("'")[1])
-    if lines and lines[0].startswith("Ambiguous value for argument '"):
-        override = lines[0].split("'")[1]
-        return f"{override}: several values; -m sweeps over them, and a list is written KEY=[1,2]"
-    if "Could not find '" in str(error):
-        return _no_such_option(str(error).split("Could not find '")[1].split("'")[0])
+    if found := re.search(r"Could not override '([^']+)'", lines[0] if lines else ""):
+        return _no_such_key(found[1], extra)
+    if found := re.match(
+        r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", lines[0] if lines else ""
+    ):
+        return f"{found[1]}: several values; -m sweeps over them, and a list is written KEY=[1,2]"
+    if found := re.search(r"Could not find '([^']+)'", str(error)):
+        return _no_such_option(found[1], extra)
     return "\n".join(lines[:2])
 
 
-def options(group: str) -> list[str]:
-    """The names of a group's options, those in folders as `folder/option`."""
-    folder = config_dir() / group
-    paths = [path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml")]
-    return sorted(path.as_posix() for path in paths if not path.name.startswith("_"))
+def describe_groups(names: Sequence[str], extra: Sequence[Path] = ()) -> str:
+    """The options of these groups and of those nested in them, each with the first line of its file."""
+    lines = []
+    for group in groups(extra):
+        if group.partition("/")[0] in names:
+            lines.append(f"  {group}=")
+            files = option_files(group, extra)
+            lines += [f"    {option:26} {description(files[option])}" for option in sorted(files)]
+    return "\n".join(lines) + "\n"
 
 
-def _no_such_option(wanted: str) -> str:
-    group, _, option = wanted.partition("/")
-    near = nearest(option, options(group))
-    return f"{group}={option}: no such option{near}\noptions of {group}: {', '.join(options(group))}"
+def _unreadable(override: str, why: str) -> str:
+    key, equals, value = override.partition("=")
+    if not equals or not re.fullmatch(r"[+~]*[A-Za-z_][\w./@:$-]*", key):
+        return f"{override}: not an override of the form KEY=VALUE: {why}"
+    quoted = f'{key}="{value}"'
+    if value[:1] in ("[", "{", "'", '"') or '"' in value or value.endswith("\\"):
+        return f"{override}: Hydra cannot read this value: {why}"
+    return f"{override}: Hydra cannot read this value; a text is put in quotes: {shlex.quote(quoted)}"
 
 
-def _no_such_key(key: str) -> str:
-    """What to say of a key that no chosen option has: who has it, or what was meant."""
-    import yaml
+def _no_such_option(wanted: str, extra: Sequence[Path]) -> str:
+    there = [group for group in groups(extra) if wanted.startswith(f"{group}/")]
+    group = max(there, key=len, default=wanted.rpartition("/")[0])
+    option, known = wanted.removeprefix(f"{group}/"), options(group, extra)
+    return f"{group}={option}: no such option{nearest(option, known)}\noptions of {group}: {', '.join(known)}"
 
-    group, parent = key.partition(".")[0], key.rpartition(".")[0]
-    if group in GROUPS:
-        files = {option: config_dir() / group / f"{option}.yaml" for option in options(group)}
-    else:
-        files = {"": config_dir() / "train.yaml"}
+
+def _no_such_key(key: str, extra: Sequence[Path]) -> str:
+    """What to say of a key or nested group that no chosen option has: who has it, or what was meant."""
+    if "/" in key:
+        return _no_such_group(key, extra)
+    parent = key.rpartition(".")[0]
     siblings: set[str] = set()
-    for option, path in files.items():
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        keys = set(_flat(content, group if option else ""))
-        if key in keys:
-            return f"{key}: {group}={option} has this key, the option that was chosen has not"
+    for choice, prefix, content in _contents(key.partition(".")[0], extra):
+        keys = set(_flat(content, prefix))
+        if key in keys and choice:
+            return f"{key}: {choice} has this key, the option that was chosen has not"
         siblings.update(name.rpartition(".")[2] for name in keys if name.rpartition(".")[0] == parent)
     if not parent:
-        near = nearest(key, {*siblings, *GROUPS})
+        near = nearest(key, {*siblings, *GROUPS, EXPERIMENT} - {"defaults"})
     elif siblings:
-        near = nearest(key.rpartition(".")[2], siblings, f"{parent}.")
+        near = nearest(key.rpartition(".")[2], siblings - {"defaults"}, f"{parent}.")
     else:
-        near = nearest(group, {*GROUPS, "loader"})
+        near = nearest(key.partition(".")[0], {*GROUPS, *NODES})
     return f"{key}: no such key{near} (a new key is added with +{key}=…)"
+
+
+def _no_such_group(group: str, extra: Sequence[Path]) -> str:
+    parent, _, nested = group.partition("/")
+    known = groups(extra)
+    if group not in known:
+        return f"{group}: no such group{nearest(group, known)}"
+    having = [
+        f"{parent}={option}"
+        for option, path in sorted(option_files(parent, extra).items())
+        if nested in nests(path, parent)
+    ]
+    return (
+        f"{group}: the option of {parent} that was chosen has no such group; it goes with {', '.join(having)}"
+    )
+
+
+def _contents(top: str, extra: Sequence[Path]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What the options of a group and of those nested in it hold, or the root's file for any other key.
+
+    Each as the choice that makes it (`group=option`; empty for the root), its key and its content.
+    """
+    if top not in GROUPS:
+        yield "", "", read(config_dir() / f"{ROOT}.yaml")
+        return
+    for group in groups(extra):
+        if group.partition("/")[0] == top:
+            for option, path in sorted(option_files(group, extra).items()):
+                yield f"{group}={option}", group.replace("/", "."), read(path)
 
 
 def _flat(node: Any, path: str) -> Iterator[str]:

@@ -1,163 +1,110 @@
-"""`seq2seq-lab train`: Hydra composes and sweeps, `train.train` runs."""
+"""One run of a launch: what Hydra calls with each configuration that it composes."""
 
 import os
-import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.config.check import GROUPS, check, config_dir, resolve
-from seq2seq_lab.config.explain import explain, options
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.compose import resolve
+from seq2seq_lab.config.options import options
+from seq2seq_lab.config.schema import CHOICES, GROUPS
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.runs.run import COMMAND, derived_name, run_folder
+from seq2seq_lab.launch import startup
+from seq2seq_lab.launch.sweep import Entry, Register
+from seq2seq_lab.runs.run import derived_name, run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-USAGE = """\
-usage: seq2seq-lab train [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
 
-Trains one run; with -m (--multirun), one for each combination of values that commas separate:
-  seq2seq-lab train -m model=seq2seq,attention forcing=mixed forcing.ratio=0,0.5,1 seed=0,1
-A finished run is not trained again; one that was interrupted goes on where it was stopped.
+class Job:
+    """A function of a composed configuration, which it trains; launchers send it to other processes.
 
---cfg job      show the configuration instead of training
---config-dir D add a folder of your own options, groups as below
+    Args:
+        command: the command line of the launch, to be kept in each run's summary.
+        working_folder: of the launch; the user's own modules are found there.
+        register: where the jobs of a sweep report what became of them.
 
-Groups and their options:
-"""
+    Attributes:
+        error: why a single run failed, for the process that launched it; those of a sweep are in the register.
+    """
 
+    def __init__(self, command: str, working_folder: Path, register: Register) -> None:
+        self.command = command
+        self.working_folder = working_folder
+        self.register = register
+        self.error: UserError | None = None
+        self._launcher = os.getpid()
 
-def launch(arguments: Sequence[str]) -> int:
-    """Train what the arguments say; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(USAGE + _options(), end="")
-        return 0
-    import hydra
+    def __call__(self, cfg: "DictConfig") -> dict[str, float] | None:
+        """Train a configuration; returns the last value of every metric, None if it failed."""
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
 
-    from seq2seq_lab.launch import sweep
+        startup.replace_unencodable()
+        startup.add_modules_of(self.working_folder)
+        hydra_config = HydraConfig.get()
+        overrides = list(hydra_config.overrides.task)
+        folder, results, failure, compare = None, None, None, False
+        try:
+            config, folder = _configured(cfg, dict(hydra_config.runtime.choices), overrides)
+            compare = config["compare"]
+            results = self._train(config, folder, _jobs(hydra_config))
+        except UserError as error:
+            failure = error
+        if hydra_config.mode == RunMode.MULTIRUN:
+            self._report(folder, compare, failure, overrides)
+        else:
+            self.error = failure
+        return results
 
-    global _status
-    _status = 0
-    # Hydra would end the process on an error, in many lines of its own; with this set it raises.
-    asked = os.environ.get("HYDRA_FULL_ERROR")
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    os.environ[COMMAND] = shlex.join(["seq2seq-lab", "train", *arguments])
-    # Hydra wants its flags before the overrides.
-    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
-    sys.argv = ["seq2seq-lab train", *flags, *(argument for argument in arguments if argument not in flags)]
-    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="train")(_job)
-    try:
-        status = _status_of(run, explained=asked != "1")
-        sweep.compare_all()
-    finally:
-        os.environ.pop("HYDRA_FULL_ERROR")
-        if asked is not None:
-            os.environ["HYDRA_FULL_ERROR"] = asked
-        sweep.forget()
-    return status
+    def _train(self, config: dict[str, Any], folder: Path, jobs: int) -> dict[str, float]:
+        with startup.imports():
+            from seq2seq_lab.training.callbacks.interruption import Interrupted
+            from seq2seq_lab.training.train import train
 
+        try:
+            return train(config, folder, jobs=jobs, command=self.command)
+        except Interrupted:
+            but = ", without fresh=true" if config["fresh"] else ""
+            print(f"{folder}: interrupted; the same command{but} goes on from here", file=sys.stderr)
+            raise KeyboardInterrupt from None
 
-def _status_of(run: Callable[[], None], *, explained: bool) -> int:
-    try:
-        run()
-    except UserError as error:
-        if not getattr(error, "told", False):
-            raise
-        return 1
-    except Exception as error:
-        explanation = explain(error) if explained else None
-        if explanation is None:
-            raise
-        raise UserError(explanation) from error
-    return _status
-
-
-def composed(overrides: Sequence[str]) -> dict[str, Any]:
-    """The resolved configuration that these overrides give, as `seq2seq-lab train` would see it."""
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return resolve(compose("train", overrides=list(overrides)))
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        if (explained := explain(error)) is None:
-            raise
-        raise UserError(explained) from error
+    def _report(
+        self, folder: Path | None, compare: bool, failure: UserError | None, overrides: list[str]
+    ) -> None:
+        error = f"{failure}\n  in the job {' '.join(overrides)}" if failure else ""
+        # The launching process and its children write to the terminal of the user; others to files.
+        shown = self._launcher in (os.getpid(), os.getppid())
+        if error and shown:
+            print(error, file=sys.stderr)
+        path = str(folder.absolute()) if folder else None
+        self.register.add(Entry(path, compare, error, shown))
 
 
-_status = 0  # of a single run; a sweep's jobs speak by their exceptions, which cross processes
-
-
-def _job(cfg: "DictConfig") -> dict[str, float] | None:
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    global _status
-    hydra_config = HydraConfig.get()
-    in_sweep = hydra_config.mode == RunMode.MULTIRUN
-    try:
-        return _train(cfg, hydra_config.runtime.choices, hydra_config.overrides.task, _jobs(hydra_config))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        _status = 1
-        if in_sweep:
-            error.told = True  # type: ignore[attr-defined]
-            raise
-        return None
-
-
-def _train(
-    cfg: "DictConfig", choices: Mapping[str, Any], overrides: Sequence[str], jobs: int
-) -> dict[str, float] | None:
-    from seq2seq_lab.launch import startup, sweep
-
-    startup.forgiving_output()  # a sweep's job may be a process of its own
+def _configured(
+    cfg: "DictConfig", choices: dict[str, Any], overrides: list[str]
+) -> tuple[dict[str, Any], Path]:
+    """The checked configuration of a run, and its folder."""
     config = resolve(cfg)
     check(config)
     for group in GROUPS:
         if group not in choices:
             raise UserError(f"{group}: a run takes one of its options: {', '.join(options(group))}")
-    config["choices"] = {group: choices[group] for group in GROUPS}
+    config[CHOICES] = {
+        each: choices[each]
+        for group in GROUPS
+        for each in sorted(choices)
+        if each == group or each.startswith(f"{group}/")  # a group that is nested in it
+    }
     named = config["name"] is not None
     if not named:
-        config["name"] = derived_name(config["choices"], config)
-    folder = run_folder(config, overrides, named)
-    if config["compare"]:
-        sweep.enter(folder)
-
-    with startup.imports():
-        from seq2seq_lab.training.callbacks.interruption import Interrupted
-        from seq2seq_lab.training.train import train
-
-    try:
-        return train(config, folder, jobs=jobs)
-    except Interrupted:
-        but = ", without fresh=true" if config["fresh"] else ""
-        print(f"{folder}: interrupted; the same command{but} goes on from here", file=sys.stderr)
-        raise KeyboardInterrupt from None
+        config["name"] = derived_name(config[CHOICES], config)
+    return config, run_folder(config, overrides, named)
 
 
 def _jobs(hydra_config: Any) -> int:
     """Runs that the launcher has on this machine at once."""
     jobs = hydra_config.launcher.get("n_jobs", 1) or 1
     return int(jobs) if jobs > 0 else os.cpu_count() or 1
-
-
-def _options() -> str:
-    """Every group's options, each with the first line of its file."""
-    lines = []
-    for group in (*GROUPS, "experiment"):
-        lines.append(f"  {group}=")
-        folder = config_dir() / group
-        for option in options(group):
-            lines.append(f"    {option:26} {_first_comment(folder / f'{option}.yaml')}")
-    return "\n".join(lines) + "\n"
-
-
-def _first_comment(path: Path) -> str:
-    with path.open(encoding="utf-8") as lines:
-        return next((line.lstrip("# ").rstrip() for line in lines if not line.startswith("# @")), "")

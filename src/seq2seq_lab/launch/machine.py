@@ -1,4 +1,4 @@
-"""What a run takes of the machine: threads and a device."""
+"""What a run uses of the machine: threads and a device."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ from seq2seq_lab.errors import UserError
 
 
 def set_threads(config: Mapping[str, Any], jobs: int) -> None:
-    """The threads that a run computes with: those it asks for, else its share of the processors among `jobs`."""
+    """Set the threads of a run: those of its configuration, else its share of the processors among `jobs`."""
     threads = config["threads"]
     if threads is None:
         threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // jobs)
     torch.set_num_threads(threads)
-    threadpool_limits(threads, user_api="blas")  # NumPy's, which `models.stages` runs on
+    threadpool_limits(threads, user_api="blas")  # NumPy's
 
 
 def _processors() -> int:
-    """Those that this process may run on: of a shared machine, its own."""
+    """The number of processors that this process may run on; on a shared machine, not all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -30,8 +30,8 @@ def check_accelerator(trainer: Mapping[str, Any]) -> None:
     """Refuse a GPU where there is none, several devices, and half precision, before any data is prepared."""
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
-            f"trainer.accelerator: {trainer['accelerator']} is asked for, but PyTorch {torch.__version__} sees no "
-            "CUDA GPU; use trainer=cpu"
+            f"trainer.accelerator: PyTorch {torch.__version__} finds no CUDA GPU for {trainer['accelerator']}; "
+            "use trainer=cpu"
         )
     devices = trainer.get("devices", 1)
     if devices not in (1, "1") and not (isinstance(devices, Sequence) and len(devices) == 1):

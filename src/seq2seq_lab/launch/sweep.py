@@ -1,41 +1,66 @@
-"""The runs of a sweep: which they are, whatever process or machine trains each, and their comparison at the end."""
+"""The jobs of a sweep: what became of each, in whatever process or on whatever machine, and their comparison."""
 
-import os
-import uuid
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from hydra.experimental.callback import Callback
 
 from seq2seq_lab.runs.run import Run
 
-_REGISTER = "SEQ2SEQ_LAB_SWEEP"  # names a file, in the output directory, that each job adds its folder to
+
+@dataclass(frozen=True)
+class Entry:
+    """A job that has ended.
+
+    Attributes:
+        folder: of its run; None if its configuration does not allow to name it.
+        compare: whether the run is to be compared with the others.
+        error: why it failed; empty if it did not.
+        shown: whether the user has seen the error already.
+    """
+
+    folder: str | None
+    compare: bool
+    error: str = ""
+    shown: bool = False
 
 
-class Register(Callback):
-    """Hydra's callback at the start of a sweep; jobs inherit the environment that it sets."""
+@dataclass(frozen=True)
+class Register:
+    """A file to which each job of a sweep adds an entry.
 
-    def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
-        """Open the register of this sweep's runs."""
-        path = Path(config.output_dir).absolute() / ".hydra" / f"sweep-{uuid.uuid4().hex}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.environ[_REGISTER] = str(path)
+    The launching process decides on its path, and reads and removes it at the end.
+    """
+
+    path: Path
+
+    def add(self, entry: Entry) -> None:
+        """Append an entry."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(entry)) + "\n")
+
+    def close(self) -> list[Entry]:
+        """Remove the file; returns its entries, none if no job has ended."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        self.path.unlink()
+        return [Entry(**json.loads(line)) for line in lines]
 
 
-def enter(folder: Path) -> None:
-    """Add a run to the register, if there is one."""
-    if path := os.environ.get(_REGISTER):
-        with Path(path).open("a", encoding="utf-8") as register:
-            register.write(f"{folder.absolute()}\n")
+def show_errors(entries: Sequence[Entry]) -> None:
+    """Print the errors that the user has not seen yet: those of jobs that ran elsewhere."""
+    for entry in entries:
+        if entry.error and not entry.shown:
+            print(entry.error, file=sys.stderr)
 
 
-def compare_all() -> None:
-    """Close the register, if one was opened, and compare its runs."""
-    if (path := os.environ.pop(_REGISTER, None)) is None or not Path(path).exists():
-        return
-    folders = {Path(line) for line in Path(path).read_text(encoding="utf-8").splitlines()}
-    Path(path).unlink()
-    # Seeds that an earlier sweep gave the same configurations belong to their means.
+def compare_all(entries: Sequence[Entry]) -> None:
+    """Compare the runs of a sweep, unless they are configured not to be."""
+    folders = {Path(entry.folder) for entry in entries if entry.folder is not None and entry.compare}
+    # Earlier runs of the same configurations with other seeds count in the means.
     runs = sorted({run for folder in folders for run in folder.parent.glob("seed-*") if Run(run).exists()})
     if len(runs) > 1:
         from seq2seq_lab.compare import compare
@@ -43,10 +68,4 @@ def compare_all() -> None:
         print()
         compare(runs)
     if refused := sorted(str(folder) for folder in folders if not Run(folder).exists()):
-        print(f"Note: these never began, as said above: {', '.join(refused)}")
-
-
-def forget() -> None:
-    """Close the register of a sweep that was stopped."""
-    if path := os.environ.pop(_REGISTER, None):
-        Path(path).unlink(missing_ok=True)
+        print(f"Note: these runs did not begin, for the errors above: {', '.join(refused)}")

@@ -28,8 +28,6 @@ from seq2seq_lab.runs import layout
 if TYPE_CHECKING:
     from seq2seq_lab.models import Seq2Seq
 
-COMMAND = "SEQ2SEQ_LAB_COMMAND"  # the command line; a sweep's jobs inherit it
-
 # Groups and keys that the first part of a name tells already, or that do not decide what a run learns.
 _NAMED = ("model", "forcing", "forcing.ratio")
 _UNNAMED = (
@@ -146,6 +144,7 @@ class Run:
         max_length: int,
         loss_floor: float,
         measures: Mapping[str, Any],
+        command: str | None = None,
     ) -> None:
         """Make the folder a run's.
 
@@ -154,6 +153,7 @@ class Run:
             corpus: what it trains on.
             max_length: positions that the model's hypotheses have at most.
             loss_floor: the training loss that no model can go below.
+            command: the command line that launched it; None: that of this process.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         vocabularies = {
@@ -172,7 +172,7 @@ class Run:
             version=__version__,
             commit=commit(),
             machine=machine(),
-            command=os.environ.get(COMMAND) or shlex.join(sys.argv),
+            command=command or shlex.join(sys.argv),
             corpus={
                 "fingerprint": corpus.fingerprint,
                 "pairs": len(corpus),
@@ -283,7 +283,7 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
     if not checkpoint.exists():
         raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
 
-    from seq2seq_lab.config.check import build, call
+    from seq2seq_lab.config.build import build, call
 
     config = run.config()
     words = json.loads((run.folder / layout.VOCABULARIES).read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from seq2seq_lab.accelerate.select import Job, Selection, select
-from seq2seq_lab.config.check import build, call
+from seq2seq_lab.config.build import build, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError

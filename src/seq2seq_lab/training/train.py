@@ -10,9 +10,8 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from seq2seq_lab.config.check import check, first_line
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.run import Run, read_checkpoint
@@ -26,22 +25,24 @@ from seq2seq_lab.training.parts import check_monitor, described, make_data, make
 SAMPLES = 10  # translations shown at the end
 
 
-def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str, float]:
+def train(
+    config: Mapping[str, Any], folder: Path, *, jobs: int = 1, command: str | None = None
+) -> dict[str, float]:
     """Train what `config` says into `folder`; returns the last value of every metric.
 
     A run that is finished is not trained again, one that was interrupted goes on, unless `config["fresh"]`.
 
     Args:
-        config: resolved, as `config.resolve` gives it, with the group choices under `choices`.
+        config: resolved and checked, with the group choices under `choices`.
         folder: the run's folder.
         jobs: runs that go on at once on this machine, to share its processors with.
+        command: the command line that launched it; None: that of this process.
 
     Raises:
         UserError: something in the configuration cannot be, and nothing was written; or training diverged.
         Interrupted: stopped by a signal; a checkpoint was written.
         KeyboardInterrupt: the same, but the run had come to its end.
     """
-    check(config)
     run = Run(folder)
     resume, before = _resumable(run, config), run.summary()
     if resume and before.get("status") == "finished":
@@ -77,6 +78,7 @@ def train(config: Mapping[str, Any], folder: Path, *, jobs: int = 1) -> dict[str
             max_length=data.max_length,
             loss_floor=data.loss_floor,
             measures=to_dict(described(module).values()),
+            command=command,
         )
         print(f"training {folder}", flush=True)
         status = "failed"

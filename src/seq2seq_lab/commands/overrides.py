@@ -1,0 +1,40 @@
+"""The arguments of every command that composes a configuration."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Declare the overrides and the folder of the user's own options, both in any position."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="OVERRIDE",
+        help="GROUP=OPTION or KEY=VALUE, such as data=toy or seed=1",
+    )
+    parser.add_argument(
+        "--config-dir",
+        "-cd",
+        type=Path,
+        metavar="DIR",
+        help="a folder of your own options, in the same groups",
+    )
+    # Shown when all arguments are known, as the groups that it lists depend on them.
+    parser.add_argument("-h", "--help", action="store_true", help="show this help and exit")
+    parser.set_defaults(parser=parser)
+
+
+def show_help(args: argparse.Namespace, groups: Sequence[str]) -> int:
+    """Print the help of the command with the options of these groups; returns the exit status.
+
+    Raises:
+        UserError: `--config-dir` names no folder.
+    """
+    from seq2seq_lab.config.compose import search_path
+    from seq2seq_lab.config.explain import describe_groups
+
+    _, extra = search_path(args.overrides, args.config_dir)
+    print(f"{args.parser.format_help()}\nGroups and their options:\n{describe_groups(groups, extra)}", end="")
+    return 0

@@ -1,0 +1,43 @@
+"""The command ``seq2seq-lab train``."""
+
+import argparse
+
+from seq2seq_lab.commands.overrides import add_overrides, show_help
+
+DESCRIPTION = """\
+Trains one run; with -m (--multirun), one for each combination of values that commas separate:
+  seq2seq-lab train -m model=seq2seq,attention forcing=mixed forcing.ratio=0,0.5,1 seed=0,1
+A finished run is not trained again; one that was interrupted goes on where it was stopped."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = DESCRIPTION
+    add_overrides(parser)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("-m", "--multirun", action="store_true", help="train a sweep of runs")
+    mode.add_argument(
+        "-c",
+        "--cfg",
+        choices=("job", "hydra", "all"),
+        help="show the configuration instead of training: the run's, Hydra's own, or both",
+    )
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: replace interpolations")
+    parser.add_argument("-p", "--package", metavar="KEY", help="with --cfg: only what is below this key")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit status."""
+    if args.help:
+        from seq2seq_lab.config.schema import EXPERIMENT, GROUPS
+
+        return show_help(args, [*GROUPS, EXPERIMENT])
+    if (args.resolve or args.package) and not args.cfg:
+        args.parser.error("--resolve and --package go with --cfg")
+    from seq2seq_lab.launch.launch import launch
+
+    flags = ["--multirun"] if args.multirun else []
+    if args.cfg:
+        flags += ["--cfg", args.cfg, *(["--resolve"] if args.resolve else [])]
+        flags += ["--package", args.package] if args.package else []
+    return launch(args.overrides, command=args.command_line, folder=args.config_dir, flags=flags)

@@ -1,0 +1,45 @@
+"""From the nodes of a configuration to objects. What a node names is built by its plain constructor."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from seq2seq_lab.errors import UserError, first_line
+
+
+def build(node: Mapping[str, Any], path: str) -> Any:
+    """Instantiate a node.
+
+    Args:
+        node: with a `_target_`, and the arguments that it is called with.
+        path: the node's key in the configuration, for messages.
+
+    Raises:
+        UserError: the constructor refuses a value; its message begins with the name of the parameter.
+    """
+    from hydra.errors import InstantiationException
+    from hydra.utils import instantiate
+
+    try:
+        return instantiate(dict(node), _convert_="all")
+    except InstantiationException as error:
+        return _reraise(error.__cause__ or error, path)
+
+
+def call(partial: Any, path: str, **arguments: Any) -> Any:
+    """Call what a `_partial_` node built; errors as in `build`."""
+    try:
+        return partial(**arguments)
+    except Exception as error:
+        return _reraise(error, path)
+
+
+def _reraise(error: BaseException, path: str) -> None:
+    if isinstance(error, UserError):
+        raise error
+    refused = isinstance(error, ValueError | TypeError | ImportError)
+    if refused or type(error).__name__ == "MisconfigurationException":  # Lightning's, too slow to import here
+        # The messages of this package's constructors begin with the parameter's name.
+        joint = "." if re.match(r"[a-z]\w* (must|is|in) ", first_line(error)) else ": "
+        raise UserError(f"{path}{joint}{first_line(error)}") from error
+    raise error

@@ -1,0 +1,93 @@
+"""What there is to choose from: the groups of the configuration, and the options of each.
+
+`extra` is always the folders that a user adds to the package's own (`--config-dir`, `hydra.searchpath`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.config.schema import EXPERIMENT, GROUPS
+from seq2seq_lab.errors import UserError, first_line
+
+ROOT = "train"  # the name of the file that all configurations begin with
+
+
+def config_dir() -> Path:
+    """The configuration's folder: the package's copy where it is installed, else the checkout's `conf`."""
+    package = Path(__file__).parents[1]
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parents[1] / "conf"
+
+
+def groups(extra: Sequence[Path] = ()) -> list[str]:
+    """Every group; those nested in another one, such as `model/score`, follow it."""
+    return [
+        name
+        for group in (*GROUPS, EXPERIMENT)
+        for name in (group, *(f"{group}/{nested}" for nested in _nested(group, extra)))
+    ]
+
+
+def options(group: str, extra: Sequence[Path] = ()) -> list[str]:
+    """The names of a group's options, those in subfolders as `folder/option`."""
+    return sorted(option_files(group, extra))
+
+
+def option_files(group: str, extra: Sequence[Path] = ()) -> dict[str, Path]:
+    """A group's options, and the file of each: the one that Hydra reads if several folders have the option."""
+    nested = tuple(f"{name}/" for name in _nested(group, extra))
+    return {name: path for name, path in _files(group, extra).items() if not name.startswith(nested)}
+
+
+def description(path: Path) -> str:
+    """What the first comment of an option's file says of it."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        return next((line.lstrip("# ").rstrip() for line in lines if not line.startswith("# @")), "")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The keys of an option's file.
+
+    Raises:
+        UserError: it is not YAML.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not YAML: {first_line(error)}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def nests(path: Path, group: str) -> set[str]:
+    """The groups below `group` of which an option's file, by its defaults list, takes an option."""
+    return {
+        key.split()[-1].partition("@")[0].removeprefix(f"/{group}/")  # without `override` and the package
+        for entry in read(path).get("defaults") or ()
+        if isinstance(entry, dict)
+        for key in map(str, entry)
+    }
+
+
+def _files(group: str, extra: Sequence[Path]) -> dict[str, Path]:
+    files = {}
+    for folder in reversed((config_dir(), *extra)):
+        root = folder / group
+        for path in root.rglob("*.yaml"):
+            if not path.name.startswith("_"):
+                files[path.relative_to(root).with_suffix("").as_posix()] = path
+    return files
+
+
+def _nested(group: str, extra: Sequence[Path]) -> list[str]:
+    """The subfolders of a group that are groups: those that the defaults list of one of its options names.
+
+    All other subfolders only sort the group's options, as those of `experiment` do.
+    """
+    files = _files(group, extra)
+    folders = {name.rpartition("/")[0] for name in files} - {""}
+    if not folders:
+        return []
+    return sorted(folders & {name for path in files.values() for name in nests(path, group)})

@@ -1,0 +1,35 @@
+"""The groups and the root keys of a configuration: the one place where either is added."""
+
+from typing import Any, Literal, TypedDict
+
+# The groups of which a run takes one option each.
+GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks", "measures", "accelerate")
+# Those whose options are sets of named nodes; an option of the others is one node.
+SETS = ("logger", "callbacks", "measures", "accelerate")
+# The group of whole experiments; a run takes one of its options or none.
+EXPERIMENT = "experiment"
+# Root keys that hold one node each, which no group provides.
+NODES = ("loader",)
+# The key that the run itself adds: the option that was chosen in each group.
+CHOICES = "choices"
+
+
+class Monitor(TypedDict):
+    """The metric that decides which checkpoint is the best one."""
+
+    metric: str
+    mode: Literal["min", "max"]
+
+
+class Root(TypedDict):
+    """The keys of a configuration that belong to no group, and their types."""
+
+    seed: int
+    name: str | None
+    output_dir: str
+    fresh: bool
+    compare: bool
+    threads: int | None
+    gradient_clip: float | None
+    monitor: Monitor
+    reference: dict[str, Any] | None

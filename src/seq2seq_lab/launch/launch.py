@@ -1,0 +1,78 @@
+"""`seq2seq-lab train`: Hydra composes the configurations and hands each to a job, here or through a launcher."""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from seq2seq_lab.config.compose import search_path
+from seq2seq_lab.config.explain import explained
+from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.launch import sweep
+from seq2seq_lab.launch.job import Job
+
+
+def launch(
+    overrides: Sequence[str], *, command: str, folder: Path | None = None, flags: Sequence[str] = ()
+) -> int:
+    """Train what the overrides say; returns the exit status.
+
+    Args:
+        overrides: as on the command line.
+        command: the whole command line, to be kept in each run's summary.
+        folder: a folder of the user's own options, as `--config-dir` names it.
+        flags: Hydra's own, such as `--multirun`.
+
+    Raises:
+        UserError: the overrides give no configuration, or a single run failed.
+    """
+    import hydra
+
+    overrides, extra = search_path(overrides, folder)
+    register = sweep.Register(_output_dir(overrides) / ".hydra" / f"sweep-{uuid.uuid4().hex}")
+    job = Job(command, Path.cwd(), register)
+    run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
+    try:
+        with explained(extra), _surroundings([*flags, *overrides]):
+            run()
+    finally:
+        entries = register.close()
+        sweep.show_errors(entries)
+    if job.error is not None:
+        raise job.error
+    if "--multirun" in flags and not entries:
+        raise UserError(_no_jobs(overrides))
+    sweep.compare_all(entries)
+    return 1 if any(entry.error for entry in entries) else 0
+
+
+@contextmanager
+def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
+    """What Hydra reads: its arguments, and a variable without which it ends the process on an error."""
+    argv, variable = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = ["seq2seq-lab train", *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        del os.environ["HYDRA_FULL_ERROR"]
+        if variable is not None:
+            os.environ["HYDRA_FULL_ERROR"] = variable
+
+
+def _output_dir(overrides: Sequence[str]) -> Path:
+    """Where a sweep's register goes, before any configuration is composed: all of its jobs must reach it."""
+    default = os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"
+    given = [override.partition("=")[2] for override in overrides if override.startswith("output_dir=")]
+    path = given[-1].strip("'\"") if given else ""
+    computed = not path or any(mark in path for mark in ("${", ",", "("))
+    return Path(default if computed else path).absolute()
+
+
+def _no_jobs(overrides: Sequence[str]) -> str:
+    globs = [override for override in overrides if "glob(" in override]
+    return f"{' '.join(globs) or 'the sweep'}: it matches no option, so there is nothing to train"

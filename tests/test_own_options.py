@@ -1,0 +1,195 @@
+"""The user's own options (`--config-dir`) and classes (in the working folder)."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.options import groups, options
+from seq2seq_lab.config.schema import GROUPS
+from seq2seq_lab.runs.run import Run
+
+LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """The working folder, with options of one's own in `conf` and their class in `own_forcing.py`."""
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "conf/forcing/rare.yaml": "# Mostly free-running.\n_target_: own_forcing.Rare\nratio: 0.125\n",
+        "conf/data/sorted/small.yaml": (
+            "# Forty pairs.\n_target_: seq2seq_lab.data.sources.toy.ToyCorpus\npairs: 40\n"
+        ),
+        "conf/experiment/mine.yaml": (
+            "# @package _global_\n# Mine.\ndefaults: [{override /forcing: rare}, _self_]\nname: mine\n"
+        ),
+        "conf/model/scored.yaml": (
+            "# With a score.\ndefaults: [seq2seq, score: dot, _self_]\n_target_: own_forcing.scored\n"
+        ),
+        "conf/model/score/dot.yaml": "# Dot.\n_target_: own_forcing.Score\n",
+        "conf/model/score/additive.yaml": "# Additive.\n_target_: own_forcing.Score\nsize: 3\n",
+        "own_forcing.py": (
+            "from seq2seq_lab.forcing.plan import MixedForcing\n"
+            "from seq2seq_lab.models import seq2seq_model\n\n\n"
+            "class Rare(MixedForcing):\n"
+            "    def __init__(self, ratio: float):\n"
+            "        super().__init__(ratio=ratio)\n\n\n"
+            "class Score:\n"
+            "    def __init__(self, size: int = 1):\n"
+            "        self.size = size\n\n\n"
+            "def scored(score: Score, **arguments):\n"
+            "    assert isinstance(score, Score)\n"
+            "    return seq2seq_model(**arguments)\n"
+        ),
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    yield tmp_path
+    sys.modules.pop("own_forcing", None)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.parametrize("form", ["first", "last", "between", "joined", "short", "searchpath"])
+def test_it_may_stand_anywhere(own, form, absolute, capsys):
+    folder = str(own / "conf") if absolute else "conf"
+    arguments = {
+        "first": ["--config-dir", folder, "data=sorted/small", "seed=1"],
+        "last": ["data=sorted/small", "seed=1", "--config-dir", folder],
+        "between": ["data=sorted/small", "--config-dir", folder, "seed=1"],
+        "joined": ["data=sorted/small", f"--config-dir={folder}", "seed=1"],
+        "short": ["data=sorted/small", "-cd", folder, "seed=1"],
+        "searchpath": ["data=sorted/small", f"hydra.searchpath=[{folder}]", "seed=1"],
+    }[form]
+    assert cli.main(["train", *arguments, "--cfg", "job", "--package", "data.pairs"]) == 0
+    assert capsys.readouterr().out == "40\n"
+    assert cli.main(["data", *arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"] == 40
+
+
+def test_a_folder_with_any_name_is_found(own, capsys):
+    folder = (own / "conf").rename(own / "it's [a], b=c é")
+    assert cli.main(["data", "data=sorted/small", "--config-dir", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"] == 40
+
+
+def test_both_ways_to_name_a_folder_go_together(own, capsys):
+    other = own / "other" / "data"
+    other.mkdir(parents=True)
+    (other / "tiny.yaml").write_text("defaults: [sorted/small@_here_, _self_]\npairs: 7\n", encoding="utf-8")
+    arguments = ["--config-dir", "conf", "hydra.searchpath=[file://other]", "data=tiny"]
+    assert cli.main(["data", *arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"] == 7
+
+
+@pytest.mark.parametrize("arguments", [["--help", "-cd", "conf"], ["hydra.searchpath=[conf]", "-h"]])
+def test_help_lists_them(own, arguments, capsys):
+    assert cli.main(["train", *arguments]) == 0
+    text = capsys.readouterr().out
+    for listed in (
+        "  data=\n    eng_fra ",
+        "    sorted/small               Forty pairs.\n",
+        "    rare                       Mostly free-running.\n",
+        "    mine                       Mine.\n",
+        "  model/score=\n    additive                   Additive.\n    dot                        Dot.\n",
+    ):
+        assert listed in text
+    assert cli.main(["data", *arguments]) == 0
+    assert "    sorted/small               Forty pairs.\n" in capsys.readouterr().out
+
+
+def test_the_options_of_a_nested_group_are_its_own(own):
+    extra = [own / "conf"]
+    assert options("model/score", extra) == ["additive", "dot"]
+    assert set(options("model", extra)) == {*options("model"), "scored"}
+    assert "model/score" in groups(extra)
+    assert "data/sorted" not in groups(extra), "a folder that sorts options"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("forcing=rrare", "forcing=rrare: no such option; did you mean rare?"),
+        (
+            "model=scored model/score=aditive",
+            "model/score=aditive: no such option; did you mean additive?",
+        ),
+        ("model=scored model/scoer=dot", "model/scoer: no such group; did you mean model/score?"),
+        ("model/score=dot", "model/score: the option of model that was chosen has no such group"),
+        ("model/score=dot", "it goes with model=scored"),
+        ("model=scored model.score.size=2", "model.score.size: model/score=additive has this key"),
+        (
+            "model=scored model/score=additive model.score.sise=2",
+            "model.score.sise: no such key; did you mean model.score.size?",
+        ),
+        ("forcing.ratio=1", "forcing.ratio: forcing=mixed has this key"),
+        ("forcing=rare forcing.ratoi=1", "did you mean forcing.ratio?"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "data"])
+def test_mistakes_are_explained_with_them(command, given, said, own, capsys):
+    assert cli.main([command, *given.split(), "data=toy", "--config-dir", "conf"]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert said in err
+    assert len(err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["data"], ["train", "--help"], ["data", "--help"], ["train", "-m"]]
+)
+def test_a_folder_that_is_not_there_is_one_line(arguments, own, capsys):
+    assert cli.main([*arguments, "data=toy", "--config-dir", "nowhere"]) == 1
+    assert capsys.readouterr() == ("", "--config-dir: nowhere is not a folder\n")
+
+
+def test_a_file_that_is_not_yaml_is_named(own, capsys):
+    path = own / "conf" / "forcing" / "rare.yaml"
+    path.write_text("# Broken.\nratio: [1\nother: 2\n", encoding="utf-8")
+    assert cli.main(["train", "data=toy", "forcing=rare", "--config-dir", "conf"]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith(f"{path}: line 3: not YAML: ")
+    assert len(err.splitlines()) == 1
+
+
+def test_the_choices_of_a_run_hold_nested_groups(own, outputs):
+    own_options = ["--config-dir", "conf", "model=scored", "model/score=additive", "forcing=rare"]
+    assert cli.main([*LITTLE, *own_options]) == 0
+    (folder,) = tiny.folders(outputs)
+    config = Run(folder).config()
+    assert list(config["choices"]) == ["data", "model", "model/score", *GROUPS[2:]]
+    assert config["choices"]["model/score"] == "additive"
+    assert config["model"]["score"] == {"_target_": "own_forcing.Score", "size": 3}
+
+
+def test_a_class_in_the_working_folder_is_found(own):
+    mine = ["experiment=mine", "--config-dir", "conf", "output_dir=runs"]
+    answer = as_the_console_script(*LITTLE, *mine)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert len(tiny.folders(own / "runs")) == 1
+
+
+def test_it_is_found_in_the_jobs_of_a_launcher(own):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    (own / "own_data.py").write_text(
+        "class Pairs:\n    def __init__(self, pairs: int): ...\n", encoding="utf-8"
+    )
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    wrong = ["data=toy", "data._target_=own_data.Pairs", "~data.seed", "data.pairs=x,y"]
+    answer = as_the_console_script("train", "-m", *joblib, *wrong)
+    assert answer.returncode == 1
+    for value in "xy":
+        assert f"data.pairs: '{value}' is not of type int\n" in answer.stderr, "by the signature of the class"
+
+
+def as_the_console_script(*arguments):
+    """Runs the command in a process in which, unlike in `python -m`, the working folder is not on the path."""
+    program = "import sys; from seq2seq_lab.commands.main import main; sys.exit(main())"
+    command = [sys.executable, "-P", "-c", program, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
