@@ -10,7 +10,7 @@ import pytest
 import fake_runs
 from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.compare import compare, gather
-from seq2seq_lab.compare.runs import read_metrics
+from seq2seq_lab.runs.read import read_metrics
 from seq2seq_lab.errors import UserError
 
 

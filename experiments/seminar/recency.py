@@ -9,7 +9,7 @@ import torch
 from tables import run, shown, write
 
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.runs.run import load_run
+from seq2seq_lab.runs.load import load_run
 from seq2seq_lab.training.loss import sentence_losses
 from seq2seq_lab.training.train import make_data
 

@@ -1,7 +1,6 @@
 """`seq2seq-lab train`: Hydra composes and sweeps, `train.train` runs."""
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.config.check import GROUPS, check, config_dir, resolve
 from seq2seq_lab.config.explain import explain, options
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.runs.run import COMMAND, derived_name, run_folder
+from seq2seq_lab.runs.naming import derived_name, run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,7 +42,6 @@ def launch(arguments: Sequence[str]) -> int:
     # Hydra would end the process on an error, in many lines of its own; with this set it raises.
     asked = os.environ.get("HYDRA_FULL_ERROR")
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    os.environ[COMMAND] = shlex.join(["seq2seq-lab", "train", *arguments])
     # Hydra wants its flags before the overrides.
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
     sys.argv = ["seq2seq-lab train", *flags, *(argument for argument in arguments if argument not in flags)]

@@ -20,7 +20,8 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
-from seq2seq_lab.runs.run import Run, read_checkpoint
+from seq2seq_lab.runs.load import read_checkpoint
+from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import (
