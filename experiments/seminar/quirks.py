@@ -85,7 +85,7 @@ def interval(difference: Difference) -> str:
 def verdict(difference: Difference) -> str:
     """The interval in a word."""
     if not difference.excludes_zero:
-        return "not clear"
+        return "not distinguishable"
     return "higher" if difference.mean > 0 else "lower"
 
 

@@ -18,7 +18,11 @@ from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Estimate, student_t_quantile
 from seq2seq_lab.runs.reference import Reference, read_curves
 
-AFTERWARDS = ("train/loss_forced", "train/exact_match", "perf/epoch_seconds")  # measured after an epoch's updates
+AFTERWARDS = (
+    "train/loss_forced",
+    "train/exact_match",
+    "perf/epoch_seconds",
+)  # measured after an epoch's updates
 
 
 def rows(comparison: Comparison, published: Sequence[Reference]) -> list[dict[str, str]]:

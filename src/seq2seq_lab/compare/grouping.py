@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed, taken together."""
+"""Groups of runs that differ only in their seed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +19,10 @@ _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs of one configuration and one corpus, whatever their seeds.
+    """Runs of one configuration and one corpus that differ only in their seeds.
 
     Attributes:
-        label: what sets it apart from the others, as ``model=attention, ratio=0.5``.
+        label: the settings in which it differs from the others, as ``model=attention, ratio=0.5``.
         settings: the same, key → value.
         config: its configuration, dotted key → value, but for the seed.
         corpus: the pairs that it was trained on.
@@ -68,7 +68,7 @@ class Group:
 
 
 def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
-    """Put runs together that differ only in seed, and say which repeat another.
+    """Group the runs that differ only in seed; give notes on those that repeat another.
 
     The result does not depend on the order of the runs. Groups on one corpus stand next to each other, in
     order of their settings.
@@ -102,7 +102,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
 
 
 def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Groups of one corpus together, under what to add to a title: nothing if there is only one corpus."""
+    """The groups on each corpus, by what to add to a title: nothing if there is only one corpus."""
     together: dict[str | None, list[Group]] = {}
     for group in groups:
         together.setdefault(group.corpus.fingerprint, []).append(group)
@@ -141,7 +141,7 @@ def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
 
 
 def _relocated(value: Any, folders: Iterable[str]) -> Any:
-    """A value; if it is a path inside the run's own folder, wherever that lies or lay, without the folder."""
+    """A value; if it is a path inside the run's own folder, as it is or was, without the folder."""
     for folder in folders:
         if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
             return "." + value.removeprefix(folder)
@@ -205,7 +205,7 @@ def _rank(value: Any) -> tuple[int, float, Any]:
 
 
 def _labelled(groups: Sequence[Group]) -> list[Group]:
-    """Name the groups; those that only their corpus, or a value too long to show, sets apart get that too."""
+    """Name the groups; the corpus or a number is added where the settings shown are the same."""
     labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
     labelled: list[Group] = []
     taken: set[str] = set()

@@ -123,7 +123,9 @@ def _check_keys(config: Node, keys: type, path: str) -> None:
         if inner and isinstance(config[key], Mapping):
             _check_keys(config[key], inner, f"{path}{key}.")
         elif inner and config[key] is not None:
-            raise UserError(f"{path}{key}: {config[key]!r} is no set of keys; it has {', '.join(get_type_hints(inner))}")
+            raise UserError(
+                f"{path}{key}: {config[key]!r} is no set of keys; it has {', '.join(get_type_hints(inner))}"
+            )
         else:
             _check_type(config[key], hint, f"{path}{key}")
     for key in config if path else ():

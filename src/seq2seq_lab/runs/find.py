@@ -71,7 +71,7 @@ def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
         folder = Path(name)
         # Hidden folders hold Hydra's own config.yaml, which is not that of a run.
         folders[:] = sorted(each for each in folders if not each.startswith("."))
-        if {layout.REPORT, layout.RESULTS} <= set(files):  # a comparison, whatever its name
+        if {layout.REPORT, layout.RESULTS} <= set(files):  # a comparison, under any name
             folders[:] = [each for each in folders if each != layout.TENSORBOARD]
         if layout.CONFIG in files:
             folders.clear()

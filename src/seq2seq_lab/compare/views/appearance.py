@@ -82,7 +82,7 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 
 def _palette(values: Sequence[Any]) -> Sequence[str]:
-    """Colours in order for numbers, another for where there is none; else colours as different as can be."""
+    """Colours in order for numbers, another for where there is none; else colours that differ as much as possible."""
     numbers = [value for value in values if is_number(value)]
     if len(numbers) < 3 or any(value is not ABSENT for value in values if value not in numbers):
         return _COLOURS
@@ -91,7 +91,7 @@ def _palette(values: Sequence[Any]) -> Sequence[str]:
 
 
 def _on_scale(share: float) -> str:
-    """The colour at a share of the scale, 0 to 1, mixed of the two beside it."""
+    """The colour at a share of the scale, 0 to 1, interpolated between its two neighbours."""
     place = min(int(share * (len(_SCALE) - 1)), len(_SCALE) - 2)
     rest = share * (len(_SCALE) - 1) - place
     low, high = (bytes.fromhex(colour[1:]) for colour in _SCALE[place : place + 2])

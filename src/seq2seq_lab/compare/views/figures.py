@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -17,9 +16,6 @@ from matplotlib.lines import Line2D
 
 from seq2seq_lab.compare.views.appearance import Look
 from seq2seq_lab.files import replacing, write_text
-
-ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 
 # The report replaces these by the colours of the reader's screen, so nothing else may have them.
 INK, GRID = "#1f2328", "#d7dade"
@@ -140,18 +136,18 @@ def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]
 
 
 def _panels(svg: str, plot: Plot) -> dict[str, str]:
-    """Cut the panels, without their titles, out of the SVG of a plot."""
-    by_id = {each.get("id"): each for each in ElementTree.fromstring(svg).iter() if each.get("id")}
+    """Cut the panels, without titles, out of the SVG of a plot, where matplotlib indents each group by its depth."""
+    groups = re.findall(r'^  <g id="axes_\d+">\n.*?^  </g>\n', svg, flags=re.DOTALL | re.MULTILINE)
+    clips = dict(
+        re.findall(r'^ *<clipPath id="(\w+)">\n(.*?) *</clipPath>\n', svg, flags=re.DOTALL | re.MULTILINE)
+    )
     width, height = _PANEL
     elements = {}
-    for number, title in enumerate(plot.panels):
+    for number, (title, group) in enumerate(zip(plot.panels, groups, strict=False)):
         row, column = divmod(number, _columns(plot))
-        axes = by_id[f"axes_{number + 1}"]
-        for child in [child for child in axes if child.get("id") == "title"]:
-            axes.remove(child)
-        drawing = ElementTree.tostring(axes, encoding="unicode")
-        clips = sorted(set(re.findall(r"url\(#([^)]+)\)", drawing)))
-        defined = "".join(ElementTree.tostring(by_id[clip], encoding="unicode") for clip in clips)
+        drawing = re.sub(r'^   <g id="title">\n.*?^   </g>\n', "", group, flags=re.DOTALL | re.MULTILINE)
+        used = sorted(set(re.findall(r"url\(#(\w+)\)", drawing)))
+        defined = "".join(f'<clipPath id="{clip}">{clips[clip]}</clipPath>' for clip in used)
         box = (column * width, row * height + _TITLE, width, height - _TITLE)
         place = " ".join(f"{_POINTS * inches:g}" for inches in box)
         element = f'<svg viewBox="{place}"><defs>{defined}</defs>{drawing}</svg>'
@@ -165,7 +161,7 @@ def _embedded(svg: str, prefix: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib takes for text, not for mathematics between dollar signs."""
+    """Text that matplotlib does not read as mathematics between dollar signs."""
     return text.replace("$", r"\$")
 
 
