@@ -10,7 +10,6 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from matplotlib.figure import Figure
 
 from fake_runs import SENTENCES, config, curves, write_run, write_sweep
 from seq2seq_lab.commands.compare import add_arguments, main
@@ -18,8 +17,7 @@ from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.report.page import environment
 from seq2seq_lab.compare.report.translations import Translation, attention_map
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.compare.views import columns, plots, terminal
-from seq2seq_lab.compare.views.appearance import looks
+from seq2seq_lab.compare.views import columns, terminal
 from seq2seq_lab.errors import UserError
 
 METRICS = ["train/loss", "val/loss_free", "val/bleu"]
@@ -182,6 +180,7 @@ def test_the_report_shows_every_panel_of_the_plots_within_its_frame(sweep):
         corners = [tuple(map(float, pair)) for pair in re.findall(r"([\d.]+) ([\d.]+)", background)]
         assert all(left < x < left + width and top < y < top + height for x, y in corners), title
         assert "stroke: currentColor" in drawing
+        assert set(Page(drawing).uses) <= set(Page(drawing).ids), title
 
 
 def test_markup_in_a_run_is_text_in_the_report(tmp_path):
@@ -214,36 +213,6 @@ def test_attention_is_drawn_for_what_there_is():
     assert re.findall(r"--w:([\d.]+)", drawn)[4:] == ["0.00", "1.00", "0.00", "0.50"]
 
 
-def test_looks_tell_groups_apart():
-    settings = [{"model": m, "forcing": "mixed", "ratio": r} for m in "ab" for r in (0.25, 0.5)]
-    settings += [{"model": m, "forcing": "full"} for m in "ab"]
-    drawn = looks(settings)
-    assert len(set(drawn)) == 6
-    assert [look.colour for look in drawn[:2]] == [drawn[0].colour] * 2
-    assert [look.dashes for look in drawn[:2]] == [look.dashes for look in drawn[2:4]]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        [{"ratio": n / 10} for n in range(11)],
-        [{"model": model, "ratio": n / 10} for model in "ab" for n in range(11)],
-        [{"data": f"corpus {n}"} for n in range(20)],
-        [{"optimizer": o, "model": m, "seed": s} for o in "abcdefgh" for m in "ab" for s in (1, 2)],
-    ],
-)
-def test_looks_of_many_groups_are_all_different(settings):
-    assert len(set(looks(settings))) == len(settings)
-
-
-def test_colours_are_in_order_of_the_numbers():
-    def green(look):
-        return int(look.colour[3:5], 16)
-
-    drawn = looks([{"ratio": n / 10} for n in range(11)])
-    assert sorted(drawn, key=green) == drawn
-
-
 def test_files_of_the_users_own_stay(tmp_path):
     write_run(tmp_path / "runs", config())
     notes = [tmp_path / "out" / name for name in ("sweep-notes.md", "sweep-run.sh", "sweep-mine.png")]
@@ -262,15 +231,6 @@ def test_a_reader_who_leaves_early_loses_no_file(tmp_path):
     _, err = process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert (tmp_path / "comparison" / "report.html").exists()
-
-
-def test_the_loss_floor_does_not_squeeze_the_curves(tmp_path):
-    rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
-    write_run(tmp_path / "a", config(), rows=rows)
-    comparison = gather([tmp_path], metrics=["train/loss"])
-    axes = Figure().subplots()
-    plots.curves(comparison.groups, ["train/loss"]).panels["train/loss"](axes)
-    assert axes.get_yscale() == "linear"
 
 
 def test_metrics_may_be_asked_for_and_a_typo_is_answered(tmp_path):

@@ -67,7 +67,7 @@ def differing(configs: Sequence[Flat]) -> list[str]:
 
 
 def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """For each configuration the settings that differ: short key → value; keys that its options do not have are left out.
+    """The settings in which each configuration differs: short key → value; without keys that its options lack.
 
     A node that different options were chosen for is named by the option, and so is not what the option
     implies: its ``_target_``, and keys that only one of the options has. A key that several options have,

@@ -145,7 +145,7 @@ def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
 
 
 def from_dict(described: Any) -> dict[str, Measure]:
-    """What `to_dict` gave, read from a file that anybody may have written; entries that are no measures are left out."""
+    """The measures that `to_dict` gave; what is no measure is left out, as anybody may have written the file."""
     found: dict[str, Measure] = {}
     for name, facts in described.items() if isinstance(described, Mapping) else ():
         if not isinstance(facts, Mapping):

@@ -82,7 +82,7 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 
 def _palette(values: Sequence[Any]) -> Sequence[str]:
-    """Colours in order for numbers, another for where there is none; else colours that differ as much as possible."""
+    """Colours on a scale for numbers, another one where there is none; else colours that differ clearly."""
     numbers = [value for value in values if is_number(value)]
     if len(numbers) < 3 or any(value is not ABSENT for value in values if value not in numbers):
         return _COLOURS

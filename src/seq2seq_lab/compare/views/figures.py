@@ -26,6 +26,7 @@ _POINTS = 72  # an inch in the units of matplotlib's SVG
 _LEGEND_LINE = 0.2  # inches
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 _HOLLOW = {"○": "o", "□": "s", "△": "^"}
+_DEFINITION = re.compile(r'<(path|clipPath) id="(\w+)"(?:[^>]*/>|>.*?</clipPath>)', re.DOTALL)
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",  # words stay words: small files, text that can be searched
@@ -136,22 +137,21 @@ def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]
 
 
 def _panels(svg: str, plot: Plot) -> dict[str, str]:
-    """Cut the panels, without titles, out of the SVG of a plot, where matplotlib indents each group by its depth."""
+    """The panels, without titles, cut out of the SVG of a plot; matplotlib indents its groups by their depth."""
     groups = re.findall(r'^  <g id="axes_\d+">\n.*?^  </g>\n', svg, flags=re.DOTALL | re.MULTILINE)
-    clips = dict(
-        re.findall(r'^ *<clipPath id="(\w+)">\n(.*?) *</clipPath>\n', svg, flags=re.DOTALL | re.MULTILINE)
-    )
+    definitions = {each[2]: each[0] for each in _DEFINITION.finditer(svg)}
     width, height = _PANEL
     elements = {}
     for number, (title, group) in enumerate(zip(plot.panels, groups, strict=False)):
         row, column = divmod(number, _columns(plot))
         drawing = re.sub(r'^   <g id="title">\n.*?^   </g>\n', "", group, flags=re.DOTALL | re.MULTILINE)
-        used = sorted(set(re.findall(r"url\(#(\w+)\)", drawing)))
-        defined = "".join(f'<clipPath id="{clip}">{clips[clip]}</clipPath>' for clip in used)
+        # A marker is defined in the first panel that has it, the place of every panel at the end.
+        used = dict.fromkeys(re.findall(r'(?:url\(|href=")#(\w+)', drawing))
+        missing = "".join(definitions[each] for each in used if f'id="{each}"' not in drawing)
         box = (column * width, row * height + _TITLE, width, height - _TITLE)
         place = " ".join(f"{_POINTS * inches:g}" for inches in box)
-        element = f'<svg viewBox="{place}"><defs>{defined}</defs>{drawing}</svg>'
-        elements[title] = _embedded(element, f"{plot.name}-")
+        element = f'<svg viewBox="{place}"><defs>{missing}</defs>{drawing}</svg>'
+        elements[title] = _embedded(element, f"{plot.name}-{number}-")
     return elements
 
 

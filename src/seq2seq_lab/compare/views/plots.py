@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import cycle
 
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -37,25 +38,24 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
     its references, as hollow markers.
     """
     look = dict(zip(groups, looks([group.settings for group in groups]), strict=True))
-    beside = {
-        each.name: _reference_look(each, look, _HOLLOW[number % len(_HOLLOW)])
-        for number, each in enumerate(references)
-    }
+    markers = cycle(_HOLLOW)
+    beside = [
+        (each, _reference_look(each, look, next(markers))) for each in references if each.metric in metrics
+    ]
     panels: dict[str, Callable[[Axes], None]] = {}
     for title, on_corpus in by_corpus(groups).items():
         for metric in metrics:
             drawn = {group: look[group] for group in on_corpus if metric in group.metrics}
-            points = {
-                each.name: (each, beside[each.name])
-                for each in references
+            points = [
+                (each, its)
+                for each, its in beside
                 if each.metric == metric and (named_by(each, on_corpus) or not named_by(each, groups))
-            }
+            ]
             if drawn:
-                panels[f"{metric}{title}"] = partial(
-                    _draw_curves, groups=drawn, metric=metric, references=points
-                )
+                draw = partial(_draw_curves, groups=drawn, metric=metric, references=points)
+                panels[f"{metric}{title}"] = draw
     legend = _legend(look)
-    legend |= {f"{each.name} (reference)": beside[each.name] for each in references if each.metric in metrics}
+    legend |= {f"{each.name} (reference)": its for each, its in beside}
     if TRAINING_LOSS in metrics and any(group.corpus.loss_floor for group in groups):
         legend["loss floor of the corpus"] = _FLOOR
     if any(len({run.epochs for run in group.runs}) > 1 for group in groups):
@@ -110,7 +110,7 @@ def _legend(look: Mapping[Group, Look]) -> dict[str, Look]:
 
 
 def _draw_curves(
-    axes: Axes, *, groups: Mapping[Group, Look], metric: str, references: Mapping[str, tuple[Reference, Look]]
+    axes: Axes, *, groups: Mapping[Group, Look], metric: str, references: Sequence[tuple[Reference, Look]]
 ) -> None:
     drawn: list[float] = []
     bands: list[tuple[_Points, str]] = []
@@ -130,7 +130,7 @@ def _draw_curves(
         _draw_floor(
             axes, next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
         )
-    for reference, look in references.values():
+    for reference, look in references:
         values = reference.values
         axes.plot(list(values), list(values.values()), markersize=7, zorder=4, **line_style(look))
         drawn += values.values()
@@ -179,10 +179,9 @@ def _band(curve: Mapping[float, Estimate]) -> Iterator[_Points]:
 def _fill(axes: Axes, bands: Sequence[tuple[_Points, str]], opacity: float) -> None:
     """Draw all bands of a panel at once: matplotlib takes ten times as long for one at a time."""
     if bands:
-        polygons, colours = zip(*bands, strict=True)
-        axes.add_collection(
-            PolyCollection(polygons, facecolors=colours, alpha=opacity, linewidths=0, zorder=1)
-        )
+        polygons = [polygon for polygon, _ in bands]
+        colours = [(colour, opacity) for _, colour in bands]
+        axes.add_collection(PolyCollection(polygons, facecolors=colours, linewidths=0, zorder=1))
 
 
 def _draw_floor(axes: Axes, floor: float | None) -> None:
