@@ -48,8 +48,13 @@ def _check_keys(config: Node, keys: type, path: str) -> None:
     for key, hint in hints.items():
         if key not in config:
             raise UserError(f"{path}{key}: it is missing; a run needs it")
-        if is_typeddict(hint) and isinstance(config[key], Mapping):
-            _check_keys(config[key], hint, f"{path}{key}.")
+        inner = next(filter(is_typeddict, (hint, *get_args(hint))), None)
+        if inner and isinstance(config[key], Mapping):
+            _check_keys(config[key], inner, f"{path}{key}.")
+        elif inner and config[key] is not None:
+            raise UserError(
+                f"{path}{key}: {config[key]!r} is not a set of keys; it has {', '.join(get_type_hints(inner))}"
+            )
         else:
             _check_type(config[key], hint, f"{path}{key}")
     for key in config if path else ():

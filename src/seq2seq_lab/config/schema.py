@@ -1,6 +1,6 @@
 """The groups and the root keys of a configuration: the one place where either is added."""
 
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 # The groups of which a run takes one option each.
 GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks", "measures", "accelerate")
@@ -21,6 +21,14 @@ class Monitor(TypedDict):
     mode: Literal["min", "max"]
 
 
+class Reference(TypedDict):
+    """A curve of a CSV file that a run is shown beside."""
+
+    file: str
+    curve: str
+    metric: str
+
+
 class Root(TypedDict):
     """The keys of a configuration that belong to no group, and their types."""
 
@@ -32,4 +40,4 @@ class Root(TypedDict):
     threads: int | None
     gradient_clip: float | None
     monitor: Monitor
-    reference: dict[str, Any] | None
+    reference: Reference | None
