@@ -27,22 +27,22 @@ def own(tmp_path, monkeypatch):
         "conf/experiment/mine.yaml": (
             "# @package _global_\n# Mine.\ndefaults: [{override /forcing: rare}, _self_]\nname: mine\n"
         ),
-        "conf/model/scored.yaml": (
-            "# With a score.\ndefaults: [seq2seq, score: dot, _self_]\n_target_: own_forcing.scored\n"
+        "conf/model/ruled.yaml": (
+            "# With a rule.\ndefaults: [seq2seq, rule: dot, _self_]\n_target_: own_forcing.ruled\n"
         ),
-        "conf/model/score/dot.yaml": "# Dot.\n_target_: own_forcing.Score\n",
-        "conf/model/score/additive.yaml": "# Additive.\n_target_: own_forcing.Score\nsize: 3\n",
+        "conf/model/rule/dot.yaml": "# Dot.\n_target_: own_forcing.Rule\n",
+        "conf/model/rule/additive.yaml": "# Additive.\n_target_: own_forcing.Rule\nsize: 3\n",
         "own_forcing.py": (
-            "from seq2seq_lab.forcing.plan import MixedForcing\n"
+            "from seq2seq_lab.forcing.mixed import MixedForcing\n"
             "from seq2seq_lab.models import seq2seq_model\n\n\n"
             "class Rare(MixedForcing):\n"
             "    def __init__(self, ratio: float):\n"
             "        super().__init__(ratio=ratio)\n\n\n"
-            "class Score:\n"
+            "class Rule:\n"
             "    def __init__(self, size: int = 1):\n"
             "        self.size = size\n\n\n"
-            "def scored(score: Score, **arguments):\n"
-            "    assert isinstance(score, Score)\n"
+            "def ruled(rule: Rule, **arguments):\n"
+            "    assert isinstance(rule, Rule)\n"
             "    return seq2seq_model(**arguments)\n"
         ),
     }
@@ -96,7 +96,7 @@ def test_help_lists_them(own, arguments, capsys):
         "    sorted/small               Forty pairs.\n",
         "    rare                       Mostly free-running.\n",
         "    mine                       Mine.\n",
-        "  model/score=\n    additive                   Additive.\n    dot                        Dot.\n",
+        "  model/rule=\n    additive                   Additive.\n    dot                        Dot.\n",
     ):
         assert listed in text
     assert cli.main(["data", *arguments]) == 0
@@ -105,9 +105,9 @@ def test_help_lists_them(own, arguments, capsys):
 
 def test_the_options_of_a_nested_group_are_its_own(own):
     extra = [own / "conf"]
-    assert options("model/score", extra) == ["additive", "dot"]
-    assert set(options("model", extra)) == {*options("model"), "scored"}
-    assert "model/score" in groups(extra)
+    assert options("model/rule", extra) == ["additive", "dot"]
+    assert set(options("model", extra)) == {*options("model"), "ruled"}
+    assert "model/rule" in groups(extra)
     assert "data/sorted" not in groups(extra), "a folder that sorts options"
 
 
@@ -116,16 +116,16 @@ def test_the_options_of_a_nested_group_are_its_own(own):
     [
         ("forcing=rrare", "forcing=rrare: no such option; did you mean rare?"),
         (
-            "model=scored model/score=aditive",
-            "model/score=aditive: no such option; did you mean additive?",
+            "model=ruled model/rule=aditive",
+            "model/rule=aditive: no such option; did you mean additive?",
         ),
-        ("model=scored model/scoer=dot", "model/scoer: no such group; did you mean model/score?"),
-        ("model/score=dot", "model/score: the option of model that was chosen has no such group"),
-        ("model/score=dot", "it goes with model=scored"),
-        ("model=scored model.score.size=2", "model.score.size: model/score=additive has this key"),
+        ("model=ruled model/rul=dot", "model/rul: no such group; did you mean model/rule?"),
+        ("model/rule=dot", "model/rule: the option of model that was chosen has no such group"),
+        ("model/rule=dot", "it goes with model=ruled"),
+        ("model=ruled model.rule.size=2", "model.rule.size: model/rule=additive has this key"),
         (
-            "model=scored model/score=additive model.score.sise=2",
-            "model.score.sise: no such key; did you mean model.score.size?",
+            "model=ruled model/rule=additive model.rule.sise=2",
+            "model.rule.sise: no such key; did you mean model.rule.size?",
         ),
         ("forcing.ratio=1", "forcing.ratio: forcing=mixed has this key"),
         ("forcing=rare forcing.ratoi=1", "did you mean forcing.ratio?"),
@@ -159,13 +159,13 @@ def test_a_file_that_is_not_yaml_is_named(own, capsys):
 
 
 def test_the_choices_of_a_run_hold_nested_groups(own, outputs):
-    own_options = ["--config-dir", "conf", "model=scored", "model/score=additive", "forcing=rare"]
+    own_options = ["--config-dir", "conf", "model=ruled", "model/rule=additive", "forcing=rare"]
     assert cli.main([*LITTLE, *own_options]) == 0
     (folder,) = tiny.folders(outputs)
     config = Run(folder).config()
-    assert list(config["choices"]) == ["data", "model", "model/score", *GROUPS[2:]]
-    assert config["choices"]["model/score"] == "additive"
-    assert config["model"]["score"] == {"_target_": "own_forcing.Score", "size": 3}
+    assert list(config["choices"]) == ["data", "model", "model/cell", "model/rule", *GROUPS[2:]]
+    assert config["choices"]["model/rule"] == "additive"
+    assert config["model"]["rule"] == {"_target_": "own_forcing.Rule", "size": 3}
 
 
 def test_a_class_in_the_working_folder_is_found(own):
