@@ -7,16 +7,19 @@ from statistics import median
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from seq2seq_lab.accelerate.optimizers import SGD
+from seq2seq_lab.training.loss import losses_and_error
 from torch import Tensor
 
 import seq2seq_lab.models as models
 from benchmarks.table import ARCHIVE, seminar_recipe, show, single_thread
-from seq2seq_lab.accelerate.optimizers import SGD
 from seq2seq_lab.data.batches import Batch, BlockLoader
-from seq2seq_lab.data.corpus import ArchiveCorpus, Corpus
-from seq2seq_lab.forcing.plan import ForcingPolicy, FullForcing, MixedForcing
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.sources.archive import ArchiveCorpus
+from seq2seq_lab.forcing.full import FullForcing
+from seq2seq_lab.forcing.mixed import MixedForcing
+from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan
 from seq2seq_lab.models import Seq2Seq
-from seq2seq_lab.training.loss import losses_and_error
 
 BATCH, HIDDEN, UPDATES = 64, 256, 16
 
@@ -112,7 +115,7 @@ def show_rates() -> None:
 
 def show_growth() -> None:
     """What a pair of given length costs in a small corpus and in the whole one: batches of both take turns."""
-    corpus = ArchiveCorpus(prefixes=None, max_words=None).load()
+    corpus = ArchiveCorpus().load()
     order = np.random.default_rng(0).permutation(len(corpus))
     model = models.seq2seq_model(
         source_vocabulary_size=len(corpus.source_vocabulary),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.table import ARCHIVE, seconds, show
-from seq2seq_lab.data.corpus import ArchiveCorpus
+from seq2seq_lab.data.sources.archive import ArchiveCorpus
 
 
 def literal() -> object:
@@ -18,9 +18,7 @@ def literal() -> object:
     with zipfile.ZipFile(str(ARCHIVE)) as archive:
         text = archive.read("data/eng-fra.txt").decode()
     found = data_reference.pairs(text)
-    numbered = [
-        data_reference.number(side, begin=i > 0)[1] for i, side in enumerate(zip(*found, strict=True))
-    ]
+    numbered = [data_reference.number(side)[1] for side in zip(*found, strict=True)]
     return [[torch.tensor(row) for row in rows] for rows in numbered]
 
 
@@ -34,10 +32,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         kept = os.environ.get("SEQ2SEQ_LAB_CACHE")
         os.environ["SEQ2SEQ_LAB_CACHE"] = str(Path(folder))
+        source = ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_words=6)
         times = {
             "literal reading": seconds(literal),
-            "prepared": seconds(lambda: ArchiveCorpus(prefixes=SEMINAR_PREFIXES).load()),
-            "from the cache": seconds(lambda: ArchiveCorpus(prefixes=SEMINAR_PREFIXES).load(), repeats=5),
+            "prepared": seconds(source.load),
+            "from the cache": seconds(source.load, repeats=5),
         }
         del os.environ["SEQ2SEQ_LAB_CACHE"]
         if kept is not None:

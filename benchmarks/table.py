@@ -10,8 +10,8 @@ from statistics import median
 import torch
 from threadpoolctl import threadpool_limits
 
-from seq2seq_lab.data.corpus import ArchiveCorpus
 from seq2seq_lab.data.datamodule import Recipe
+from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.runs import run
 
@@ -34,7 +34,7 @@ def seminar_recipe() -> Recipe:
     """The seminar's corpus, or the embedded one where its archive is not at hand."""
     from data_reference import SEMINAR_PREFIXES
 
-    return ArchiveCorpus(prefixes=SEMINAR_PREFIXES) if ARCHIVE else ToyCorpus()
+    return ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_words=6) if ARCHIVE else ToyCorpus()
 
 
 def seconds(work: Callable[[], object], repeats: int = 1) -> float:

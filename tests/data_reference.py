@@ -1,4 +1,4 @@
-"""The seminar's preparation of its data, read literally, a line at a time."""
+"""The seminar's preparation of its data, written literally: one line after the other."""
 
 import math
 import re
@@ -10,6 +10,19 @@ SEMINAR_PREFIXES = (
     "i am ", "i m ", "he is", "he s ", "she is", "she s ",
     "you are", "you re ", "we are", "we re ", "they are", "they re ",
 )  # fmt: skip
+
+
+# A small file of pairs, English first.
+SMALL = (
+    "I'm here.\tJe suis là.\n"
+    "I am here.\tJe suis là.\n"
+    "I'm here.\tJe suis là.\n"
+    "He's tall!\tIl est grand\u202f!\n"
+    "Heaven can wait.\tLe ciel attendra.\n"
+    "\"He's Paul.\"\t«\xa0C'est Paul.\xa0»\n"
+    "He's a very very tall man.\tIl est immense.\n"
+    "They're late.\tElles sont très très en retard, hélas.\n"
+)
 
 
 def normalise(
@@ -33,7 +46,7 @@ def normalise(
 def pairs(
     text: str, *, prefixes: Sequence[str] = SEMINAR_PREFIXES, max_words: int = 6
 ) -> list[tuple[list[str], list[str]]]:
-    """French and English words of every pair that is kept, of a text with English first."""
+    """French and English words of each pair that is kept; in the text, English is the first column."""
     found = []
     for line in text.split("\n"):
         if not line:
@@ -45,13 +58,13 @@ def pairs(
     return found
 
 
-def number(sentences: Sequence[Sequence[str]], *, begin: bool) -> tuple[list[str], list[list[int]]]:
-    """The vocabulary of sentences, and their numbers."""
+def number(sentences: Sequence[Sequence[str]]) -> tuple[list[str], list[list[int]]]:
+    """The vocabulary of sentences, and their ids."""
     vocabulary = ["<sos>", "<eos>"]
     index = {"<sos>": 0, "<eos>": 1}
     rows = []
     for sentence in sentences:
-        row = [0] if begin else []
+        row = []
         for word in sentence:
             if word not in index:
                 index[word] = len(vocabulary)
@@ -61,12 +74,12 @@ def number(sentences: Sequence[Sequence[str]], *, begin: bool) -> tuple[list[str
     return vocabulary, rows
 
 
-def loss_floor(found: Sequence[tuple[list[str], list[str]]]) -> float:
-    """Mean loss per target position of a model that gives every translation its share."""
+def loss_floor(found: Sequence[tuple[list[str], list[str]]], *, predict_sos: bool) -> float:
+    """Mean loss per target position of a model that gives each translation its share of the source's pairs."""
     both = Counter((tuple(source), tuple(target)) for source, target in found)
     alone = Counter(tuple(source) for source, _ in found)
     losses = [
-        -math.log(both[tuple(source), tuple(target)] / alone[tuple(source)]) / (len(target) + 2)
+        -math.log(both[tuple(source), tuple(target)] / alone[tuple(source)]) / (len(target) + 1 + predict_sos)
         for source, target in found
     ]
     return sum(losses) / len(losses)

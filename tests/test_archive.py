@@ -1,4 +1,4 @@
-"""Archives: found, fetched once, read, and refused in words."""
+"""Files of pairs: the user's own or a download, their text, their columns, and the messages about errors."""
 
 import hashlib
 import http.server
@@ -11,14 +11,15 @@ import zipfile
 
 import pytest
 
-from seq2seq_lab.data.sources import archive
+from seq2seq_lab.data.sources.download import download_path, locate
+from seq2seq_lab.data.sources.tsv import read_columns, read_text
 from seq2seq_lab.errors import UserError
 
 PAIRS = "I'm here.\tJe suis là.\nHe's tall.\tIl est grand.\n"
 
 
 def zipped(**members: str | bytes) -> bytes:
-    """A zip of members; ``__`` in a name stands for a slash, and ``.txt`` is added."""
+    """A zip with these members. In a name, ``__`` is replaced by a slash; ``.txt`` is added."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
         for name, content in members.items():
@@ -39,7 +40,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(monkeypatch):
-    """Serves ``server.content``, after ``server.failures`` answers of 503; counts what it is asked for."""
+    """Serves ``server.content`` after ``server.failures`` responses with status 503, and counts the requests."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -68,56 +69,56 @@ def server(monkeypatch):
 
 
 class TestLocate:
-    def test_the_setting_comes_before_the_variable(self, tmp_path, monkeypatch):
+    def test_the_setting_has_priority_over_the_variable(self, tmp_path, monkeypatch):
         for name in ("setting", "variable"):
             (tmp_path / name).write_text(PAIRS)
         monkeypatch.setenv("ENG_FRA_ARCHIVE", str(tmp_path / "variable"))
-        assert archive.locate(tmp_path / "setting", url=None, sha256=None) == tmp_path / "setting"
-        assert archive.locate(None, url="http://unused", sha256="0") == tmp_path / "variable"
+        assert locate(tmp_path / "setting", url=None, sha256=None) == tmp_path / "setting"
+        assert locate(None, url="http://unused", sha256="0") == tmp_path / "variable"
 
-    def test_a_missing_file_says_who_named_it(self, tmp_path, monkeypatch):
+    def test_the_message_about_a_missing_file_says_where_it_was_named(self, tmp_path, monkeypatch):
         with pytest.raises(UserError, match=r"data\.archive=.*gone\.zip: No such file"):
-            archive.locate(str(tmp_path / "gone.zip"), url=None, sha256=None)
+            locate(str(tmp_path / "gone.zip"), url=None, sha256=None)
         monkeypatch.setenv("ELSEWHERE", str(tmp_path / "gone.zip"))
         with pytest.raises(UserError, match=r"\$ELSEWHERE=.*gone\.zip: No such file"):
-            archive.locate(None, url=None, sha256=None, environment="ELSEWHERE")
+            locate(None, url=None, sha256=None, environment="ELSEWHERE")
 
-    def test_nothing_named_says_what_to_name(self):
+    def test_without_a_file_or_address_the_message_says_what_to_set(self):
         with pytest.raises(UserError, match=r"data\.archive=PATH"):
-            archive.locate(None, url=None, sha256=None)
+            locate(None, url=None, sha256=None)
 
-    def test_an_empty_variable_names_nothing(self, server, monkeypatch):
+    def test_an_empty_variable_is_ignored(self, server, monkeypatch):
         monkeypatch.setenv("ENG_FRA_ARCHIVE", "")
-        assert archive.locate(None, url=server.url, sha256=None).read_bytes() == server.content
+        assert locate(None, url=server.url, sha256=None).read_bytes() == server.content
 
 
 class TestDownload:
     @pytest.fixture(autouse=True)
-    def _without_waiting(self, monkeypatch):
+    def _no_waiting(self, monkeypatch):
         monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
 
-    def test_what_was_fetched_is_not_fetched_again(self, server):
-        first = archive.locate(None, url=server.url, sha256=sha256(server.content))
+    def test_a_file_is_downloaded_once(self, server):
+        first = locate(None, url=server.url, sha256=sha256(server.content))
         assert first.read_bytes() == server.content
-        assert archive.locate(None, url=server.url, sha256=sha256(server.content)) == first
+        assert locate(None, url=server.url, sha256=sha256(server.content)) == first
         assert server.requests == 1
 
-    def test_a_damaged_copy_is_fetched_again(self, server):
-        path = archive.locate(None, url=server.url, sha256=sha256(server.content))
+    def test_a_damaged_download_is_downloaded_again(self, server):
+        path = locate(None, url=server.url, sha256=sha256(server.content))
         path.write_bytes(b"damaged")
-        archive.locate(None, url=server.url, sha256=sha256(server.content))
+        locate(None, url=server.url, sha256=sha256(server.content))
         assert path.read_bytes() == server.content
 
-    def test_a_flaky_server_is_asked_again(self, server):
+    def test_a_failed_download_is_tried_again(self, server):
         server.failures = 2
-        path = archive.locate(None, url=server.url, sha256=sha256(server.content))
+        path = locate(None, url=server.url, sha256=sha256(server.content))
         assert path.read_bytes() == server.content
         assert server.requests == 3
 
-    def test_a_server_that_stays_down_is_an_error_that_says_what_to_do(self, server, cache):
+    def test_the_message_about_a_server_that_does_not_respond_says_what_to_do(self, server, cache):
         server.failures = 99
         with pytest.raises(UserError) as error:
-            archive.locate(None, url=server.url, sha256=None)
+            locate(None, url=server.url, sha256=None)
         for part in (server.url, "503", "data.archive=PATH"):
             assert part in str(error.value)
         assert len(str(error.value).splitlines()) == 2
@@ -125,34 +126,34 @@ class TestDownload:
         assert not list(cache.rglob("*data.zip"))
 
     @pytest.mark.parametrize("cut", [None, 20], ids=["wrong hash", "cut short"])
-    def test_a_wrong_answer_leaves_nothing_behind(self, server, cache, cut):
+    def test_a_wrong_or_incomplete_download_is_removed(self, server, cache, cut):
         server.cut = cut
         with pytest.raises(UserError, match="failed"):
-            archive.locate(None, url=server.url, sha256="0" * 64 if cut is None else None)
+            locate(None, url=server.url, sha256="0" * 64 if cut is None else None)
         assert [path.suffix for path in cache.rglob("*") if path.is_file()] in ([], [".lock"])
 
-    def test_an_address_where_nobody_listens_is_an_error_that_says_what_to_do(self):
+    def test_the_message_about_a_refused_connection_says_what_to_do(self):
         with pytest.raises(UserError, match=r"failed: .*refused\n.*data\.archive=PATH"):
-            archive.locate(None, url="http://127.0.0.1:9/data.zip", sha256=None)
+            locate(None, url="http://127.0.0.1:9/data.zip", sha256=None)
 
-    def test_a_cache_that_cannot_be_made_is_an_error_with_its_path(self, server, cache):
+    def test_the_message_about_a_cache_that_cannot_be_created_names_its_path(self, server, cache):
         cache.write_text("a file where the folder should be")
         with pytest.raises(UserError, match=re.escape(str(cache))):
-            archive.locate(None, url=server.url, sha256=None)
+            locate(None, url=server.url, sha256=None)
 
-    def test_two_addresses_with_one_file_name_do_not_meet(self):
-        assert archive.download_path("http://a/data.zip") != archive.download_path("http://b/data.zip")
+    def test_two_addresses_with_the_same_file_name_have_different_paths(self):
+        assert download_path("http://a/data.zip") != download_path("http://b/data.zip")
 
-    def test_processes_that_start_together_fetch_once(self, server):
+    def test_processes_that_start_at_once_download_once(self, server):
         script = (
-            "import sys; from seq2seq_lab.data.sources.archive import locate;"
+            "import sys; from seq2seq_lab.data.sources.download import locate;"
             "print(locate(None, url=sys.argv[1], sha256=sys.argv[2]))"
         )
         command = [sys.executable, "-c", script, server.url, sha256(server.content)]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         found = {process.communicate(timeout=60)[0].strip() for process in processes}
         assert [process.returncode for process in processes] == [0, 0]
-        assert found == {str(archive.download_path(server.url))}
+        assert found == {str(download_path(server.url))}
         assert server.requests == 1
 
 
@@ -167,15 +168,15 @@ class TestReadText:
         ],
         ids=["text", "byte-order mark", "manythings", "tutorial"],
     )
-    def test_the_pairs_are_found_whatever_holds_them(self, tmp_path, content):
+    def test_the_text_is_found_in_every_kind_of_file(self, tmp_path, content):
         path = tmp_path / "any.name"
         path.write_bytes(content)
-        assert archive.read_text(path, sha256=sha256(content)) == PAIRS
+        assert read_text(path, sha256=sha256(content)) == PAIRS
 
-    def test_of_several_pair_files_the_largest_is_read(self, tmp_path):
+    def test_the_largest_of_several_pair_files_is_read(self, tmp_path):
         path = tmp_path / "data.zip"
         path.write_bytes(zipped(small="a\tb\n", large=PAIRS))
-        assert archive.read_text(path, member_sha256=sha256(PAIRS.encode())) == PAIRS
+        assert read_text(path, member_sha256=sha256(PAIRS.encode())) == PAIRS
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -190,15 +191,15 @@ class TestReadText:
             (bytes(range(256)), r"line 2: not UTF-8 text \(byte 0x80 at offset 128\)"),
         ],
     )
-    def test_what_is_no_archive_is_refused_by_name(self, tmp_path, content, message):
+    def test_the_message_about_another_kind_of_file_names_it(self, tmp_path, content, message):
         path = tmp_path / "data.zip"
         path.write_bytes(content)
         with pytest.raises(UserError, match=message) as error:
-            archive.read_text(path)
+            read_text(path)
         assert str(error.value).startswith(str(path))
         assert len(str(error.value).splitlines()) <= 2
 
-    def test_damage_anywhere_in_a_zip_is_never_a_traceback(self, tmp_path):
+    def test_damage_in_a_zip_never_ends_in_a_traceback(self, tmp_path):
         path, whole = tmp_path / "data.zip", zipped(fra=PAIRS)
         refused = 0
         for position in range(len(whole)):
@@ -206,55 +207,56 @@ class TestReadText:
             content[position] ^= 0xFF
             path.write_bytes(content)
             try:
-                assert archive.read_columns(archive.read_text(path), path, [1])
+                assert read_columns(read_text(path), path, [1])
             except UserError:
                 refused += 1
         assert refused > len(whole) / 2
 
-    def test_a_folder_and_a_missing_file_are_refused(self, tmp_path):
+    def test_a_folder_or_a_missing_file_is_an_error(self, tmp_path):
         with pytest.raises(UserError, match="a folder, not a file"):
-            archive.read_text(tmp_path)
+            read_text(tmp_path)
         with pytest.raises(UserError, match="no such file"):
-            archive.read_text(tmp_path / "gone")
+            read_text(tmp_path / "gone")
 
-    def test_hashes_are_held_to_if_given(self, tmp_path):
+    def test_an_expected_hash_is_checked(self, tmp_path):
         path = tmp_path / "data.zip"
         path.write_bytes(zipped(fra=PAIRS))
         with pytest.raises(UserError, match="not the file expected"):
-            archive.read_text(path, sha256="0" * 64)
+            read_text(path, sha256="0" * 64)
         with pytest.raises(UserError, match=r"fra\.txt: not the file expected"):
-            archive.read_text(path, member_sha256="0" * 64)
+            read_text(path, member_sha256="0" * 64)
 
 
 class TestReadColumns:
-    def test_columns_come_in_the_order_asked_for(self):
-        assert archive.read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]) == [["b", "e"], ["a", "d"]]
+    def test_columns_are_returned_in_the_order_of_their_numbers(self):
+        assert read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]) == [["b", "e"], ["a", "d"]]
 
-    def test_lines_may_differ_in_width(self):
-        assert archive.read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]) == [["a", "c"], ["b", "d"]]
+    def test_lines_may_have_different_numbers_of_columns(self):
+        assert read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]) == [["a", "c"], ["b", "d"]]
 
-    def test_only_line_feeds_end_a_line(self):
+    def test_only_a_line_feed_ends_a_line(self):
         inside = "x\u2028y\x85z\x0bw\x0cv\x1cu"
         expected = [[inside, "b"], [inside, "d"]]
-        assert archive.read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]) == expected
+        assert read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]) == expected
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             ("a\tb\nno\n", "pairs line 2: no tab"),
             ("a\tb\n\nc\td\n", "pairs line 2: no tab"),
-            ("a\tb\tc\nd\te\n", "pairs line 2: 2 columns, but column 3 is asked for"),
+            ("a\tb\tc\nd\te\n", "pairs line 2: 2 columns, but column 3 is needed"),
         ],
     )
-    def test_a_line_with_too_little_is_named(self, text, message):
+    def test_the_message_about_missing_columns_names_the_line(self, text, message):
         with pytest.raises(UserError, match=message):
-            archive.read_columns(text, "pairs", [1, 3 if "c\n" in text else 2])
+            read_columns(text, "pairs", [1, 3 if "c\n" in text else 2])
 
 
-def test_the_data_layer_imports_nothing_heavy():
-    script = "import sys, seq2seq_lab.data.corpus, seq2seq_lab.data.sources.toy; print(*sys.modules)"
+def test_sources_import_no_slow_library():
+    modules = ("splits", "sources.archive", "sources.toy")
+    script = f"import sys, {', '.join(f'seq2seq_lab.data.{name}' for name in modules)}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
-    heavy = {"torch", "pytorch_lightning", "hydra", "omegaconf", "pooch", "requests", "tqdm", "filelock"}
-    assert heavy.isdisjoint(loaded)
+    slow = {"torch", "pytorch_lightning", "hydra", "omegaconf", "pooch", "requests", "tqdm", "filelock"}
+    assert slow.isdisjoint(loaded)

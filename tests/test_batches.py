@@ -100,7 +100,7 @@ def test_a_batch_holds_the_ids_of_its_pairs_and_zeros_behind_them(batch_size, pr
     ):
         for row, index in enumerate(pairs):
             source = CORPUS.source[index].tolist()
-            target = CORPUS.target[index].tolist()[0 if predict_sos else 1 :]
+            target = CORPUS.to_predict(predict_sos=predict_sos)[index].tolist()
             assert batch.source[row].tolist() == source + [0] * (batch.source.shape[1] - len(source))
             assert batch.target[row].tolist() == target + [0] * (batch.target.shape[1] - len(target))
             if batch.source_lengths is not None:
@@ -123,7 +123,7 @@ def test_there_is_padding_only_where_lengths_differ():
             (CORPUS.source, batch.source, batch.source_lengths),
             (CORPUS.target, batch.target, batch.target_lengths),
         ):
-            found = {len(side[index]) - (side is CORPUS.target) for index in pairs}
+            found = {len(side[index]) for index in pairs}
             assert matrix.shape[1] == max(found)
             assert (lengths is None) == (len(found) == 1)
 
@@ -138,7 +138,7 @@ def test_bucketing_saves_padding_and_still_mixes_pairs():
     def padding(bucketing: bool) -> int:
         blocks = loader(batch_size=4, shuffle=True, bucketing=bucketing)
         return sum(
-            batch.target.numel() - sum(len(CORPUS.target[i]) - 1 for i in pairs)
+            batch.target.numel() - sum(len(CORPUS.target[i]) for i in pairs)
             for pairs, batch in updates(blocks)
         )
 

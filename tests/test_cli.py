@@ -15,6 +15,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.data.splits import split_by_source
 
 HEAVY = {
     "torch",
@@ -29,6 +30,7 @@ HEAVY = {
 STATISTICS = [
     "archive_pairs",
     "pairs",
+    "training_pairs",
     "source_vocabulary",
     "target_vocabulary",
     "distinct_sources",
@@ -103,7 +105,19 @@ class TestData:
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert list(told) == STATISTICS
-        assert told == ToyCorpus(pairs=80).load().statistics()
+        corpus = ToyCorpus(pairs=80).load()
+        training, _ = split_by_source(corpus, 0.1, 0)
+        assert told == corpus.statistics(training, predict_sos=False)
+
+    @pytest.mark.parametrize("overrides", [[], ["loader.held_out=0", "loader.predict_sos=true"]])
+    def test_the_loss_floor_is_that_of_a_run_with_the_same_overrides(self, overrides, run, capsys):
+        overrides = ["data.pairs=400", *overrides]
+        folder = run("run", *overrides, "trainer.max_epochs=1", "monitor.metric=train/loss")
+        capsys.readouterr()
+        assert cli.main(["data", "data=toy", *overrides, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["loss_floor"] > 0
+        assert told["loss_floor"] == json.loads((folder / "summary.json").read_text())["corpus"]["loss_floor"]
 
     def test_without_json_it_is_a_list_under_the_origin_of_the_pairs(self, capsys):
         assert cli.main(["data", "data=toy"]) == 0
@@ -122,6 +136,9 @@ class TestData:
                 "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris",
             ),
             (["data=toy", "data.pairs=many"], "data.pairs: 'many' is not of type int"),
+            (["data=toy", "loader.held_out=half"], "loader.held_out: 'half' is not of type float"),
+            (["data=toy", "loader.held_out=2"], "loader.held_out: 2 is not a share in [0, 1)"),
+            (["data=toy", "~loader"], "loader: None is not a set of keys"),
             (["data.max_words=0"], "data.max_words=0"),
             (["data.archive=/no/such.zip"], "data.archive=/no/such.zip: No such file"),
             (["data=toy", "--", "nonsense"], "nonsense: not an override of the form KEY=VALUE"),
@@ -137,10 +154,11 @@ class TestData:
         assert len(err.splitlines()) <= 2
 
     def test_the_seminars_archive_gives_the_seminars_numbers(self, real_archive, capsys):
-        assert cli.main(["data", f"data.archive={real_archive}", "--json"]) == 0
+        overrides = [f"data.archive={real_archive}", "experiment=seminar/seq2seq_full"]
+        assert cli.main(["data", *overrides, "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
-        assert told.pop("loss_floor") == pytest.approx(0.0198, abs=1e-4)
-        assert list(told.values()) == [135842, 5318, 2579, 1573, 4840, 3045, 7, 8]
+        assert told.pop("loss_floor") == pytest.approx(0.019807, abs=5e-7)
+        assert list(told.values()) == [135842, 5318, 5318, 2579, 1573, 4840, 3045, 7, 8]
 
 
 class TestOutputDirectory:

@@ -126,7 +126,7 @@ def test_runs_on_different_corpora_are_never_in_one_group(tmp_path):
 def test_another_corpus_is_named_by_its_option_alone(tmp_path):
     real = config()
     real["data"] = {
-        "_target_": "seq2seq_lab.data.corpus.ArchiveCorpus",
+        "_target_": "seq2seq_lab.data.sources.archive.ArchiveCorpus",
         "max_words": 10,
         "prefixes": ["i am "],
     }

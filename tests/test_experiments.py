@@ -49,7 +49,7 @@ def test_the_seminars_experiments_are_as_it_did_them(experiment):
     assert config["forcing"]["_target_"].endswith(forcing)
     assert config["forcing"].get("ratio", 0.5) == 0.5
     assert config["optimizer"] == {
-        "_target_": "seq2seq_lab.accelerate.optimizers.SGD",
+        "_target_": "torch.optim.SGD",
         "_partial_": True,
         "lr": 0.01,
     }

@@ -1,48 +1,96 @@
-"""What the policies draw."""
+"""What policies plan. The properties hold for every policy that is registered, one's own included."""
 
 import pytest
 import torch
 
-from seq2seq_lab.forcing.plan import FullForcing, MixedForcing
+import tiny
+from seq2seq_lab.config.build import build
+from seq2seq_lab.config.options import options
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.forcing.full import FullForcing
+from seq2seq_lab.forcing.mixed import MixedForcing
+from seq2seq_lab.forcing.plan import Pairs, Plan, forced_share
+
+N, T = 60, 7
+LENGTHS = torch.randint(1, T + 1, (N,), generator=torch.Generator().manual_seed(0))
+PROGRESS = torch.linspace(0, 0.99, N, dtype=torch.float64)
 
 
-def draw(policy, batch_size=1000, length=5, seed=0):
-    return policy(batch_size, length, 0.0, torch.Generator().manual_seed(seed))
+@pytest.fixture(params=options("forcing"))
+def policy(request):
+    config = tiny.configuration("data=toy", f"forcing={request.param}")
+    return build(config["forcing"], "forcing")
 
 
-@pytest.mark.parametrize("policy", [FullForcing(), MixedForcing(ratio=0.3)])
-def test_a_mask_is_boolean_and_of_the_shape_asked_for(policy):
-    mask = draw(policy, batch_size=3, length=4)
-    assert mask.dtype == torch.bool
-    assert mask.shape == (3, 4)
+def pairs(rows=slice(None), positions=T, seed=0, epoch=0, first=0):
+    """Some rows of N pairs."""
+    draws = Draws(seed, epoch, torch.arange(first, first + N))
+    return Pairs(LENGTHS[rows], positions, PROGRESS[rows], draws[rows])
 
 
-def test_full_forces_everywhere():
-    assert draw(FullForcing()).all()
+class TestEveryPolicy:
+    def test_a_plan_is_a_boolean_mask(self, policy):
+        plan = policy.plan(pairs())
+        assert plan.gold.dtype == torch.bool
+        assert plan.gold.shape == (N, T)
+        assert plan.gold.device.type == "cpu"
+
+    def test_a_pairs_plan_does_not_depend_on_the_pairs_beside_it_nor_on_their_order(self, policy):
+        together = policy.plan(pairs()).gold
+        for row in range(N):
+            assert torch.equal(policy.plan(pairs(slice(row, row + 1))).gold[0], together[row])
+        order = torch.randperm(N, generator=torch.Generator().manual_seed(1))
+        assert torch.equal(policy.plan(pairs(order)).gold, together[order])
+
+    def test_nor_on_the_longest_target(self, policy):
+        longer = policy.plan(pairs(positions=T + 4)).gold[:, :T]
+        inside = torch.arange(T) < LENGTHS.unsqueeze(1)
+        assert torch.equal(longer & inside, policy.plan(pairs()).gold & inside)
+
+    def test_the_same_seed_and_epoch_give_the_same_plan(self, policy):
+        assert torch.equal(policy.plan(pairs()).gold, policy.plan(pairs()).gold)
+
+
+class TestFull:
+    def test_gold_everywhere(self):
+        assert FullForcing().plan(pairs()).gold.all()
 
 
 class TestMixed:
     @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5, 1.0])
     def test_the_share_of_forced_sentences_is_the_ratio(self, ratio):
-        share = draw(MixedForcing(ratio=ratio), batch_size=20_000).float().mean().item()
+        many = Pairs(torch.full((20_000,), T), T, torch.zeros(20_000), Draws(0, 0, torch.arange(20_000)))
+        share = MixedForcing(ratio=ratio).plan(many).gold.float().mean().item()
         assert share == pytest.approx(ratio, abs=0.015)
         assert ratio not in (0.0, 1.0) or share == ratio
 
     def test_a_sentence_is_forced_throughout_or_not_at_all(self):
-        mask = draw(MixedForcing(ratio=0.5))
-        assert torch.equal(mask, mask[:, :1].expand_as(mask))
+        gold = MixedForcing(ratio=0.5).plan(pairs()).gold
+        assert torch.equal(gold, gold[:, :1].expand_as(gold))
+        assert 0 < gold[:, 0].sum() < N
 
-    def test_the_generator_alone_decides(self):
+    @pytest.mark.parametrize("other", [{"seed": 1}, {"epoch": 1}, {"first": N}])
+    def test_another_seed_epoch_or_pair_has_other_coins(self, other):
         policy = MixedForcing(ratio=0.5)
-        assert torch.equal(draw(policy, seed=1), draw(policy, seed=1))
-        assert not torch.equal(draw(policy, seed=1), draw(policy, seed=2))
+        assert not torch.equal(policy.plan(pairs(**other)).gold, policy.plan(pairs()).gold)
 
-    def test_batches_draw_the_coins_of_single_sentences(self):
-        policy, generator = MixedForcing(ratio=0.5), torch.Generator().manual_seed(4)
-        alone = torch.cat([policy(1, 3, 0.0, generator) for _ in range(50)])
-        assert torch.equal(alone, draw(policy, batch_size=50, length=3, seed=4))
+    def test_a_higher_ratio_forces_the_same_sentences_and_more(self):
+        low, high = (MixedForcing(ratio=ratio).plan(pairs()).gold for ratio in (0.3, 0.6))
+        assert (high | ~low).all()
+        assert (high & ~low).any()
 
     @pytest.mark.parametrize("ratio", [-0.1, 1.1, float("nan")])
     def test_a_ratio_out_of_range_is_refused(self, ratio):
         with pytest.raises(ValueError, match="ratio must lie in"):
             MixedForcing(ratio=ratio)
+
+
+def test_the_first_position_is_never_the_decoders_own():
+    gold = torch.tensor([[False, False, True], [True, False, False]])
+    assert Plan(gold).own.tolist() == [[False, True, False], [False, True, True]]
+    assert not gold[0, 0]
+
+
+def test_the_forced_share_counts_positions_within_the_length():
+    plan = Plan(torch.tensor([[True, False, True], [True, True, True], [False, False, False]]))
+    assert forced_share(plan, torch.tensor([2, 3, 1])).tolist() == [0.5, 1, 0]

@@ -5,7 +5,9 @@ import sacrebleu
 import torch
 from torch.nn import functional
 
-from seq2seq_lab.training.loss import losses_and_error, sentence_losses, translation_scores
+from seq2seq_lab.evaluation.evaluate import Evaluation, measured
+from seq2seq_lab.evaluation.scores import Bleu, Chrf, ExactMatch
+from seq2seq_lab.models.likelihood import sentence_losses
 
 B, T, V = 4, 5, 11
 
@@ -43,14 +45,6 @@ def test_losses_and_their_gradients_are_torchs(logits, target, lengths):
     torch.testing.assert_close(our_gradient, their_gradient)
 
 
-@pytest.mark.parametrize("lengths", [None, LENGTHS])
-def test_the_error_is_the_gradient_of_the_mean(logits, target, lengths):
-    losses, error = losses_and_error(logits.detach(), target, lengths)
-    expected = sentence_losses(logits, target, lengths)
-    torch.testing.assert_close(losses, expected)
-    torch.testing.assert_close(error, torch.autograd.grad(expected.mean(), logits)[0])
-
-
 def test_what_stands_in_the_padding_changes_nothing(logits, target):
     losses = sentence_losses(logits, target, LENGTHS)
     changed, other = logits.detach().clone(), target.clone()
@@ -66,6 +60,13 @@ def test_a_certain_model_loses_nothing_and_a_clueless_one_the_logarithm_of_the_v
     clueless = torch.zeros(B, T, V)
     expected = torch.full((B,), T * torch.tensor(float(V)).log().item())
     torch.testing.assert_close(sentence_losses(clueless, target, None), expected)
+
+
+def translation_scores(hypotheses, references):
+    """What the measures say of translations."""
+    nothing = torch.zeros(len(hypotheses))
+    measures = {"bleu": Bleu(), "chrf": Chrf(), "exact_match": ExactMatch()}
+    return measured(Evaluation(hypotheses, references, nothing, nothing), measures)
 
 
 HYPOTHESES = ["i m here now .", "you are late again .", "she s a very good friend .", "no"]

@@ -1,16 +1,24 @@
-"""Properties of the models, against PyTorch's own layers and against themselves."""
+"""Properties of the models and of decoding, against PyTorch's own layers and against themselves."""
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
+from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.forcing.passes import follow
+from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models import attention_model, seq2seq_model
-from seq2seq_lab.models.rnn import GRU
-from seq2seq_lab.training.loss import losses_and_error, sentence_losses
+from seq2seq_lab.models.attention.additive import AdditiveAttention
+from seq2seq_lab.models.attention.general import GeneralAttention
+from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
+from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.models.rnn import RNN
+from seq2seq_lab.models.seq2seq import gold_inputs
 
 B, S, T, SOURCE, TARGET = 4, 5, 6, 13, 17
 
@@ -24,18 +32,27 @@ class Case:
     source_lengths: torch.Tensor
     target: torch.Tensor
     target_lengths: torch.Tensor
-    forced: torch.Tensor | None
+    plan: Plan
+    draws: Draws
 
 
+LSTM = {"cell": nn.LSTM}
 MODELS = {
     "seq2seq": (seq2seq_model, {}),
-    "seq2seq-2-layers": (seq2seq_model, {"layers": 2}),
+    "seq2seq-2-layers-dropout": (seq2seq_model, {"layers": 2, "dropout": 0.3}),
+    "seq2seq-lstm-bidirectional-bridge": (
+        seq2seq_model,
+        LSTM | {"layers": 2, "bidirectional": True, "bridge": True},
+    ),
     "attention": (attention_model, {}),
-    "attention-2-layers": (attention_model, {"layers": 2}),
+    "attention-2-layers-bridge": (attention_model, {"layers": 2, "bridge": True}),
     "attention-unmasked": (attention_model, {"unmasked_positions": 7}),
+    "attention-scaled-bidirectional": (attention_model, {"score": ScaledDotAttention, "bidirectional": True}),
+    "attention-general-lstm": (attention_model, LSTM | {"score": GeneralAttention, "dropout": 0.2}),
+    "attention-additive": (attention_model, {"score": AdditiveAttention}),
 }
-MASKS = {
-    "forced": None,
+GOLD = {
+    "forced": torch.ones(B, T, dtype=torch.bool),
     "free": torch.zeros(B, T, dtype=torch.bool),
     "by-word": torch.rand(B, T, generator=torch.Generator().manual_seed(1)) < 0.5,
 }
@@ -49,7 +66,7 @@ def model(request):
     return build(source_vocabulary_size=SOURCE, target_vocabulary_size=TARGET, **sizes, **settings).double()
 
 
-@pytest.fixture(params=MASKS)
+@pytest.fixture(params=GOLD)
 def case(request, model):
     draw = torch.Generator().manual_seed(2)
     return Case(
@@ -58,7 +75,8 @@ def case(request, model):
         torch.tensor([5, 3, 1, 4]),
         torch.randint(1, TARGET, (B, T), generator=draw),
         torch.tensor([4, 6, 2, 5]),
-        MASKS[request.param],
+        Plan(GOLD[request.param]),
+        Draws(0, 0, torch.tensor([3, 10, 4, 7])),
     )
 
 
@@ -68,74 +86,37 @@ def gradients(model, loss):
     return [parameter.grad.clone() for parameter in model.parameters()]
 
 
-def learned(model, source, target, **settings):
-    """Losses and gradients by `backpropagate`."""
-    model.zero_grad()
-    loss = partial(losses_and_error, target=target, target_lengths=settings.pop("target_lengths", None))
-    losses = model.backpropagate(source, target, loss=loss, **settings)
-    return losses, [parameter.grad.clone() for parameter in model.parameters()]
-
-
 def losses_of(case, rows=slice(None), extra=0):
-    """Losses of some rows, with so many columns of rubbish beyond the longest of them."""
+    """Losses of some rows, with so many columns of other ids beyond the longest of them."""
     lengths = case.source_lengths[rows], case.target_lengths[rows]
     s, t = int(lengths[0].max()), int(lengths[1].max())
-    source, target = case.source[rows, :s], case.target[rows, :t]
-    forced = None if case.forced is None else case.forced[rows, :t]
+    source, target, plan = case.source[rows, :s], case.target[rows, :t], case.plan.rows(rows, t)
     if extra:
         source, target = (torch.cat((ids, ids.new_full((len(ids), extra), 3)), 1) for ids in (source, target))
-        if forced is not None:
-            forced = torch.cat((forced, torch.zeros(len(forced), extra, dtype=torch.bool)), 1)
-    decoded = case.model(source, target, source_lengths=lengths[0], forced=forced)
+        plan = Plan(torch.cat((plan.gold, torch.zeros(len(target), extra, dtype=torch.bool)), 1))
+    decoded = follow(case.model, source, target, plan, source_lengths=lengths[0], draws=case.draws[rows])
     return sentence_losses(decoded.logits, target, lengths[1])
 
 
-class TestGRU:
-    @pytest.mark.parametrize("layers", [1, 3])
-    @pytest.mark.parametrize("batch", [1, 4])
-    def test_it_is_torchs_in_values_and_gradients(self, batch, layers):
-        torch.manual_seed(0)
-        ours = GRU(input_size=6, hidden_size=10, layers=layers).double()
-        theirs = torch.nn.GRU(6, 10, layers, batch_first=True).double()
-        theirs.load_state_dict(ours.state_dict())
-        inputs = torch.randn(batch, 7, 6).double().requires_grad_()
-        first = torch.randn(layers, batch, 10).double().requires_grad_()
-        states = ours(inputs, tuple(first))
-        outputs, last = theirs(inputs, first)
-        torch.testing.assert_close(states[-1], outputs)
-        torch.testing.assert_close(torch.stack([layer[:, -1] for layer in states]), last)
-        wanted = [inputs, first, *ours.parameters()], [inputs, first, *theirs.parameters()]
-        loss = states[-1].sin().sum() + sum((i + 2) * layer[:, -1].sum() for i, layer in enumerate(states))
-        same = outputs.sin().sum() + sum((i + 2) * layer.sum() for i, layer in enumerate(last))
-        pairs = zip(torch.autograd.grad(loss, wanted[0]), torch.autograd.grad(same, wanted[1]), strict=True)
-        for gradient, expected in pairs:
-            torch.testing.assert_close(gradient, expected)
-
-    def test_numerical_gradients(self):
-        torch.manual_seed(0)
-        gru = GRU(input_size=2, hidden_size=3, layers=2).double()
-        names, weights = zip(*gru.named_parameters(), strict=True)
-
-        def states(inputs, first, *weights):
-            return torch.func.functional_call(
-                gru, dict(zip(names, weights, strict=True)), (inputs, tuple(first))
-            )[-1]
-
-        inputs, first = torch.randn(2, 3, 2).double(), torch.randn(2, 2, 3).double()
-        assert torch.autograd.gradcheck(states, [x.requires_grad_() for x in (inputs, first, *weights)])
-
-    def test_initial_values_are_drawn_as_torchs(self):
-        gru, theirs = GRU(input_size=40, hidden_size=50), torch.nn.GRU(40, 50)
-        for name, weight in theirs.named_parameters():
-            ours = gru.get_parameter(name)
-            assert ours.shape == weight.shape
-            assert abs(ours.abs().max() - weight.abs().max()) < 0.02
-
-    def test_large_sums_do_not_overflow(self):
-        gru = GRU(input_size=2, hidden_size=3)
-        for sign in (1, -1):
-            states = gru(torch.full((1, 4, 2), sign * 1e4), (torch.zeros(1, 3),))[-1]
-            assert states.isfinite().all()
+@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_stacked_layers_are_torchs_own_in_values_and_gradients(cell, bidirectional):
+    torch.manual_seed(0)
+    theirs = cell(6, 5 if bidirectional else 10, 3, batch_first=True, bidirectional=bidirectional).double()
+    ours = RNN(input_size=6, hidden_size=10, layers=3, cell=cell, bidirectional=bidirectional).double()
+    for name, weight in ours.state_dict().items():
+        _, number, own = name.split(".")
+        weight.copy_(theirs.state_dict()[own.replace("_l0", f"_l{number}")])
+    inputs = torch.randn(4, 7, 6).double().requires_grad_()
+    outputs, state = ours(inputs)
+    expected, last = theirs(inputs)
+    torch.testing.assert_close(outputs, expected)
+    hidden = last[0] if cell is nn.LSTM else last
+    directions = 2 if bidirectional else 1
+    torch.testing.assert_close(state[0], torch.cat(list(hidden[:directions]), dim=1))
+    assert len(state) == (6 if cell is nn.LSTM else 3)
+    one, other = (torch.autograd.grad(x.sin().sum(), inputs) for x in (outputs, expected))
+    torch.testing.assert_close(one, other)
 
 
 class TestPadding:
@@ -154,110 +135,44 @@ class TestPadding:
             for gradient, wanted in zip(other, expected, strict=True):
                 torch.testing.assert_close(gradient, wanted)
 
-    def test_backpropagation_is_autograds(self, case):
-        lengths = {"source_lengths": case.source_lengths, "target_lengths": case.target_lengths}
-        losses, found = learned(case.model, case.source, case.target, forced=case.forced, **lengths)
-        torch.testing.assert_close(losses, losses_of(case))
-        for gradient, wanted in zip(found, gradients(case.model, losses_of(case).mean()), strict=True):
-            torch.testing.assert_close(gradient, wanted)
-
-
-class TestSentence:
-    """One unpadded sentence on a CPU learns another way, with the same result."""
-
-    @pytest.fixture(params=range(B))
-    def sentence(self, request, case):
-        """Source, target, mask."""
-        row = slice(request.param, request.param + 1)
-        source = case.source[row, : int(case.source_lengths[row])]
-        return source, case.target[row], None if case.forced is None else case.forced[row]
-
-    def test_losses_and_gradients_are_those_of_any_batch(self, case, sentence):
-        source, target, forced = sentence
-        losses, found = learned(case.model, source, target, forced=forced)
-        logits = case.model(source, target, forced=forced).logits
-        expected = sentence_losses(logits, target, None)
-        torch.testing.assert_close(losses, expected)
-        for gradient, wanted in zip(found, gradients(case.model, expected.mean()), strict=True):
-            torch.testing.assert_close(gradient, wanted)
-
-    def test_gradients_are_added_to_those_that_are_there(self, model):
-        pair = torch.tensor([[3, 1]]), torch.tensor([[2, 1]])
-        _, once = learned(model, *pair)
-        model.backpropagate(*pair, loss=partial(losses_and_error, target=pair[1], target_lengths=None))
-        for parameter, gradient in zip(model.parameters(), once, strict=True):
-            torch.testing.assert_close(parameter.grad, 2 * gradient)
-
-    def test_a_frozen_weight_gets_no_gradient(self, model):
-        model.decoder.embedding.weight.requires_grad_(False)
-        target = torch.tensor([[2, 1]])
-        loss = partial(losses_and_error, target=target, target_lengths=None)
-        model.backpropagate(torch.tensor([[3, 1]]), target, loss=loss)
-        assert model.decoder.embedding.weight.grad is None
-        assert model.encoder.embedding.weight.grad is not None
-
-    def test_another_kind_of_decoder_goes_the_ordinary_way(self, model):
-        class Silent(type(model.decoder)):
-            def forward(self, fed, memory):
-                decoded = super().forward(fed, memory)
-                return decoded._replace(logits=decoded.logits * 0)
-
-        model.decoder.__class__ = Silent
-        losses, _ = learned(model, torch.tensor([[3, 1]]), torch.tensor([[2, 1]]))
-        torch.testing.assert_close(losses, torch.tensor([2 * math.log(TARGET)]).double())
-
-    def test_an_id_outside_the_vocabulary_is_refused(self, model):
-        with pytest.raises(IndexError):
-            learned(model, torch.tensor([[SOURCE, 1]]), torch.tensor([[2, 1]]))
-
-    def test_dropout_is_active_in_training_and_not_in_evaluation(self):
-        sizes = {
-            "source_vocabulary_size": 5,
-            "target_vocabulary_size": 5,
-            "hidden_size": 8,
-            "embedding_size": 8,
-        }
-        model = seq2seq_model(**sizes, dropout=0.5)
-        pair = torch.tensor([[3, 1]]), torch.tensor([[2, 1]])
-        assert not torch.equal(learned(model, *pair)[0], learned(model, *pair)[0])
-        model.eval()
-        assert torch.equal(learned(model, *pair)[0], learned(model, *pair)[0])
-
 
 class TestFeeding:
-    def test_own_words_are_those_of_stepping_by_hand(self, case):
-        memory = case.model.encoder(case.source, case.source_lengths)
-        free = torch.zeros(B, T, dtype=torch.bool)
-        fed = case.model.feed(torch.zeros_like(case.target), free, memory)
-        logits = case.model.decoder(fed, memory).logits
-        assert torch.equal(fed[:, 0], torch.zeros(B, dtype=torch.long))
-        assert torch.equal(fed[:, 1:], logits.argmax(dim=2)[:, :-1])
+    """Stepping and the whole sequence give the same numbers, with dropout too."""
 
-    def test_gold_where_forced_and_own_elsewhere(self, model):
-        gold, forced = torch.randint(1, TARGET, (B, T)), torch.rand(B, T) < 0.5
-        memory = model.encoder(torch.randint(1, SOURCE, (B, S)), None)
-        fed = model.feed(gold, forced, memory)
-        own = torch.cat((gold[:, :1], model.decoder(fed, memory).logits.argmax(dim=2)[:, :-1]), 1)
-        later = slice(1, None)
-        assert torch.equal(fed[:, later], torch.where(forced, gold, own)[:, later])
-
-    def test_stepping_gives_the_logits_of_the_whole_sequence(self, model):
-        fed, memory = torch.randint(1, TARGET, (B, T)), model.encoder(torch.randint(1, SOURCE, (B, S)), None)
-        whole, state = model.decoder(fed, memory), memory.state
-        with torch.no_grad():
-            for t in range(T):
-                step, state = model.decoder.step(fed[:, t], memory, state)
-                torch.testing.assert_close(step.logits[:, 0], whole.logits[:, t])
-
-    def test_all_forced_is_no_mask(self, case):
-        everywhere = torch.ones(B, T, dtype=torch.bool)
-        pair = case.source, case.target
-        forced = case.model(*pair, source_lengths=case.source_lengths, forced=everywhere)
+    def test_own_words_are_the_arg_max_of_the_very_logits_that_are_learnt_from(self, case):
+        memory = case.model.encoder(case.source, case.source_lengths, case.draws)
+        known, own = gold_inputs(case.target), case.plan.own
+        unrolled = unroll(case.model.decoder, memory, known, own, draws=case.draws)
+        settings = {"source_lengths": case.source_lengths, "draws": case.draws}
+        whole = case.model(case.source, case.target, fed=unrolled.fed, **settings).logits
+        torch.testing.assert_close(unrolled.logits, whole)
+        words = torch.cat((known[:, :1], whole.argmax(dim=2)[:, :-1]), dim=1)
+        assert torch.equal(unrolled.fed, torch.where(own, words, known))
         torch.testing.assert_close(
-            forced.logits, case.model(*pair, source_lengths=case.source_lengths).logits
+            follow(case.model, case.source, case.target, case.plan, **settings).logits, whole
         )
 
+    def test_unrolling_carries_the_gradients_of_the_whole_sequence(self, case):
+        memory = partial(case.model.encoder, case.source, case.source_lengths, case.draws)
+        known, own = gold_inputs(case.target), case.plan.own
+        unrolled = unroll(case.model.decoder, memory(), known, own, draws=case.draws)
+        stepped = gradients(case.model, unrolled.logits.sin().sum())
+        whole = case.model(
+            case.source, case.target, fed=unrolled.fed, memory=memory(), draws=case.draws
+        ).logits
+        for gradient, wanted in zip(stepped, gradients(case.model, whole.sin().sum()), strict=True):
+            torch.testing.assert_close(gradient, wanted)
+
+    def test_stepping_gives_the_logits_of_the_whole_sequence(self, model):
+        model.eval()
+        fed, memory = torch.randint(1, TARGET, (B, T)), model.encoder(torch.randint(1, SOURCE, (B, S)))
+        (whole, _), state = model.decoder(model.decoder.embed(fed), memory), memory.state
+        for t in range(T):
+            step, state = model.decoder(model.decoder.embed(fed[:, t : t + 1]), memory, state)
+            torch.testing.assert_close(step.logits[:, 0], whole.logits[:, t])
+
     def test_greedy_words_are_the_arg_max_of_their_logits(self, case):
+        case.model.eval()
         found = greedy(case.model, case.source, case.source_lengths, max_length=9)
         assert found.words.shape == (B, 9)
         assert torch.equal(found.words, found.logits.argmax(dim=2))
@@ -268,27 +183,46 @@ class TestFeeding:
         assert torch.equal(found.words, torch.cat(alone))
 
 
+class TestDropout:
+    @pytest.fixture
+    def dropping(self):
+        torch.manual_seed(0)
+        sizes = {"source_vocabulary_size": SOURCE, "target_vocabulary_size": TARGET, "hidden_size": 8}
+        return seq2seq_model(**sizes, layers=2, dropout=0.5)
+
+    def losses(self, model, draws):
+        source, target = torch.ones(2, 3, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)
+        return sentence_losses(model(source, target, draws=draws).logits, target, None)
+
+    def test_it_is_active_in_training_and_not_in_evaluation(self, dropping):
+        assert not torch.equal(self.losses(dropping, None), self.losses(dropping, None))
+        dropping.eval()
+        assert torch.equal(self.losses(dropping, None), self.losses(dropping, None))
+
+    def test_with_draws_it_belongs_to_the_pair_and_the_epoch(self, dropping):
+        pairs = torch.tensor([4, 9])
+        once, again = (self.losses(dropping, Draws(0, 1, pairs)) for _ in range(2))
+        assert torch.equal(once, again)
+        assert once[0] != once[1]
+        torch.testing.assert_close(self.losses(dropping, Draws(0, 1, pairs.flip(0))), once.flip(0))
+        for other in (Draws(1, 1, pairs), Draws(0, 2, pairs)):
+            assert not torch.equal(self.losses(dropping, other), once)
+
+    def test_the_share_that_is_kept_and_the_scale(self, dropping):
+        mask = dropping.encoder.dropout.mask(Draws(0, 0, torch.arange(100)), 10, 50)
+        assert mask.unique().tolist() == [0, 2]
+        assert abs(mask.mean() - 1) < 0.02
+
+
 class TestCausality:
     def test_a_position_depends_on_no_later_word(self, model):
-        fed = torch.randint(1, TARGET, (1, T))
-        memory = model.encoder(torch.randint(1, SOURCE, (1, S)), None)
-        embedded = model.decoder.embedding(fed).detach().abs().requires_grad_()
-        model.decoder.embedding.forward = lambda _: embedded
+        memory = model.eval().encoder(torch.randint(1, SOURCE, (1, S)))
+        embedded = model.decoder.embed(torch.randint(1, TARGET, (1, T))).detach().requires_grad_()
         for t in range(T):
-            logits = model.decoder(fed, memory).logits
+            logits = model.decoder(embedded, memory)[0].logits
             (gradient,) = torch.autograd.grad(logits[0, t].sum(), embedded)
             assert gradient[0, : t + 1].abs().sum(dim=1).all()
             assert not gradient[0, t + 1 :].any()
-
-    def test_no_gradient_flows_through_own_words(self, model):
-        pair = torch.randint(1, SOURCE, (2, S)), torch.randint(1, TARGET, (2, T))
-        free = torch.zeros(2, T, dtype=torch.bool)
-        memory = model.encoder(pair[0], None)
-        fed = model.feed(torch.zeros_like(pair[1]), free, memory)
-        expected = gradients(model, model.decoder(fed, memory).logits.sin().sum())
-        found = gradients(model, model(*pair, forced=free).logits.sin().sum())
-        for gradient, wanted in zip(found, expected, strict=True):
-            torch.testing.assert_close(gradient, wanted)
 
 
 class TestAttention:
@@ -345,16 +279,29 @@ class TestLosses:
         )
 
 
-@pytest.mark.parametrize("build", [seq2seq_model, attention_model])
-def test_a_batch_is_traced_without_a_look_at_any_value(build):
-    """So that it can be captured on a GPU: a fake tensor has no values to branch on."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
+class TestExport:
+    """`torch.export` with any number of sentences and positions."""
 
-    with FakeTensorMode():
-        model = build(source_vocabulary_size=SOURCE, target_vocabulary_size=TARGET, hidden_size=8)
-        source, target = torch.ones(B, S, dtype=torch.long), torch.ones(B, T, dtype=torch.long)
-        lengths, forced = torch.full((B,), 2), torch.zeros(B, T, dtype=torch.bool)
-        decoded = model(source, target, source_lengths=lengths, forced=forced)
-        _, error = losses_and_error(decoded.logits.detach(), target, torch.full((B,), 3))
-        decoded.logits.backward(error)
-        assert model.encoder.gru.weight_hh_l0.grad.shape == (24, 8)
+    def exported(self, model, *arguments, **shapes):
+        batch, s, t = (torch.export.Dim(name, max=7) for name in ("batch", "source", "target"))
+        dynamic = {"source": {0: batch, 1: s}, "target": {0: batch, 1: t}} | {
+            name: {0: batch} for name in shapes
+        }
+        return torch.export.export(model, arguments, shapes, dynamic_shapes=dynamic).module()
+
+    def test_other_lengths_than_the_examples(self, model):
+        example = torch.randint(1, SOURCE, (3, 4)), torch.randint(1, TARGET, (3, 5))
+        exported = self.exported(model.eval(), *example)
+        source, target = torch.randint(1, SOURCE, (B, S)), torch.randint(1, TARGET, (B, T))
+        for found, wanted in zip(exported(source, target), model(source, target), strict=True):
+            assert (found is None) == (wanted is None)
+            if wanted is not None:
+                torch.testing.assert_close(found, wanted)
+
+    def test_padded_sources(self, model):
+        example = torch.randint(1, SOURCE, (3, 4)), torch.randint(1, TARGET, (3, 5))
+        exported = self.exported(model.eval(), *example, source_lengths=torch.tensor([4, 2, 3]))
+        source, target = torch.randint(1, SOURCE, (B, S)), torch.randint(1, TARGET, (B, T))
+        lengths = torch.tensor([5, 3, 1, 4])
+        found = exported(source, target, source_lengths=lengths).logits
+        torch.testing.assert_close(found, model(source, target, source_lengths=lengths).logits)

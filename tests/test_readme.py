@@ -28,7 +28,8 @@ def workplace(tmp_path_factory):
         patch.setenv("SEQ2SEQ_LAB_CACHE", str(folder / "cache"))
         patch.delenv("SEQ2SEQ_LAB_OUTPUTS", raising=False)
         with zipfile.ZipFile("deu-eng.zip", "w") as archive:
-            archive.writestr("deu.txt", "Go.\tGeh.\tsomeone\nI see.\tIch verstehe.\tsomeone\n")
+            pairs = [f"See {letter}.\tSieh {letter}.\tsomeone\n" for letter in "abcdefghij"]
+            archive.writestr("deu.txt", "".join(pairs))
         Path("sentences.txt").write_text(SENTENCES, encoding="utf-8")
         demo = ["train", "experiment=demo/attention_mixed", "trainer.max_epochs=1", "model.hidden_size=8"]
         assert main([*demo, "data.pairs=400"]) == 0

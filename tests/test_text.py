@@ -1,4 +1,4 @@
-"""Normalisation: what it gives, and that doing it at once gives the same."""
+"""Normalisation, of one sentence and of many, and vocabularies."""
 
 import random
 import re
@@ -10,8 +10,8 @@ from seq2seq_lab.data.text import Normalisation, words
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 
-# Letters, marks and spaces that lower-case, decompose, reorder, split or strip in surprising ways.
-NASTY = [
+# Letters, marks and spaces with unusual rules for lower case, decomposition, order, line ends or stripping.
+UNUSUAL = [
     *"abzABZ.!?,;'’\"«»-… \t", "é", "É", "e\u0301", "\u0301", "\u0323\u0307", "ç", "œ", "ﬁ", "ß", "ẞ", "İ",
     "ı", "Σ", "σ", "ΑΣ", "Σ\u0301", "ʼ", "\xa0", "\u202f", "\u200d", "\u200b", "\u2028", "\u2029", "\x85",
     "\x0b", "\x1c", "\x1f", "\x00", "\r", "한", "각", "ẛ\u0323", "\u302e", "\U0001d157\U0001d165", "Å", "ﷺ",
@@ -39,7 +39,7 @@ SETTINGS = [
 
 def random_sentences(seed: int, count: int = 300) -> list[str]:
     draw = random.Random(seed)
-    return ["".join(draw.choices(NASTY, k=draw.randrange(14))) for _ in range(count)]
+    return ["".join(draw.choices(UNUSUAL, k=draw.randrange(14))) for _ in range(count)]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -54,41 +54,41 @@ def test_one_sentence_and_many_lines_agree_with_the_literal_reading(settings):
 @pytest.mark.parametrize(
     "sentences", [[], [""], ["", ""], [" "], ["a\nb", "C"], ["Été\n", "\n"], ["\u0301", "\u0301a"]]
 )
-def test_lines_treats_every_sentence_alone(sentences):
+def test_lines_normalises_each_sentence_separately(sentences):
     normalise = Normalisation()
     assert normalise.lines(sentences) == [normalise(sentence) for sentence in sentences]
 
 
-def test_the_steps_and_their_order():
+def test_the_steps_are_applied_in_order():
     normalise = Normalisation()
     assert normalise("  Ça VA-t-il ?! ") == "ca va t il ?!".replace("?!", "? !")
     assert normalise("Où ça…\u202f?") == "ou ca ?"
     assert normalise("Elle dit «\xa0oui\xa0»") == "elle dit oui "
 
 
-def test_a_trailing_quote_leaves_an_empty_word_that_counts():
+def test_a_quotation_mark_at_the_end_becomes_an_empty_word_that_counts():
     assert words(Normalisation()('"Go."')) == ["", "go", ".", ""]
 
 
-def test_normalising_is_idempotent_but_for_spaces_before_punctuation():
+def test_without_spaces_before_punctuation_a_second_normalisation_changes_only_outer_spaces():
     normalise = Normalisation(space_before="")
     once = normalise.lines(random_sentences(seed=1))
     assert [normalise(s) for s in once] == [s.strip(" ") for s in once]
 
 
 @pytest.mark.parametrize("keep", ["z-a", "a]b", "]", "\\", "a\\", r"\q"])
-def test_a_keep_that_is_no_character_class_is_refused(keep):
+def test_keep_must_be_a_character_class(keep):
     with pytest.raises(UserError, match=re.escape(f"data.keep={keep!r}")):
         Normalisation(keep=keep)
 
 
-def test_white_space_cannot_be_set_apart():
+def test_space_before_must_not_contain_white_space():
     with pytest.raises(UserError, match=r"data\.space_before"):
         Normalisation(space_before=". ")
 
 
 class TestVocabulary:
-    def test_numbers_are_in_order_of_first_appearance(self):
+    def test_ids_follow_first_appearance(self):
         vocabulary = Vocabulary.build(["b a b", "c a"])
         assert vocabulary.words == ["<sos>", "<eos>", "b", "a", "c"]
         assert vocabulary.encode(["c", "b"]) == [4, 2]
@@ -96,7 +96,7 @@ class TestVocabulary:
         assert "a" in vocabulary
         assert "d" not in vocabulary
 
-    def test_decoding_undoes_encoding_up_to_the_end(self):
+    def test_decoding_is_the_inverse_of_encoding_up_to_the_end(self):
         vocabulary = Vocabulary.build(["je suis la ."])
         ids = vocabulary.encode(["la", "je", "."])
         assert vocabulary.decode([0, *ids, 1, 3, 0]) == ["la", "je", "."]
@@ -104,26 +104,30 @@ class TestVocabulary:
     def test_an_empty_word_is_a_word(self):
         assert Vocabulary.build(["a  b"]).words[2:] == ["a", "", "b"]
 
-    def test_nothing_gives_the_special_words_alone(self):
+    def test_without_sentences_only_the_special_words_have_ids(self):
         vocabulary = Vocabulary.build([])
         assert vocabulary.words == ["<sos>", "<eos>"]
         assert len(vocabulary.number([])) == 0
 
-    def test_unknown_words_are_named_once_each(self):
+    def test_numbered_sentences_end_with_eos_and_do_not_begin_with_sos(self):
+        rows = Vocabulary.build(["a b", "c"]).number(["a b", "c"])
+        assert [rows[0].tolist(), rows[1].tolist()] == [[2, 3, 1], [4, 1]]
+
+    def test_each_unknown_word_is_named_once(self):
         vocabulary = Vocabulary.build(["a b"])
         assert vocabulary.unknown(["x", "a", "y", "x"]) == ["x", "y"]
         with pytest.raises(ValueError, match="not in the vocabulary: 'x', 'y'"):
             vocabulary.encode(["x", "a", "y", "x"])
 
-    def test_a_list_restores_it(self):
+    def test_to_list_and_from_list_are_inverse(self):
         vocabulary = Vocabulary.build(["a b"])
         assert Vocabulary.from_list(vocabulary.to_list()).words == vocabulary.words
 
     @pytest.mark.parametrize("given", [[], ["a"], ["<eos>", "<sos>"], ["<sos>", "<eos>", "a", "a"]])
-    def test_a_list_that_is_no_vocabulary_is_refused(self, given):
+    def test_a_list_without_special_words_or_with_a_repeated_word_is_an_error(self, given):
         with pytest.raises(ValueError, match="a vocabulary"):
             Vocabulary.from_list(given)
 
-    def test_a_special_word_in_the_text_is_refused(self):
+    def test_a_special_word_in_the_text_is_an_error(self):
         with pytest.raises(UserError, match="<eos> is a word of the text"):
             Vocabulary.build(["a <eos> b"])

@@ -46,6 +46,7 @@ DEFAULTS = {
     "logger": "tensorboard",
     "callbacks": "default",
     "measures": "default",
+    "accelerate": "auto",
 }
 
 
@@ -79,7 +80,7 @@ _load = cache(ToyCorpus.load)  # half of what a tiny run takes
 
 def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:
     """The same, but it gets a Ctrl-C in its block of this number, counted from 1; the folder of what there is."""
-    from seq2seq_lab.training.callbacks.scalars import Interrupted
+    from seq2seq_lab.training.callbacks.interruption import Interrupted
 
     try:
         with interrupted_in_block(block):
@@ -106,7 +107,7 @@ def press(number: int) -> None:
 @contextmanager
 def interrupted_in_block(number: int) -> Iterator[None]:
     """The process gets a Ctrl-C while the run makes its block of this number, counted from 1."""
-    from seq2seq_lab.training.callbacks.scalars import Interruption
+    from seq2seq_lab.training.callbacks.interruption import Interruption
 
     listen = Interruption.on_train_batch_end
     blocks = 0

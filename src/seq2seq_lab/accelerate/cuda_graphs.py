@@ -1,157 +1,148 @@
-"""Updates on a GPU as CUDA graphs.
+"""Updates on a GPU as CUDA graphs. It has never run on a GPU in this version; `accelerate=cuda_graphs` turns it on.
 
-An update on one sentence is some hundred kernels of a few microseconds each: a GPU waits for Python to launch
-them. A CUDA graph launches all of them at once (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs). It
-is bound to fixed memory and shapes, so that batches are copied into buffers of a few sizes, with their lengths
-and masks beside them; results do not depend on padding, and the models branch on no tensor's value.
-
-This path has not run on a GPU in this version, and there are no timings of it. What can be shown without one is
-tested: that a padded update is the unpadded one, and that an update can be traced without looking at any value.
+An update on one sentence is some hundred kernels of a few microseconds each: a GPU waits for Python to launch them. A
+CUDA graph launches all of them at once (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs). It is bound to
+fixed memory and shapes, so each combination of lengths gets a graph of its own, up to a limit.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
-from seq2seq_lab.accelerate.optimizers import SGD
-from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.accelerate.select import Job, plain_sgd, unknown_module
+from seq2seq_lab.data.batches import Batch, Block
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.decoding.unroll import argmax, unroll
+from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.models.attention.dot import DotAttention
+from seq2seq_lab.models.decoder import Decoder
+from seq2seq_lab.models.dropout import Dropout
+from seq2seq_lab.models.encoder import Encoder
+from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.models.rnn import RNN
+from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.training.update import EagerUpdates, update
 
-Update = Callable[[Batch, Tensor | None, Optimizer], Tensor]
-# Optimizers whose state starts at zeros, as `restore` leaves it.
-_FROM_ZERO = (
-    torch.optim.Adam,
-    torch.optim.AdamW,
-    torch.optim.RAdam,
-    torch.optim.RMSprop,
-    torch.optim.Adamax,
-    torch.optim.Adadelta,
-)
+KNOWN: dict[type, tuple[str, ...]] = {
+    Seq2Seq: (),
+    Encoder: ("unmasked_positions",),
+    Decoder: (),
+    RNN: ("hidden_size",),
+    Dropout: ("p", "site"),
+    nn.ModuleList: (),
+    nn.GRU: tuple(vars(nn.GRU(1, 1))),
+    nn.Embedding: tuple(vars(nn.Embedding(1, 1))),
+    nn.Linear: tuple(vars(nn.Linear(1, 1))),
+    DotAttention: (),
+}
 WARM_UPS = 3  # as PyTorch's documentation advises
-GRANULE = 8  # lengths are rounded up to a multiple of it: few graphs, and all the seminar's sentences in one
+MOST = 256  # graphs; beyond, updates of new shapes are eager
 
 
-def possible(optimizer: Optimizer, device: torch.device) -> bool:
-    """Whether updates can be captured: on CUDA, with an optimizer that never looks at a value on the device."""
-    if device.type != "cuda":
-        return False
-    if isinstance(optimizer, SGD):
-        return True
-    capturable = all(group.get("capturable", False) for group in optimizer.param_groups)
-    return isinstance(optimizer, _FROM_ZERO) and capturable
+class CudaGraphs:
+    """Updates on unpadded batches by plain SGD as CUDA graphs."""
+
+    def refuses(self, job: Job) -> str | None:
+        """Why a job is not for it; None where it is."""
+        if job.device.type != "cuda":
+            return f"CUDA graphs need a CUDA GPU, and the model is on {job.device}"
+        if job.batch_size != 1:
+            return (
+                f"CUDA graphs are for updates on single sentences, not for loader.batch_size={job.batch_size}"
+            )
+        if job.gradient_clip is not None:
+            return "CUDA graphs do not clip gradients"
+        if any(isinstance(module, Dropout) and module.p for module in job.model.modules()):
+            return "CUDA graphs do not draw dropout"
+        return plain_sgd(job.optimizer, job.model.parameters()) or unknown_module(job.model, KNOWN)
+
+    def updates(self, job: Job) -> "CapturedUpdates":
+        """Its updates of a job."""
+        return CapturedUpdates(job)
 
 
-class Buffers:
-    """Fixed memory for batches of B pairs of up to S and T words."""
+class Captured:
+    """One graph, with the memory that it reads and writes."""
 
-    def __init__(self, pairs: int, source: int, target: int, device: torch.device) -> None:
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(shape, dtype=torch.int64, device=device)
-
-        self.batch = Batch(
-            zeros(pairs, source), zeros(pairs), zeros(pairs, target), zeros(pairs), slice(0, pairs)
-        )
-        self.forced = torch.zeros(pairs, target, dtype=torch.bool, device=device)
-
-    def fill(self, batch: Batch, forced: Tensor | None) -> None:
-        """Copy a batch in; what lies beyond its lengths counts for nothing and may stay."""
-        for ids, ids_lengths, buffer, lengths in (
-            (batch.source, batch.source_lengths, self.batch.source, self.batch.source_lengths),
-            (batch.target, batch.target_lengths, self.batch.target, self.batch.target_lengths),
-        ):
-            assert lengths is not None
-            buffer[:, : ids.shape[1]].copy_(ids)
-            if ids_lengths is None:
-                lengths.fill_(ids.shape[1])
-            else:
-                lengths.copy_(ids_lengths)
-        if forced is not None:
-            self.forced[:, : forced.shape[1]].copy_(forced)
-
-
-class CapturedUpdates:
-    """Makes updates by replaying graphs, each captured when its shape first comes by.
-
-    Args:
-        update: an eager update; returns the losses of the pairs.
-        optimizer: what it steps. A changed learning rate, which graphs hold as a number, has them captured anew.
-        longest_source: no source is padded beyond it; None sets no limit.
-    """
-
-    def __init__(self, update: Update, optimizer: Optimizer, *, longest_source: int | None = None) -> None:
-        self.update = update
-        self.optimizer = optimizer
-        self.longest_source = longest_source
-        self.graphs: dict[tuple[int, int, int, bool], tuple[Buffers, torch.cuda.CUDAGraph, Tensor]] = {}
-        self.rates = self._rates()
-
-    def __call__(self, batch: Batch, forced: Tensor | None) -> Tensor:
-        """One update; returns its pairs' losses summed over positions, [B]."""
-        if self.rates != self._rates():
-            self.graphs.clear()
-            self.rates = self._rates()
-        source, target = (-(-ids.shape[1] // GRANULE) * GRANULE for ids in (batch.source, batch.target))
-        if self.longest_source is not None:
-            source = min(source, self.longest_source)
-        shape = (len(batch.source), source, target, forced is None)
-        if shape not in self.graphs:
-            self.graphs[shape] = self._capture(shape, batch, forced)
-        buffers, graph, losses = self.graphs[shape]
-        buffers.fill(batch, forced)
-        graph.replay()
-        return losses.clone()
-
-    def _rates(self) -> list[float]:
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
-
-    def _capture(
-        self, shape: tuple[int, int, int, bool], batch: Batch, forced: Tensor | None
-    ) -> tuple[Buffers, torch.cuda.CUDAGraph, Tensor]:
-        pairs, source, target, fully_forced = shape
-        buffers = Buffers(pairs, source, target, batch.source.device)
-        buffers.fill(batch, forced)
-        mask = None if fully_forced else buffers.forced
-        before = snapshot(self.optimizer)
-        random_state = torch.cuda.get_rng_state(batch.source.device)
-        stream = torch.cuda.Stream(batch.source.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(batch.source.device))
+    def __init__(self, job: Job, batch: Batch, own: Tensor | None, pool: Any) -> None:
+        self.source, self.target = batch.source.clone(), batch.target.clone()
+        self.own = None if own is None else own.to(batch.source.device)
+        model, optimizer = job.model, job.optimizer
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):
-                self.update(buffers.batch, mask, self.optimizer)
-        torch.cuda.current_stream(batch.source.device).wait_stream(stream)
-        restore(self.optimizer, before)
-        torch.cuda.set_rng_state(random_state, batch.source.device)
-        self.optimizer.zero_grad(
-            set_to_none=True
-        )  # so that gradients are allocated in the graph's own memory
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            losses = self.update(buffers.batch, mask, self.optimizer)
-        return buffers, graph, losses
+                optimizer.zero_grad()
+                self._step(job)
+        torch.cuda.current_stream().wait_stream(stream)
+        with torch.no_grad():
+            for parameter, value in zip(model.parameters(), before, strict=True):
+                parameter.copy_(value)
+        optimizer.zero_grad()  # so that gradients are allocated in the graph's own memory
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph, pool=pool):
+            self.losses = self._step(job)
+
+    def _step(self, job: Job) -> Tensor:
+        return captured_step(job, self.source, self.target, self.own)
+
+    def replay(self, batch: Batch, own: Tensor | None) -> Tensor:
+        """One update; the losses of its pairs, [B]."""
+        self.source.copy_(batch.source)
+        self.target.copy_(batch.target)
+        if self.own is not None and own is not None:
+            self.own.copy_(own)
+        self.graph.replay()
+        return self.losses.clone()
 
 
-def _tensors(optimizer: Optimizer) -> Iterator[tuple[Any, Tensor]]:
-    """Everything that a step changes, each with a name: parameters, and the optimizer's state of them."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            yield parameter, parameter
-            for name, value in optimizer.state.get(parameter, {}).items():
-                if isinstance(value, Tensor):
-                    yield (parameter, name), value
+def captured_step(job: Job, source: Tensor, target: Tensor, own: Tensor | None) -> Tensor:
+    """An update that looks at no value of a tensor: what `training.update.update` does, with all pairs stepped.
+
+    own [B, T], on the model's device, is True where the decoder is fed its own word; None where it never is.
+    """
+    memory = job.model.encoder(source, None)
+    fed = gold_inputs(target)
+    if own is not None:
+        with torch.no_grad():
+            fed = unroll(job.model.decoder, memory, fed, own).fed
+    decoded = job.model(source, target, fed=fed, memory=memory)
+    losses = sentence_losses(decoded.logits, target, None)
+    losses.mean().backward()  # type: ignore[no-untyped-call]
+    job.optimizer.step()
+    return losses.detach()
 
 
-def snapshot(optimizer: Optimizer) -> dict[Any, Tensor]:
-    """Copies of the parameters and of the optimizer's state."""
-    return {name: value.detach().clone() for name, value in _tensors(optimizer)}
+class CapturedUpdates(EagerUpdates):
+    """Replays graphs, each captured when its shape first comes; a changed learning rate captures all of them anew."""
 
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.model, job.optimizer)
+        self.job = job
+        self.graphs: dict[tuple[int, int, bool], Captured] = {}
+        self.pool = torch.cuda.graph_pool_handle()
+        self.rate = self._rate()
 
-@torch.no_grad()
-def restore(optimizer: Optimizer, before: dict[Any, Tensor]) -> None:
-    """Write a snapshot back in place; state that has come since goes back to the zeros that it starts from."""
-    for name, value in _tensors(optimizer):
-        if name in before:
-            value.copy_(before[name])
-        else:
-            value.zero_()
+    def _rate(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Tensor:
+        """The losses of the block's pairs, as `EagerUpdates` gives them."""
+        if plan.choose is not argmax:
+            return super().__call__(block, plan, draws)
+        if self.rate != self._rate():
+            self.graphs.clear()
+            self.rate = self._rate()
+        return torch.cat([self._update(batch, plan, draws) for batch in block])
+
+    def _update(self, batch: Batch, plan: Plan, draws: Draws) -> Tensor:
+        plan = plan.rows(batch.rows, batch.target.shape[1])
+        own = mask if (mask := plan.own).any() else None
+        shape = (batch.source.shape[1], batch.target.shape[1], own is None)
+        if shape not in self.graphs:
+            if len(self.graphs) == MOST:
+                return update(self.model, self.optimizer, batch, plan, draws[batch.rows])
+            self.graphs[shape] = Captured(self.job, batch, own, self.pool)
+        return self.graphs[shape].replay(batch, own)

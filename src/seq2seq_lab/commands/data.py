@@ -19,13 +19,18 @@ def main(args: argparse.Namespace) -> int:
     if args.help:
         return show_help(args, ["data"])
     from seq2seq_lab.config.build import build
-    from seq2seq_lab.config.check import check_group
+    from seq2seq_lab.config.check import check_data
     from seq2seq_lab.config.compose import composed
+    from seq2seq_lab.data.splits import check_held_out, split_by_source
 
     config = composed(args.overrides, args.config_dir)
-    check_group(config, "data")
+    check_data(config)
+    loader = config["loader"]
+    held_out = loader["held_out"], loader["held_out_seed"]
+    check_held_out(*held_out)
     corpus: Any = build(config["data"], "data").load()
-    statistics = corpus.statistics()
+    training, _ = split_by_source(corpus, *held_out)
+    statistics = corpus.statistics(training, predict_sos=loader["predict_sos"])
     if args.json:
         print(json.dumps(statistics, indent=2))
     else:

@@ -1,6 +1,7 @@
 """Checks of a composed configuration, before any work is done: every mistake is named by its key."""
 
 import inspect
+import math
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,8 +21,6 @@ def check(config: Node) -> None:
         UserError: a key is missing, a target cannot be imported or has no parameter of a key's name, or a value
             is of another type or out of its range.
     """
-    if config.get("accelerate") is False:
-        raise UserError('accelerate: YAML reads off as false; in a file, write it in quotes: "off"')
     _check_keys(config, Root, "")
     known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES]
     for key in config:
@@ -38,8 +37,12 @@ def _check_keys(config: Node, keys: type, path: str) -> None:
     for key, hint in hints.items():
         if key not in config:
             raise UserError(f"{path}{key}: it is missing; a run needs it")
-        if is_typeddict(hint) and isinstance(config[key], Mapping):
-            _check_keys(config[key], hint, f"{path}{key}.")
+        inner = next(filter(is_typeddict, (hint, *get_args(hint))), None)
+        if inner and isinstance(config[key], Mapping):
+            _check_keys(config[key], inner, f"{path}{key}.")
+        elif inner and config[key] is not None:
+            parts = ", ".join(get_type_hints(inner))
+            raise UserError(f"{path}{key}: {config[key]!r} is not a set of keys; it has {parts}")
         else:
             _check_type(config[key], hint, f"{path}{key}")
     for key in config if path else ():
@@ -51,6 +54,9 @@ def _check_ranges(config: Node) -> None:
     for key, least in (("seed", 0), ("threads", 1)):
         if config[key] is not None and config[key] < least:
             raise UserError(f"{key}: {config[key]} is less than {least}")
+    lr = config["optimizer"].get("lr", 1)
+    if isinstance(lr, int | float) and not 0 < lr < math.inf:  # PyTorch takes NaN
+        raise UserError(f"optimizer.lr must be positive and finite, got {lr}")
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
     for key in ("max_epochs", "check_val_every_n_epoch"):  # Lightning accepts 0 and does nothing
@@ -76,10 +82,16 @@ def _check_group(config: Node, group: str) -> None:
             raise UserError(f"{group}.{name}: it has no _target_; ~{group}.{name} leaves it out")
 
 
-def check_group(config: Node, group: str) -> None:
-    """Check one group of a configuration alone; errors as in `check`."""
-    _check_group(config, group)
-    check_node(config[group], group)
+def check_data(config: Node) -> None:
+    """Check what the command `data` uses: the source, and how the loader splits and what it predicts.
+
+    The loader's class is not imported, because PyTorch and Lightning take seconds to import.
+    """
+    for group in ("data", "loader"):
+        _check_group(config, group)
+    check_node(config["data"], "data")
+    for key, kind in (("held_out", float), ("held_out_seed", int), ("predict_sos", bool)):
+        _check_type(config["loader"].get(key), kind, f"loader.{key}")
 
 
 def check_node(config: Node, path: str) -> None:

@@ -1,11 +1,11 @@
 """The groups and the root keys of a configuration: the one place where either is added."""
 
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 # The groups of which a run takes one option each.
-GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks", "measures")
+GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks", "measures", "accelerate")
 # Those whose options are sets of named nodes; an option of the others is one node.
-SETS = ("logger", "callbacks", "measures")
+SETS = ("logger", "callbacks", "measures", "accelerate")
 # The group of whole experiments; a run takes one of its options or none.
 EXPERIMENT = "experiment"
 # Root keys that hold one node each, which no group provides.
@@ -21,6 +21,14 @@ class Monitor(TypedDict):
     mode: Literal["min", "max"]
 
 
+class Reference(TypedDict):
+    """A curve of a CSV file, to be shown beside the run's."""
+
+    file: str
+    curve: str
+    metric: str
+
+
 class Root(TypedDict):
     """The keys of a configuration that belong to no group, and their types."""
 
@@ -31,6 +39,5 @@ class Root(TypedDict):
     compare: bool
     threads: int | None
     gradient_clip: float | None
-    accelerate: str
     monitor: Monitor
-    reference: dict[str, Any] | None
+    reference: Reference | None

@@ -48,6 +48,8 @@ class Block:
         indices: which pairs of the corpus these are, [N].
         source, source_lengths, target, target_lengths: of all N pairs, padded to the longest, [N, ·] and [N].
         shapes: the batches.
+        first_update: number of the block's first update in its epoch, from 0.
+        updates: of the whole epoch.
     """
 
     # No dataclass, as Lightning would take it apart, to turn its numbers into those of the trainer's precision.
@@ -59,6 +61,8 @@ class Block:
         target: Tensor,
         target_lengths: Tensor,
         shapes: list[Shape],
+        first_update: int = 0,
+        updates: int = 1,
     ) -> None:
         self.indices = indices
         self.source = source
@@ -66,6 +70,8 @@ class Block:
         self.target = target
         self.target_lengths = target_lengths
         self.shapes = shapes
+        self.first_update = first_update
+        self.updates = updates
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -84,12 +90,29 @@ class Block:
         """The block with its tensors on `device`."""
         tensors = (self.source, self.source_lengths, self.target, self.target_lengths)
         source, source_lengths, target, target_lengths = (t.to(device, non_blocking=True) for t in tensors)
-        return Block(self.indices, source, source_lengths, target, target_lengths, self.shapes)
+        return Block(
+            self.indices,
+            source,
+            source_lengths,
+            target,
+            target_lengths,
+            self.shapes,
+            self.first_update,
+            self.updates,
+        )
+
+    @property
+    def update_numbers(self) -> Tensor:
+        """For each pair the number of its update in the epoch, [N]."""
+        numbers = torch.empty(len(self), dtype=torch.int64)
+        for number, shape in enumerate(self.shapes, self.first_update):
+            numbers[shape.rows] = number
+        return numbers
 
 
-def _padded(ragged: Ragged, rows: NDArray[np.int64], drop_first: int) -> tuple[Tensor, NDArray[np.int64]]:
+def _padded(ragged: Ragged, rows: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
     """Rows as a matrix [N, longest], filled up with zeros, and their lengths [N]."""
-    starts = ragged.offsets[rows] + drop_first
+    starts = ragged.offsets[rows]
     lengths = ragged.offsets[rows + 1] - starts
     columns = np.arange(lengths.max())
     inside = columns < lengths[:, None]
@@ -127,10 +150,10 @@ class BlockLoader:
         seed: int = 0,
     ) -> None:
         self.corpus = corpus
+        self.target = corpus.to_predict(predict_sos=predict_sos)
         self.indices = indices
         self.batch_size = batch_size
         self.block_size = batch_size * updates_per_block
-        self.predict_sos = predict_sos
         self.shuffle = shuffle
         self.bucketing = bucketing
         self.seed = seed
@@ -150,7 +173,7 @@ class BlockLoader:
             self.blocks_done = done + 1
             if self.blocks_done == len(self):
                 self.epoch, self.blocks_done = self.epoch + 1, 0
-            yield self._block(order[done * self.block_size : (done + 1) * self.block_size])
+            yield self._block(order, done)
 
     def state_dict(self) -> dict[str, int]:
         """Where the next block stands."""
@@ -169,14 +192,15 @@ class BlockLoader:
         if self.batch_size == 1 or not self.bucketing:
             return order
         # A stable sort of a shuffled order: pairs of one length still meet others each epoch.
-        order = order[np.lexsort((self.corpus.source.lengths[order], self.corpus.target.lengths[order]))]
+        order = order[np.lexsort((self.corpus.source.lengths[order], self.target.lengths[order]))]
         whole = len(order) // self.batch_size * self.batch_size
         batches = generator.permutation(order[:whole].reshape(-1, self.batch_size), axis=0)
         return np.concatenate((batches.ravel(), order[whole:]))
 
-    def _block(self, indices: NDArray[np.int64]) -> Block:
-        source, source_lengths = _padded(self.corpus.source, indices, 0)
-        target, target_lengths = _padded(self.corpus.target, indices, 0 if self.predict_sos else 1)
+    def _block(self, order: NDArray[np.int64], number: int) -> Block:
+        indices = order[number * self.block_size : (number + 1) * self.block_size]
+        source, source_lengths = _padded(self.corpus.source, indices)
+        target, target_lengths = _padded(self.target, indices)
         starts = np.arange(0, len(indices), self.batch_size)
         limits = [
             zip(
@@ -195,4 +219,6 @@ class BlockLoader:
             target,
             torch.from_numpy(target_lengths),
             shapes,
+            first_update=number * self.block_size // self.batch_size,
+            updates=-(-len(order) // self.batch_size),
         )

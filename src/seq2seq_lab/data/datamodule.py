@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
 from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.splits import check_held_out, split_by_source
 from seq2seq_lab.errors import UserError
 
 EVALUATION_BATCH = 128  # results do not depend on it
@@ -58,8 +59,7 @@ class TranslationDataModule(pl.LightningDataModule):
         for name, value in (("batch_size", batch_size), ("updates_per_block", updates_per_block)):
             if value < 1:
                 raise UserError(f"loader.{name}: {value} is less than 1")
-        if not 0 <= held_out < 1:
-            raise UserError(f"loader.held_out: {held_out} is not a share in [0, 1)")
+        check_held_out(held_out, held_out_seed)
         self.recipe = recipe
         self.batch_size = batch_size
         self.updates_per_block = updates_per_block
@@ -82,24 +82,7 @@ class TranslationDataModule(pl.LightningDataModule):
         if hasattr(self, "corpus"):
             return
         self.corpus = self.recipe.load()
-        self.training, self.evaluation = self._split()
-
-    def _split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        everything = np.arange(len(self.corpus))
-        if not self.held_out:
-            return everything, everything
-        group = self.corpus.source_groups()
-        groups = int(group.max()) + 1
-        chosen = np.random.default_rng(self.held_out_seed).permutation(groups)[
-            : round(self.held_out * groups)
-        ]
-        held = np.isin(group, chosen)
-        if held.all() or not held.any():
-            raise UserError(
-                f"loader.held_out: {self.held_out} of {groups} distinct sources leaves nothing to "
-                f"{'train' if held.all() else 'evaluate'} on; use another share, or 0 to train on everything"
-            )
-        return everything[~held], everything[held]
+        self.training, self.evaluation = split_by_source(self.corpus, self.held_out, self.held_out_seed)
 
     @property
     def evaluated(self) -> str:
@@ -109,7 +92,7 @@ class TranslationDataModule(pl.LightningDataModule):
     @property
     def max_length(self) -> int:
         """Positions that a hypothesis may have: those of the corpus's longest target."""
-        return int(self.corpus.target.lengths.max()) - (0 if self.predict_sos else 1)
+        return int(self.corpus.to_predict(predict_sos=self.predict_sos).lengths.max())
 
     @property
     def loss_floor(self) -> float:

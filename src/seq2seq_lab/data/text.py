@@ -1,4 +1,4 @@
-"""Sentences to plain words: lower case, no accents, punctuation set apart."""
+"""Normalisation of sentences: lower case, no accents, spaces before punctuation."""
 
 import re
 import unicodedata
@@ -12,25 +12,25 @@ _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def words(sentence: str) -> list[str]:
-    """Split a normalised sentence at single spaces; an empty word between two spaces counts as a word."""
+    """Split a normalised sentence at each space. Between two spaces there is an empty word, which counts."""
     return sentence.split(" ")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
-    """How a raw sentence becomes words, in this order: lower, strip, strip accents, space out, replace.
+    """How a sentence is normalised. The steps, in this order:
 
     Args:
-        lowercase: lower-case the sentence.
-        strip_accents: decompose (NFD) and drop the combining marks (category Mn).
-        space_before: a space is put before each of these characters.
-        keep: a regular-expression character class, without its brackets; every run of *other* characters
-            becomes one space. ``None`` or ``""`` keeps everything.
+        lowercase: lower-case the sentence. (White space at both ends is removed next, always.)
+        strip_accents: decompose it (Unicode NFD) and remove the combining marks (category Mn).
+        space_before: insert a space before each of these characters.
+        keep: a character class of a regular expression, without its brackets; each run of *other* characters is
+            replaced by one space. ``None`` or ``""`` = keep all characters.
 
-    Nothing is stripped at the end, so a sentence that ends in a quotation mark ends in an empty word.
+    White space is not removed again at the end, so a sentence that ends in a quotation mark ends in an empty word.
 
     Raises:
-        UserError: ``keep`` is no character class, or ``space_before`` holds white space.
+        UserError: ``keep`` is not a character class, or ``space_before`` contains white space.
     """
 
     lowercase: bool = True
@@ -40,7 +40,7 @@ class Normalisation:
 
     def __post_init__(self) -> None:
         if re.search(r"\s", self.space_before):
-            raise UserError(f"data.space_before={self.space_before!r}: white space cannot be set apart")
+            raise UserError(f"data.space_before={self.space_before!r}: it cannot contain white space")
         if self.keep and not _is_class(self.keep):
             raise UserError(
                 f"data.keep={self.keep!r}: not a regular-expression character class;"
@@ -59,9 +59,11 @@ class Normalisation:
         return re.sub(f"[^{self.keep}]+", " ", sentence) if self.keep else sentence
 
     def lines(self, sentences: Sequence[str]) -> list[str]:
-        """Normalise many sentences at once: what calling it on each would give, several times as fast."""
+        """Normalise many sentences: the same result as one call for each, several times as fast."""
         text = "\n".join(sentences)
-        if text.count("\n") != len(sentences) - 1:  # a sentence holds the separator, or there is none
+        if (
+            text.count("\n") != len(sentences) - 1
+        ):  # a sentence contains the separator, or there is no sentence
             return [self(sentence) for sentence in sentences]
         if self.lowercase:
             text = text.lower()
@@ -77,7 +79,7 @@ class Normalisation:
 
     @cached_property
     def _others(self) -> re.Pattern[str]:
-        """What `lines` replaces: runs of characters not in `keep` within a line, but for lone spaces."""
+        """What `lines` replaces: runs of characters that are not in `keep`, within a line, except single spaces."""
         # Newline and space are written as ranges because a "-" after a range is always taken literally.
         other, visible = rf"[^\n-\n{self.keep}]", rf"[^\n-\n\x20-\x20{self.keep}]"
         return re.compile(f"{visible}{other}*| {other}+" if re.match(other, " ") else f"{other}+")
@@ -95,11 +97,11 @@ def _is_class(characters: str) -> bool:
 
 
 def _without_marks(text: str) -> str:
-    # ASCII neither decomposes nor lets a mark move past it, so each run between stands alone.
+    # ASCII characters do not decompose, and marks are not reordered across them: runs between them are independent.
     return _NON_ASCII.sub(lambda run: _decomposed(run[0]), text)
 
 
-@lru_cache(maxsize=4096)  # in most languages a few dozen accented letters make up nearly all runs
+@lru_cache(maxsize=4096)  # in most languages a few dozen accented letters are nearly all runs
 def _decomposed(run: str) -> str:
     characters = unicodedata.normalize("NFD", run)
     return "".join([c for c in characters if unicodedata.category(c) != "Mn"])

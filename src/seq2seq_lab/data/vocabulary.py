@@ -1,4 +1,4 @@
-"""Words and their numbers, and sentences as rows of numbers."""
+"""Vocabularies, which map words to ids, and sentences as rows of ids."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ SPECIAL_WORDS = ("<sos>", "<eos>")
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """N rows of different lengths, end to end.
+    """N rows of different lengths, one after the other in one array.
 
     Attributes:
-        values: all rows' numbers, ``int32 [total]``.
+        values: the ids of all rows, ``int32 [total]``.
         offsets: row i is ``values[offsets[i]:offsets[i + 1]]``, ``int64 [N + 1]``.
     """
 
@@ -37,12 +37,17 @@ class Ragged:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Numbers in every row, ``[N]``."""
+        """Number of ids in each row, ``[N]``."""
         return np.diff(self.offsets)
+
+    def with_first(self, value: int) -> "Ragged":
+        """The same rows, each with ``value`` before its first id."""
+        values = np.insert(self.values, self.offsets[:-1], value)
+        return Ragged(values, self.offsets + np.arange(len(self.offsets)))
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
-        """For every row the index of its distinct content, in order of first appearance, ``[N]``."""
+        """For each row the index of its distinct content, in order of first appearance, ``[N]``."""
         content, bounds = self.values.tobytes(), (self.offsets * self.values.itemsize).tolist()
         seen: dict[bytes, int] = {}
         rows = (content[start:end] for start, end in pairwise(bounds))
@@ -50,13 +55,12 @@ class Ragged:
 
 
 class Vocabulary:
-    """The words of one side, numbered in order of first appearance after ``<sos>`` = 0 and ``<eos>`` = 1.
+    """The words of one language. Ids follow first appearance, after ``<sos>`` = 0 and ``<eos>`` = 1.
 
-    There is no padding word and no unknown word: padding is a matter of lengths, and a word that was not
-    seen has no number.
+    There is no word for padding, as padding is expressed by lengths. An unknown word has no id.
 
     Attributes:
-        words: the word of every index, the two special ones included.
+        words: the word of each id, with the two special words.
     """
 
     words: list[str]
@@ -65,21 +69,25 @@ class Vocabulary:
         self.words = list(words)
         self._index = {word: index for index, word in enumerate(self.words)}
         if tuple(self.words[:2]) != SPECIAL_WORDS:
-            raise ValueError(f"a vocabulary begins with {SPECIAL_WORDS}, not with {tuple(self.words[:2])}")
+            raise ValueError(
+                f"a vocabulary must begin with {SPECIAL_WORDS}, not with {tuple(self.words[:2])}"
+            )
         if len(self._index) != len(self.words):
-            raise ValueError("a vocabulary holds each word once")
+            raise ValueError("a vocabulary must contain each word only once")
 
     @classmethod
     def build(cls, sentences: Sequence[str]) -> "Vocabulary":
-        """Number the words of normalised sentences.
+        """The vocabulary of normalised sentences.
 
         Raises:
-            UserError: a sentence holds ``<sos>`` or ``<eos>`` as a word of its own.
+            UserError: a sentence contains ``<sos>`` or ``<eos>`` as a word.
         """
         seen = dict.fromkeys(split(" ".join(sentences)) if sentences else [])
         for word in SPECIAL_WORDS:
             if word in seen:
-                raise UserError(f"{word} is a word of the text, but is needed to mark where sentences end")
+                raise UserError(
+                    f"{word} is a word of the text, but it is reserved to mark the ends of sentences"
+                )
         return cls([*SPECIAL_WORDS, *seen])
 
     def __len__(self) -> int:
@@ -92,10 +100,10 @@ class Vocabulary:
         return f"Vocabulary({len(self):,} words)"
 
     def encode(self, words: Sequence[str]) -> list[int]:
-        """The number of every word.
+        """The id of each word.
 
         Raises:
-            ValueError: a word is not in the vocabulary; the message names each that is not.
+            ValueError: a word is not in the vocabulary; the message names all such words.
         """
         try:
             return list(map(self._index.__getitem__, words))
@@ -103,30 +111,27 @@ class Vocabulary:
             unknown = ", ".join(map(repr, self.unknown(words)))
             raise ValueError(f"not in the vocabulary: {unknown}") from None
 
-    def number(self, sentences: Sequence[str], *, begin: bool = False) -> Ragged:
-        """Normalised sentences as rows of numbers, ended by ``<eos>`` and, if ``begin``, begun by ``<sos>``.
+    def number(self, sentences: Sequence[str]) -> Ragged:
+        """The ids of normalised sentences, each sentence followed by ``<eos>``.
 
         Raises:
             ValueError: a word is not in the vocabulary.
         """
-        lengths = [sentence.count(" ") + 2 + begin for sentence in sentences]
+        lengths = [sentence.count(" ") + 2 for sentence in sentences]
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         values = np.full(offsets[-1], EOS, dtype=np.int32)
         is_word = np.ones(len(values), dtype=bool)
         is_word[offsets[1:] - 1] = False
-        if begin:
-            values[offsets[:-1]] = SOS
-            is_word[offsets[:-1]] = False
         values[is_word] = self.encode(split(" ".join(sentences)) if sentences else [])
         return Ragged(values, offsets)
 
     def unknown(self, words: Iterable[str]) -> list[str]:
-        """The words that have no number, each once, in order of first appearance."""
+        """The words that have no id, each once, in order of first appearance."""
         return [word for word in dict.fromkeys(words) if word not in self._index]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The words of ``ids`` up to the first ``<eos>``, every ``<sos>`` left out."""
+        """The words of ``ids`` up to the first ``<eos>``, without any ``<sos>``."""
         words = []
         for index in map(int, ids):
             if index == EOS:
@@ -136,14 +141,14 @@ class Vocabulary:
         return words
 
     def to_list(self) -> list[str]:
-        """What `from_list` takes: plain strings, for checkpoints and JSON."""
+        """The words as plain strings, for JSON; `from_list` is the inverse."""
         return list(self.words)
 
     @classmethod
     def from_list(cls, words: Sequence[str]) -> "Vocabulary":
-        """Restore a vocabulary.
+        """A vocabulary from the words that `to_list` returned.
 
         Raises:
-            ValueError: the list does not begin with the special words, or repeats one.
+            ValueError: the list does not begin with the special words, or contains a word twice.
         """
         return cls(words)

@@ -1,4 +1,4 @@
-"""From scores to sentences."""
+"""Greedy decoding."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import SOS
+from seq2seq_lab.decoding.unroll import unroll
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
 class Hypotheses(NamedTuple):
-    """What a decoder says when it is fed its own words only.
+    """What a model says when it is fed its own words only.
 
     Attributes:
         words: ids [B, L]; what stands after a sentence's first `<eos>` is to be ignored.
@@ -30,16 +31,6 @@ def greedy(model: Seq2Seq, source: Tensor, source_lengths: Tensor | None, max_le
     source [B, S] and its lengths [B] are as in `Seq2Seq.forward`.
     """
     memory = model.encoder(source, source_lengths)
-    words, state = [source.new_full((len(source),), SOS)], memory.state
-    logits, weights = [], []
-    for _ in range(max_length):
-        decoded, state = model.decoder.step(words[-1], memory, state)
-        words.append(decoded.logits[:, 0].argmax(dim=1))
-        logits.append(decoded.logits)
-        if decoded.weights is not None:
-            weights.append(decoded.weights)
-    return Hypotheses(
-        torch.stack(words[1:], dim=1),
-        torch.cat(logits, dim=1),
-        torch.cat(weights, dim=1) if weights else None,
-    )
+    first = source.new_full((len(source), max_length), SOS)
+    unrolled = unroll(model.decoder, memory, first)
+    return Hypotheses(unrolled.logits.argmax(dim=2), unrolled.logits, unrolled.weights)

@@ -138,7 +138,7 @@ def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
 
 
 def from_dict(described: Any) -> dict[str, Measure]:
-    """What `to_dict` gave, read from a file that anybody may have written; entries that are no measures are left out."""
+    """What `to_dict` gave, read from a file that anybody may have written; other entries are left out."""
     found: dict[str, Measure] = {}
     for name, facts in described.items() if isinstance(described, Mapping) else ():
         if not isinstance(facts, Mapping):

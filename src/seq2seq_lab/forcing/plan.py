@@ -1,56 +1,73 @@
-"""Which words the decoder is fed while it learns: a policy is a mask.
+"""What each position of an update is fed: a policy makes a plan; models know nothing of policies.
 
-A policy maps (batch_size, length, progress, generator) to a boolean mask [B, T] on the CPU, True where the decoder
-is fed the gold word of the step before and False where it is fed its own. Position 0, which is always fed `<sos>`,
-counts as forced or not like the rest of its sentence. A model knows nothing of policies.
+At its first position a decoder is fed `<sos>`. At a later one a plan has it fed either the gold word of the position
+before, or what a feeder makes of its own scores there.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
+
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.decoding.unroll import Choose, argmax
+
+
+class Pairs(NamedTuple):
+    """What a policy may know of N pairs. It should give each pair the same whichever others are beside it.
+
+    Attributes:
+        lengths: target positions of each pair, [N].
+        positions: T, of the longest.
+        progress: the share of training that is done before the pair's update, in [0, 1), float64 [N].
+        draws: the random numbers of the pairs; the only ones that a policy may use.
+    """
+
+    lengths: Tensor
+    positions: int
+    progress: Tensor
+    draws: Draws
+
+    def coins(self, unit: str = "position") -> Tensor:
+        """Uniform numbers in (0, 1), [N, T]: one for each position, or (unit="sentence") one for all of a pair's."""
+        if unit == "sentence":
+            return self.draws.uniform("forcing/sentence").unsqueeze(1).expand(-1, self.positions)
+        return self.draws.uniform("forcing/position", self.positions)
+
+
+class Plan(NamedTuple):
+    """What N pairs are fed.
+
+    Attributes:
+        gold: [N, T], True where the decoder is fed the gold word. The first position, which is always fed `<sos>`,
+            counts as the policy says.
+        choose: how a word is chosen from the decoder's scores where it is not gold.
+    """
+
+    gold: Tensor
+    choose: Choose = argmax
+
+    def rows(self, rows: slice | Tensor, positions: int) -> "Plan":
+        """The plan of some of the pairs, cut to their longest target."""
+        return self._replace(gold=self.gold[rows, :positions])
+
+    @property
+    def own(self) -> Tensor:
+        """Where the decoder is fed its own word, [N, T]; never at the first position."""
+        own = ~self.gold
+        own[:, 0] = False
+        return own
 
 
 class ForcingPolicy(Protocol):
-    """Anything that draws masks."""
+    """Decides what the decoder is fed while it learns."""
 
-    def __call__(self, batch_size: int, length: int, progress: float, generator: Generator) -> Tensor:
-        """A mask [B, T].
-
-        Args:
-            batch_size: B.
-            length: T.
-            progress: the share of training that is done, in [0, 1).
-            generator: the only source of randomness that a policy may use.
-        """
+    def plan(self, pairs: Pairs) -> Plan:
+        """The plan of these pairs."""
         ...
 
 
-class FullForcing:
-    """Teacher forcing (Williams & Zipser 1989): the decoder is always fed the gold word."""
-
-    def __call__(self, batch_size: int, length: int, progress: float, generator: Generator) -> Tensor:
-        return torch.ones(batch_size, length, dtype=torch.bool)
-
-
-class MixedForcing:
-    """One coin a sentence: forced throughout with probability `ratio`, else free-running throughout.
-
-    This is the rule of the PyTorch tutorial and of the seminar. It is not scheduled sampling, which tosses a coin
-    for every word (Bengio et al. 2015, https://arxiv.org/abs/1506.03099).
-
-    Args:
-        ratio: the teacher-forcing ratio, in [0, 1].
-
-    Raises:
-        ValueError: `ratio` is not in [0, 1].
-    """
-
-    def __init__(self, *, ratio: float) -> None:
-        if not 0 <= ratio <= 1:
-            raise ValueError(f"ratio must lie in [0, 1], got {ratio}")
-        self.ratio = ratio
-
-    def __call__(self, batch_size: int, length: int, progress: float, generator: Generator) -> Tensor:
-        heads = torch.rand(batch_size, generator=generator) < self.ratio
-        return heads.unsqueeze(1).expand(batch_size, length)
+def forced_share(plan: Plan, lengths: Tensor) -> Tensor:
+    """The share of each pair's target positions that are fed gold: [N]."""
+    inside = torch.arange(plan.gold.shape[1]) < lengths.unsqueeze(1)
+    return (plan.gold & inside).sum(dim=1) / lengths

@@ -61,7 +61,7 @@ class Job:
 
     def _train(self, config: dict[str, Any], folder: Path, jobs: int) -> dict[str, float]:
         with startup.imports():
-            from seq2seq_lab.training.callbacks.scalars import Interrupted
+            from seq2seq_lab.training.callbacks.interruption import Interrupted
             from seq2seq_lab.training.train import train
 
         try:

@@ -4,14 +4,15 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from seq2seq_lab.accelerate.factors import Embedding, Linear
-from seq2seq_lab.models.attention.dot import DotAttention
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.models.attention.base import Attention
+from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.encoder import Memory
-from seq2seq_lab.models.rnn import GRU, State
+from seq2seq_lab.models.rnn import RNN, State
 
 
 class Decoded(NamedTuple):
-    """Scores of the next word at each position, and where the decoder looked for them.
+    """Scores of the next word at each position, and what was attended to for them.
 
     Attributes:
         logits: [B, T, V].
@@ -23,51 +24,57 @@ class Decoded(NamedTuple):
 
 
 class Decoder(nn.Module):
-    """Embedding → ReLU → GRU → (attention →) linear to the vocabulary.
+    """Embedding → ReLU → recurrent layers → (attention →) linear to the vocabulary.
 
     Args:
-        vocabulary_size: V, target words, the special ones included.
-        embedding_size: E.
-        hidden_size: H.
-        layers: layers of the GRU; each starts at the encoder's context of that layer.
-        dropout: on embedded words and between layers, in training.
+        embedding: of the target words [V, E].
+        rnn: its layers; each starts at the encoder's state of that layer.
+        output: H → V.
         attention: what the output layer reads instead of the state alone; None reads the state.
+        dropout: probability of dropping a value of an embedded word, in training.
     """
 
     def __init__(
         self,
         *,
-        vocabulary_size: int,
-        embedding_size: int,
-        hidden_size: int,
-        layers: int = 1,
+        embedding: nn.Embedding,
+        rnn: RNN,
+        output: nn.Linear,
+        attention: Attention | None = None,
         dropout: float = 0.0,
-        attention: DotAttention | None = None,
     ) -> None:
         super().__init__()
-        self.embedding = Embedding(vocabulary_size, embedding_size)
-        self.dropout = nn.Dropout(dropout)
-        self.gru = GRU(input_size=embedding_size, hidden_size=hidden_size, layers=layers, dropout=dropout)
+        self.embedding = embedding
+        self.dropout = Dropout(dropout, "decoder/embedding")
+        self.rnn = rnn
         self.attention = attention
-        self.output = Linear(hidden_size, vocabulary_size)
+        self.output = output
 
-    @property
-    def drops_out(self) -> bool:
-        """Whether it drops anything in training."""
-        return self.dropout.p > 0 or self.gru.dropout > 0
+    def embed(self, words: Tensor) -> Tensor:
+        """Ids [B, T] → inputs [B, T, E]."""
+        return self.embedding(words).relu()  # type: ignore[no-any-return]
 
-    def forward(self, fed: Tensor, memory: Memory) -> Decoded:
-        """A whole sequence at once: the words fed [B, T] → logits [B, T, V]."""
-        embedded = self.dropout(self.embedding(fed).relu())
-        return self._read_out(self.gru(embedded, memory.state)[-1], memory)
+    def forward(
+        self,
+        inputs: Tensor,
+        memory: Memory,
+        state: State | None = None,
+        *,
+        draws: Draws | None = None,
+        first: int = 0,
+    ) -> tuple[Decoded, State]:
+        """A sequence, or one step of it, which is a sequence of one position.
 
-    def step(self, fed: Tensor, memory: Memory, state: State) -> tuple[Decoded, State]:
-        """One position, without gradient and without dropout: the words fed [B] → logits [B, 1, V], next state."""
-        state = self.gru.step(self.embedding(fed).relu(), state)
-        return self._read_out(state[-1].unsqueeze(1), memory), state
-
-    def _read_out(self, states: Tensor, memory: Memory) -> Decoded:
+        Args:
+            inputs: what `embed` gave, [B, T, E].
+            memory: of the source.
+            state: before the first position; None is the memory's.
+            draws: of dropout.
+            first: number of the first position.
+        """
+        inputs = self.dropout(inputs, draws, first)
+        states, state = self.rnn(inputs, memory.state if state is None else state, draws=draws, first=first)
         weights = None
         if self.attention is not None:
             states, weights = self.attention(states, memory)
-        return Decoded(self.output(states), weights)
+        return Decoded(self.output(states), weights), state

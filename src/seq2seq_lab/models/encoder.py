@@ -5,85 +5,94 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seq2seq_lab.accelerate.factors import Embedding
-from seq2seq_lab.models.rnn import GRU, State
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.models.dropout import Dropout
+from seq2seq_lab.models.rnn import RNN, State
 
 
 class Memory(NamedTuple):
-    """What the encoder leaves to the decoder.
+    """What a decoder knows of the source.
 
     Attributes:
-        outputs: [B, S, H], the encoder's state at every source position.
+        outputs: [B, S, H], the encoder's output at every source position.
         mask: [B, S], True where there is a word to attend to; None where every position counts.
-        state: the context: each layer's state [B, H] after the last word of each sentence.
+        state: the context: the encoder's state after the last word of each sentence.
     """
 
     outputs: Tensor
     mask: Tensor | None
     state: State
 
+    def select(self, rows: Tensor) -> "Memory":
+        """That of some of the sentences."""
+        mask = None if self.mask is None else self.mask[rows]
+        return Memory(self.outputs[rows], mask, tuple(each[rows] for each in self.state))
 
-class Encoder(nn.Module):
-    """Embedding and GRU from a zero state.
+
+class Bridge(nn.Module):
+    """A linear layer and tanh between the encoder's last state and the decoder's first one.
 
     Args:
-        vocabulary_size: source words, the special ones included.
-        embedding_size: E.
         hidden_size: H.
-        layers: layers of the GRU.
-        dropout: on embedded words and between layers, in training.
-        unmasked_positions: the seminar's quirk A where set: the outputs sit in a block of this many positions,
-            zero beyond the sentence, and all of the block counts. None, the sound choice, masks padding.
+        states: how many tensors a state has.
+    """
+
+    def __init__(self, *, hidden_size: int, states: int) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(states))
+
+    def forward(self, state: State) -> State:
+        """[B, H] of each → the same."""
+        return tuple(linear(each).tanh() for linear, each in zip(self.linears, state, strict=True))
+
+
+class Encoder(nn.Module):
+    """Embedding → recurrent layers, from a zero state.
+
+    Args:
+        embedding: of the source words [V, E].
+        rnn: its layers.
+        dropout: probability of dropping a value of an embedded word, in training.
+        bridge: between its last state and the decoder's first one; None passes the state on as it is.
+        unmasked_positions: the seminar's quirk A where set: the outputs are in a block of this many positions, zero
+            beyond the sentence, and attention covers all of the block. None, the sound choice, masks padding.
     """
 
     def __init__(
         self,
         *,
-        vocabulary_size: int,
-        embedding_size: int,
-        hidden_size: int,
-        layers: int = 1,
+        embedding: nn.Embedding,
+        rnn: RNN,
         dropout: float = 0.0,
+        bridge: Bridge | None = None,
         unmasked_positions: int | None = None,
     ) -> None:
         super().__init__()
-        self.hidden_size = hidden_size
+        self.embedding = embedding
+        self.dropout = Dropout(dropout, "encoder/embedding")
+        self.rnn = rnn
+        self.bridge = bridge
         self.unmasked_positions = unmasked_positions
-        self.embedding = Embedding(vocabulary_size, embedding_size)
-        self.dropout = nn.Dropout(dropout)
-        self.gru = GRU(input_size=embedding_size, hidden_size=hidden_size, layers=layers, dropout=dropout)
 
-    @property
-    def drops_out(self) -> bool:
-        """Whether it drops anything in training."""
-        return self.dropout.p > 0 or self.gru.dropout > 0
-
-    def forward(self, source: Tensor, lengths: Tensor | None) -> Memory:
-        """source [B, S]; lengths [B], or None where no sentence is padded.
+    def forward(self, source: Tensor, lengths: Tensor | None = None, draws: Draws | None = None) -> Memory:
+        """source ids [B, S]; lengths [B], or None where no sentence is padded.
 
         Raises:
             ValueError: a source is longer than `unmasked_positions`.
         """
-        batch, longest = source.shape
-        embedded = self.dropout(self.embedding(source))
-        start = embedded.new_zeros(batch, self.hidden_size)
-        states = self.gru(embedded, (start,) * self.gru.layers)
-        outputs = states[-1]
-        if lengths is None:
-            mask = None
-            context = tuple(layer[:, -1] for layer in states)
-        else:
-            mask = torch.arange(longest, device=source.device) < lengths.unsqueeze(1)
-            last = (lengths - 1).view(batch, 1, 1).expand(batch, 1, self.hidden_size)
-            context = tuple(layer.gather(1, last).squeeze(1) for layer in states)
+        outputs, state = self.rnn(self.dropout(self.embedding(source), draws), lengths=lengths, draws=draws)
+        if self.bridge is not None:
+            state = self.bridge(state)
+        mask = None
         if self.unmasked_positions is not None:
-            if mask is not None:
-                outputs = outputs * mask.unsqueeze(2)
-            outputs, mask = nn.functional.pad(outputs, (0, 0, 0, self.positions(longest) - longest)), None
-        return Memory(outputs, mask, context)
+            missing = self.positions(source.shape[1]) - source.shape[1]
+            outputs = nn.functional.pad(outputs, (0, 0, 0, missing))
+        elif lengths is not None:
+            mask = torch.arange(source.shape[1], device=source.device) < lengths.unsqueeze(1)
+        return Memory(outputs, mask, state)
 
     def positions(self, longest: int) -> int:
-        """How many positions there are to attend to, for sources of up to so many.
+        """How many positions attention covers, for sources of up to `longest` positions.
 
         Raises:
             ValueError: a source is longer than `unmasked_positions`.

@@ -1,59 +1,110 @@
-"""The gated recurrent unit as a module."""
+"""Stacked recurrent layers of PyTorch's own cells."""
+
+from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2seq_lab.models.recurrence import Recurrence, step
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.models.dropout import Dropout
+from seq2seq_lab.models.scan import scan_layer
 
-State = tuple[Tensor, ...]  # the state [B, H] of each layer
+State = tuple[Tensor, ...]  # of each layer in turn h [B, H], and c [B, H] where the cell is an LSTM
+Cell = Callable[..., nn.RNNBase]  # torch.nn.GRU, torch.nn.LSTM, or a class with their arguments and results
 
 
-class GRU(nn.Module):
-    """`torch.nn.GRU(batch_first=True)` with another backward pass: same parameters, names and initial values.
+class RNN(nn.Module):
+    """Layers of `torch.nn.GRU` or `torch.nn.LSTM`, with dropout between them.
 
     Args:
-        input_size: E, the size of an input.
-        hidden_size: H.
-        layers: GRUs stacked on each other's states.
-        dropout: probability of dropping a state between layers, in training.
+        input_size: E.
+        hidden_size: H, of an output; a bidirectional layer has H / 2 in each direction.
+        layers: layers stacked on each other's outputs.
+        dropout: probability of dropping an output between layers, in training.
+        cell: the class of a layer.
+        bidirectional: each layer reads its inputs in both directions.
+        site: of the dropout masks.
+
+    Raises:
+        ValueError: `hidden_size` is odd, but there are two directions.
     """
 
-    def __init__(self, *, input_size: int, hidden_size: int, layers: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        hidden_size: int,
+        layers: int = 1,
+        dropout: float = 0.0,
+        cell: Cell = nn.GRU,
+        bidirectional: bool = False,
+        site: str = "rnn",
+    ) -> None:
         super().__init__()
-        self.layers = layers
-        self.dropout = dropout
-        bound = hidden_size**-0.5
-        for layer in range(layers):
-            fan_in = hidden_size if layer else input_size
-            for name, shape in (
-                ("weight_ih", (3 * hidden_size, fan_in)),
-                ("weight_hh", (3 * hidden_size, hidden_size)),
-                ("bias_ih", (3 * hidden_size,)),
-                ("bias_hh", (3 * hidden_size,)),
-            ):
-                parameter = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-                self.register_parameter(f"{name}_l{layer}", parameter)
+        if bidirectional and hidden_size % 2:
+            raise ValueError(f"hidden_size must be even for two directions, got {hidden_size}")
+        size = hidden_size // 2 if bidirectional else hidden_size
+        self.layers = nn.ModuleList(
+            cell(hidden_size if layer else input_size, size, batch_first=True, bidirectional=bidirectional)
+            for layer in range(layers)
+        )
+        self.dropouts = nn.ModuleList(Dropout(dropout, f"{site}/{layer}") for layer in range(1, layers))
+        self.hidden_size = hidden_size
 
-    def weights(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """weight_ih [3H, E], weight_hh [3H, H], bias_ih [3H], bias_hh [3H] of a layer; gates in order r, z, n."""
-        parameters, suffix = self._parameters, f"_l{layer}"
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return tuple(parameters[name + suffix] for name in names)  # type: ignore[return-value]
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Tensor | None = None,
+        draws: Draws | None = None,
+        first: int = 0,
+    ) -> tuple[Tensor, State]:
+        """A sequence, or one step of it, which is a sequence of one position.
 
-    def forward(self, inputs: Tensor, state: State) -> list[Tensor]:
-        """The whole sequence: inputs [B, T, E], state → the states [B, T, H] of every layer."""
-        states: list[Tensor] = []
-        for layer in range(self.layers):
-            if layer:
-                inputs = nn.functional.dropout(states[-1], self.dropout, self.training)
-            states.append(Recurrence.apply(inputs, state[layer], *self.weights(layer)))  # type: ignore[no-untyped-call]
-        return states
+        Args:
+            inputs: [B, T, E].
+            state: before the first position; None is zeros.
+            lengths: of the sequences, [B]; None where none is padded.
+            draws: of dropout.
+            first: number of the first position.
 
-    @torch.no_grad()
-    def step(self, inputs: Tensor, state: State) -> State:
-        """One step, without gradient and without dropout: inputs [B, E], state → the next state."""
-        states: list[Tensor] = []
-        for layer in range(self.layers):
-            inputs = step(inputs, state[layer], *self.weights(layer))
-            states.append(inputs)
-        return tuple(states)
+        Returns:
+            The outputs [B, T, H] (zero beyond a sequence's length), and the state after its last position.
+        """
+        after: list[Tensor] = []
+        each = len(state) // len(self.layers) if state else 0
+        for number, layer in enumerate(self.layers):
+            if number:
+                inputs = self.dropouts[number - 1](inputs, draws, first)
+            before = state[number * each : (number + 1) * each] if state else None
+            inputs, last = _layer(cast(nn.RNNBase, layer), inputs, before, lengths)
+            after.extend(last)
+        return inputs, tuple(after)
+
+
+def _layer(
+    layer: nn.RNNBase, inputs: Tensor, state: State | None, lengths: Tensor | None
+) -> tuple[Tensor, State]:
+    if torch.compiler.is_exporting():
+        return scan_layer(layer, inputs, state, lengths)
+    before = None if state is None else _as_cell([each.unsqueeze(0).contiguous() for each in state])
+    if lengths is None:
+        outputs, last = layer(inputs, before)
+    else:
+        packed = pack_padded_sequence(inputs, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        outputs, last = layer(packed, before)
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=inputs.shape[1])
+    return outputs, _as_state(last)
+
+
+def _as_cell(state: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    return state[0] if len(state) == 1 else tuple(state)
+
+
+def _as_state(last: Tensor | tuple[Tensor, ...]) -> State:
+    """[directions, B, size] of each → [B, H]."""
+    several = (last,) if isinstance(last, Tensor) else last
+    return tuple(each.transpose(0, 1).flatten(1) for each in several)

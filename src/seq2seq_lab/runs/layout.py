@@ -11,4 +11,4 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"
 
 # Keys of the configuration that say where or how fast a run is made, not what it is.
-INCIDENTAL = ("output_dir", "threads", "name", "compare", "fresh", "logger")
+INCIDENTAL = ("output_dir", "threads", "name", "compare", "fresh", "logger", "accelerate")

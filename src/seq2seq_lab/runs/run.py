@@ -143,6 +143,7 @@ class Run:
         *,
         max_length: int,
         loss_floor: float,
+        measures: Mapping[str, Any],
         command: str | None = None,
     ) -> None:
         """Make the folder a run's.
@@ -152,7 +153,6 @@ class Run:
             corpus: what it trains on.
             max_length: positions that the model's hypotheses have at most.
             loss_floor: the training loss that no model can go below.
-            command: the command line that launched it; None: that of this process.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         vocabularies = {
@@ -178,6 +178,7 @@ class Run:
                 "loss_floor": loss_floor,
                 "origin": corpus.origin,
             },
+            measures=dict(measures),
             started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         )
         write_text(

@@ -1,32 +1,12 @@
-"""Dot-product attention over the encoder's outputs."""
+"""Attention with dot scores."""
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from seq2seq_lab.accelerate.factors import Linear
-from seq2seq_lab.models.encoder import Memory
+from seq2seq_lab.models.attention.base import Attention
 
 
-class DotAttention(nn.Module):
-    """Luong-style global attention with dot scores (Luong et al. 2015, https://arxiv.org/abs/1508.04025).
+class DotAttention(Attention):
+    """score(h_t, e_s) = h_t · e_s (Luong et al. 2015, https://arxiv.org/abs/1508.04025, eq. 8)."""
 
-    With decoder states h_t and encoder outputs e_s:
-
-        score_ts  = h_t · e_s                          (eq. 8)
-        weight_ts = softmax_s(score_ts)                (eq. 7)
-        value_t   = Σ_s weight_ts e_s
-        out_t     = tanh(W_c [value_t ; h_t] + b_c)    (eq. 5)
-    """
-
-    def __init__(self, *, hidden_size: int) -> None:
-        super().__init__()
-        self.combine = Linear(2 * hidden_size, hidden_size)
-
-    def forward(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Decoder states [B, T, H] → what the output layer reads [B, T, H], and the weights [B, T, S]."""
-        scores = states @ memory.outputs.transpose(1, 2)
-        if memory.mask is not None:
-            scores = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf)
-        weights = scores.softmax(dim=2)
-        value = weights @ memory.outputs
-        return self.combine(torch.cat((value, states), dim=2)).tanh(), weights
+    def score(self, states: Tensor, outputs: Tensor) -> Tensor:
+        return states @ outputs.transpose(1, 2)

@@ -1,0 +1,101 @@
+"""Where Numba keeps what it compiles, what it says meanwhile, and whether it can compile here at all."""
+
+import atexit
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2seq_lab.data.cache import cache_dir
+
+COMPILING = "compiling the sentence update for this machine (about 20 s, once)"
+_SOURCES = ("tiles.py", "kernels.py", "sentence_kernel.py")
+
+
+@cache
+def available(dtype: str = "float32") -> str | None:
+    """Why updates on sentences cannot be compiled here, or `None` once they are: they are compiled, or read from the cache.
+
+    Args:
+        dtype: of the parameters, float32 or float64.
+    """
+    try:
+        _compile(np.dtype(dtype))
+    except ImportError as error:
+        return f"Numba cannot be imported ({error})"
+    except Exception as error:  # whatever a compiler may find wrong with a machine
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return f"Numba cannot compile here ({lines[0]})"
+    return None
+
+
+def update_block(*arguments: Any) -> int:
+    """`sentence_kernel.update_block`, imported when it is first used."""
+    return int(_function()(*arguments))
+
+
+@cache
+def _function() -> Any:
+    from numba import config
+
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(_folder())  # Numba chooses the folder when a function is decorated
+    try:
+        from seq2seq_lab.accelerate import sentence_kernel
+    finally:
+        config.CACHE_DIR = before
+    return sentence_kernel.update_block
+
+
+def _folder() -> Path:
+    """A folder of this version of the code: Numba only notices changes of the file that it starts from."""
+    here = Path(__file__).parent
+    version = hashlib.sha256(b"".join((here / name).read_bytes() for name in _SOURCES)).hexdigest()[:12]
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba")
+    folder = base.expanduser() / version
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        _say(f"{folder}: {error.strerror}; what is compiled is not kept")
+    temporary = tempfile.mkdtemp(prefix="seq2seq-lab-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    return Path(temporary)
+
+
+def _compile(dtype: np.dtype[Any]) -> None:
+    """One update of a model of single numbers."""
+    from numba.core import event
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        said = False
+
+        def on_start(self, _: Any) -> None:
+            if not self.said:
+                _say(COMPILING)
+            self.said = True
+
+        def on_end(self, _: Any) -> None:
+            pass
+
+    function = _function()
+    numbers = [np.zeros((3, 2), dtype) for _ in range(14)]
+    addresses = np.array([array.ctypes.data for array in numbers])
+    ids, lengths = np.zeros((1, 1), np.int64), np.ones(1, np.int64)
+    none = [np.empty((0,) * axes, dtype) for axes in (3, 3, 4, 3, 4)]
+    with event.install_listener("numba:compile", Listener()):
+        function(
+            addresses, (0, 1, 1, 1, 1, 1, 1, 1), ids, lengths, ids, lengths, ids, np.zeros((1, 1), np.bool_),
+            0, dtype.type(0), dtype.type(1), *none, np.empty(1)
+        )  # fmt: skip
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

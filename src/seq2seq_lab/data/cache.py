@@ -1,0 +1,72 @@
+"""The cache on disk: where downloads are stored, and corpora that are numbered already."""
+
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.text import Normalisation
+from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
+from seq2seq_lab.files import replacing
+
+_log = logging.getLogger(__name__)
+
+
+def cache_dir() -> Path:
+    """The folder of the cache: ``$SEQ2SEQ_LAB_CACHE``, or else the user's cache folder."""
+    if folder := os.environ.get("SEQ2SEQ_LAB_CACHE"):
+        return Path(folder).expanduser()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("seq2seq-lab"))
+
+
+def write_corpus(path: Path, corpus: Corpus) -> None:
+    """Store a corpus. If the file cannot be written, log a warning and continue without it."""
+    state = {
+        "words": [corpus.source_vocabulary.words, corpus.target_vocabulary.words],
+        "normalise": asdict(corpus.normalise),
+        "archive_pairs": corpus.archive_pairs,
+        "fingerprint": corpus.fingerprint,
+    }
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                source=corpus.source.values,
+                source_offsets=corpus.source.offsets,
+                target=corpus.target.values,
+                target_offsets=corpus.target.offsets,
+                state=np.frombuffer(json.dumps(state).encode(), dtype=np.uint8),
+            )
+    except OSError as error:
+        _log.warning("the prepared corpus could not be stored: %s", error)
+
+
+def read_corpus(path: Path) -> Corpus | None:
+    """Read a stored corpus; ``None`` if there is no such file or the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            state = json.loads(file["state"].tobytes())
+            source_words, target_words = state["words"]
+            corpus = Corpus(
+                source=Ragged(file["source"], file["source_offsets"]),
+                target=Ragged(file["target"], file["target_offsets"]),
+                source_vocabulary=Vocabulary.from_list(source_words),
+                target_vocabulary=Vocabulary.from_list(target_words),
+                archive_pairs=state["archive_pairs"],
+                normalise=Normalisation(**state["normalise"]),
+                origin=str(path),
+            )
+            if corpus.fingerprint != state["fingerprint"]:
+                raise ValueError("wrong fingerprint")
+            return corpus
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # damage can raise almost any exception, and the remedy is always the same
+        _log.info("%s is damaged (%s); the corpus is prepared again", path, error)
+        return None

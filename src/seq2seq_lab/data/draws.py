@@ -1,0 +1,82 @@
+"""Random numbers that belong to a pair: a function of (seed, purpose, epoch, pair, position), not of a stream.
+
+So what is drawn for a pair does not depend on its batch, on the block, on the order, on a resume or on what else is
+trained with it, and no state has to be saved.
+"""
+
+import hashlib
+from functools import cache
+
+import torch
+from torch import Tensor
+
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2⁶⁴ divided by the golden ratio, as a signed number
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64)
+_BITS = 23  # of a uniform number: with the half that is added, exact in single precision
+
+
+class Draws:
+    """Uniform numbers for each of N pairs.
+
+    SplitMix64 (Steele et al. 2014, https://doi.org/10.1145/2660193.2660195) with a key for each pair: the i-th
+    number is a hash of key + i · 2⁶⁴/φ.
+
+    Args:
+        seed: of the run.
+        epoch: counted from 0.
+        pairs: the index of each pair in the corpus, [N]; numbers are made on its device.
+    """
+
+    def __init__(self, seed: int, epoch: int, pairs: Tensor) -> None:
+        self.seed = seed
+        self.epoch = epoch
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, rows: slice | Tensor) -> "Draws":
+        """The draws of some of the pairs."""
+        return Draws(self.seed, self.epoch, self.pairs[rows])
+
+    def to(self, device: torch.device) -> "Draws":
+        """The same draws, made on `device`."""
+        return Draws(self.seed, self.epoch, self.pairs.to(device))
+
+    def uniform(self, purpose: str, *sizes: int, first: int = 0) -> Tensor:
+        """Numbers in (0, 1), float32 [N, *sizes].
+
+        A number is a function of its indices, whatever the sizes: a longer sequence begins with the same numbers.
+
+        Args:
+            purpose: what they are for; other purposes get other numbers.
+            sizes: at most two: positions, and numbers a position.
+            first: the position that the first number belongs to.
+        """
+        keys = _mix(self.pairs + _mix_number(_key(self.seed, purpose) + self.epoch * _GOLDEN))
+        for axis, size in enumerate(sizes):
+            start = first if axis == 0 else 0
+            counter = torch.arange(start + 1, start + size + 1, device=keys.device)
+            keys = _mix(keys.unsqueeze(-1) + counter * _GOLDEN)
+        return (_shift(keys, 64 - _BITS).float() + 0.5) * 2.0**-_BITS
+
+
+@cache
+def _key(seed: int, purpose: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:8], "big", signed=True)
+
+
+def _mix_number(number: int) -> int:
+    return int(_mix(torch.tensor([(number + (1 << 63)) % (1 << 64) - (1 << 63)])))
+
+
+def _mix(x: Tensor) -> Tensor:
+    """SplitMix64's hash of 64-bit numbers; products wrap around."""
+    x = (x ^ _shift(x, 30)) * _FIRST
+    x = (x ^ _shift(x, 27)) * _SECOND
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: Tensor, bits: int) -> Tensor:
+    """A logical right shift; PyTorch's own keeps the sign."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)

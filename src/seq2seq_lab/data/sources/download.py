@@ -1,0 +1,93 @@
+"""Files of data: the user's own file, or a download that is made once and stored in the cache."""
+
+import hashlib
+import logging
+import os
+import sys
+from pathlib import Path
+
+from seq2seq_lab.data.cache import cache_dir
+from seq2seq_lab.data.sources.tsv import digest
+from seq2seq_lab.errors import UserError
+
+RETRIES = 2  # of a download, after the first attempt
+_log = logging.getLogger(__name__)
+
+
+def locate(
+    archive: str | Path | None,
+    *,
+    url: str | None,
+    sha256: str | None,
+    environment: str | None = "ENG_FRA_ARCHIVE",
+) -> Path:
+    """The path of an archive: the user's own file, or else the download, which is made once and cached.
+
+    Args:
+        archive: the user's own file, as in the setting ``data.archive``.
+        url: where the archive is downloaded from if the user names no file.
+        sha256: expected SHA-256 of the download; a file that the user names is not checked.
+        environment: variable that may name the user's own file, if ``archive`` does not.
+
+    Raises:
+        UserError: the named file does not exist, no file is named, or the download fails.
+    """
+    variable = os.environ.get(environment) if environment else None
+    for name, value in (("data.archive", archive), (f"${environment}", variable)):
+        if value:
+            path = Path(value).expanduser()
+            try:
+                path.stat()
+            except OSError as error:
+                raise UserError(
+                    f"{name}={value}: {error.strerror}; it should name a zip or text file"
+                ) from None
+            return path
+    if not url:
+        raise UserError("no archive to read; name a zip or text file with data.archive=PATH")
+    path = download_path(url)
+    if not _is_intact(path, sha256):
+        _download(url, path, sha256)
+    return path
+
+
+def download_path(url: str) -> Path:
+    """Where the download of ``url`` is stored. Two addresses never share a file."""
+    name = url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    return cache_dir() / "downloads" / f"{hashlib.sha256(url.encode()).hexdigest()[:12]}-{name}"
+
+
+def _is_intact(path: Path, sha256: str | None) -> bool:
+    return path.is_file() and (sha256 is None or digest(path) == sha256.lower())
+
+
+def _download(url: str, path: Path, sha256: str | None) -> None:
+    """Download ``url`` to ``path``. If several processes start at once, one downloads and the others wait."""
+    # Importing either takes longer than loading a cached corpus.
+    import pooch
+    from filelock import FileLock
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    store = pooch.create(
+        path.parent,
+        base_url="",
+        registry={path.name: sha256},
+        urls={path.name: url},
+        retry_if_failed=RETRIES,
+    )
+    fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):
+            if not _is_intact(path, sha256):
+                _log.info("downloading %s to %s", url, path)
+                store.fetch(path.name, downloader=fetch)
+    # The exceptions of requests are OSErrors. For a wrong hash pooch raises a ValueError.
+    except (OSError, ValueError) as error:
+        cause: BaseException = error
+        while cause.__context__:  # the innermost one is the most precise, such as "connection refused"
+            cause = cause.__context__
+        raise UserError(
+            f"{url}: download to {path.parent} failed: {' '.join(str(cause).split())}\n"
+            "  download the file in another way and name it: data.archive=PATH"
+        ) from None

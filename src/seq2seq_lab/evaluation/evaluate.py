@@ -1,0 +1,79 @@
+"""What is measured of a model on a part of the data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.evaluation.measures import Measure
+from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model did with N pairs.
+
+    Attributes:
+        hypotheses: greedy translations.
+        references: the accepted translations of each pair, at least one.
+        losses_forced: negative log-likelihood of each target under gold words, nats per word, float64 [N].
+        losses_free: the same under the model's own words, float64 [N].
+    """
+
+    hypotheses: Sequence[str]
+    references: Sequence[Sequence[str]]
+    losses_forced: Tensor
+    losses_free: Tensor
+
+
+class EvaluationMeasure(Protocol):
+    """One number of an evaluation. A class of one's own needs nothing but these two."""
+
+    facts: Measure
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The value."""
+        ...
+
+
+def measured(evaluation: Evaluation, measures: Mapping[str, EvaluationMeasure]) -> dict[str, float]:
+    """The value of each measure, by the name in its facts."""
+    return {each.facts.name: float(each(evaluation)) for each in measures.values()}
+
+
+@dataclass
+class Evaluator:
+    """Takes batches one by one and gives an evaluation of all.
+
+    Args:
+        to_text: target ids up to and without `<eos>` → sentence.
+        max_length: positions that a hypothesis may have.
+    """
+
+    to_text: Callable[[list[int]], str]
+    max_length: int
+    hypotheses: list[str] = field(default_factory=list)
+    forced: list[Tensor] = field(default_factory=list)
+    free: list[Tensor] = field(default_factory=list)
+
+    @torch.no_grad()
+    def add(self, model: Seq2Seq, batch: Batch) -> None:
+        """Evaluate the pairs of a batch."""
+        length = batch.target.shape[1]
+        decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths)
+        found = greedy(model, batch.source, batch.source_lengths, max(self.max_length, length))
+        for logits, losses in ((decoded.logits, self.forced), (found.logits[:, :length], self.free)):
+            of_pairs = sentence_losses(logits, batch.target, batch.target_lengths).cpu().double()
+            positions = length if batch.target_lengths is None else batch.target_lengths.cpu()
+            losses.append(of_pairs / positions)
+        self.hypotheses.extend(self.to_text(ids) for ids in found.words[:, : self.max_length].tolist())
+
+    def evaluation(self, references: Sequence[Sequence[str]]) -> Evaluation:
+        """What was added, beside the references of these pairs; later ones than were added count for nothing."""
+        losses = torch.cat(self.forced), torch.cat(self.free)
+        return Evaluation(self.hypotheses, references[: len(self.hypotheses)], *losses)

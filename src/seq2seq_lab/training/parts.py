@@ -1,0 +1,165 @@
+"""The parts of a run, each built from its node of the configuration."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from seq2seq_lab.accelerate.select import Job, Selection, select
+from seq2seq_lab.config.build import build, call
+from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import REGISTRY, Measure
+from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
+from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
+from seq2seq_lab.training.callbacks.interruption import Interruption
+from seq2seq_lab.training.callbacks.progress import Lines
+from seq2seq_lab.training.callbacks.random_state import RandomState
+from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.seeds import owner_seed, seed_generators
+
+_SHOWN: Sequence[str] = ("model", "forcing", "optimizer")  # the groups that HParams shows
+
+
+def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
+    """The data module, its corpus loaded."""
+    recipe = build(config["data"], "data")
+    data: TranslationDataModule = call(
+        build(config["loader"], "loader"), "loader", recipe=recipe, seed=owner_seed(config["seed"], "order")
+    )
+    data.setup()
+    return data
+
+
+def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> TranslationModule:
+    """The model with its initial weights, its forcing, its optimizer and what is measured of it.
+
+    Raises:
+        UserError: a value cannot be; it shows here, before anything is written.
+    """
+    seed_generators(config["seed"])
+    corpus = data.corpus
+    model = call(
+        build(config["model"], "model"),
+        "model",
+        source_vocabulary_size=len(corpus.source_vocabulary),
+        target_vocabulary_size=len(corpus.target_vocabulary),
+    )
+    module = TranslationModule(
+        model=model,
+        forcing=build(config["forcing"], "forcing"),
+        optimizer=build(config["optimizer"], "optimizer"),
+        select=partial(_select, config),
+        to_text=lambda ids: " ".join(corpus.target_vocabulary.decode(ids)),
+        max_length=data.max_length,
+        references=data.references(data.evaluation),
+        measures=_members(config, "measures"),
+        evaluated=data.evaluated,
+        batch_size=data.batch_size,
+        gradient_clip=config["gradient_clip"],
+        seed=owner_seed(config["seed"], "draws"),
+    )
+    # What the first update, or the longest sentence, would refuse shows here.
+    optimizer = call(module.configure_optimizers, "optimizer")
+    longest = data.block(np.array([corpus.source.lengths.argmax()]))
+    call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
+    model.train()
+    if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
+        _select(config, Job(model, optimizer, config["gradient_clip"], data.batch_size))
+    return module
+
+
+def described(module: TranslationModule) -> dict[str, Measure]:
+    """What the run measures that is not registered, and the rest: the facts of each, by name."""
+    return {each.facts.name: each.facts for each in module.measures.values()} | dict(REGISTRY)
+
+
+def _members(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """What the named nodes of a group build, by name."""
+    return {name: build(node, f"{group}.{name}") for name, node in config[group].items()}
+
+
+def _select(config: Mapping[str, Any], job: Job) -> Selection:
+    """What makes the updates; one that was asked for by name and does not apply is an error."""
+    chosen = select(_members(config, "accelerate"), job)
+    option = config["choices"]["accelerate"]
+    if chosen.name == "eager" and chosen.refused and option != "auto":
+        reasons = "; ".join(chosen.refused.values())
+        raise UserError(
+            f"accelerate: {option} is asked for, but {reasons}; accelerate=auto takes what applies"
+        )
+    return chosen
+
+
+def check_monitor(metric: str, module: TranslationModule) -> None:
+    """Refuse a metric that this run does not measure, such as one of the other part of the data."""
+    facts, evaluated = described(module).values(), module.evaluated
+    names = [each.facts.name for each in module.measures.values()]
+    always = {"training": "train", "speed": "perf"}
+    measured = [f"{always[each.stage]}/{each.name}" for each in facts if each.stage in always]
+    measured += [f"{evaluated}/{name}" for name in names]
+    if metric in measured:
+        return
+    part, _, name = metric.rpartition("/")
+    if name not in names or part not in ("train", "val"):
+        raise UserError(f"monitor.metric: {metric} is not measured; measured are {', '.join(measured)}")
+    nothing = "nothing is held out (loader.held_out=0)"
+    why = nothing if evaluated == "train" else "held-out pairs are evaluated"
+    raise UserError(f"monitor.metric: {metric} is not measured, as {why}; use {evaluated}/{name}")
+
+
+def make_trainer(
+    config: Mapping[str, Any],
+    run: Run,
+    module: TranslationModule,
+    scalars: EpochScalars,
+    interruption: Interruption,
+) -> pl.Trainer:
+    """Lightning's trainer with the callbacks and loggers of the run."""
+    results = ["train/loss", *(f"{module.evaluated}/{each.facts.name}" for each in module.measures.values())]
+    loggers = [
+        call(build(node, f"logger.{name}"), f"logger.{name}", save_dir=str(run.folder))
+        for name, node in config["logger"].items()
+    ]
+    on_terminal = sys.stdout.isatty()
+    name = f"{config['name']}/seed-{config['seed']}"
+    callbacks = [
+        pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines(name),
+        HyperParameters(_hyper_parameters(config), results, scalars),
+        scalars,
+        RandomState(),
+        interruption,
+        *_members(config, "callbacks").values(),
+    ]
+    checkpoints = [each for each in callbacks if isinstance(each, ModelCheckpoint)]
+    for each in checkpoints:
+        if each.dirpath is None:  # else Lightning would follow the first logger
+            each.dirpath = str(Path(run.last_checkpoint).parent.absolute())
+    return call(  # type: ignore[no-any-return]
+        build(config["trainer"], "trainer"),
+        "trainer",
+        default_root_dir=str(run.folder),
+        logger=loggers,
+        callbacks=callbacks,
+        enable_checkpointing=bool(checkpoints),
+        plugins=[WholeFiles()],
+        enable_progress_bar=on_terminal,
+        log_every_n_steps=1,
+    )
+
+
+def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {group: option for group, option in config["choices"].items() if group in _SHOWN}
+    for group in _SHOWN:
+        for key, value in config[group].items():
+            if isinstance(value, bool | int | float | str) and not key.startswith("_"):
+                flat[f"{group}.{key}"] = value
+    return {**flat, "batch_size": config["loader"]["batch_size"], "seed": config["seed"]}

@@ -1,0 +1,115 @@
+"""The cache of prepared corpora: equal to the prepared ones, replaced if stale or damaged, never required."""
+
+import numpy as np
+import pytest
+
+from data_reference import SMALL
+from seq2seq_lab.data.cache import read_corpus
+from seq2seq_lab.data.sources.archive import ArchiveCorpus
+from seq2seq_lab.data.sources.base import PairSource
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "pairs.txt"
+    path.write_text(SMALL, encoding="utf-8", newline="")
+    return path
+
+
+@pytest.fixture
+def preparations(monkeypatch):
+    """One entry for each corpus that was prepared, not read from the cache."""
+    calls = []
+    prepare = PairSource._prepare
+    monkeypatch.setattr(PairSource, "_prepare", lambda *args: calls.append(args) or prepare(*args))
+    return calls
+
+
+def test_a_cached_corpus_is_equal_to_the_prepared_one(path, preparations):
+    source = ArchiveCorpus(archive=str(path))
+    first, second = source.load(), source.load()
+    assert len(preparations) == 1
+    assert second.fingerprint == first.fingerprint
+    assert second.statistics(predict_sos=True) == first.statistics(predict_sos=True)
+    assert second.normalise == first.normalise
+    assert second.origin == first.origin
+    assert second.source.values.dtype == np.int32
+    assert second.source.offsets.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_words": 5},
+        {"max_pairs": 2},
+        {"prefixes": ["i"]},
+        {"lowercase": False},
+        {"strip_accents": False},
+        {"space_before": "."},
+        {"keep": None},
+        {"source_column": 1, "target_column": 2},
+    ],
+    ids=str,
+)
+def test_a_change_of_a_setting_that_matters_prepares_another_corpus(path, preparations, change):
+    before = ArchiveCorpus(archive=str(path)).load()
+    after = ArchiveCorpus(archive=str(path), **change).load()
+    assert len(preparations) == 2
+    assert after.fingerprint != before.fingerprint
+
+
+def test_changed_content_under_the_same_name_is_read(path):
+    source = ArchiveCorpus(archive=str(path))
+    before = source.load()
+    path.write_text(SMALL.replace("grand", "petit"), encoding="utf-8")
+    assert source.load().fingerprint != before.fingerprint
+
+
+def test_the_same_content_under_another_name_is_not_prepared_again(path, preparations):
+    ArchiveCorpus(archive=str(path)).load()
+    other = path.rename(path.with_name("other"))
+    assert str(other) in ArchiveCorpus(archive=str(other)).load().origin
+    assert len(preparations) == 1
+
+
+def test_a_damaged_file_is_replaced(path, cache):
+    source = ArchiveCorpus(archive=str(path))
+    whole = source.load()
+    (stored,) = cache.rglob("*.npz")
+    content = stored.read_bytes()
+    for damaged in (
+        b"",
+        content[:-40],
+        b"rubbish",
+        content.replace(b"\x02\x00\x00\x00", b"\x03\x00\x00\x00"),
+    ):
+        stored.write_bytes(damaged)
+        assert source.load().fingerprint == whole.fingerprint
+        assert stored.read_bytes()[:2] == b"PK"
+
+
+def test_a_changed_byte_anywhere_gives_the_same_corpus_or_none(path, cache):
+    whole = ArchiveCorpus(archive=str(path)).load()
+    (stored,) = cache.rglob("*.npz")
+    content = stored.read_bytes()
+    for position in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 0x55
+        stored.write_bytes(damaged)
+        read = read_corpus(stored)
+        assert read is None or read.fingerprint == whole.fingerprint
+
+
+def test_a_cache_that_cannot_be_written_is_not_an_error(path, cache):
+    cache.write_text("a file where the folder should be")
+    assert len(ArchiveCorpus(archive=str(path)).load()) == 8
+
+
+def test_no_temporary_file_remains_in_the_cache(path, cache):
+    ArchiveCorpus(archive=str(path)).load()
+    assert len(list((cache / "prepared").iterdir())) == 1
