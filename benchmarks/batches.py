@@ -1,25 +1,25 @@
 """Mini-batches of 64: how much of the processor's rate they reach, and what a pair costs as the corpus grows."""
 
 import time
-from functools import partial
 from statistics import median
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from seq2seq_lab.accelerate.optimizers import SGD
-from seq2seq_lab.training.loss import losses_and_error
 from torch import Tensor
+from torch.optim import SGD, Optimizer
 
 import seq2seq_lab.models as models
 from benchmarks.table import ARCHIVE, seminar_recipe, show, single_thread
 from seq2seq_lab.data.batches import Batch, BlockLoader
 from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan
 from seq2seq_lab.models import Seq2Seq
+from seq2seq_lab.training.update import update
 
 BATCH, HIDDEN, UPDATES = 64, 256, 16
 
@@ -51,19 +51,19 @@ def peak(size: int = 1024) -> float:
     return 2 * size**3 / (time.perf_counter() - started)
 
 
-def update(model: Seq2Seq, optimizer: SGD, batch: Batch, forced: Tensor | None) -> float:
+def timed_update(model: Seq2Seq, optimizer: Optimizer, batch: Batch, plan: Plan, draws: Draws) -> float:
     """Seconds of one update."""
     started = time.perf_counter()
-    model.backpropagate(
-        batch.source,
-        batch.target,
-        source_lengths=batch.source_lengths,
-        forced=forced,
-        loss=partial(losses_and_error, target=batch.target, target_lengths=batch.target_lengths),
-    )
-    optimizer.step()
-    optimizer.zero_grad()
+    update(model, optimizer, batch, plan, draws)
     return time.perf_counter() - started
+
+
+def planned(policy: ForcingPolicy, batch: Batch, number: int) -> tuple[Plan, Draws]:
+    """The plan of a batch, whose pairs are called as their place in all batches."""
+    draws = Draws(0, 0, torch.arange(number * BATCH, (number + 1) * BATCH))
+    _, target = lengths(batch)
+    pairs = Pairs(target, batch.target.shape[1], torch.zeros(BATCH, dtype=torch.float64), draws)
+    return policy.plan(pairs), draws
 
 
 def sample(corpus: Corpus, indices: NDArray[np.int64]) -> list[Batch]:
@@ -81,11 +81,10 @@ def sample(corpus: Corpus, indices: NDArray[np.int64]) -> list[Batch]:
 
 def rate(model: Seq2Seq, policy: ForcingPolicy, batches: list[Batch]) -> tuple[float, float]:
     """Operations a second of updates and of a large product between them."""
-    optimizer, coins = SGD(model.parameters(), lr=1e-3), torch.Generator().manual_seed(0)
+    optimizer = SGD(model.parameters(), lr=1e-3)
     rates, peaks = [], []
-    for batch in batches:
-        forced = policy(BATCH, batch.target.shape[1], 0.0, coins)
-        taken = update(model, optimizer, batch, None if forced.all() else forced)
+    for number, batch in enumerate(batches):
+        taken = timed_update(model, optimizer, batch, *planned(policy, batch, number))
         rates.append(arithmetic(batch, model) / taken)
         peaks.append(peak())
     return median(rates), median(peaks)
@@ -127,7 +126,7 @@ def show_growth() -> None:
     words = [sum(int(ids.sum()) for batch in some for ids in lengths(batch)) for some in samples]
     for turn in zip(*samples, strict=False):
         for taken, batch in zip(costs.values(), turn, strict=True):
-            taken.append(update(model, optimizer, batch, None))
+            taken.append(timed_update(model, optimizer, batch, *planned(FullForcing(), batch, 0)))
     rows = []
     for (name, taken), some, count in zip(costs.items(), samples, words, strict=True):
         used = sum(int(ids.sum()) for batch in some[: len(taken)] for ids in lengths(batch))

@@ -9,16 +9,17 @@ from statistics import median
 
 import pytorch_lightning as pl
 import torch
-from seq2seq_lab.accelerate.optimizers import SGD
 from torch import nn
 
 import seq2seq_lab.models as models
 from benchmarks.table import seconds, seminar_recipe, show, single_thread
+from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
+from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
-from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan
+from seq2seq_lab.forcing.plan import ForcingPolicy
 from seq2seq_lab.training.module import TranslationModule
 
 BLOCKS, LITERAL = 8, 12  # blocks of updates that are timed, and updates of the reference between two of them
@@ -68,7 +69,9 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
     module = TranslationModule(
         model=model,
         forcing=forcing,
-        optimizer=partial(SGD, lr=0.01),
+        optimizer=partial(torch.optim.SGD, lr=0.01),
+        select=partial(select, {"compiled_sentence": CompiledSentence()}),
+        measures={},
         to_text=str,
         max_length=data.max_length,
         references=[],

@@ -12,8 +12,11 @@ from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports NumPy or PyTorch
+# One for all tests: compiling takes 20 s.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba"))
 
 import tiny
+from seq2seq_lab.accelerate.compiler import available
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +33,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _mode(*_: Any, **__: Any) -> RunMode | None:
     """Whether it is a sweep. Hydra composes the whole configuration to find out, a third of the time of a test."""
     return None if {"-m", "--multirun"} & set(sys.argv) else RunMode.RUN
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """The sentence update is compiled before a test reads what a run prints."""
+    available()
 
 
 @pytest.fixture(autouse=True)

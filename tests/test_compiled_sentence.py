@@ -1,12 +1,7 @@
 """Compiled updates on single pairs against the same model in plain PyTorch, autograd and `torch.optim.SGD`."""
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -114,7 +109,9 @@ def compiled(model: Literal) -> SentenceUpdates:
     )
 
 
-def random_pair(sizes: Sizes, generator: torch.Generator, dtype: torch.dtype, *, dropout: bool, noise: bool) -> Pair:
+def random_pair(
+    sizes: Sizes, generator: torch.Generator, dtype: torch.dtype, *, dropout: bool, noise: bool
+) -> Pair:
     source, target = (int(torch.randint(1, 9, (), generator=generator)) for _ in range(2))
 
     def ids(words: int, length: int) -> Tensor:
@@ -152,7 +149,9 @@ CASES = [
     Sizes(positions=9),
     Sizes(layers=2, positions=5),
     Sizes(layers=3, attention=False),
-    Sizes(layers=2, source_width=16, target_width=32, hidden=16, source_words=40, target_words=32, positions=12),
+    Sizes(
+        layers=2, source_width=16, target_width=32, hidden=16, source_words=40, target_words=32, positions=12
+    ),
     Sizes(source_width=50, target_width=33, hidden=45, source_words=80, target_words=77),
     Sizes(source_width=1, target_width=1, hidden=1, source_words=1, target_words=1),
 ]

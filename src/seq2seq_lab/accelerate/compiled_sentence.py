@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from seq2seq_lab.accelerate.compiler import available
 from seq2seq_lab.accelerate.select import Job, plain_sgd, unknown_module
 from seq2seq_lab.accelerate.sentence_updates import DropoutMasks, SentenceUpdates
 from seq2seq_lab.data.batches import Block
@@ -44,17 +45,13 @@ class CompiledSentence:
         if job.gradient_clip is not None:
             return "it does not clip gradients"
         reason = unknown_module(job.model, KNOWN) or plain_sgd(job.optimizer, job.model.parameters())
-        return reason or _unknown_setting(job.model) or _unavailable()
+        if reason := reason or _unknown_setting(job.model):
+            return reason
+        return available(str(next(job.model.parameters()).dtype).removeprefix("torch."))
 
     def updates(self, job: Job) -> "CompiledUpdates":
         """Its updates of a job."""
         return CompiledUpdates(job)
-
-
-def _unavailable() -> str | None:
-    from seq2seq_lab.accelerate.compiler import available
-
-    return available()
 
 
 def _unknown_setting(model: Seq2Seq) -> str | None:
@@ -68,10 +65,13 @@ def _unknown_setting(model: Seq2Seq) -> str | None:
         if isinstance(module, nn.Linear) and module.bias is None:
             return "a linear layer has no bias"
         if isinstance(module, nn.Embedding) and (
-            module.max_norm is not None or module.scale_grad_by_freq or module.sparse or module.padding_idx is not None
+            module.max_norm is not None
+            or module.scale_grad_by_freq
+            or module.sparse
+            or module.padding_idx is not None
         ):
             return "an embedding has settings that it does not know"
-    parameters = list(model.parameters())
+    parameters = [parameter for _, parameter in model.named_parameters(remove_duplicate=False)]
     if len({parameter.data_ptr() for parameter in parameters}) != len(parameters):
         return "parameters share memory"
     dtypes = {parameter.dtype for parameter in parameters}

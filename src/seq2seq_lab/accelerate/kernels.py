@@ -15,7 +15,7 @@ inline = njit(fastmath=True, forceinline=True, **compiled)
 exact = njit(fastmath={"contract", "nnan", "ninf", "nsz", "arcp"}, **compiled)  # sums keep their order
 
 dots_4x4, dots_4x3, dots_4x2, dots_8x1 = dots(4, 4), dots(4, 3), dots(4, 2), dots(8, 1)
-add_4x4, add_4x3, add_4x2, add_4x1 = (add_multiples(4, width) for width in (4,3,2,1))
+add_4x4, add_4x3, add_4x2, add_4x1 = (add_multiples(4, width) for width in (4, 3, 2, 1))
 add_1x8, add_2x8 = add_multiples(1, 8), add_multiples(2, 8)
 
 

@@ -130,7 +130,9 @@ def dots(height: int, width: int) -> Any:
             a = _Rows(context, builder, matrix, *arguments[:2])
             x = _Rows(context, builder, rows, *arguments[2:])
             zeros = ir.Constant(a.vector, [0.0] * a.vector.count)
-            totals = [[cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)]
+            totals = [
+                [cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)
+            ]
 
             def step(column: Any, mask: Any) -> None:
                 others = [x.load(j, column, mask) for j in range(width)]
@@ -174,7 +176,9 @@ def add_multiples(height: int, width: int) -> Any:
 
             def factor(k: int, j: int) -> Any:
                 down = builder.mul(ir.Constant(by_row.type, k), by_row)
-                offset = builder.add(builder.add(start, down), builder.mul(ir.Constant(by_row.type, j), by_column))
+                offset = builder.add(
+                    builder.add(start, down), builder.mul(ir.Constant(by_row.type, j), by_column)
+                )
                 pointer = cgutils.pointer_add(builder, view.data, offset, sums.number.as_pointer())
                 return splat(builder, builder.load(pointer), sums.vector.count)
 

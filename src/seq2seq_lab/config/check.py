@@ -32,6 +32,18 @@ def check(config: Node) -> None:
     check_node(config, "")
 
 
+def check_data(config: Node) -> None:
+    """Check what the command `data` uses: the source, and how the loader splits and what it predicts.
+
+    The loader's class is not imported, because PyTorch and Lightning take seconds to import.
+    """
+    for group in ("data", "loader"):
+        _check_group(config, group)
+    check_node(config["data"], "data")
+    for key, kind in (("held_out", float), ("held_out_seed", int), ("predict_sos", bool)):
+        _check_type(config["loader"].get(key), kind, f"loader.{key}")
+
+
 def _check_keys(config: Node, keys: type, path: str) -> None:
     hints = get_type_hints(keys)
     for key, hint in hints.items():
@@ -80,18 +92,6 @@ def _check_group(config: Node, group: str) -> None:
     for name, member in node.items():
         if not isinstance(member, Mapping) or "_target_" not in member:
             raise UserError(f"{group}.{name}: it has no _target_; ~{group}.{name} leaves it out")
-
-
-def check_data(config: Node) -> None:
-    """Check what the command `data` uses: the source, and how the loader splits and what it predicts.
-
-    The loader's class is not imported, because PyTorch and Lightning take seconds to import.
-    """
-    for group in ("data", "loader"):
-        _check_group(config, group)
-    check_node(config["data"], "data")
-    for key, kind in (("held_out", float), ("held_out_seed", int), ("predict_sos", bool)):
-        _check_type(config["loader"].get(key), kind, f"loader.{key}")
 
 
 def check_node(config: Node, path: str) -> None:

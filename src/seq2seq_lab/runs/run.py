@@ -153,6 +153,7 @@ class Run:
             corpus: what it trains on.
             max_length: positions that the model's hypotheses have at most.
             loss_floor: the training loss that no model can go below.
+            command: the command line that launched it; None: that of this process.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         vocabularies = {

@@ -1,0 +1,237 @@
+"""One door to accelerators: each gives the numbers of plain PyTorch, and refuses whatever it does not know."""
+
+import random
+import re
+
+import pytest
+import torch
+from torch import nn
+
+import tiny
+from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
+from seq2seq_lab.accelerate.cuda_graphs import CudaGraphs, captured_step
+from seq2seq_lab.accelerate.select import Job, select
+from seq2seq_lab.data.batches import BlockLoader
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.forcing.plan import Pairs, Plan
+from seq2seq_lab.models import Encoder, Seq2Seq, attention_model, seq2seq_model
+from seq2seq_lab.models.attention.additive import AdditiveAttention
+from seq2seq_lab.training.update import EagerUpdates
+
+CORPUS = tiny.lettered(30)
+SIZES = {
+    "source_vocabulary_size": len(CORPUS.source_vocabulary),
+    "target_vocabulary_size": len(CORPUS.target_vocabulary),
+}
+
+
+class ByWord:
+    """A policy of a test's own: a coin a position, at a ratio that falls while the model trains."""
+
+    def plan(self, pairs):
+        return Plan(pairs.coins() < 1 - pairs.progress.unsqueeze(1))
+
+
+def job(model=None, *, optimizer=torch.optim.SGD, clip=None, batch_size=1, **settings):
+    """A job of a small model."""
+    torch.manual_seed(0)
+    model = model or seq2seq_model(**SIZES, hidden_size=6, embedding_size=5)
+    return Job(model, optimizer(model.parameters(), lr=0.1, **settings), clip, batch_size)
+
+
+def trained(build, updates_of, epochs=2):
+    """The losses and weights that some updates give, over blocks of several sizes."""
+    torch.manual_seed(0)
+    model = build()
+    updates = updates_of(Job(model, torch.optim.SGD(model.parameters(), lr=0.1), None, 1))
+    loader = BlockLoader(
+        CORPUS, torch.arange(len(CORPUS)).numpy(), batch_size=1, updates_per_block=7, shuffle=True
+    )
+    losses = []
+    for epoch in range(epochs):
+        for block in loader:
+            draws = Draws(3, epoch, torch.from_numpy(block.indices))
+            progress = (epoch + block.update_numbers.double() / block.updates) / epochs
+            pairs = Pairs(block.target_lengths, block.target.shape[1], progress, draws)
+            losses.append(updates(block, ByWord().plan(pairs), draws))
+    return torch.cat(losses), model.state_dict()
+
+
+def eager(job):
+    return EagerUpdates(job.model, job.optimizer)
+
+
+class TestCompiledIsEager:
+    @pytest.mark.parametrize("number", range(12))
+    def test_on_random_models(self, number):
+        draw = random.Random(number)
+        settings = {
+            "hidden_size": draw.randint(1, 20),
+            "embedding_size": draw.randint(1, 20),
+            "layers": draw.randint(1, 3),
+            "dropout": draw.choice([0.0, 0.3]),
+        }
+        attention = draw.random() < 0.5
+        if attention:
+            settings["unmasked_positions"] = draw.choice([None, 9])
+
+        def build():
+            return (attention_model if attention else seq2seq_model)(**SIZES, **settings).double()
+
+        wanted, found = trained(build, eager), trained(build, CompiledSentence().updates)
+        torch.testing.assert_close(found[0], wanted[0], rtol=1e-9, atol=1e-9)
+        for name, weight in wanted[1].items():
+            torch.testing.assert_close(found[1][name], weight, rtol=1e-9, atol=1e-9)
+
+    def test_where_a_plan_chooses_words_in_a_way_of_its_own(self):
+        def least(logits, position, draws):
+            return logits.argmin(dim=1)
+
+        both = []
+        for updates_of in (eager, CompiledSentence().updates):
+            job_ = job()
+            (block,) = BlockLoader(CORPUS, torch.arange(5).numpy(), batch_size=1, updates_per_block=5)
+            plan = Plan(torch.zeros(5, block.target.shape[1], dtype=torch.bool), least)
+            both.append(updates_of(job_)(block, plan, Draws(0, 0, torch.arange(5))))
+        assert torch.equal(*both)
+
+
+def subclass_of_the_model():
+    class Silent(Seq2Seq):
+        def forward(self, *arguments, **settings):
+            decoded = super().forward(*arguments, **settings)
+            return decoded._replace(logits=decoded.logits * 0)
+
+    model = seq2seq_model(**SIZES)
+    return Silent(encoder=model.encoder, decoder=model.decoder)
+
+
+def subclass_of_the_encoder():
+    class Backwards(Encoder):
+        def __init__(self, backwards, **settings):
+            super().__init__(**settings)
+            self.backwards = backwards
+
+    model = seq2seq_model(**SIZES)
+    model.encoder = Backwards(True, embedding=model.encoder.embedding, rnn=model.encoder.rnn)
+    return model
+
+
+def new_flag():
+    model = seq2seq_model(**SIZES)
+    model.encoder.backwards = True
+    return model
+
+
+def replaced_method():
+    model = seq2seq_model(**SIZES)
+    model.decoder.forward = model.decoder.forward
+    return model
+
+
+def hook():
+    model = seq2seq_model(**SIZES)
+    model.decoder.output.register_forward_hook(lambda *_: None)
+    return model
+
+
+def frozen():
+    model = seq2seq_model(**SIZES)
+    model.encoder.embedding.weight.requires_grad_(False)
+    return model
+
+
+def tied():
+    model = seq2seq_model(**SIZES)
+    model.decoder.output.weight = model.decoder.embedding.weight
+    return model
+
+
+REFUSED = {
+    "subclass": (lambda: job(subclass_of_the_model()), "Silent.* is not of a class that it knows"),
+    "encoder": (lambda: job(subclass_of_the_encoder()), "Backwards.* is not of a class that it knows"),
+    "flag": (lambda: job(new_flag()), "encoder .* attribute that it does not know: backwards"),
+    "method": (lambda: job(replaced_method()), "decoder .* attribute that it does not know: forward"),
+    "hook": (lambda: job(hook()), "decoder.output .* has a hook"),
+    "frozen": (lambda: job(frozen()), "frozen"),
+    "tied": (lambda: job(tied()), "share memory"),
+    "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is not of a class"),
+    "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is not of a class"),
+    "bidirectional": (lambda: job(seq2seq_model(**SIZES, bidirectional=True)), "bidirectional"),
+    "score": (lambda: job(attention_model(**SIZES, score=AdditiveAttention)), "AdditiveAttention"),
+    "half": (lambda: job(seq2seq_model(**SIZES).bfloat16()), "float32 or float64"),
+    "momentum": (lambda: job(momentum=0.9), "momentum=0.9"),
+    "decay": (lambda: job(weight_decay=0.1), "weight_decay=0.1"),
+    "adam": (lambda: job(optimizer=torch.optim.Adam), "the optimizer is Adam"),
+    "clip": (lambda: job(clip=1.0), "clip"),
+    "batch": (lambda: job(batch_size=2), "loader.batch_size=2"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_on_the_list_is_refused_and_trains_eagerly(case):
+    build, reason = REFUSED[case]
+    selection = select({"compiled_sentence": CompiledSentence()}, build())
+    assert type(selection.updates) is EagerUpdates
+    assert selection.name == "eager"
+    assert re.search(reason, selection.refused["compiled_sentence"])
+    assert "not compiled_sentence" in str(selection)
+
+
+def test_what_is_on_the_list_is_accepted():
+    for model in (
+        seq2seq_model(**SIZES, layers=2, dropout=0.1),
+        attention_model(**SIZES, unmasked_positions=8),
+    ):
+        selection = select({"compiled_sentence": CompiledSentence()}, job(model))
+        assert selection.name == "compiled_sentence"
+        assert str(selection) == "updates: compiled_sentence"
+
+
+def test_without_numba_updates_are_eager_and_it_says_why(monkeypatch):
+    from seq2seq_lab.accelerate import compiled_sentence
+
+    monkeypatch.setattr(compiled_sentence, "available", lambda dtype: "Numba cannot be imported")
+    selection = select({"compiled_sentence": CompiledSentence()}, job())
+    assert str(selection) == "updates: eager (not compiled_sentence: Numba cannot be imported)"
+
+
+class TestCudaGraphs:
+    def test_they_are_refused_without_a_gpu(self):
+        assert "need a CUDA GPU" in str(CudaGraphs().refuses(job()))
+
+    @pytest.mark.parametrize("free", [True, False])
+    def test_the_step_that_is_captured_is_the_update(self, free):
+        both = []
+        for captured in (False, True):
+            torch.manual_seed(0)
+            job_ = job(attention_model(**SIZES, hidden_size=6, embedding_size=5))
+            (block,) = BlockLoader(CORPUS, torch.arange(1).numpy(), batch_size=1)
+            (batch,) = block
+            plan = Plan(torch.full(batch.target.shape, not free))
+            if captured:
+                losses = captured_step(job_, batch.source, batch.target, plan.own if free else None)
+            else:
+                losses = eager(job_)(block, plan, Draws(0, 0, torch.arange(1)))
+            both.append((losses, *job_.model.state_dict().values()))
+        for one, other in zip(*both, strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_the_step_looks_at_no_value_of_a_tensor(self):
+        """A fake tensor has none."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        with FakeTensorMode():
+            job_ = job(attention_model(**SIZES, hidden_size=6, embedding_size=5))
+            source, target = torch.ones(1, 3, dtype=torch.long), torch.ones(1, 4, dtype=torch.long)
+            assert captured_step(job_, source, target, torch.ones(1, 4, dtype=torch.bool)).shape == (1,)
+
+
+def test_constructing_an_optimizer_changes_nothing_about_gradients():
+    one, other = (seq2seq_model(**SIZES, hidden_size=6, embedding_size=5) for _ in range(2))
+    other.load_state_dict(one.state_dict())
+    CompiledSentence().updates(Job(other, torch.optim.SGD(other.parameters(), lr=0.1), None, 1))
+    for model in (one, other):
+        model(torch.tensor([[3, 1]]), torch.tensor([[2, 1]])).logits.sum().backward()
+    for ours, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(ours.grad, theirs.grad)
