@@ -35,6 +35,11 @@ MISTAKES = [
     ("+callbacks.last_checkpoint.nope=5", "callbacks.last_checkpoint.nope: "),
     ("+monitor.mod=max", "monitor.mod: no such key; did you mean mode?"),
     ("trainer.max_epoch=3", "trainer.max_epoch: no such key; did you mean trainer.max_epochs?"),
+    ("model.scoer=dot", "model.scoer: no such key; did you mean model/score?"),
+    ("model/scoer=dot", "model/scoer: no such group; did you mean model/score?"),
+    ("model/score=dot", "model/score: the option of model that was chosen has no such group"),
+    ("model/cell=ltsm", "model/cell=ltsm: no such option; did you mean lstm?"),
+    ("model.cell=lstm", "model.cell: 'lstm' is not a set of keys; an option is chosen by model/cell=lstm"),
     ("sede=3", "sede: no such key; did you mean seed?"),
     ("optimiser.lr=1", "optimiser.lr: no such key; did you mean optimizer?"),
     ("~seed", "seed: it is missing"),
@@ -215,6 +220,17 @@ def test_a_sweep_without_a_job_is_a_mistake(capsys, outputs):
     out, err = capsys.readouterr()
     assert not out
     assert err == "experiment=glob(nope/*): it matches no option, so there is nothing to train\n"
+
+
+def test_off_without_quotes_in_a_defaults_list_is_explained(capsys, tmp_path):
+    path = tmp_path / "conf" / "experiment" / "plain.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\ndefaults: [{override /accelerate: off}]\n", encoding="utf-8")
+    assert cli.main(["train", "experiment=plain", "--config-dir", str(tmp_path / "conf")]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.endswith('put it in quotes: "off"\n')
+    assert len(err.splitlines()) == 1
 
 
 def test_a_mistake_has_no_effect_on_the_next_command(run, capsys):

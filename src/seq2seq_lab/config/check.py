@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
+from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES, SETS, Root
 from seq2seq_lab.errors import UserError, first_line, nearest
 
@@ -113,6 +114,10 @@ def _check_target(node: Node, path: str) -> None:
             continue
         if key not in parameters and not takes_any:
             raise UserError(f"{path}.{key}: {node['_target_']} takes no {key}{nearest(key, parameters)}")
+        if isinstance(value, str) and (group := f"{path}.{key}".replace(".", "/")) in groups():
+            raise UserError(
+                f"{path}.{key}: {value!r} is not a set of keys; an option is chosen by {group}={value}"
+            )
         if key in hints and not (isinstance(value, Mapping) and "_target_" in value):
             _check_type(value, hints[key], f"{path}.{key}")
 
