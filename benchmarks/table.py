@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from seq2seq_lab.data.datamodule import Recipe
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.runs import run
+from seq2seq_lab.runs import provenance
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # where the literal references are
 ARCHIVE = os.environ.get("ENG_FRA_ARCHIVE")
@@ -27,7 +27,7 @@ def single_thread() -> None:
 
 def machine() -> str:
     """The machine and the version that matters."""
-    return f"{run.machine()}; PyTorch {torch.__version__}"
+    return f"{provenance.machine()}; PyTorch {torch.__version__}"
 
 
 def seminar_recipe() -> Recipe:

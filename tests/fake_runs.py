@@ -98,8 +98,10 @@ def write_run(
     corpus: Mapping[str, Any] = TOY,
     started: str = "2026-11-01T10:00:00+00:00",
     sentences: Sequence[Sequence[str]] = SENTENCES,
+    measures: Mapping[str, Any] | None = None,
+    reference: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write one run; give its folder."""
+    """Write one run; give its folder. Without measures and reference it is as the first version wrote it."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = curves(settings, settings["trainer"]["max_epochs"]) if rows is None else rows
     (folder / "config.yaml").write_text(
@@ -120,6 +122,8 @@ def write_run(
         "corpus": dict(corpus),
         "started": started,
     }
+    summary |= {} if measures is None else {"measures": measures}
+    summary |= {} if reference is None else {"reference": reference}
     (folder / "summary.json").write_text(json.dumps(summary))
     translations = [_translated(settings, n, *sentence) for n, sentence in enumerate(sentences)]
     (folder / "translations.json").write_text(json.dumps(translations))

@@ -29,7 +29,7 @@ def test_the_order_of_the_runs_changes_nothing(tmp_path):
         assert [(g.label, [r.name for r in g.runs]) for g in grouping.group(runs)[0]] == expected
 
 
-def test_where_and_how_fast_a_run_was_made_is_not_what_it_is(tmp_path):
+def test_keys_that_do_not_decide_what_is_learnt_set_no_run_apart(tmp_path):
     for seed in range(2):
         settings = config(seed=seed)
         folder = tmp_path / f"seed-{seed}"
@@ -55,7 +55,7 @@ def test_a_seed_that_does_not_follow_the_seed_sets_runs_apart(tmp_path):
     ]  # as the tables have a column `seed` of their own
 
 
-def test_an_option_stands_for_what_it_implies_and_its_own_keys_only_for_itself(tmp_path):
+def test_an_option_names_what_it_implies_and_its_own_keys_are_shown_within_it(tmp_path):
     write_run(tmp_path / "a", config(forcing="full"))
     write_run(tmp_path / "b", config(forcing="mixed", ratio=0.25))
     assert labels(tmp_path) == ["forcing=full", "forcing=mixed"]
@@ -104,7 +104,7 @@ def test_text_that_reads_like_a_value_is_another_value(tmp_path, one, other):
     assert len(set(labels(tmp_path))) == 2
 
 
-def test_values_too_long_to_show_are_told_apart_by_number(tmp_path):
+def test_values_too_long_to_show_get_a_number(tmp_path):
     for name in "ab":
         settings = config()
         settings["data"]["prefixes"] = [*map(str, range(40)), name]

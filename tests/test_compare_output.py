@@ -10,16 +10,14 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from matplotlib.figure import Figure
 
-from fake_runs import ENG_FRA, SENTENCES, config, curves, write_run, write_sweep
+from fake_runs import SENTENCES, config, curves, write_run, write_sweep
 from seq2seq_lab.commands.compare import add_arguments, main
 from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.report.page import environment
 from seq2seq_lab.compare.report.translations import Translation, attention_map
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.compare.views import plots, table
-from seq2seq_lab.compare.views.appearance import looks
-from seq2seq_lab.compare.views.figures import INK
+from seq2seq_lab.compare.views import columns, terminal
 from seq2seq_lab.errors import UserError
 
 METRICS = ["train/loss", "val/loss_free", "val/bleu"]
@@ -39,13 +37,13 @@ def read_csv(path):
 
 
 class Page(HTMLParser):
-    """What a page loads from elsewhere, whether its tags are closed, its ids and its text."""
+    """What a page loads from elsewhere, whether its tags are closed, its ids and their uses, and its text."""
 
     VOID = ("meta", "br", "hr", "img", "link")
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.open, self.ids, self.text = [], [], [], []
+        self.links, self.open, self.ids, self.uses, self.text = [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -53,6 +51,8 @@ class Page(HTMLParser):
             v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")
         ]
         self.ids += [v for k, v in attributes if k == "id"]
+        self.uses += [v[1:] for k, v in attributes if k in ("href", "xlink:href") and v.startswith("#")]
+        self.uses += [u for _, v in attributes for u in re.findall(r"url\(#([^)]+)\)", v or "")]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -94,7 +94,7 @@ def test_the_csv_files_hold_what_the_runs_files_do(sweep):
 def test_the_table_fits_the_terminal_and_shows_each_group_once_a_block(sweep):
     comparison, _ = sweep
     for width in (80, 120, 400):
-        text = table.render(comparison.groups, comparison.metrics, width=width)
+        text = terminal.render(comparison.groups, comparison.metrics, width=width)
         blocks = text.split("\n\n")
         assert all(len(block.splitlines()) == 2 + 6 for block in blocks)
         assert all(len(line) <= width for line in text.splitlines())
@@ -111,20 +111,22 @@ def test_the_terminal_shows_means_differences_caveat_and_where_to_look(sweep):
 
 
 def test_decimals_follow_the_spread():
-    assert table.formatted([Estimate(0.0347, 0.0012, 5)]) == ["0.0347 ± 0.0012"]
-    assert table.formatted([Estimate(93.214, 4.3, 5), Estimate(90, float("nan"), 1)]) == [
+    assert columns.formatted([Estimate(0.0347, 0.0012, 5)]) == ["0.0347 ± 0.0012"]
+    assert columns.formatted([Estimate(93.214, 4.3, 5), Estimate(90, float("nan"), 1)]) == [
         "93.2 ± 4.3",
         "90.0",
     ]
-    assert table.formatted([Estimate(float("nan"), float("nan"), 0)]) == ["–"]
+    assert columns.formatted([Estimate(float("nan"), float("nan"), 0)]) == ["–"]
 
 
 def test_a_run_that_diverged_takes_no_decimals_from_the_others():
-    assert table.formatted([Estimate(3.227, 0.15, 2), Estimate(3.2e8, 1.1e7, 2)]) == [
+    assert columns.formatted([Estimate(3.227, 0.15, 2), Estimate(3.2e8, 1.1e7, 2)]) == [
         "3.23 ± 0.15",
         "3.2e+08 ± 1.1e+07",
     ]
-    assert table.formatted([Estimate(0.031, 0.002, 2), Estimate(120.0, 9.0, 2), Estimate(130.0, 9.0, 2)]) == [
+    assert columns.formatted(
+        [Estimate(0.031, 0.002, 2), Estimate(120.0, 9.0, 2), Estimate(130.0, 9.0, 2)]
+    ) == [
         "0.031 ± 0.002",
         "120.0 ± 9.0",
         "130.0 ± 9.0",
@@ -151,6 +153,8 @@ def test_the_report_is_whole_and_loads_nothing(sweep):
     assert page.open == []
     assert page.links == []
     assert len(page.ids) == len(set(page.ids))
+    assert page.uses
+    assert set(page.uses) <= set(page.ids)
     text = " ".join(page.text)
     for expected in (
         comparison.groups[0].label,
@@ -162,6 +166,21 @@ def test_the_report_is_whole_and_loads_nothing(sweep):
         assert expected in text
     for sentence in SENTENCES:
         assert all(part in text for part in sentence)
+
+
+def test_the_report_shows_every_panel_of_the_plots_within_its_frame(sweep):
+    comparison, _ = sweep
+    text = (comparison.output / "report.html").read_text(encoding="utf-8")
+    panel = r'<figcaption>([^<]+)</figcaption><div class="wide"><svg viewBox="([^"]+)">(.*?)</svg>'
+    panels = re.findall(panel, text, flags=re.DOTALL)
+    assert [title for title, _, _ in panels] == [*METRICS, *METRICS]
+    for title, frame, drawing in panels:
+        left, top, width, height = map(float, frame.split())
+        background = re.search(r'<path d="([^"]+)"', drawing)[1]
+        corners = [tuple(map(float, pair)) for pair in re.findall(r"([\d.]+) ([\d.]+)", background)]
+        assert all(left < x < left + width and top < y < top + height for x, y in corners), title
+        assert "stroke: currentColor" in drawing
+        assert set(Page(drawing).uses) <= set(Page(drawing).ids), title
 
 
 def test_markup_in_a_run_is_text_in_the_report(tmp_path):
@@ -188,40 +207,10 @@ def test_the_same_runs_give_the_same_files(sweep, tmp_path):
 
 def test_attention_is_drawn_for_what_there_is():
     padded = Translation("je suis", ("i am",), "i", ((0.5, 0.25, 0.25, 0.0), (float("nan"), 2.0, -1.0, 0.5)))
-    drawn = attention_map(padded)
+    drawn = str(environment().get_template("macros.html.j2").module.attention(attention_map(padded)))
     assert drawn.count('<th scope="col">') == 4
     assert "(padding)" in drawn
     assert re.findall(r"--w:([\d.]+)", drawn)[4:] == ["0.00", "1.00", "0.00", "0.50"]
-
-
-def test_looks_tell_groups_apart():
-    settings = [{"model": m, "forcing": "mixed", "ratio": r} for m in "ab" for r in (0.25, 0.5)]
-    settings += [{"model": m, "forcing": "full"} for m in "ab"]
-    drawn = looks(settings)
-    assert len(set(drawn)) == 6
-    assert [look.colour for look in drawn[:2]] == [drawn[0].colour] * 2
-    assert [look.dashes for look in drawn[:2]] == [look.dashes for look in drawn[2:4]]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        [{"ratio": n / 10} for n in range(11)],
-        [{"model": model, "ratio": n / 10} for model in "ab" for n in range(11)],
-        [{"data": f"corpus {n}"} for n in range(20)],
-        [{"optimizer": o, "model": m, "seed": s} for o in "abcdefgh" for m in "ab" for s in (1, 2)],
-    ],
-)
-def test_looks_of_many_groups_are_all_different(settings):
-    assert len(set(looks(settings))) == len(settings)
-
-
-def test_colours_are_in_order_of_the_numbers():
-    def green(look):
-        return int(look.colour[3:5], 16)
-
-    drawn = looks([{"ratio": n / 10} for n in range(11)])
-    assert sorted(drawn, key=green) == drawn
 
 
 def test_files_of_the_users_own_stay(tmp_path):
@@ -242,31 +231,6 @@ def test_a_reader_who_leaves_early_loses_no_file(tmp_path):
     _, err = process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert (tmp_path / "comparison" / "report.html").exists()
-
-
-def test_the_loss_floor_does_not_squeeze_the_curves(tmp_path):
-    rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
-    write_run(tmp_path / "a", config(), rows=rows)
-    comparison = gather([tmp_path], metrics=["train/loss"])
-    axes = Figure().subplots()
-    plots.curves(comparison.groups, ["train/loss"]).panels["train/loss"](axes)
-    assert axes.get_yscale() == "linear"
-
-
-def test_published_points_have_the_colour_of_the_group_that_repeats_them(tmp_path):
-    for ratio in (0.25, 0.5):
-        settings = config(model="attention", ratio=ratio) | {"name": "seminar/attention_mixed"}
-        settings["model"] |= {"hidden_size": 256, "unmasked_positions": 8}
-        settings["loader"] = {"batch_size": 1, "shuffle": False, "held_out": 0, "predict_sos": True}
-        write_run(tmp_path / str(ratio), settings, corpus=ENG_FRA)
-
-    def legend(*paths):
-        return plots.curves(gather([*paths], metrics=["train/loss"]).groups, ["train/loss"]).legend
-
-    both = legend(tmp_path)
-    assert both["seminar/attention_mixed, as published"].colour == both["ratio=0.5 (n = 1)"].colour
-    varied = legend(tmp_path / "0.25")
-    assert varied["seminar/attention_mixed, as published"].colour == INK
 
 
 def test_metrics_may_be_asked_for_and_a_typo_is_answered(tmp_path):

@@ -10,8 +10,9 @@ import pytest
 import fake_runs
 from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.compare import compare, gather
-from seq2seq_lab.compare.runs import read_metrics
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.read import read_metrics
+from seq2seq_lab.runs.run import Run
 
 
 def note_about(comparison, name):
@@ -182,11 +183,11 @@ def test_several_paths_share_their_root_and_a_path_without_runs_is_said(tmp_path
     comparison = gather([tmp_path / "a", tmp_path / "b" / "seed-0", tmp_path / "c"])
     assert [run.name for run in comparison.runs] == ["a/seed-0", "b/seed-0"]
     assert comparison.output == tmp_path / "comparison"
-    assert note_about(comparison, "no run lies in it")
+    assert note_about(comparison, "it contains no run")
 
 
 def test_where_there_is_no_run_the_message_says_what_one_is(tmp_path):
-    with pytest.raises(UserError, match=r"no run lies in it.*A run is a folder with a config\.yaml"):
+    with pytest.raises(UserError, match=r"it contains no run.*A run is a folder with a config\.yaml"):
         gather([tmp_path])
     with pytest.raises(UserError, match="no such folder"):
         gather([tmp_path / "nowhere"])
@@ -214,14 +215,34 @@ def test_last_and_best_are_of_the_epochs_measured(tmp_path):
     ]
     write_run(tmp_path / "run", config(), rows=rows)
     (run,) = gather([tmp_path]).runs
-    assert (run.last("val/bleu"), run.best("val/bleu")) == (30, (30, 2))
-    assert (run.last("val/loss_free"), run.best("val/loss_free")) == (1.5, (1.0, 2))
-    assert (run.last("train/forced_share"), run.best("train/forced_share")) == (0.5, None)
+    assert (run.last("val/bleu"), run.best("val/bleu", "higher")) == (30, (30, 2))
+    assert (run.last("val/loss_free"), run.best("val/loss_free", "lower")) == (1.5, (1.0, 2))
+    assert (run.last("train/forced_share"), run.best("train/forced_share", None)) == (0.5, None)
     assert run.last("val/chrf") is None
+    assert run.best("val/chrf", "higher") is None
 
 
 def test_a_summary_says_what_the_run_was_trained_on(tmp_path):
     folder = write_run(tmp_path / "run", config(), corpus=fake_runs.ENG_FRA)
     (run,) = gather([tmp_path]).runs
-    said = json.loads((folder / "summary.json").read_text())["corpus"]
-    assert (run.corpus.fingerprint, run.corpus.pairs) == (said["fingerprint"], 5318)
+    written = json.loads((folder / "summary.json").read_text())["corpus"]
+    assert (run.corpus.fingerprint, run.corpus.pairs) == (written["fingerprint"], 5318)
+
+
+def test_a_run_reads_a_file_again_only_after_it_has_changed_it(tmp_path):
+    run = Run(write_run(tmp_path / "run", config()))
+    assert run.summary()["epochs"] == 8
+    other = Run(run.folder)
+    other.write_summary(epochs=9)
+    assert (run.summary()["epochs"], other.summary()["epochs"]) == (8, 9)
+    with run.held():
+        assert run.summary()["epochs"] == 9
+    run.clear()
+    assert (run.exists(), run.summary(), run.curves()) == (False, {}, {})
+
+
+def test_a_damaged_configuration_is_an_error_in_words(tmp_path):
+    folder = write_run(tmp_path / "run", config())
+    (folder / "config.yaml").write_text("model: [")
+    with pytest.raises(UserError, match=rf"{folder}: config.yaml, line 2 cannot be read"):
+        Run(folder).config()

@@ -1,4 +1,4 @@
-"""TensorBoard runs of a comparison, and the published losses that stand beside them."""
+"""TensorBoard runs of a comparison."""
 
 import io
 
@@ -6,23 +6,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from fake_runs import ENG_FRA, config, write_run, write_sweep
+from fake_runs import config, write_run, write_sweep
 from seq2seq_lab.compare import compare
-from seq2seq_lab.compare.published import published
-
-
-@pytest.fixture(scope="module")
-def seminar(tmp_path_factory):
-    """Runs on the seminar's corpus, under the names of its experiments."""
-    root = tmp_path_factory.mktemp("seminar")
-    for experiment, model, forcing in (
-        ("seq2seq_full", "seq2seq", "full"),
-        ("attention_mixed", "attention", "mixed"),
-    ):
-        for seed in range(2):
-            settings = config(model=model, forcing=forcing, seed=seed) | {"name": f"seminar/{experiment}"}
-            write_run(root / experiment / f"seed-{seed}", settings, corpus=ENG_FRA)
-    return compare([root], metrics=["train/loss"], stream=io.StringIO())
 
 
 def scalars(folder, tag):
@@ -63,27 +48,3 @@ def test_a_comparison_made_again_leaves_no_group_that_is_gone(tmp_path):
     assert runs == {"ratio=0.25", "ratio=0.5", "loss floor"}
     assert not list(first.output.glob("sweep-hidden_size.*"))
     assert own.read_text() == "mine"
-
-
-def test_published_losses_stand_beside_the_runs_that_repeat_them(seminar):
-    board = seminar.output / "tensorboard"
-    assert scalars(board / "seminar" / "published" / "seq2seq_full", "train/loss")[40] == pytest.approx(
-        0.0265
-    )
-    assert scalars(board / "loss floor", "train/loss") == pytest.approx(dict.fromkeys(range(1, 9), 0.0198))
-    assert not (board / "seminar" / "published" / "seq2seq_mixed").exists()
-    legend = (seminar.output / "curves.svg").read_text(encoding="utf-8")
-    assert "seminar/attention_mixed, as published" in legend
-    assert "loss floor" in legend
-
-
-def test_published_losses_say_nothing_of_another_corpus(tmp_path):
-    write_run(tmp_path / "a", config() | {"name": "seminar/seq2seq_full"})
-    output = compare([tmp_path], metrics=["train/loss"], stream=io.StringIO()).output
-    assert not (output / "tensorboard" / "seminar").exists()
-
-
-def test_the_published_table_is_whole():
-    assert list(published()) == ["seminar/seq2seq_full", "seminar/seq2seq_mixed", "seminar/attention_mixed"]
-    assert all(list(losses) == list(range(5, 45, 5)) for losses in published().values())
-    assert published()["seminar/attention_mixed"][40] == 0.0444

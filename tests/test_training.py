@@ -23,7 +23,9 @@ from seq2seq_lab.config.check import check
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.run import commit, derived_name, load_run, run_folder
+from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.naming import derived_name, run_folder
+from seq2seq_lab.runs.provenance import commit
 from seq2seq_lab.training.train import make_data, make_module, owner_seed
 
 MIXED = ("model=attention", "forcing=mixed", "model.dropout=0.3")

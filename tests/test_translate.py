@@ -9,7 +9,7 @@ import torch
 
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.run import load_run
+from seq2seq_lab.runs.load import load_run
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -50,6 +50,8 @@ def test_it_tells_its_data_and_trains(installed, tmp_path):
     told = json.loads(summary.read_text(encoding="utf-8"))
     assert told["status"] == "finished"
     assert told["commit"] is None, "it is not the checkout that runs"
+    run(installed, tmp_path, "compare", "out")
+    assert "loss floor" in (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.run import derived_name, run_folder
+from seq2seq_lab.runs.naming import derived_name, run_folder
 
 # A quarter of a second of training: 36 pairs in five blocks an epoch, twice, and four held out.
 SETTINGS = (

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
-from seq2seq_lab.runs.run import load_run
+from seq2seq_lab.runs.load import load_run
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.train import make_data, make_module
 
@@ -72,8 +72,8 @@ def main(folders: list[str]) -> None:
     for kind, runs in kinds.items():
         estimates = {name: Estimate.of([run[name] for run in runs]) for name in runs[0]}
         columns = {name: shown(e, 3) if math.isfinite(e.mean) else "" for name, e in estimates.items()}
-        told = dict(zip(("experiment", "quirks", "epochs"), kind, strict=True))
-        rows.append({**told, **columns, "n": str(len(runs))})
+        names = dict(zip(("experiment", "quirks", "epochs"), kind, strict=True))
+        rows.append({**names, **columns, "n": str(len(runs))})
     write(rows, "passing")
 
 

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from tables import quirks_of, run, shown, write
 
-from seq2seq_lab.compare.runs import Run, common_root, find, read
 from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.find import common_root, find
+from seq2seq_lab.runs.run import Run
 
 EPOCH = 20  # attention's loss is the higher one from here on
 LOSS = "train/loss"
@@ -52,23 +53,23 @@ COMPARED = (
 def condition_of(run: Run) -> Condition | None:
     """The cell that a run belongs to; None for one that is not of the study."""
     models = {"seminar/seq2seq_mixed": "seq2seq", "seminar/attention_mixed": "attention"}
-    model = models.get(str(run.config["name"]))
-    if model is None or EPOCH not in run.curves.get(LOSS, {}):
+    model = models.get(str(run.config()["name"]))
+    if model is None or EPOCH not in run.curves().get(LOSS, {}):
         return None
-    return Condition(model, quirks_of(run.config))
+    return Condition(model, quirks_of(run.config()))
 
 
 def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
     """A row of quirks.csv."""
     estimates = {
-        metric: Estimate.of([run.curves[metric][EPOCH] for run in runs.values()]) for metric in METRICS
+        metric: Estimate.of([run.curves()[metric][EPOCH] for run in runs.values()]) for metric in METRICS
     }
     return {
         "model": condition.model,
         "quirks": condition.quirks,
         **{f"{metric}, epoch {EPOCH}": shown(estimates[metric], METRICS[metric]) for metric in METRICS},
         f"{LOSS} by seed": ", ".join(
-            f"{seed}: {runs[seed].curves[LOSS][EPOCH]:.4f}" for seed in sorted(runs)
+            f"{seed}: {runs[seed].curves()[LOSS][EPOCH]:.4f}" for seed in sorted(runs)
         ),
     }
 
@@ -83,8 +84,8 @@ def interval(difference: Difference) -> str:
 
 def verdict(difference: Difference) -> str:
     """The interval in a word."""
-    if not difference.told:
-        return "cannot be told"
+    if not difference.excludes_zero:
+        return "not distinguishable"
     return "higher" if difference.mean > 0 else "lower"
 
 
@@ -108,9 +109,10 @@ def row(start: str, end: str, first: BySeed, second: BySeed) -> dict[str, str]:
 def main(folders: list[str]) -> None:
     """Write both tables."""
     paths = [Path(folder) for folder in folders]
+    root = common_root(paths)
     cells: dict[Condition, dict[int, Run]] = defaultdict(dict)
     for folder in find(paths)[0]:
-        run = read(folder, common_root(paths))
+        run = Run(folder, name=folder.relative_to(root).as_posix())
         condition = condition_of(run)
         if condition is None or run.seed is None:
             continue
@@ -122,7 +124,7 @@ def main(folders: list[str]) -> None:
     conditions = (PLAIN, PLAIN_SOUND, BOTH, ONLY_A, ONLY_B, SOUND)
     write([cell(condition, cells[condition]) for condition in conditions if condition in cells], "quirks")
     losses = {
-        condition: {seed: run.curves[LOSS][EPOCH] for seed, run in cells[condition].items()}
+        condition: {seed: run.curves()[LOSS][EPOCH] for seed, run in cells[condition].items()}
         for condition in conditions
     }
     rows = [

@@ -6,11 +6,11 @@ of each tenth of the training pairs in file order, which is the order of trainin
 
 import numpy as np
 import torch
-from seq2seq_lab.training.loss import sentence_losses
 from tables import run, shown, write
 
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.runs.run import load_run
+from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.runs.load import load_run
 from seq2seq_lab.training.train import make_data
 
 PARTS = 10

@@ -7,37 +7,38 @@ README.md takes the table in between its markers. The comparison itself, with tr
 
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tables import STUDY, run, shown, write
 
 from seq2seq_lab.compare import compare
 from seq2seq_lab.compare.comparison import Comparison
-from seq2seq_lab.compare.published import experiment_of, published
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Estimate, student_t_quantile
+from seq2seq_lab.runs.reference import Reference, read_curves
 
 AFTERWARDS = (
     "train/loss_forced",
     "train/exact_match",
     "perf/epoch_seconds",
-)  # of the model that an epoch leaves
+)  # measured after an epoch's updates
 
 
-def rows(comparison: Comparison) -> list[dict[str, str]]:
+def rows(comparison: Comparison, published: Sequence[Reference]) -> list[dict[str, str]]:
     """A row an epoch and experiment."""
     found = []
-    for group in sorted(
-        comparison.groups, key=lambda group: list(published()).index(experiment_of(group) or "")
-    ):
-        experiment = experiment_of(group) or ""
+    groups = {experiment_of(group): group for group in comparison.groups}
+    for reference in (each for each in published if each.name in groups):
+        group = groups[reference.name]
         others = {metric: group.curve(metric) for metric in AFTERWARDS}
         curve = group.curve("train/loss")
-        for epoch, value in published()[experiment].items():
+        for epoch, value in reference.values.items():
             if epoch in curve:
                 ours = curve[epoch]
                 found.append(
                     {
-                        "experiment": experiment.removeprefix("seminar/"),
+                        "experiment": reference.name,
                         "epoch": str(epoch),
                         "published": f"{value:.4f}",
                         "train/loss": shown(ours, 4),
@@ -50,6 +51,11 @@ def rows(comparison: Comparison) -> list[dict[str, str]]:
     return found
 
 
+def experiment_of(group: Group) -> str:
+    """The name of a group's experiment, as `seq2seq_full`."""
+    return str((*group.runs, *group.others)[0].config()["name"]).removeprefix("seminar/")
+
+
 def as_one_of(ours: Estimate, value: float) -> str:
     """Whether a value lies in the 95 % prediction interval of one run more: mean ± t · sd · √(1 + 1/n)."""
     if ours.n < 2:
@@ -60,8 +66,9 @@ def as_one_of(ours: Estimate, value: float) -> str:
 
 def main(folders: list[str]) -> None:
     """Compare the runs and write the study's files."""
+    published = read_curves(STUDY / "published.csv", "train/loss")
     comparison = compare([Path(folder) for folder in folders], metrics=["train/loss", *AFTERWARDS])
-    write(rows(comparison), "losses")
+    write(rows(comparison, published), "losses")
     for name in ("curves.png", "curves.svg"):
         shutil.copyfile(comparison.output / name, STUDY / name)
 

@@ -45,7 +45,7 @@ def write(rows: Sequence[Row], name: str) -> None:
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Call a script's `main` with its arguments; a mistake in them ends in a line, as the command line's do."""
+    """Call a script's `main` with its arguments; an error in them ends in one line, as on the command line."""
     try:
         main(sys.argv[1:])
     except UserError as error:

@@ -15,14 +15,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="a folder under which runs lie: one sweep, or all of outputs",
+        help="a folder that contains runs: one sweep, or all of outputs",
     )
     parser.add_argument(
         "--metric",
         action="append",
         dest="metrics",
         metavar="NAME",
-        help="a metric to show, such as val/bleu or 'val/*'; may be repeated (default: those that say most)",
+        help="a metric to show, such as val/bleu or 'val/*'; may be repeated",
+    )
+    parser.add_argument(
+        "--reference",
+        action="append",
+        dest="references",
+        type=Path,
+        metavar="FILE.csv",
+        default=[],
+        help="curves to show beside the runs, such as published ones: a column `epoch`, and one for each curve with"
+        " its name as the heading; may be repeated",
+    )
+    parser.add_argument(
+        "--reference-metric",
+        default="train/loss",
+        metavar="NAME",
+        help="the metric that the references are values of (default: train/loss)",
     )
     parser.add_argument(
         "--output",
@@ -35,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command; give its exit status."""
     from seq2seq_lab.compare import compare  # late, so that the command line starts at once
+    from seq2seq_lab.runs.reference import read_curves
 
-    compare(args.paths, metrics=args.metrics, output=args.output)
+    references = [each for path in args.references for each in read_curves(path, args.reference_metric)]
+    compare(args.paths, metrics=args.metrics, references=references, output=args.output)
     return 0

@@ -44,7 +44,7 @@ def translate(
     Raises:
         UserError: there is no such run, there is no sentence, or the model has no attention to draw.
     """
-    from seq2seq_lab.runs.run import load_run
+    from seq2seq_lab.runs.load import load_run
 
     _, model, words = load_run(run, best=best)
     if attention is not None and model.decoder.attention is None:

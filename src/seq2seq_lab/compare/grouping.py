@@ -1,15 +1,17 @@
-"""Runs that differ only in their seed, taken together."""
+"""Groups of runs that differ only in their seed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare import naming
-from seq2seq_lab.compare.runs import CorpusFacts, Run, natural
 from seq2seq_lab.compare.statistics import Estimate, average
+from seq2seq_lab.evaluation.measures import Measure, from_dict, measure
+from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.layout import INCIDENTAL
+from seq2seq_lab.runs.run import CorpusFacts, Run
 
 _ONLY = "all runs"
 _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus
@@ -17,15 +19,16 @@ _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs of one configuration and one corpus, whatever their seeds.
+    """Runs of one configuration and one corpus that differ only in their seeds.
 
     Attributes:
-        label: what sets it apart from the others, as ``model=attention, ratio=0.5``.
+        label: the settings in which it differs from the others, as ``model=attention, ratio=0.5``.
         settings: the same, key → value.
         config: its configuration, dotted key → value, but for the seed.
         corpus: the pairs that it was trained on.
         runs: the finished runs, one a seed, in order of their seeds: what every mean is taken over.
         others: runs that are not averaged, as they are unfinished, failed or damaged.
+        described: the measures that any of the compared runs describes, by name; the same in every group.
     """
 
     label: str
@@ -34,6 +37,11 @@ class Group:
     corpus: CorpusFacts
     runs: tuple[Run, ...]
     others: tuple[Run, ...]
+    described: Mapping[str, Measure]
+
+    def measure(self, metric: str) -> Measure:
+        """The facts of a metric: from the registry, or as the runs describe it."""
+        return measure(metric, self.described)
 
     def last(self, metric: str) -> Estimate:
         """Over the finished runs, the value of the last epoch in which a metric was measured."""
@@ -41,7 +49,8 @@ class Group:
 
     def best(self, metric: str) -> Estimate:
         """Over the finished runs, the best value of a metric, each run's at its own epoch."""
-        return Estimate.of([best[0] for run in self.runs if (best := run.best(metric)) is not None])
+        better = self.measure(metric).better
+        return Estimate.of([best[0] for run in self.runs if (best := run.best(metric, better)) is not None])
 
     def by_seed(self, metric: str) -> dict[int, float]:
         """Seed → last value, of the finished runs that have both."""
@@ -50,16 +59,16 @@ class Group:
 
     def curve(self, metric: str) -> dict[int, Estimate]:
         """Epoch by epoch the mean and spread over the finished runs."""
-        return average([run.curves[metric] for run in self.runs if metric in run.curves])
+        return average([run.curves()[metric] for run in self.runs if metric in run.curves()])
 
     @property
     def metrics(self) -> list[str]:
         """All that any of the runs measured, in order of appearance."""
-        return list(dict.fromkeys(metric for run in (*self.runs, *self.others) for metric in run.curves))
+        return list(dict.fromkeys(metric for run in (*self.runs, *self.others) for metric in run.curves()))
 
 
 def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
-    """Put runs together that differ only in seed, and say which repeat another.
+    """Group the runs that differ only in seed; give notes on those that repeat another.
 
     The result does not depend on the order of the runs. Groups on one corpus stand next to each other, in
     order of their settings.
@@ -73,6 +82,9 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     notes: list[str] = []
     kept = [_without_repeats(together, notes) for together in members.values()]
     flat = [configs[together[0]] for together in kept]
+    described: dict[str, Measure] = {}
+    for run in reversed(runs):  # the first run that describes a measure counts
+        described |= from_dict(run.summary().get("measures"))
     apart = naming.settings(flat, [_choices(together) for together in kept])
     groups = [
         Group(
@@ -82,6 +94,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
             corpus=next((run.corpus for run in together if run.corpus.fingerprint), CorpusFacts()),
             runs=tuple(run for run in together if run.finished),
             others=tuple(run for run in together if not run.finished),
+            described=described,
         )
         for config, settings, together in zip(flat, apart, kept, strict=True)
     ]
@@ -89,7 +102,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
 
 
 def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Groups of one corpus together, under what to add to a title: nothing if there is only one corpus."""
+    """The groups on each corpus, by what to add to a title: nothing if there is only one corpus."""
     together: dict[str | None, list[Group]] = {}
     for group in groups:
         together.setdefault(group.corpus.fingerprint, []).append(group)
@@ -99,8 +112,8 @@ def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
 
 
 def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
-    """What each run is, whatever its seed: its configuration, less where and how fast it was made."""
-    flat = {run: dict(naming.flatten(run.config)) for run in runs}
+    """The configuration of each run, without the seed and without the keys that do not decide what is learnt."""
+    flat = {run: dict(naming.flatten(run.config())) for run in runs}
     seeds = _following_the_seed(flat)
     configurations = {}
     for run, config in flat.items():
@@ -128,7 +141,7 @@ def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
 
 
 def _relocated(value: Any, folders: Iterable[str]) -> Any:
-    """A value; if it is a path inside the run's own folder, wherever that lies or lay, without the folder."""
+    """A value; if it is a path inside the run's own folder, as it is or was, without the folder."""
     for folder in folders:
         if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
             return "." + value.removeprefix(folder)
@@ -137,7 +150,7 @@ def _relocated(value: Any, folders: Iterable[str]) -> Any:
 
 def _choices(runs: Sequence[Run]) -> dict[str, str]:
     for run in runs:
-        if isinstance(chosen := run.config.get("choices"), dict):
+        if isinstance(chosen := run.config().get("choices"), dict):
             return {str(group): str(option) for group, option in chosen.items()}
     return {}
 
@@ -192,7 +205,7 @@ def _rank(value: Any) -> tuple[int, float, Any]:
 
 
 def _labelled(groups: Sequence[Group]) -> list[Group]:
-    """Name the groups; those that only their corpus, or a value too long to show, sets apart get that too."""
+    """Name the groups; the corpus or a number is added where the settings shown are the same."""
     labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
     labelled: list[Group] = []
     taken: set[str] = set()
@@ -207,5 +220,5 @@ def _labelled(groups: Sequence[Group]) -> list[Group]:
             number += 1
             label = f"{label.removesuffix(f' #{number - 1}')} #{number}"
         taken.add(label)
-        labelled.append(Group(label, settings, group.config, group.corpus, group.runs, group.others))
+        labelled.append(replace(group, label=label, settings=settings))
     return labelled

@@ -1,4 +1,4 @@
-"""What tells configurations apart, in as few and as short names as that takes."""
+"""The settings in which configurations differ, under short names."""
 
 import json
 import re
@@ -9,12 +9,12 @@ Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
 _TARGET = "_target_"
 _COLUMNS = {"run", "group", "seed", "n", "runs", "status", "averaged", "epochs", "corpus"}  # of the tables
-# Another corpus is another in everything: how its pairs were picked adds nothing to its name.
+# Another corpus differs in every key of its option, so it goes by the option alone.
 _NAMED_WHOLE = ("data",)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a nested configuration, by dotted key, in order."""
+    """The values of a nested configuration, by dotted key, in order."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
@@ -41,7 +41,7 @@ def show(value: Any) -> str:
 
 
 def _reads_otherwise(text: str) -> bool:
-    """Whether text without quotes would be taken for a number, null, true or a list."""
+    """Whether text without quotes would be read as a number, null, true or a list."""
     try:
         json.loads(text)
     except ValueError:
@@ -67,7 +67,7 @@ def differing(configs: Sequence[Flat]) -> list[str]:
 
 
 def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """For each configuration what sets it apart: short key → value; keys that it has no use for are left out.
+    """The settings in which each configuration differs: short key → value; without keys that its options lack.
 
     A node that different options were chosen for is named by the option, and so is not what the option
     implies: its ``_target_``, and keys that only one of the options has. A key that several options have,
@@ -95,7 +95,7 @@ _FOREIGN = object()  # in place of a value: the option chosen has no such key
 
 
 def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[str]:
-    """What was chosen for a node in each configuration; where not all say, what class it is."""
+    """The option chosen for a node in each configuration; the name of its class where that is not known of all."""
     if all(node in chosen for chosen in choices):
         return [show(chosen[node]) for chosen in choices]
     targets = [config.get(f"{node}.{_TARGET}") for config in configs]
@@ -103,7 +103,7 @@ def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, 
 
 
 def _implied(key: str, values: Sequence[Any], options: Sequence[str]) -> bool:
-    """Whether the option says all that a key's value does."""
+    """Whether a key's value follows from the option."""
     by_option = {(option, canonical(value)) for option, value in zip(options, values, strict=True)}
     if len(by_option) > len(set(options)):
         return False  # the value differs within one option
@@ -118,7 +118,7 @@ def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]
 
 
 def _shorten(keys: Sequence[str]) -> list[str]:
-    """Each key by as many of its last parts as no other key ends in; a class goes by where it stands."""
+    """Each key by as many of its last parts as no other key ends in; a class goes by the key of its node."""
     paths = [key.removesuffix(f".{_TARGET}").split(".") for key in keys]
 
     def short(path: list[str]) -> str:

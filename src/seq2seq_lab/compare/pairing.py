@@ -1,4 +1,4 @@
-"""Groups set against each other, seed by seed."""
+"""Groups compared with each other, seed by seed."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from itertools import combinations
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import canonical, show
 from seq2seq_lab.compare.statistics import Difference, paired_difference
-from seq2seq_lab.evaluation.measures import TRAINING_LOSS, measure
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +45,13 @@ class Pair:
     @property
     def verdict(self) -> str:
         """The interval in words."""
-        difference, better = self.difference, measure(self.metric).better
+        difference, better = self.difference, self.first.measure(self.metric).better
         if difference.n == 1:
             return "one seed in common: no interval can be given"
         if math.isnan(difference.low):
             return f"not a number in some of the {difference.n} seeds: a run diverged"
-        if not difference.told:
-            return f"no difference can be told from {difference.n} seeds"
+        if not difference.excludes_zero:
+            return f"not distinguishable from zero, {difference.n} seeds"
         way = "higher" if difference.mean > 0 else "lower"
         if not self.comparable:
             return f"{way}, but under different forcing: not comparable"
@@ -75,10 +75,10 @@ class Pair:
 
 
 def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
-    """All pairs of groups on one corpus that are one knob apart and share a seed, for each metric.
+    """All pairs of groups on one corpus that differ in one setting and share a seed, for each metric.
 
-    A knob is one setting, or the option chosen for a node with all that comes with it. Between groups that
-    differ in several, a difference could not be put down to any.
+    A setting is one key, or the option chosen for a node with all keys that the option brings along. Between
+    groups that differ in several settings, a difference could not be attributed to one of them.
     """
     pairs = []
     configs = {each: {(key, canonical(value)) for key, value in each.config.items()} for each in groups}
@@ -86,7 +86,7 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
         if first.corpus.fingerprint is None or first.corpus.fingerprint != second.corpus.fingerprint:
             continue
         nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
-        if len(nodes) != 1 or not _one_knob_apart(first, second, groups):
+        if len(nodes) != 1 or not _differ_in_one_setting(first, second, groups):
             continue
         (node,) = nodes
         for metric in metrics:
@@ -103,8 +103,8 @@ def headline(pairs: Sequence[Pair]) -> str:
     return next(fair, next(iter(metrics)))
 
 
-def _one_knob_apart(first: Group, second: Group, groups: Sequence[Group]) -> bool:
-    """Whether two groups that differ in one node differ in one setting of it, with what that brings along."""
+def _differ_in_one_setting(first: Group, second: Group, groups: Sequence[Group]) -> bool:
+    """Whether two groups that differ in one node differ in one setting of it, with what it brings along."""
     both = [key for key in first.settings if key in second.settings]
     changed = [key for key in both if first.settings[key] != second.settings[key]]
 

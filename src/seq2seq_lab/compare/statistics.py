@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs in which nothing was measured are absent
+from seq2seq_lab.runs.read import Curve
 
 
 @dataclass(frozen=True)
@@ -30,38 +30,19 @@ class Estimate:
 
 
 def average(curves: Sequence[Curve]) -> dict[int, Estimate]:
-    """Epoch by epoch, the estimate over those curves that were measured in that epoch."""
+    """For each epoch, the estimate over the curves that have a value in it."""
     epochs = sorted({epoch for curve in curves for epoch in curve})
     return {epoch: Estimate.of([curve[epoch] for curve in curves if epoch in curve]) for epoch in epochs}
 
 
-def student_t_probability(t: float, df: int) -> float:
-    """P(|T| ≤ t) for Student's t with ``df`` degrees of freedom: exact, as ``df`` is a whole number.
-
-    With θ = atan(t/√df) it is a finite sum (Abramowitz & Stegun 26.7.3–4):
-    odd df:  2/π · (θ + sin θ · (cos θ + 2/3 cos³θ + … + (2·4…(df−3))/(3·5…(df−2)) cos^(df−2) θ)),
-    even df: sin θ · (1 + 1/2 cos²θ + … + (1·3…(df−3))/(2·4…(df−2)) cos^(df−2) θ).
-    """
-    theta = math.atan(t / math.sqrt(df))
-    odd = df % 2
-    term = total = 0.0 if df == 1 else (math.cos(theta) if odd else 1.0)
-    for power in range(2 + odd, df - 1, 2):
-        term *= (power - 1) / power * math.cos(theta) ** 2
-        total += term
-    total *= math.sin(theta)
-    return 2 / math.pi * (theta + total) if odd else total
-
-
 @cache
 def student_t_quantile(probability: float, df: int) -> float:
-    """The t with P(|T| ≤ t) = ``probability``, by bisection of the angle θ = atan(t/√df) to its last bit."""
-    low, high = 0.0, math.pi / 2
-    while low < (middle := (low + high) / 2) < high:
-        if student_t_probability(math.tan(middle) * math.sqrt(df), df) < probability:
-            low = middle
-        else:
-            high = middle
-    return math.tan(high) * math.sqrt(df)
+    """The t with P(|T| ≤ t) = ``probability`` for Student's t with ``df`` degrees of freedom."""
+    from scipy.special import (
+        stdtrit,  # late: it takes a quarter of a second to load; scipy.stats six times as long
+    )
+
+    return float(stdtrit(df, (1 + probability) / 2))
 
 
 @dataclass(frozen=True)
@@ -74,8 +55,8 @@ class Difference:
     n: int
 
     @property
-    def told(self) -> bool:
-        """Whether the interval leaves out zero, so that a difference can be told."""
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside the interval."""
         return self.low > 0 or self.high < 0
 
 

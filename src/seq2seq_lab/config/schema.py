@@ -22,7 +22,7 @@ class Monitor(TypedDict):
 
 
 class Reference(TypedDict):
-    """A curve of a CSV file, to be shown beside the run's."""
+    """A curve of a CSV file that a run is shown beside."""
 
     file: str
     curve: str

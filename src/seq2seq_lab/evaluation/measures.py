@@ -24,6 +24,7 @@ class Measure:
         formula: how it is computed, in a line.
         stage: where it is measured: while a model trains, when it is evaluated, or of the machine.
         log: whether its curve falls over decades, as a loss does.
+        shown: whether a comparison shows it when no metric is asked for.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Measure:
     formula: str = ""
     stage: Stage = "evaluation"
     log: bool = False
+    shown: bool = True
 
     @property
     def axis(self) -> str:
@@ -56,6 +58,7 @@ _REGISTRY = (
         unit="0–1",
         formula="mean over pairs of (target positions fed the gold word) / target positions",
         stage="training",
+        shown=False,
     ),
     Measure(
         name="loss_forced",
@@ -79,6 +82,7 @@ _REGISTRY = (
         unit="nats per word",
         better=None,  # an untrained model has none
         formula="loss_free − loss_forced, on the same sentences",
+        shown=False,
     ),
     Measure(
         name="bleu",
@@ -93,6 +97,7 @@ _REGISTRY = (
         unit="0–100",
         better="higher",
         formula="corpus chrF2 (sacreBLEU) of greedy translations against all references, on normalised text",
+        shown=False,
     ),
     Measure(
         name="exact_match",
@@ -107,6 +112,7 @@ _REGISTRY = (
         unit="sentences per second",
         formula="training pairs of an epoch / epoch_seconds",
         stage="speed",
+        shown=False,
     ),
     Measure(
         name="epoch_seconds",
@@ -114,6 +120,7 @@ _REGISTRY = (
         unit="seconds per epoch",
         formula="wall-clock time of an epoch's updates, evaluation not included",
         stage="speed",
+        shown=False,
     ),
 )
 REGISTRY: Mapping[str, Measure] = {each.name: each for each in _REGISTRY}
@@ -129,7 +136,7 @@ def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Meas
     """
     name = metric.rpartition("/")[2]
     found = REGISTRY.get(name) or (described or {}).get(name)
-    return found or Measure(name=name, label=metric, unit="")
+    return found or Measure(name=name, label=metric, unit="", shown=False)
 
 
 def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
@@ -138,7 +145,7 @@ def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
 
 
 def from_dict(described: Any) -> dict[str, Measure]:
-    """What `to_dict` gave, read from a file that anybody may have written; other entries are left out."""
+    """The measures that `to_dict` gave; what is no measure is left out, as anybody may have written the file."""
     found: dict[str, Measure] = {}
     for name, facts in described.items() if isinstance(described, Mapping) else ():
         if not isinstance(facts, Mapping):
@@ -152,5 +159,6 @@ def from_dict(described: Any) -> dict[str, Measure]:
             formula=str(facts.get("formula", "")),
             stage=stage if stage in ("training", "evaluation", "speed") else "evaluation",
             log=facts.get("log") is True,
+            shown=facts.get("shown") is not False,
         )
     return found

@@ -12,7 +12,7 @@ from seq2seq_lab.config.schema import CHOICES, GROUPS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import startup
 from seq2seq_lab.launch.sweep import Entry, Register
-from seq2seq_lab.runs.run import derived_name, run_folder
+from seq2seq_lab.runs.naming import derived_name, run_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -14,7 +14,9 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
-from seq2seq_lab.runs.run import Run, read_checkpoint
+from seq2seq_lab.runs.load import read_checkpoint
+from seq2seq_lab.runs.reference import read_reference
+from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
@@ -78,6 +80,7 @@ def train(
             max_length=data.max_length,
             loss_floor=data.loss_floor,
             measures=to_dict(described(module).values()),
+            reference=read_reference(config["reference"]),
             command=command,
         )
         print(f"training {folder}", flush=True)

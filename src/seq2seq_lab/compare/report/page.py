@@ -1,34 +1,47 @@
-"""The comparison as one page that opens in any browser, from disk, without a network."""
+"""The comparison as one page that opens in any browser, from disk, without a network.
 
-from collections.abc import Iterable, Mapping, Sequence
+The templates `page.html.j2` and `macros.html.j2` say how it looks; here is the data that they show.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib.resources import files
 from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 
 from seq2seq_lab import __version__
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import ABSENT, differing, show
 from seq2seq_lab.compare.pairing import Pair, headline
+from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
-from seq2seq_lab.compare.runs import Run
-from seq2seq_lab.compare.views.figures import Plot, drawings, sample
-from seq2seq_lab.compare.views.table import heading, metric_columns, setting_columns
+from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
+from seq2seq_lab.compare.views.figures import Plot, sample
+from seq2seq_lab.runs.reference import Reference
+from seq2seq_lab.runs.run import Run
 
 _MANY_PAIRS = 60  # rows; the rest is in the CSV file
 _PROVENANCE = ("command", "version", "commit", "machine", "started", "seconds")
+_Data = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Contents:
-    """All that the page tells of."""
+    """All that the page shows; see `Comparison`.
+
+    Attributes:
+        plots: each with its panels, title → SVG element.
+    """
 
     title: str
     runs: Sequence[Run]
     groups: Sequence[Group]
     metrics: Sequence[str]
     pairs: Sequence[Pair]
-    plots: Sequence[Plot]
+    plots: Sequence[tuple[Plot, Mapping[str, str]]]
+    references: Sequence[Reference]
     notes: Sequence[str]
     caveats: Sequence[str]
 
@@ -36,142 +49,118 @@ class Contents:
 def page(contents: Contents) -> str:
     """The whole page as text."""
     found, damaged = translations.of_groups(contents.groups)
-    notes = [*contents.notes, *damaged]
-    sections = {
-        "Results": _results(contents.groups, contents.metrics) + _caveats(contents.caveats),
-        "To bear in mind": _list(notes) if notes else "",
-        **{plot.title: _plot(plot) for plot in contents.plots},
-        "Differences, paired by seed": _pairs(contents.pairs),
-        "The same sentences": translations.section(found) if found else "",
-        "Configurations": _differences(contents.groups),
-        "What was run": _provenance(contents.runs),
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            title=contents.title,
+            version=__version__,
+            style=Markup(_read("report.css")),
+            runs=len(contents.runs),
+            averaged=sum(len(group.runs) for group in contents.groups),
+            groups=len(contents.groups),
+            results=[_results(*each, contents.metrics) for each in by_corpus(contents.groups).items()],
+            caveats=contents.caveats,
+            notes=[*contents.notes, *damaged],
+            plots=[_plot(*each) for each in contents.plots],
+            references=[_reference(each, contents.groups) for each in contents.references],
+            pairs=list(_pairs(contents.pairs)),
+            translations=translations.section(found),
+            configurations=_configurations(contents.groups),
+            provenance_columns=("run", "seed", "status", "epochs", *_PROVENANCE),
+            provenance=[_provenance(run) for run in contents.runs],
+        )
+    )
+
+
+def environment() -> Environment:
+    """Jinja with the templates of this folder; what is not `Markup` is escaped."""
+    return Environment(
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _read(name: str) -> str:
+    return files("seq2seq_lab.compare.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Data:
+    """The table of the groups on one corpus."""
+    left = setting_columns(groups)
+    right = {metric: metric_columns(groups, metric) for metric in metrics}
+    names, *rows = zip(*left, *(column for columns in right.values() for column in columns), strict=True)
+    corpus = groups[0].corpus
+    floor = f"; loss floor {corpus.loss_floor:.4f}" if corpus.loss_floor is not None else ""
+    return {
+        "title": title.removeprefix(" · ").capitalize(),
+        "corpus": (corpus.origin or "a corpus that the runs do not name") + floor,
+        "settings": len(left),
+        "metrics": [(heading(groups, metric), len(columns)) for metric, columns in right.items()],
+        "names": names,
+        "rows": rows,
     }
-    body = "\n".join(
-        f'<section id="s{n}"><h2>{escape(title)}</h2>\n{text}\n</section>'
-        for n, (title, text) in enumerate(sections.items())
-        if text
-    )
-    style = files("seq2seq_lab.compare.report").joinpath("report.css").read_text(encoding="utf-8")
-    done = sum(len(group.runs) for group in contents.groups)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(contents.title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header><h1>{escape(contents.title)}</h1>
-<p>{len(contents.runs)} runs, {done} of them averaged, in {len(contents.groups)} groups.</p></header>
-{body}
-<footer><p>Written by seq2seq-lab {escape(__version__)}. The numbers behind the page lie beside it:
-<code>results.csv</code>, <code>summary.csv</code>, <code>pairs.csv</code>.</p></footer>
-</body>
-</html>
-"""
 
 
-def _list(items: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
+def _plot(plot: Plot, panels: Mapping[str, str]) -> _Data:
+    return {
+        "title": plot.title,
+        "legend": [{"label": label, **sample(look)} for label, look in plot.legend.items()],
+        "panels": {title: Markup(drawing) for title, drawing in panels.items()},
+    }
 
 
-def _caveats(caveats: Sequence[str]) -> str:
-    return "".join(f'<p class="caveat">{escape(caveat)}</p>' for caveat in caveats)
+def _reference(reference: Reference, groups: Sequence[Group]) -> tuple[str, ...]:
+    """A row: name, metric, epochs, last value, and the groups that name it."""
+    first, last = min(reference.values), max(reference.values)
+    epochs = str(first) if first == last else f"{first}–{last}"
+    labels = "; ".join(group.label for group in named_by(reference, groups))
+    return reference.name, reference.metric, epochs, f"{reference.values[last]:.5g}", labels
 
 
-def _table(head: str, rows: Iterable[str]) -> str:
-    return f'<div class="wide"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
-
-
-def _row(cells: Iterable[str], tag: str = "td") -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-
-def _results(groups: Sequence[Group], metrics: Sequence[str]) -> str:
-    tables = []
-    for title, on_corpus in by_corpus(groups).items():
-        left = setting_columns(on_corpus)
-        right = {metric: metric_columns(on_corpus, metric) for metric in metrics}
-        over = "".join(f'<th colspan="{len(c)}">{escape(heading(m))}</th>' for m, c in right.items())
-        columns = [*left, *(column for both in right.values() for column in both)]
-        names, *rows = zip(*columns, strict=True)
-        head = f'<tr><td colspan="{len(left)}"></td>{over}</tr>{_row(names, "th")}'
-        corpus = on_corpus[0].corpus
-        facts = corpus.origin or "a corpus that the runs do not name"
-        floor = f"; loss floor {corpus.loss_floor:.4f}" if corpus.loss_floor is not None else ""
-        part = f"<h3>{escape(title.removeprefix(' · ').capitalize())}</h3>" if title else ""
-        tables.append(f"{part}<p>On {escape(facts + floor)}.</p>{_table(head, map(_row, rows))}")
-    note = "<p>Mean ± sample standard deviation over n seeds, of each run's last and best value.</p>"
-    return "\n".join(tables) + note
-
-
-def _pairs(pairs: Sequence[Pair]) -> str:
-    if not pairs:
-        return ""
-    first = headline(pairs)
-    parts = ["<p>Second less first in the last epoch: mean over the seeds that both have, Student's t.</p>"]
+def _pairs(pairs: Sequence[Pair]) -> Iterator[_Data]:
+    """The differences, metric by metric; those of the headline are shown at once."""
     for metric in dict.fromkeys(pair.metric for pair in pairs):
-        shown = [pair for pair in pairs if pair.metric == metric]
-        head = _row(("from → to", "difference [95 % interval]", "seeds", "in words"), "th")
-        rows = (_row((p.title, p.interval, str(p.difference.n), p.verdict)) for p in shown[:_MANY_PAIRS])
-        rest = len(shown) - _MANY_PAIRS
-        more = f"<p>{rest} more in <code>pairs.csv</code>.</p>" if rest > 0 else ""
-        state = " open" if metric == first else ""
-        summary = f"<summary>{escape(heading(metric))}</summary>"
-        parts.append(f"<details{state}>{summary}{_table(head, rows)}{more}</details>")
-    if len(pairs) > 1:
-        parts.append("<p>One in twenty of such intervals misses the true difference by chance alone.</p>")
-    return "\n".join(parts)
+        of_metric = [pair for pair in pairs if pair.metric == metric]
+        yield {
+            "heading": heading([of_metric[0].first], metric),
+            "open": metric == headline(pairs),
+            "rows": [(p.title, p.interval, str(p.difference.n), p.verdict) for p in of_metric[:_MANY_PAIRS]],
+            "more": max(0, len(of_metric) - _MANY_PAIRS),
+        }
 
 
-def _plot(plot: Plot) -> str:
-    panels = "".join(
-        f'<figure><figcaption>{escape(title)}</figcaption><div class="wide">{drawing}</div></figure>'
-        for title, drawing in drawings(plot).items()
-    )
-    legend = "".join(f"<li>{sample(look)} {escape(label)}</li>" for label, look in plot.legend.items())
-    return f'<ul class="legend">{legend}</ul><div class="panels">{panels}</div>'
-
-
-def _differences(groups: Sequence[Group]) -> str:
+def _configurations(groups: Sequence[Group]) -> _Data | None:
+    """How the configuration of every other group differs from that of the first."""
     if len(groups) < 2:
-        return ""
+        return None
     first, *others = groups
     keys = differing([group.config for group in groups])
-    rows = []
-    for group in others:
-        changes = "".join(
-            f"<li><code>{escape(key)}</code>: {_value(first.config, key)} → {_value(group.config, key)}</li>"
-            for key in keys
-            if differing([{key: first.config.get(key, ABSENT)}, {key: group.config.get(key, ABSENT)}])
-        )
-        rows.append(f'<tr><th scope="row">{escape(group.label)}</th><td><ul>{changes}</ul></td></tr>')
-    return f"<p>Against <b>{escape(first.label)}</b>:</p>" + _table("", rows)
+    return {
+        "first": first.label,
+        "others": [
+            (group.label, [change for key in keys if (change := _change(key, first.config, group.config))])
+            for group in others
+        ],
+    }
 
 
-def _value(config: Mapping[str, Any], key: str) -> str:
-    return escape(show(config[key])) if key in config else f"<em>{ABSENT}</em>"
+def _change(key: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> _Data | None:
+    values = [config.get(key, ABSENT) for config in (first, other)]
+    if not differing([{key: value} for value in values]):
+        return None
+    before, after = (show(config[key]) if key in config else None for config in (first, other))
+    return {"key": key, "before": before, "after": after}
 
 
-def _provenance(runs: Sequence[Run]) -> str:
-    head = _row(("run", "seed", "status", "epochs", *_PROVENANCE), "th")
-    rows = (
-        _row(
-            (
-                run.name,
-                _said(run.seed),
-                run.status,
-                str(run.epochs),
-                *(_said(run.summary.get(k)) for k in _PROVENANCE),
-            )
-        )
-        for run in runs
-    )
-    return f"<details><summary>{len(runs)} runs</summary>{_table(head, rows)}</details>"
+def _provenance(run: Run) -> list[str]:
+    summary = run.summary()
+    values = (run.seed, run.status, run.epochs, *(summary.get(key) for key in _PROVENANCE))
+    return [run.name, *map(_cell, values)]
 
 
-def _said(value: Any) -> str:
+def _cell(value: Any) -> str:
     return "" if value is None else f"{value:.0f}" if isinstance(value, float) else str(value)

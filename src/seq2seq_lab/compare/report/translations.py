@@ -1,10 +1,9 @@
-"""What the groups made of the same sentences, and where they looked."""
+"""The translations of the same sentences by each group, with their attention."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -74,56 +73,54 @@ def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str,
     return found, notes
 
 
-def section(found: Mapping[Group, tuple[str, Mapping[str, Translation]]], most: int = 12) -> str:
-    """The sentences that most groups translated, each with every group's hypothesis."""
+def section(
+    found: Mapping[Group, tuple[str, Mapping[str, Translation]]], most: int = 12
+) -> dict[str, Any] | None:
+    """The sentences that most groups translated, each with every group's hypothesis; None if there are none."""
     counts: dict[str, int] = {}
     for _, translations in found.values():
         for source in translations:
             counts[source] = counts.get(source, 0) + 1
     sources = sorted(counts, key=lambda source: -counts[source])[:most]
-    runs = ", ".join(f"<code>{escape(name)}</code>" for name, _ in found.values())
-    cards = "\n".join(_card(source, found) for source in sources)
-    return f"<p>One run a group, the one of the lowest seed: {runs}.</p>\n{cards}"
+    if not sources:
+        return None
+    return {"runs": [name for name, _ in found.values()], "sentences": [_sentence(s, found) for s in sources]}
 
 
-def _card(source: str, found: Mapping[Group, tuple[str, Mapping[str, Translation]]]) -> str:
-    theirs = {group: each[source] for group, (_, each) in found.items() if source in each}
-    references = dict.fromkeys(reference for each in theirs.values() for reference in each.references)
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(group.label)}</th><td class="{"exact" if each.exact else "other"}">'
-        f"{escape(each.hypothesis) or '<em>nothing</em>'}</td></tr>"
-        for group, each in theirs.items()
-    )
-    maps = "\n".join(
-        f"<figure><figcaption>{escape(group.label)}</figcaption>{attention_map(each)}</figure>"
-        for group, each in theirs.items()
-        if each.attention
-    )
-    details = f'<details><summary>Attention</summary><div class="maps">{maps}</div></details>' if maps else ""
-    return (
-        f'<article class="sentence"><p class="source">{escape(source)}</p>'
-        f'<p class="reference">{escape(" / ".join(references))}</p>'
-        f"<table>{rows}</table>{details}</article>"
-    )
+def _sentence(source: str, found: Mapping[Group, tuple[str, Mapping[str, Translation]]]) -> dict[str, Any]:
+    by_group = {group: each[source] for group, (_, each) in found.items() if source in each}
+    return {
+        "source": source,
+        "references": list(dict.fromkeys(text for each in by_group.values() for text in each.references)),
+        "rows": [
+            {"group": group.label, "exact": each.exact, "hypothesis": each.hypothesis}
+            for group, each in by_group.items()
+        ],
+        "maps": [
+            {"group": group.label, **attention_map(each)}
+            for group, each in by_group.items()
+            if each.attention
+        ],
+    }
 
 
-def attention_map(translation: Translation) -> str:
+def attention_map(translation: Translation) -> dict[str, Any]:
     """Attention as a table: a row a hypothesis word, a column a source position; darker is more weight."""
     positions = max(map(len, translation.attention))
-    columns = _padded([*translation.source.split(" "), EOS], positions, "(padding)")
     words = _padded([*translation.hypothesis.split(" "), EOS], len(translation.attention), "")
-    head = "".join(f'<th scope="col"><span>{escape(word)}</span></th>' for word in columns)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(word)}</th>{"".join(map(_cell, weights))}</tr>'
-        for word, weights in zip(words, translation.attention, strict=True)
-    )
-    return f'<table class="attention"><tr><td></td>{head}</tr>{rows}</table>'
+    return {
+        "columns": _padded([*translation.source.split(" "), EOS], positions, "(padding)"),
+        "rows": [
+            (word, [_cell(weight) for weight in weights])
+            for word, weights in zip(words, translation.attention, strict=True)
+        ],
+    }
 
 
 def _padded(words: Sequence[str], length: int, padding: str) -> list[str]:
     return [*words, *[padding] * length][:length]
 
 
-def _cell(weight: float) -> str:
+def _cell(weight: float) -> dict[str, str]:
     shade = min(max(weight, 0.0), 1.0) if math.isfinite(weight) else 0.0
-    return f'<td style="--w:{shade:.2f}" title="{weight:.2f}"></td>'
+    return {"shade": f"{shade:.2f}", "weight": f"{weight:.2f}"}

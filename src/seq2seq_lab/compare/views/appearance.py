@@ -6,8 +6,8 @@ from typing import Any
 
 from seq2seq_lab.compare.naming import ABSENT, show
 
-# Okabe and Ito's palette, which colour-blind readers tell apart, less black and yellow: these are seen on
-# white paper and on a dark screen alike.
+# Okabe and Ito's palette, which colour-blind readers can distinguish, without black and yellow: these colours are
+# visible on white paper and on a dark screen.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # The lighter two thirds of matplotlib's viridis, for values that have an order.
 _SCALE = ("#33638D", "#287D8E", "#1F968B", "#29AF7F", "#55C667", "#95D840")
@@ -28,15 +28,15 @@ class Look:
     line: bool = True
 
 
-def told_by(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that a look shows, the colour's first: less what another tells, as a ratio ``forcing=mixed``."""
+def keys_shown(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that a look shows, that of the colour first; without keys that another one determines."""
     keys = list(dict.fromkeys(key for each in settings for key in each))
     for key in reversed(keys):
         others = [other for other in keys if other != key]
-        if any(_tells(other, key, settings) for other in others):
+        if any(_determines(other, key, settings) for other in others):
             keys = others
     if len(keys) > 1 and _count(keys[1], settings) > max(len(_DASHES), _count(keys[0], settings)):
-        keys[:2] = keys[1], keys[0]  # colours tell more values apart than dashes do
+        keys[:2] = keys[1], keys[0]  # there are more colours than dashes
     return keys
 
 
@@ -44,7 +44,7 @@ def _count(key: str, settings: Sequence[Mapping[str, Any]]) -> int:
     return len(_distinct([each.get(key, ABSENT) for each in settings]))
 
 
-def _tells(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+def _determines(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
     pairs = {(show(each.get(key, ABSENT)), show(each.get(other, ABSENT))) for each in settings}
     return len(pairs) == len({value for value, _ in pairs})
 
@@ -54,7 +54,7 @@ def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
 
     More values than colours have the colours come again with other dashes, and those with other markers.
     """
-    columns = [[each.get(key, ABSENT) for each in settings] for key in told_by(settings)]
+    columns = [[each.get(key, ABSENT) for each in settings] for key in keys_shown(settings)]
     columns += [[ABSENT] * len(settings)] * (3 - len(columns))
     colour, dashes, marker = (_distinct(column) for column in columns[:3])
     colours = _palette(colour)
@@ -82,7 +82,7 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 
 def _palette(values: Sequence[Any]) -> Sequence[str]:
-    """Colours in order for numbers, another for where there is none; else colours as different as can be."""
+    """Colours on a scale for numbers, another one where there is none; else colours that differ clearly."""
     numbers = [value for value in values if is_number(value)]
     if len(numbers) < 3 or any(value is not ABSENT for value in values if value not in numbers):
         return _COLOURS
@@ -91,7 +91,7 @@ def _palette(values: Sequence[Any]) -> Sequence[str]:
 
 
 def _on_scale(share: float) -> str:
-    """The colour at a share of the scale, 0 to 1, mixed of the two beside it."""
+    """The colour at a share of the scale, 0 to 1, interpolated between its two neighbours."""
     place = min(int(share * (len(_SCALE) - 1)), len(_SCALE) - 2)
     rest = share * (len(_SCALE) - 1) - place
     low, high = (bytes.fromhex(colour[1:]) for colour in _SCALE[place : place + 2])

@@ -1,4 +1,4 @@
-"""Panels and a legend, as files for a paper and as drawings for the report."""
+"""Panels and a legend, as files for a paper and as SVG elements for the report: drawn once, used for both."""
 
 import io
 import re
@@ -15,19 +15,22 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from seq2seq_lab.compare.views.appearance import Look
-from seq2seq_lab.files import replacing
+from seq2seq_lab.files import replacing, write_text
 
-# The report draws these in the colours of the reader's screen, so nothing else may have them.
-INK, GRID, PAPER = "#1f2328", "#d7dade", "#fffffe"
+# The report replaces these by the colours of the reader's screen, so nothing else may have them.
+INK, GRID = "#1f2328", "#d7dade"
 _PANEL = (5.2, 3.4)  # inches
+_LEFT, _RIGHT, _BOTTOM, _TOP = 0.75, 0.15, 0.5, 0.35  # inches around the axes of a panel
+_TITLE = 0.25  # inches at the top of a panel that its title takes
+_POINTS = 72  # an inch in the units of matplotlib's SVG
 _LEGEND_LINE = 0.2  # inches
-_GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
+_SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 _HOLLOW = {"○": "o", "□": "s", "△": "^"}
+_DEFINITION = re.compile(r'<(path|clipPath) id="(\w+)"(?:[^>]*/>|>.*?</clipPath>)', re.DOTALL)
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",  # words stay words: small files, text that can be searched
     "svg.hashsalt": "seq2seq-lab",  # the same runs give the same file, byte for byte
-    "figure.facecolor": PAPER,
     "axes.facecolor": "none",
     "axes.edgecolor": GRID,
     "axes.labelcolor": INK,
@@ -66,19 +69,26 @@ class Plot:
 @contextmanager
 def _styled() -> Iterator[None]:
     with mpl.rc_context():
-        mpl.rcdefaults()  # the reader's own matplotlibrc has no say in a result
+        mpl.rcdefaults()  # the reader's own matplotlibrc does not change a result
         for setting, value in _STYLE.items():
             mpl.rcParams[setting] = value
         yield
 
 
-def save(plot: Plot, folder: Path) -> None:
-    """Write a plot as PNG and SVG; the same runs give the same bytes."""
+def save(plot: Plot, folder: Path) -> dict[str, str]:
+    """Write a plot as PNG and SVG; the same runs give the same bytes.
+
+    Returns:
+        Title → SVG element of each panel, for a page: in the page's colours, with ids of its own.
+    """
     with _styled():
         figure = _figure(plot)
-        for suffix, metadata in (("png", {}), ("svg", {"Date": None})):
-            with replacing(folder / f"{plot.name}.{suffix}") as path:
-                figure.savefig(path, format=suffix, dpi=150, metadata=metadata)
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        write_text(folder / f"{plot.name}.svg", text.getvalue())
+        with replacing(folder / f"{plot.name}.png") as path:
+            figure.savefig(path, format="png", dpi=150)
+    return _panels(text.getvalue(), plot)
 
 
 def discard(prefix: str, folder: Path, *, keep: Container[str]) -> None:
@@ -90,14 +100,18 @@ def discard(prefix: str, folder: Path, *, keep: Container[str]) -> None:
             twin.unlink()
 
 
+def _columns(plot: Plot) -> int:
+    return min(3, ceil(sqrt(len(plot.panels))))
+
+
 def _figure(plot: Plot) -> Figure:
     """All panels in a grid, and the legend below them."""
-    columns = min(3, ceil(sqrt(len(plot.panels))))
+    columns = _columns(plot)
     rows = ceil(len(plot.panels) / columns)
     across = max(1, int(_PANEL[0] * columns / (0.7 + 0.07 * max(map(len, plot.legend), default=0))))
     figure, axes = _grid(columns, rows, below=_LEGEND_LINE * (1 + ceil(len(plot.legend) / across)))
     for place, (title, draw) in zip(axes, plot.panels.items(), strict=False):
-        place.set_title(plain(title))
+        place.set_title(plain(title)).set_gid("title")
         draw(place)
     for place in axes[len(plot.panels) :]:
         place.set_axis_off()
@@ -106,53 +120,53 @@ def _figure(plot: Plot) -> Figure:
     return figure
 
 
-def _grid(columns: int, rows: int, *, below: float = 0.0, top: float = 0.35) -> tuple[Figure, list[Axes]]:
-    """Panels with fixed room around each, in inches: to measure the words in them takes most of a second."""
-    left, right, bottom = 0.75, 0.15, 0.5
+def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]:
+    """Panels with fixed room around each, in inches: matplotlib takes most of a second to measure the text."""
     width, height = columns * _PANEL[0], rows * _PANEL[1] + below
-    inner_width, inner_height = _PANEL[0] - left - right, _PANEL[1] - bottom - top
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
-        left=left / width,
-        right=1 - right / width,
-        bottom=(bottom + below) / height,
-        top=1 - top / height,
-        wspace=(left + right) / inner_width,
-        hspace=(bottom + top) / inner_height,
+        left=_LEFT / width,
+        right=1 - _RIGHT / width,
+        bottom=(_BOTTOM + below) / height,
+        top=1 - _TOP / height,
+        wspace=(_LEFT + _RIGHT) / (_PANEL[0] - _LEFT - _RIGHT),
+        hspace=(_BOTTOM + _TOP) / (_PANEL[1] - _BOTTOM - _TOP),
     )
     return figure, list(axes.flat)
 
 
-def drawings(plot: Plot) -> dict[str, str]:
-    """Title → SVG element of each panel, for a page: in the page's colours, with ids of its own."""
+def _panels(svg: str, plot: Plot) -> dict[str, str]:
+    """The panels, without titles, cut out of the SVG of a plot; matplotlib indents its groups by their depth."""
+    groups = re.findall(r'^  <g id="axes_\d+">\n.*?^  </g>\n', svg, flags=re.DOTALL | re.MULTILINE)
+    definitions = {each[2]: each[0] for each in _DEFINITION.finditer(svg)}
+    width, height = _PANEL
     elements = {}
-    with _styled():
-        for number, (title, draw) in enumerate(plot.panels.items()):
-            figure, (axes,) = _grid(1, 1, top=0.1)
-            draw(axes)
-            text = io.StringIO()
-            figure.savefig(text, format="svg", metadata={"Date": None})
-            elements[title] = _embedded(text.getvalue(), f"{plot.name}-{number}-")
+    for number, (title, group) in enumerate(zip(plot.panels, groups, strict=False)):
+        row, column = divmod(number, _columns(plot))
+        drawing = re.sub(r'^   <g id="title">\n.*?^   </g>\n', "", group, flags=re.DOTALL | re.MULTILINE)
+        # A marker is defined in the first panel that has it, the place of every panel at the end.
+        used = dict.fromkeys(re.findall(r'(?:url\(|href=")#(\w+)', drawing))
+        missing = "".join(definitions[each] for each in used if f'id="{each}"' not in drawing)
+        box = (column * width, row * height + _TITLE, width, height - _TITLE)
+        place = " ".join(f"{_POINTS * inches:g}" for inches in box)
+        element = f'<svg viewBox="{place}"><defs>{missing}</defs>{drawing}</svg>'
+        elements[title] = _embedded(element, f"{plot.name}-{number}-")
     return elements
 
 
 def _embedded(svg: str, prefix: str) -> str:
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'\bid="|url\(#|href="#', lambda found: found[0] + prefix, svg)
-    svg = re.sub(r' (width|height)="[^"]*"', "", svg, count=2)  # the page gives it its size
-    for colour, own in ((INK, "currentColor"), (GRID, "var(--grid)"), (PAPER, "var(--paper)")):
-        svg = svg.replace(colour, own)
-    return svg
+    return svg.replace(INK, "currentColor").replace(GRID, "var(--grid)")
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib takes for text, not for mathematics between dollar signs."""
+    """Text that matplotlib does not read as mathematics between dollar signs."""
     return text.replace("$", r"\$")
 
 
 def line_style(look: Look) -> dict[str, Any]:
-    """A look in matplotlib's words."""
+    """A look as the keywords of matplotlib."""
     style = ("none" if not look.line else (0, look.dashes)) if look.dashes or not look.line else "-"
     marker = {"marker": _HOLLOW.get(look.marker, look.marker) or None}
     return {"color": look.colour, "linestyle": style, **marker} | (
@@ -160,19 +174,11 @@ def line_style(look: Look) -> dict[str, Any]:
     )
 
 
-def sample(look: Look) -> str:
-    """A look as a small SVG element, for the legend of a page."""
-    colour = "currentColor" if look.colour == INK else look.colour
-    dashes = " ".join(f"{2 * length:g}" for length in look.dashes)
-    line = (
-        f'<path d="M0 6H36" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>'
-        if look.line
-        else ""
-    )
-    glyph = _GLYPHS.get(look.marker, look.marker)
-    mark = (
-        f'<text x="18" y="10" fill="{colour}" font-size="11" text-anchor="middle">{glyph}</text>'
-        if glyph
-        else ""
-    )
-    return f'<svg class="sample" viewBox="0 0 36 12" aria-hidden="true">{line}{mark}</svg>'
+def sample(look: Look) -> dict[str, str]:
+    """A look for the legend of a page: colour, whether there is a line, its dashes, and a sign for the marker."""
+    return {
+        "colour": "currentColor" if look.colour == INK else look.colour,
+        "line": "yes" if look.line else "",
+        "dashes": " ".join(f"{2 * length:g}" for length in look.dashes),
+        "sign": _SIGNS.get(look.marker, look.marker),
+    }

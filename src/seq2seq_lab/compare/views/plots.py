@@ -1,20 +1,23 @@
 """Curves over epochs, and results over what was swept."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import cycle
 
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.ticker import MaxNLocator
 
-from seq2seq_lab.compare import published
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import ABSENT, file_names, show
+from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.compare.views.appearance import Look, is_number, looks, told_by
+from seq2seq_lab.compare.views.appearance import Look, is_number, keys_shown, looks
+from seq2seq_lab.compare.views.columns import averaged, setting_keys
 from seq2seq_lab.compare.views.figures import INK, Plot, line_style, plain
-from seq2seq_lab.compare.views.table import averaged, setting_keys
-from seq2seq_lab.evaluation.measures import TRAINING_LOSS, measure
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS
+from seq2seq_lab.runs.reference import Reference
 
 _BAND = 0.16  # opacity
 _FALL = 20  # a loss that falls by this factor is drawn on a logarithmic axis
@@ -23,35 +26,53 @@ _SPREAD = 50  # a swept value that spans this factor is drawn on a logarithmic a
 _FLOOR = Look(INK, dashes=(2, 2))
 _UNFINISHED = Look(INK, dashes=(1, 3))
 _FEWER = Look(INK, dashes=(1, 1.5), marker="|")
-_HOLLOW = ("○", "□", "△")  # a marker for each published experiment
+_HOLLOW = ("○", "□", "△")  # markers of the references, in turn
+_Points = Sequence[tuple[float, float]]
 
 
-def curves(groups: Sequence[Group], metrics: Sequence[str]) -> Plot:
+def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence[Reference] = ()) -> Plot:
     """Every metric over epochs: the mean over seeds, and a band of one standard deviation to both sides.
 
-    A mean goes on as a thin dotted line past the last epoch that all its runs reached; a run that is not
-    finished is drawn by itself, likewise. Beside ``train/loss`` stand the corpus's loss floor and, where a
-    group repeats a published experiment, the losses published.
+    After the last epoch that all its runs reached, a mean continues as a thin dotted line; a run that is not
+    finished is a thin dotted line too. ``train/loss`` is shown with the corpus's loss floor, and each metric with
+    its references, as hollow markers.
     """
     look = dict(zip(groups, looks([group.settings for group in groups]), strict=True))
+    markers = cycle(_HOLLOW)
+    beside = [
+        (each, _reference_look(each, look, next(markers))) for each in references if each.metric in metrics
+    ]
     panels: dict[str, Callable[[Axes], None]] = {}
     for title, on_corpus in by_corpus(groups).items():
         for metric in metrics:
-            there = {group: look[group] for group in on_corpus if metric in group.metrics}
-            if there:
-                panels[f"{metric}{title}"] = partial(_draw_curves, groups=there, metric=metric)
+            drawn = {group: look[group] for group in on_corpus if metric in group.metrics}
+            points = [
+                (each, its)
+                for each, its in beside
+                if each.metric == metric and (named_by(each, on_corpus) or not named_by(each, groups))
+            ]
+            if drawn:
+                draw = partial(_draw_curves, groups=drawn, metric=metric, references=points)
+                panels[f"{metric}{title}"] = draw
     legend = _legend(look)
-    if TRAINING_LOSS in metrics:
-        legend |= {f"{name}, as published": each for name, each in _published(look).items()}
-        if any(group.corpus.loss_floor for group in groups):
-            legend["loss floor of the corpus"] = _FLOOR
+    legend |= {f"{each.name} (reference)": its for each, its in beside}
+    if TRAINING_LOSS in metrics and any(group.corpus.loss_floor for group in groups):
+        legend["loss floor of the corpus"] = _FLOOR
     if any(len({run.epochs for run in group.runs}) > 1 for group in groups):
         legend["past |: mean of the runs that got so far"] = _FEWER
     if any(group.others for group in groups):
         legend["a run that is not finished"] = _UNFINISHED
-    untold = ", ".join(told_by([group.settings for group in groups])[3:])
+    not_shown = ", ".join(keys_shown([group.settings for group in groups])[3:])
     title = "Mean over seeds ± one standard deviation"
-    return Plot("curves", f"{title} (lines differ in {untold} too)" if untold else title, panels, legend)
+    return Plot(
+        "curves", f"{title} (lines differ in {not_shown} too)" if not_shown else title, panels, legend
+    )
+
+
+def _reference_look(reference: Reference, groups: Mapping[Group, Look], marker: str) -> Look:
+    """A hollow marker, in the colour of the group that names the reference if only one does."""
+    colours = [groups[group].colour for group in named_by(reference, groups)]
+    return Look(colours[0] if len(colours) == 1 else INK, marker=marker, line=False)
 
 
 def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
@@ -79,7 +100,7 @@ def _legend(look: Mapping[Group, Look]) -> dict[str, Look]:
     if len(look) <= _MANY:
         return {f"{group.label} (n = {averaged(group)})": each for group, each in look.items()}
     legend: dict[str, Look] = {}
-    keys = told_by([group.settings for group in look])[:3]
+    keys = keys_shown([group.settings for group in look])[:3]
     for place, key in enumerate(keys):
         for group, each in look.items():
             colour = each if len(keys) == 1 else Look(each.colour)
@@ -88,67 +109,85 @@ def _legend(look: Mapping[Group, Look]) -> dict[str, Look]:
     return legend
 
 
-def _draw_curves(axes: Axes, *, groups: Mapping[Group, Look], metric: str) -> None:
+def _draw_curves(
+    axes: Axes, *, groups: Mapping[Group, Look], metric: str, references: Sequence[tuple[Reference, Look]]
+) -> None:
     drawn: list[float] = []
+    bands: list[tuple[_Points, str]] = []
     for group, look in groups.items():
-        drawn += _draw_mean(axes, group.curve(metric), look, band=_BAND * min(1, _MANY / len(groups)))
+        curve = group.curve(metric)
+        drawn += _draw_mean(axes, curve, look)
+        bands += [
+            (polygon, look.colour) for polygon in _band({epoch: curve[epoch] for epoch in _shared(curve)})
+        ]
         for run in group.others:
-            curve = sorted(run.curves.get(metric, {}).items())
+            points = sorted(run.curves().get(metric, {}).items())
             thin = Look(look.colour, _UNFINISHED.dashes)
-            axes.plot([e for e, _ in curve], [v for _, v in curve], linewidth=0.9, **line_style(thin))
-            drawn += [value for _, value in curve]
+            axes.plot([e for e, _ in points], [v for _, v in points], linewidth=0.9, **line_style(thin))
+            drawn += [value for _, value in points]
+    _fill(axes, bands, opacity=_BAND * min(1, _MANY / len(groups)))
     if metric == TRAINING_LOSS:
-        drawn += _draw_references(axes, groups)
+        _draw_floor(
+            axes, next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
+        )
+    for reference, look in references:
+        values = reference.values
+        axes.plot(list(values), list(values.values()), markersize=7, zorder=4, **line_style(look))
+        drawn += values.values()
+    measure = next(iter(groups)).measure(metric)
     positive = [value for value in drawn if value > 0]
-    if measure(metric).log and len(positive) == len(drawn) > 0 and max(drawn) > _FALL * min(drawn):
+    if measure.log and len(positive) == len(drawn) > 0 and max(drawn) > _FALL * min(drawn):
         axes.set_yscale("log", nonpositive="clip")
-    axes.set(xlabel="epoch", ylabel=plain(measure(metric).label))
+    axes.set(xlabel="epoch", ylabel=plain(measure.axis))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look, *, band: float) -> list[float]:
-    """Draw a mean and its band; give the means that can be drawn."""
+def _shared(curve: Mapping[int, Estimate]) -> list[int]:
+    """The epochs that all runs of a group reached."""
     most = max((estimate.n for estimate in curve.values()), default=0)
-    shared = [epoch for epoch, estimate in curve.items() if estimate.n == most]
+    return [epoch for epoch, estimate in curve.items() if estimate.n == most]
+
+
+def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[float]:
+    """Draw a mean; give the values that can be drawn."""
+    shared = _shared(curve)
     tail = [epoch for epoch in curve if shared and epoch >= shared[-1]]
     means = {epoch: estimate.mean for epoch, estimate in curve.items()}
     style = line_style(look) | {"markevery": max(1, len(shared) // 8), "markersize": 4}
     if len(shared) == 1:
         style |= {"marker": look.marker or "o"}
     axes.plot(shared, [means[epoch] for epoch in shared], linewidth=1.7, **style)
-    if most > 1:
-        low, high = ([means[e] + sign * curve[e].sd for e in shared] for sign in (-1, 1))
-        axes.fill_between(shared, low, high, color=look.colour, alpha=band, linewidth=0)
     if len(tail) > 1:
         fewer = line_style(Look(look.colour, _FEWER.dashes, _FEWER.marker))
         axes.plot(tail, [means[e] for e in tail], linewidth=1, markersize=10, markevery=[0], **fewer)
     return [mean for epoch, mean in means.items() if math.isfinite(mean) and epoch in {*shared, *tail}]
 
 
-def _draw_references(axes: Axes, groups: Mapping[Group, Look]) -> list[float]:
-    """Draw the loss floor and the published losses; give the latter, for the axis to suit them."""
-    values: list[float] = []
-    floor = next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
+def _band(curve: Mapping[float, Estimate]) -> Iterator[_Points]:
+    """One standard deviation around a mean, as polygons: one for each stretch of points that have one."""
+    low: list[tuple[float, float]] = []
+    high: list[tuple[float, float]] = []
+    for x, estimate in [*curve.items(), (math.nan, Estimate(math.nan, math.nan, 0))]:
+        if math.isfinite(estimate.mean) and math.isfinite(estimate.sd):
+            low.append((x, estimate.mean - estimate.sd))
+            high.append((x, estimate.mean + estimate.sd))
+        elif low:
+            yield [*low, *reversed(high)]
+            low, high = [], []
+
+
+def _fill(axes: Axes, bands: Sequence[tuple[_Points, str]], opacity: float) -> None:
+    """Draw all bands of a panel at once: matplotlib takes ten times as long for one at a time."""
+    if bands:
+        polygons = [polygon for polygon, _ in bands]
+        colours = [(colour, opacity) for _, colour in bands]
+        axes.add_collection(PolyCollection(polygons, facecolors=colours, linewidths=0, zorder=1))
+
+
+def _draw_floor(axes: Axes, floor: float | None) -> None:
     if floor:
         axes.axhline(floor, linewidth=1, **(line_style(_FLOOR) | {"marker": None}))
         axes.text(0, floor, f" {floor:.4f}", transform=axes.get_yaxis_transform(), va="bottom")
-    for experiment, look in _published(groups).items():
-        points = published.published()[experiment]
-        axes.plot(list(points), list(points.values()), markersize=7, zorder=4, **line_style(look))
-        values += points.values()
-    return values
-
-
-def _published(groups: Mapping[Group, Look]) -> dict[str, Look]:
-    """The published experiments beside the groups: points in the colour of the one that repeats it, if one does."""
-    looks: dict[str, Look] = {}
-    for group, look in groups.items():
-        if experiment := published.experiment_of(group):
-            marker = _HOLLOW[list(published.published()).index(experiment) % len(_HOLLOW)]
-            repeated = published.is_repeated_by(group)
-            if repeated or experiment not in looks:
-                looks[experiment] = Look(look.colour if repeated else INK, marker=marker, line=False)
-    return looks
 
 
 def _lines_over(
@@ -171,27 +210,24 @@ def _name(settings: Sequence[tuple[str, object]]) -> str:
 def _draw_sweep(
     axes: Axes, *, lines: Sequence[tuple[Mapping[float, Group], Look]], metric: str, key: str
 ) -> None:
-    every = sorted({value for line, _ in lines for value in line})
+    bands: list[tuple[_Points, str]] = []
+    dots: list[tuple[float, float, str]] = []
     for line, look in lines:
         estimates = {value: group.last(metric) for value, group in line.items()}
-        known = [value for value, estimate in estimates.items() if math.isfinite(estimate.mean)]
-        means = [estimates[value].mean for value in known]
-        spread = [0.0 if math.isnan(sd := estimates[value].sd) else sd for value in known]
-        low, high = ([m + sign * s for m, s in zip(means, spread, strict=True)] for sign in (-1, 1))
-        axes.plot(
-            known, means, linewidth=1.7, markersize=4, **(line_style(look) | {"marker": look.marker or "o"})
-        )
-        axes.fill_between(known, low, high, color=look.colour, alpha=_BAND, linewidth=0)
-        seeds = [
-            (value, last)
-            for value in known
-            for run in line[value].runs
-            if (last := run.last(metric)) is not None
-        ]
-        axes.scatter(
-            [x for x, _ in seeds], [y for _, y in seeds], s=9, color=look.colour, alpha=0.45, linewidths=0
-        )
-    axes.set(xlabel=plain(key), ylabel=plain(measure(metric).label))
+        known = {value: each for value, each in estimates.items() if math.isfinite(each.mean)}
+        style = line_style(look) | {"marker": look.marker or "o"}
+        axes.plot(list(known), [each.mean for each in known.values()], linewidth=1.7, markersize=4, **style)
+        bands += [(polygon, look.colour) for polygon in _band(known)]
+        for value in known:
+            lasts = (run.last(metric) for run in line[value].runs)
+            dots += [(value, last, look.colour) for last in lasts if last is not None]
+    _fill(axes, bands, opacity=_BAND)
+    if dots:
+        x, y, colours = zip(*dots, strict=True)
+        axes.scatter(x, y, s=9, c=colours, alpha=0.45, linewidths=0)
+    measure = next(iter(lines[0][0].values())).measure(metric)
+    axes.set(xlabel=plain(key), ylabel=plain(measure.axis))
+    every = sorted({value for line, _ in lines for value in line})
     if every[0] > 0 and every[-1] >= _SPREAD * every[0]:
         axes.set_xscale("log")
     elif len(every) <= 8:

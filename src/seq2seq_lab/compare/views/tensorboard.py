@@ -1,4 +1,4 @@
-"""The comparison as TensorBoard runs: a mean and a band a group, and what to hold them against."""
+"""The comparison as TensorBoard runs: a mean and a band a group, references, loss floors."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,26 +12,26 @@ from tensorboard.plugins.custom_scalar import metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from seq2seq_lab.compare import published
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import file_names
-from seq2seq_lab.compare.runs import natural
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 from seq2seq_lab.files import replacing
+from seq2seq_lab.runs.find import natural
+from seq2seq_lab.runs.reference import Reference
 
-# One name for all, which TensorBoard takes for an event file: a comparison made again replaces its own
-# files, and finds those that it no longer needs.
+# One name for all, which TensorBoard recognises as an event file: a repeated comparison replaces its own files,
+# and finds those that it no longer needs.
 _FILE = "events.out.tfevents.0000000000.seq2seq-lab-compare"
 _Scalars = Mapping[int, Mapping[str, float]]  # epoch → tag → value
 
 
-def write(groups: Sequence[Group], folder: Path) -> None:
-    """Write a run for each group, for each published experiment repeated, and for each corpus's loss floor.
+def write(groups: Sequence[Group], references: Sequence[Reference], folder: Path) -> None:
+    """Write a run for each group, for each reference, and for the loss floor of each corpus.
 
     Under a metric's own tag stands the mean, so that it shows in one chart with single runs; under
     ``~band/…`` stand the mean less and plus one standard deviation. A step is an epoch.
     """
-    runs = dict(_runs(groups))
+    runs = dict(_runs(groups, references))
     metrics = sorted({metric for group in groups for metric in group.metrics}, key=natural)
     for stale in folder.rglob(_FILE):
         if stale.parent.relative_to(folder).as_posix() not in runs:
@@ -41,17 +41,14 @@ def write(groups: Sequence[Group], folder: Path) -> None:
         _write_events(folder / name / _FILE, summaries, scalars)
 
 
-def _runs(groups: Sequence[Group]) -> Iterator[tuple[str, _Scalars]]:
+def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[tuple[str, _Scalars]]:
     for group, name in zip(groups, file_names([group.label for group in groups]), strict=True):
         if group.runs:
             yield name, _mean_and_band(group)
-    for experiment in dict.fromkeys(filter(None, map(published.experiment_of, groups))):
-        points = published.published()[experiment]
-        kind, _, name = experiment.partition("/")
-        yield (
-            f"{kind}/published/{name}",
-            {epoch: _flat(TRAINING_LOSS, loss) for epoch, loss in points.items()},
-        )
+    names = file_names([reference.name for reference in references])
+    for reference, name in zip(references, names, strict=True):
+        points = {epoch: _flat(reference.metric, value) for epoch, value in reference.values.items()}
+        yield f"reference/{name}", points
     floors = {g.corpus.fingerprint: g.corpus.loss_floor for g in groups if g.corpus.loss_floor is not None}
     last = max((run.epochs for group in groups for run in group.runs), default=1)
     for fingerprint, floor in floors.items():

@@ -1,0 +1,53 @@
+"""Which metrics a comparison shows."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import Measure, measure
+
+_FEW = 4
+
+
+def shown(
+    asked: Sequence[str] | None, measured: Sequence[str], described: Mapping[str, Measure]
+) -> list[str]:
+    """The metrics to show: those asked for, wild cards replaced by what they match, or the default ones.
+
+    Args:
+        asked: names or patterns such as `val/*`; the default ones if there are none.
+        measured: by any run.
+        described: measures that runs describe, by name; see `evaluation.measures.measure`.
+
+    Raises:
+        UserError: no run measured what was asked for.
+    """
+    if not asked:
+        return _default(measured, described)
+    found: dict[str, None] = {}
+    for pattern in asked:
+        matching = [metric for metric in measured if fnmatchcase(metric, pattern)]
+        if not matching:
+            raise UserError(f"--metric {pattern}: {not_measured(pattern, measured)}")
+        found |= dict.fromkeys(matching)
+    return list(found)
+
+
+def not_measured(name: str, measured: Sequence[str]) -> str:
+    """The words of an error about a metric that no run measured."""
+    near = difflib.get_close_matches(name, measured, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"no run measured it; {hint}there are {', '.join(measured) or 'none'}"
+
+
+def _default(measured: Sequence[str], described: Mapping[str, Measure]) -> list[str]:
+    """Those whose measure says that it is shown; of an evaluation, those on held-out pairs where there are any."""
+    held_out = any(metric.startswith("val/") for metric in measured)
+    found = []
+    for metric in measured:
+        facts = measure(metric, described)
+        on_the_other_part = facts.stage == "evaluation" and held_out and not metric.startswith("val/")
+        if facts.shown and not on_the_other_part:
+            found.append(metric)
+    return found or list(measured[:_FEW])

@@ -1,0 +1,72 @@
+"""The cells that tables on the terminal and in the report share: means, settings, headings."""
+
+import math
+from collections.abc import Sequence
+
+from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.statistics import Estimate
+
+_ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
+_NOTHING = "–"
+_HUGE = 1e6
+
+
+def formatted(estimates: Sequence[Estimate]) -> list[str]:
+    """Estimates of one column as ``mean ± sd``, with decimals for two digits of the middle spread."""
+    spreads = sorted(e.sd for e in estimates if e.sd > 0)
+    sizes = sorted(abs(e.mean) for e in estimates if math.isfinite(e.mean) and e.mean)
+    # The middle, not the largest: a group that diverged must not decide how the others are shown.
+    size = sizes[(len(sizes) - 1) // 2] if sizes else 1.0
+    scale = spreads[(len(spreads) - 1) // 2] / 10 if spreads else size / 1000
+    most = 5 - math.ceil(math.log10(size))  # decimals that give five digits in all
+    digits = max(0, min(math.ceil(-math.log10(scale)), most, 6))
+    return [_shown(estimate, digits) for estimate in estimates]
+
+
+def _shown(estimate: Estimate, digits: int) -> str:
+    if not estimate.n:
+        return _NOTHING
+    if abs(estimate.mean) >= _HUGE or 0 < estimate.sd < 0.5 * 10**-digits:
+        # The column's decimals would be too many, or too few to show it.
+        mean, sd = f"{estimate.mean:.5g}", f"{estimate.sd:.2g}"
+    else:
+        mean, sd = f"{estimate.mean:.{digits}f}", f"{estimate.sd:.{digits}f}"
+    return mean if math.isnan(estimate.sd) else f"{mean} ± {sd}"
+
+
+def averaged(group: Group) -> str:
+    """The number of runs that a mean is over, as ``2 of 3`` if some are not averaged."""
+    done, all_ = len(group.runs), len(group.runs) + len(group.others)
+    return str(done) if done == all_ else f"{done} of {all_}"
+
+
+def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
+    """A heading and a cell a group, of the last and, where one way is better, the best values."""
+    columns = {"last": [group.last(metric) for group in groups]}
+    if groups[0].measure(metric).better:
+        columns["best"] = [group.best(metric) for group in groups]
+    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
+    return [
+        [name, *(cell + note for cell, note in zip(formatted(estimates), fewer, strict=True))]
+        for name, estimates in columns.items()
+    ]
+
+
+def heading(groups: Sequence[Group], metric: str) -> str:
+    """A metric's name, and an arrow in the direction that is better."""
+    return metric + _ARROWS[groups[0].measure(metric).better]
+
+
+def setting_columns(groups: Sequence[Group]) -> list[list[str]]:
+    """A heading and a cell a group, of what sets the groups apart and of how many runs they have."""
+    columns = [
+        [key, *(show(group.settings[key]) if key in group.settings else "" for group in groups)]
+        for key in setting_keys(groups)
+    ]
+    return [*(columns or [["", *(group.label for group in groups)]]), ["n", *map(averaged, groups)]]
+
+
+def setting_keys(groups: Sequence[Group]) -> list[str]:
+    """The keys that set the groups apart, in order of appearance."""
+    return list(dict.fromkeys(key for group in groups for key in group.settings))

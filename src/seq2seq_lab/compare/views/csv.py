@@ -1,0 +1,84 @@
+"""The comparison as CSV files of all that was measured."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.pairing import Pair
+from seq2seq_lab.runs.run import Run
+
+
+def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]) -> str:
+    """A row a run, those that are not averaged too: its settings, its status, last and best values."""
+    home = {run: group for group in groups for run in (*group.runs, *group.others)}
+    rows = []
+    for run in runs:
+        group = home.get(run)
+        row: dict[str, Any] = {"run": run.name, "group": group.label if group else None}
+        row |= {key: show(value) for key, value in group.settings.items()} if group else {}
+        row |= {
+            "seed": run.seed,
+            "status": run.status,
+            "averaged": "yes" if group and run in group.runs else "no",
+            "epochs": run.epochs,
+            "corpus": run.corpus.fingerprint,
+        }
+        for metric in metrics:
+            row[f"{metric} last"] = run.last(metric)
+            if better := groups[0].measure(metric).better:
+                row[f"{metric} best"], row[f"{metric} best epoch"] = run.best(metric, better) or (None, None)
+        row |= {key: run.summary().get(key) for key in ("seconds", "version", "commit", "machine", "command")}
+        rows.append(row)
+    return _text(rows)
+
+
+def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
+    """A row a group: what sets it apart, and mean, standard deviation and number of the finished runs."""
+    rows = []
+    for group in groups:
+        row: dict[str, Any] = {"group": group.label}
+        row |= {key: show(value) for key, value in group.settings.items()}
+        row |= {"corpus": group.corpus.fingerprint, "runs": len(group.runs) + len(group.others)}
+        for metric in metrics:
+            estimates = {"last": group.last(metric)}
+            if group.measure(metric).better:
+                estimates["best"] = group.best(metric)
+            for which, estimate in estimates.items():
+                row[f"{metric} {which} mean"] = estimate.mean if estimate.n else None
+                row[f"{metric} {which} sd"] = None if math.isnan(estimate.sd) else estimate.sd
+            row[f"{metric} n"] = estimates["last"].n
+        rows.append(row)
+    return _text(rows)
+
+
+def pairs(several: Iterable[Pair]) -> str:
+    """A row for two groups and a metric: the mean difference of the last values and its 95 % interval."""
+    return _text(
+        [
+            {
+                "first": pair.first.label,
+                "second": pair.second.label,
+                "metric": pair.metric,
+                "seeds": pair.difference.n,
+                "mean difference": pair.difference.mean,
+                "low": pair.difference.low if pair.difference.n > 1 else None,
+                "high": pair.difference.high if pair.difference.n > 1 else None,
+                "verdict": pair.verdict,
+            }
+            for pair in several
+        ]
+    )
+
+
+def _text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows under the union of their columns, in order of appearance."""
+    text = io.StringIO()
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

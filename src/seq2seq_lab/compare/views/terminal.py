@@ -1,0 +1,104 @@
+"""The comparison as text for the terminal."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.pairing import Pair, headline
+from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
+from seq2seq_lab.runs import layout
+
+_GAP = "    "
+_FEW_PAIRS = 12
+_PLAIN = {"±": "+/-", "→": "->", "↑": "^", "↓": "v", "–": "-", "·": "-"}
+
+
+def results(groups: Sequence[Group], metrics: Sequence[str], pairs: Sequence[Pair]) -> str:
+    """A table of the groups on each corpus, and the differences in the metrics shown."""
+    parts = []
+    for title, on_corpus in by_corpus(groups).items():
+        origin = on_corpus[0].corpus.origin
+        parts.append(": ".join(filter(None, (title.removeprefix(" · "), origin if title else ""))))
+        parts.append(render(on_corpus, metrics))
+    if compared := [each for each in pairs if each.difference.n > 1]:
+        parts.append(_differences(compared))
+    elif pairs:
+        parts.append(
+            "With one seed, a difference cannot be distinguished from chance; train several: seed=0,1,2"
+        )
+    return "\n\n".join(filter(None, parts))
+
+
+def _differences(pairs: Sequence[Pair]) -> str:
+    """All pairs if they are few, else the first ones of the first metric that can be compared."""
+    shown = list(pairs)
+    if len(shown) > _FEW_PAIRS:
+        metric = headline(pairs)
+        shown = [each for each in pairs if each.metric == metric][:_FEW_PAIRS]
+    rest = len(pairs) - len(shown)
+    lines = aligned([(each.metric, each.title, each.interval, each.verdict) for each in shown])
+    head = "Paired by seed: difference of the last values, its 95 % interval"
+    return "\n  ".join([f"{head} ({rest} more in pairs.csv):" if rest else f"{head}:", *lines])
+
+
+def notes(several: Sequence[str]) -> str:
+    """A line for each note."""
+    return "".join(f"\nNote: {each}" for each in several)
+
+
+def written(output: Path) -> str:
+    """Where to look for what was written."""
+    if output.resolve().is_relative_to(Path.cwd()):
+        output = output.resolve().relative_to(Path.cwd())
+    return (
+        f"\nReport: {output / layout.REPORT}\n"
+        f"TensorBoard: tensorboard --logdir {shlex.quote(str(output / layout.TENSORBOARD))}"
+        "  (means and bands: Custom Scalars)"
+    )
+
+
+def render(groups: Sequence[Group], metrics: Sequence[str], *, width: int | None = None) -> str:
+    """The table for a terminal: as many metrics side by side as fit its width, the rest below."""
+    width = width or shutil.get_terminal_size((100, 24)).columns
+    left = _side_by_side("", setting_columns(groups))
+    blocks: list[list[list[str]]] = []
+    for metric in metrics:
+        column = _side_by_side(heading(groups, metric), metric_columns(groups, metric))
+        if blocks and sum(len(c[0]) + len(_GAP) for c in blocks[-1]) + len(column[0]) <= width:
+            blocks[-1].append(column)
+        else:
+            blocks.append([left, column])
+    lines = ([_GAP.join(row).rstrip() for row in zip(*block, strict=True)] for block in blocks)
+    return "\n\n".join("\n".join(block) for block in lines)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines, every column as wide as its widest cell."""
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(c.ljust(n) for c, n in zip(row, sizes, strict=True)).rstrip() for row in rows]
+
+
+def _side_by_side(title: str, columns: Sequence[Sequence[str]]) -> list[str]:
+    """Columns as one, of lines equally long, under a title."""
+    rows = aligned(list(zip(*columns, strict=True)))
+    size = max(map(len, (title, *rows)))
+    return [line.ljust(size) for line in (title, *rows)]
+
+
+def write(text: str, stream: TextIO) -> None:
+    """Print a text, if there is any, to a stream, with signs replaced that its encoding does not have."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    for sign, plain in _PLAIN.items():
+        if sign.encode(encoding, errors="ignore") == b"":
+            text = text.replace(sign, plain)
+    try:
+        if text:
+            print(text.encode(encoding, errors="replace").decode(encoding), file=stream, flush=True)
+    except (
+        BrokenPipeError
+    ):  # the reader, such as `head`, has closed the pipe; the files are written all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,70 @@
+"""What a run is called, and which part of its configuration identifies it."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.runs import layout
+
+# Keys that the first part of a name already gives.
+_IN_NAME = ("model", "forcing", "forcing.ratio")
+# Keys that have a part of the path of their own, or do not decide what is learnt.
+_NOT_IN_PATH = (
+    *layout.INCIDENTAL,
+    "seed",
+    "experiment",
+    "trainer",
+    "callbacks",
+    "data.archive",
+    "monitor",
+)
+_LONGEST = 120  # characters of a name; file systems allow 255
+
+
+def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
+    """`model-forcing[-ratio]`, e.g. `attention-mixed-0.5`."""
+    parts = [choices["model"], choices["forcing"]]
+    if "ratio" in config["forcing"]:
+        parts.append(str(config["forcing"]["ratio"]))
+    return "-".join(parts)
+
+
+def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool) -> Path:
+    """The folder of a run: `[overrides/]name/seed-N` below the output directory.
+
+    Args:
+        config: the resolved configuration.
+        overrides: of the command line, `key=value`.
+        named: whether the configuration gave the name; else the name is derived from model and forcing.
+    """
+    left_out = _NOT_IN_PATH if named else (*_NOT_IN_PATH, *_IN_NAME)
+    parts = {}  # sorted by key, as the order of the command line means nothing; the last override of a key holds
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        group = key.partition(".")[0]
+        if key not in left_out and group not in layout.INCIDENTAL and not key.startswith("hydra"):
+            parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
+    parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(parts[key] for key in sorted(parts)))
+    if len(parent) > _LONGEST:
+        parent = parent[:_LONGEST] + "~" + hashlib.sha256(parent.encode()).hexdigest()[:8]
+    return Path(str(config["output_dir"]), parent, str(config["name"]), f"seed-{config['seed']}")
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that decides what is learnt."""
+    return {key: value for key, value in config.items() if key not in layout.INCIDENTAL}
+
+
+def first_difference(one: Any, other: Any, path: str = "") -> str | None:
+    """The dotted key of the first difference of two nested values; None where they are equal."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in [*one, *(key for key in other if key not in one)]:
+            below = f"{path}.{key}" if path else str(key)
+            if key not in one or key not in other:
+                return below
+            if found := first_difference(one[key], other[key], below):
+                return found
+        return None
+    return None if one == other else path

@@ -1,0 +1,81 @@
+"""The files of a run's folder as data, as far as they are whole: a run may be killed at any moment."""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs in which nothing was measured are absent
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Raises:
+        ValueError: the file cannot be read, or is not the configuration of a run; the text says why.
+    """
+    try:
+        config = yaml.load(path.read_bytes(), Loader=_Loader)
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        why = getattr(error, "problem", None) or getattr(error, "strerror", None) or error
+        raise ValueError(f"{path.name}{where} cannot be read ({why})") from None
+    if not isinstance(config, dict) or not config:
+        raise ValueError(f"{path.name} holds no configuration")
+    if "model" not in config:
+        raise ValueError(f"{path.name} is not that of a run")
+    return {str(key): value for key, value in config.items()}
+
+
+def read_summary(path: Path) -> tuple[dict[str, Any], str]:
+    """The summary, and the status: the one that the run wrote, or what is wrong with the file.
+
+    The summary of a file that is missing or damaged is empty.
+    """
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}, f"without {path.name}"
+    except (OSError, ValueError):
+        summary = None
+    if not isinstance(summary, dict):
+        return {}, f"with a damaged {path.name}"
+    return summary, str(summary.get("status", "without a status"))
+
+
+def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
+    """Metric → epoch → value, and notes on what could not be read.
+
+    An incomplete line is left out; so is a last line without an end, as its last number may be cut. Of an epoch
+    that is there twice, as after a resume, the last row counts.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        return {}, [f"no {path.name}" if missing else f"{path.name} cannot be read ({error.strerror})"]
+    whole, _, rest = text.rpartition("\n")
+    rows = [row.split(",") if '"' not in row else next(csv.reader([row])) for row in whole.splitlines()]
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    if "epoch" not in header:
+        return {}, [f"{path.name} has no column `epoch`" if header else f"{path.name} is empty"]
+    curves: dict[str, dict[int, float]] = {metric: {} for metric in header if metric and metric != "epoch"}
+    incomplete = [len(rows) + 1] if rest.strip() else []
+    for line, row in enumerate(rows[1:], start=2):
+        try:
+            cells = dict(zip(header, row, strict=True))
+            epoch = int(cells.pop("epoch"))
+            values = {metric: float(cell) for metric, cell in cells.items() if metric and cell.strip()}
+        except ValueError:
+            incomplete.append(line)
+            continue
+        for metric, value in values.items():
+            curves[metric][epoch] = value
+    lines = ", ".join(map(str, sorted(incomplete)))
+    notes = [f"{path.name}: line {lines} is incomplete; left out"] if incomplete else []
+    return {metric: curve for metric, curve in curves.items() if curve}, notes

@@ -1,0 +1,133 @@
+"""Reference curves: values from elsewhere, such as published losses, that runs are shown beside.
+
+A CSV file holds some: a column `epoch`, then a column for each curve, headed by its name; empty cells are epochs
+without a value.
+"""
+
+import csv
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.read import Curve
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A curve that others have measured.
+
+    Attributes:
+        name: of the curve.
+        metric: that its values are of, such as `train/loss`.
+        values: epoch, counted from 1 → value.
+    """
+
+    name: str
+    metric: str
+    values: Curve
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reference as plain data, for a run's summary."""
+        return {
+            "name": self.name,
+            "metric": self.metric,
+            "values": {str(e): v for e, v in self.values.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "Reference | None":
+        """The reference that `to_dict` gave; None for anything else, as anybody may have written the file."""
+        try:
+            values = {int(epoch): float(value) for epoch, value in data["values"].items()}
+            return cls(str(data["name"]), str(data["metric"]), values) if values else None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+
+def read_reference(setting: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The reference that a run's configuration names, as plain data for the run's summary.
+
+    Args:
+        setting: the key `reference` of the configuration: `file`, `curve` and `metric`; or None. The file's path
+            is relative to the working folder, or else to the checkout's root.
+
+    Returns:
+        See `Reference.to_dict`. None if there is no setting, or no such file: an installed package comes without
+        the experiments.
+
+    Raises:
+        UserError: the file cannot be read, or has no such curve.
+    """
+    if setting is None:
+        return None
+    path = Path(setting["file"])
+    places = (path, Path(__file__).parents[3] / path)
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        _log.warning("reference.file: there is no %s; the run goes on without a reference", path)
+        return None
+    curves = {each.name: each for each in read_curves(found, setting["metric"])}
+    if setting["curve"] not in curves:
+        raise UserError(
+            f"reference.curve: {path} has no column {setting['curve']}; it has {', '.join(curves)}"
+        )
+    return curves[setting["curve"]].to_dict()
+
+
+def read_curves(path: Path, metric: str) -> list[Reference]:
+    """All curves of a CSV file.
+
+    Args:
+        path: the file.
+        metric: that its values are of.
+
+    Raises:
+        UserError: the file cannot be read, has no column `epoch` or no other one, or a cell is not a number.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = [(line, row) for line, row in enumerate(csv.reader(file), start=1) if any(row)]
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); give a CSV file of reference curves"
+        ) from None
+    except (UnicodeDecodeError, csv.Error):
+        raise UserError(f"{path}: this is not a CSV file in UTF-8") from None
+    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    names = [name for name in header if name and name != "epoch"]
+    if "epoch" not in header or not names:
+        raise UserError(f"{path}: its first line must have a column `epoch` and one for each curve")
+    if len(set(header)) < len(header):
+        raise UserError(f"{path}: two columns have the same name")
+    curves: dict[str, dict[int, float]] = {name: {} for name in names}
+    for line, row in rows[1:]:
+        if len(row) != len(header):
+            raise UserError(f"{path}, line {line}: it has {len(row)} cells, the first line {len(header)}")
+        cells = dict(zip(header, map(str.strip, row), strict=True))
+        epoch = _number(cells["epoch"], path, line)
+        if epoch < 1 or epoch != int(epoch):
+            raise UserError(
+                f"{path}, line {line}: {cells['epoch']} is not an epoch; epochs are counted from 1"
+            )
+        for name in names:
+            if cells[name]:
+                curves[name][int(epoch)] = _number(cells[name], path, line)
+    if empty := [name for name, values in curves.items() if not values]:
+        raise UserError(f"{path}: there is no value in column {empty[0]}")
+    return [Reference(name, metric, values) for name, values in curves.items()]
+
+
+def _number(cell: str, path: Path, line: int) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UserError(f"{path}, line {line}: {cell!r} is not a number")
+    return number

@@ -1,0 +1,93 @@
+"""What a comparison knows of a metric: from the registry, or as the runs describe it."""
+
+import csv
+import io
+
+from matplotlib.figure import Figure
+
+from fake_runs import config, write_run
+from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.views import plots
+from seq2seq_lab.evaluation.measures import Measure, to_dict
+
+DESCRIBED = to_dict(
+    [
+        Measure(name="distance", label="edit distance", unit="words", better="lower", log=True),
+        Measure(name="calls", label="calls", unit="", better=None, shown=False),
+    ]
+)
+ROWS = [
+    {
+        "epoch": epoch,
+        "train/loss": 1 / epoch,
+        "val/distance": distance,
+        "val/calls": 1,
+        "perf/epoch_seconds": epoch,
+    }
+    for epoch, distance in ((1, 400.0), (2, 2.0), (3, 4.0))
+]
+
+
+def sweep(root, measures):
+    """Two groups of two seeds; in one the distance is longer."""
+    for ratio in (0.25, 0.5):
+        for seed in range(2):
+            shift = seed / 100 + 10 * (ratio == 0.5)
+            rows = [row | {"val/distance": row["val/distance"] + shift} for row in ROWS]
+            write_run(
+                root / f"{ratio}" / f"{seed}", config(ratio=ratio, seed=seed), rows=rows, measures=measures
+            )
+    return root
+
+
+def axes_of(comparison, metric):
+    axes = Figure().subplots()
+    plots.curves(comparison.groups, [metric]).panels[metric](axes)
+    return axes
+
+
+def test_a_measure_that_runs_describe_has_label_direction_best_value_and_log_axis(tmp_path):
+    stream = io.StringIO()
+    comparison = compare([sweep(tmp_path, DESCRIBED)], stream=stream)
+    assert comparison.metrics == ["train/loss", "val/distance"]
+    assert "val/distance ↓" in stream.getvalue()
+    assert comparison.groups[0].best("val/distance").mean == 2.005
+    verdicts = {pair.metric: pair.verdict for pair in comparison.pairs}
+    assert verdicts["val/distance"] == "higher (worse), 2 seeds"
+    axes = axes_of(comparison, "val/distance")
+    assert (axes.get_ylabel(), axes.get_yscale()) == ("edit distance (words)", "log")
+    with (comparison.output / "summary.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert "val/distance best mean" in row
+    assert "val/calls best mean" not in row
+
+
+def test_one_run_that_describes_a_measure_is_enough(tmp_path):
+    sweep(tmp_path, None)
+    write_run(tmp_path / "0.25" / "0", config(ratio=0.25, seed=0), rows=ROWS, measures=DESCRIBED)
+    group = gather([tmp_path]).groups[0]
+    assert (group.best("val/distance").n, group.measure("val/distance").better) == (2, "lower")
+
+
+def test_a_measure_that_nobody_describes_is_known_by_its_name_alone(tmp_path):
+    comparison = gather([sweep(tmp_path, None)])
+    assert comparison.metrics == ["train/loss"]
+    assert comparison.groups[0].best("val/distance").n == 0
+    assert axes_of(comparison, "val/distance").get_ylabel() == "val/distance"
+
+
+def test_a_run_cannot_describe_a_registered_measure_anew(tmp_path):
+    lie = {"loss": {"label": "gain", "better": "higher"}, "epoch_seconds": {"better": "lower"}, "x": 3}
+    group = gather([sweep(tmp_path, lie)]).groups[0]
+    assert group.measure("train/loss").better == "lower"
+    assert group.best("perf/epoch_seconds").n == 0
+
+
+def test_speed_has_no_direction(tmp_path):
+    stream = io.StringIO()
+    comparison = compare([sweep(tmp_path, None)], metrics=["perf/*"], stream=stream)
+    assert "↓" not in stream.getvalue()
+    assert all("better" not in pair.verdict for pair in comparison.shown_pairs)
+    header = (comparison.output / "results.csv").read_text().splitlines()[0]
+    assert "perf/epoch_seconds last" in header
+    assert "perf/epoch_seconds best" not in header

@@ -1,0 +1,68 @@
+"""How groups look, and what a plot draws of them."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+
+from fake_runs import config, write_run, write_sweep
+from seq2seq_lab.compare import gather
+from seq2seq_lab.compare.views import plots
+from seq2seq_lab.compare.views.appearance import looks
+
+
+def test_looks_tell_groups_apart():
+    settings = [{"model": m, "forcing": "mixed", "ratio": r} for m in "ab" for r in (0.25, 0.5)]
+    settings += [{"model": m, "forcing": "full"} for m in "ab"]
+    drawn = looks(settings)
+    assert len(set(drawn)) == 6
+    assert [look.colour for look in drawn[:2]] == [drawn[0].colour] * 2
+    assert [look.dashes for look in drawn[:2]] == [look.dashes for look in drawn[2:4]]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [{"ratio": n / 10} for n in range(11)],
+        [{"model": model, "ratio": n / 10} for model in "ab" for n in range(11)],
+        [{"data": f"corpus {n}"} for n in range(20)],
+        [{"optimizer": o, "model": m, "seed": s} for o in "abcdefgh" for m in "ab" for s in (1, 2)],
+    ],
+)
+def test_looks_of_many_groups_are_all_different(settings):
+    assert len(set(looks(settings))) == len(settings)
+
+
+def test_colours_are_in_order_of_the_numbers():
+    def green(look):
+        return int(look.colour[3:5], 16)
+
+    drawn = looks([{"ratio": n / 10} for n in range(11)])
+    assert sorted(drawn, key=green) == drawn
+
+
+@pytest.mark.parametrize("ratios", [(0.25, 0.5), (0.1, 0.2, 0.3, 0.4)])
+def test_bands_and_dots_have_the_colours_of_their_lines(tmp_path, ratios):
+    groups = gather([write_sweep(tmp_path, ratios=ratios, models=["seq2seq", "attention"])]).groups
+    for plot in (plots.curves(groups, ["val/bleu"]), *plots.sweeps(groups, ["val/bleu"])):
+        axes = Figure().subplots()
+        plot.panels["val/bleu"](axes)
+        lines = [to_rgba(line.get_color())[:3] for line in axes.lines]
+        bands, *dots = axes.collections
+        assert [tuple(colour[:3]) for colour in bands.get_facecolor()] == lines
+        for each in dots:
+            assert {tuple(colour[:3]) for colour in each.get_facecolor()} == set(lines)
+        for line, band in zip(axes.lines, bands.get_paths(), strict=True):
+            x, y = line.get_data()
+            half = len(x)
+            edges = band.vertices[:half], band.vertices[half : 2 * half][::-1]
+            assert (edges[0] + edges[1]) / 2 == pytest.approx(np.array([x, y]).T)
+
+
+def test_the_loss_floor_does_not_squeeze_the_curves(tmp_path):
+    rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
+    write_run(tmp_path / "a", config(), rows=rows)
+    comparison = gather([tmp_path], metrics=["train/loss"])
+    axes = Figure().subplots()
+    plots.curves(comparison.groups, ["train/loss"]).panels["train/loss"](axes)
+    assert axes.get_yscale() == "linear"
