@@ -17,7 +17,7 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training import train as training
 from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
-from seq2seq_lab.training.callbacks.scalars import Interruption
+from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.module import TranslationModule
 
 # Everything that has a state: coins, dropout, a shuffled order, an optimizer's moments.
@@ -57,7 +57,7 @@ def assert_same_state(one, other):
 def assert_same_run(one, other):
     assert tiny.curves(one) == tiny.curves(other)
     ours, theirs = tiny.checkpoint(one), tiny.checkpoint(other)
-    for part in ("state_dict", "optimizer_states", "coins", "epoch", "global_step"):
+    for part in ("state_dict", "optimizer_states", "tally", "epoch", "global_step"):
         assert_same_state(ours[part], theirs[part])
     assert_same_state(ours["callbacks"]["RandomState"], theirs["callbacks"]["RandomState"])
 

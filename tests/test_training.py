@@ -26,7 +26,8 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_run
 from seq2seq_lab.runs.naming import derived_name, run_folder
 from seq2seq_lab.runs.provenance import commit
-from seq2seq_lab.training.train import make_data, make_module, owner_seed
+from seq2seq_lab.training.parts import make_data, make_module
+from seq2seq_lab.training.seeds import owner_seed
 
 MIXED = ("model=attention", "forcing=mixed", "model.dropout=0.3")
 
@@ -65,7 +66,7 @@ class TestReproducibility:
 
 def made(*overrides: str):
     """The data and the module of a run that is not run."""
-    config = tiny.configuration(*tiny.SETTINGS, *overrides)
+    config = tiny.configuration(*tiny.SETTINGS, *overrides) | {"choices": tiny.DEFAULTS}
     check(config)
     data = make_data(config)
     return data, make_module(config, data)
@@ -99,31 +100,23 @@ class TestOwnersOfRandomness:
     def test_the_order_of_the_data_is_the_seeds_alone(self, change):
         assert orders() == orders(change)
 
-    def test_coins_are_the_seeds_alone(self):
-        states = [
-            module.coins.get_state()
+    def test_what_is_drawn_while_training_is_the_seeds_alone(self):
+        one, other = (
+            module.seed
             for _, module in (made(), made("model=attention", "data.pairs=80", "loader.batch_size=4"))
-        ]
-        assert torch.equal(*states)
+        )
+        assert one == other
 
     def test_another_seed_moves_all_three(self):
         (one_data, one), (other_data, other) = made("seed=0"), made("seed=1")
-        assert not torch.equal(one.coins.get_state(), other.coins.get_state())
+        assert one.seed != other.seed
         assert one_data.seed != other_data.seed
         name, weight = next(iter(one.model.state_dict().items()))
         assert not torch.equal(weight, other.model.state_dict()[name])
 
     def test_no_two_owners_and_no_two_seeds_share_a_seed(self):
-        seeds = {owner_seed(seed, owner) for seed in range(50) for owner in ("weights", "order", "coins")}
+        seeds = {owner_seed(seed, owner) for seed in range(50) for owner in ("weights", "order", "draws")}
         assert len(seeds) == 150
-
-    def test_the_ratio_does_not_change_which_coins_are_tossed(self, run):
-        # At ratio 0 and 1 no coin matters, yet all must have been tossed: their generators end alike.
-        ends = [
-            tiny.checkpoint(run(ratio, "forcing=mixed", f"forcing.ratio={ratio}", "trainer.max_epochs=1"))
-            for ratio in ("0", "1")
-        ]
-        assert torch.equal(ends[0]["coins"], ends[1]["coins"])
 
 
 class TestForcing:

@@ -66,6 +66,12 @@ def differing(configs: Sequence[Flat]) -> list[str]:
     return sorted(found, key=lambda key: nodes.index(key.partition(".")[0]))
 
 
+def determines(key: str, other: str, settings: Sequence[Flat]) -> bool:
+    """Whether the value of a key fixes that of another one in all settings, as an optimizer may a learning rate."""
+    pairs = {(show(each.get(key, ABSENT)), show(each.get(other, ABSENT))) for each in settings}
+    return len(pairs) == len({value for value, _ in pairs})
+
+
 def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """The settings in which each configuration differs: short key → value; without keys that its options lack.
 

@@ -1,12 +1,13 @@
 """Groups compared with each other, seed by seed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from itertools import combinations
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import canonical, show
+from seq2seq_lab.compare.naming import canonical, determines, show
 from seq2seq_lab.compare.statistics import Difference, paired_difference
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 
@@ -80,13 +81,15 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
     A setting is one key, or the option chosen for a node with all keys that the option brings along. Between
     groups that differ in several settings, a difference could not be attributed to one of them.
     """
+    settings = [each.settings for each in groups]
+    determined = cache(partial(determines, settings=settings))
     pairs = []
     configs = {each: {(key, canonical(value)) for key, value in each.config.items()} for each in groups}
     for first, second in combinations(groups, 2):
         if first.corpus.fingerprint is None or first.corpus.fingerprint != second.corpus.fingerprint:
             continue
         nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
-        if len(nodes) != 1 or not _differ_in_one_setting(first, second, groups):
+        if len(nodes) != 1 or not _differ_in_one_setting(first, second, determined):
             continue
         (node,) = nodes
         for metric in metrics:
@@ -103,14 +106,8 @@ def headline(pairs: Sequence[Pair]) -> str:
     return next(fair, next(iter(metrics)))
 
 
-def _differ_in_one_setting(first: Group, second: Group, groups: Sequence[Group]) -> bool:
+def _differ_in_one_setting(first: Group, second: Group, determined: Callable[[str, str], bool]) -> bool:
     """Whether two groups that differ in one node differ in one setting of it, with what it brings along."""
     both = [key for key in first.settings if key in second.settings]
     changed = [key for key in both if first.settings[key] != second.settings[key]]
-
-    def comes_with_the_option(key: str) -> bool:
-        """Whether the first of the keys settles this one, as an optimizer may its learning rate."""
-        values = {(show(g.settings.get(changed[0])), show(g.settings.get(key))) for g in groups}
-        return len(values) == len({option for option, _ in values})
-
-    return all(map(comes_with_the_option, changed[1:]))
+    return all(determined(changed[0], key) for key in changed[1:])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seq2seq_lab.compare.naming import ABSENT, show
+from seq2seq_lab.compare.naming import ABSENT, determines
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish, without black and yellow: these colours are
 # visible on white paper and on a dark screen.
@@ -33,7 +33,7 @@ def keys_shown(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = list(dict.fromkeys(key for each in settings for key in each))
     for key in reversed(keys):
         others = [other for other in keys if other != key]
-        if any(_determines(other, key, settings) for other in others):
+        if any(determines(other, key, settings) for other in others):
             keys = others
     if len(keys) > 1 and _count(keys[1], settings) > max(len(_DASHES), _count(keys[0], settings)):
         keys[:2] = keys[1], keys[0]  # there are more colours than dashes
@@ -42,11 +42,6 @@ def keys_shown(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _count(key: str, settings: Sequence[Mapping[str, Any]]) -> int:
     return len(_distinct([each.get(key, ABSENT) for each in settings]))
-
-
-def _determines(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
-    pairs = {(show(each.get(key, ABSENT)), show(each.get(other, ABSENT))) for each in settings}
-    return len(pairs) == len({value for value, _ in pairs})
 
 
 def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
