@@ -29,15 +29,17 @@ MISTAKES = [
     ("forcing=mixed forcing.ratoi=0.5", "forcing.ratoi: no such key; did you mean forcing.ratio?"),
     ("forcing=full forcing.ratio=0.5", "forcing.ratio: forcing=mixed has this key"),
     ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean optimizer.lr?"),
-    (
-        "+optimizer.lrr=1",
-        "optimizer.lrr: torch.optim.SGD takes no lrr; did you mean lr?",
-    ),
+    ("+optimizer.lrr=1", "optimizer.lrr: torch.optim.SGD takes no lrr; did you mean lr?"),
     ("+model.hiden_size=1", "model.hiden_size: seq2seq_lab.models.seq2seq_model takes no hiden_size"),
     ("+loader.batchsize=2", "did you mean batch_size?"),
     ("+callbacks.last_checkpoint.nope=5", "callbacks.last_checkpoint.nope: "),
     ("+monitor.mod=max", "monitor.mod: no such key; did you mean mode?"),
     ("trainer.max_epoch=3", "trainer.max_epoch: no such key; did you mean trainer.max_epochs?"),
+    ("model.scoer=dot", "model.scoer: no such key; did you mean model/score?"),
+    ("model/scoer=dot", "model/scoer: no such group; did you mean model/score?"),
+    ("model/score=dot", "model/score: the option of model that was chosen has no such group"),
+    ("model/cell=ltsm", "model/cell=ltsm: no such option; did you mean lstm?"),
+    ("model.cell=lstm", "model.cell: 'lstm' is not a set of keys; an option is chosen by model/cell=lstm"),
     ("sede=3", "sede: no such key; did you mean seed?"),
     ("optimiser.lr=1", "optimiser.lr: no such key; did you mean optimizer?"),
     ("~seed", "seed: it is missing"),
@@ -46,9 +48,10 @@ MISTAKES = [
     ("optimizer.lr=fast", "optimizer.lr: 'fast' is not of type float"),
     ("seed=x", "seed: 'x' is not of type int"),
     ("seed=null", "seed: None is not of type int"),
-    ("accelerate=none", "accelerate=none: no such option"),
+    ("accelerate=fast", "accelerate=fast: no such option"),
     ("accelerate=cuda_graphs", "accelerate: cuda_graphs is asked for, but CUDA graphs need a CUDA GPU"),
     ("reference=5", "reference: 5 is not a set of keys; it has file, curve, metric"),
+    ("reference={file:a.csv,curve:a}", "reference.metric: it is missing"),
     ("+measures.mine=5", "measures.mine: it has no _target_"),
     ("monitor.mode=up", "monitor.mode: 'up' is not 'min' or 'max'"),
     ("loader=5", "loader: 5 is not a set of keys"),
@@ -59,9 +62,9 @@ MISTAKES = [
     ),
     # Out of range
     ("forcing=mixed forcing.ratio=1.5", "forcing.ratio must lie in [0, 1], got 1.5"),
-    ("optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
-    ("optimizer.lr=nan", "optimizer.lr must be finite, got nan"),
-    ("optimizer=adam optimizer.lr=-1", "optimizer: Invalid learning rate: -1"),
+    ("optimizer.lr=0", "optimizer.lr must be positive and finite, got 0"),
+    ("optimizer.lr=nan", "optimizer.lr must be positive and finite"),
+    ("optimizer=adam optimizer.lr=-1", "optimizer.lr must be positive and finite, got -1"),
     ("model.dropout=1.5", "model.dropout must lie in [0, 1)"),
     ("model.hidden_size=0", "model.hidden_size must be at least 1"),
     ("model=attention model.unmasked_positions=3", "model.unmasked_positions is 3, but"),
@@ -218,6 +221,17 @@ def test_a_sweep_without_a_job_is_a_mistake(capsys, outputs):
     out, err = capsys.readouterr()
     assert not out
     assert err == "experiment=glob(nope/*): it matches no option, so there is nothing to train\n"
+
+
+def test_off_without_quotes_in_a_defaults_list_is_explained(capsys, tmp_path):
+    path = tmp_path / "conf" / "experiment" / "plain.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("# @package _global_\ndefaults: [{override /accelerate: off}]\n", encoding="utf-8")
+    assert cli.main(["train", "experiment=plain", "--config-dir", str(tmp_path / "conf")]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.endswith('put it in quotes: "off"\n')
+    assert len(err.splitlines()) == 1
 
 
 def test_a_mistake_has_no_effect_on_the_next_command(run, capsys):

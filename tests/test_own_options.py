@@ -17,32 +17,32 @@ LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """The working folder, with options of one's own in `conf` and their class in `own_forcing.py`."""
+    """The working folder, with options of one's own in `conf` and their class in `own_parts.py`."""
     monkeypatch.chdir(tmp_path)
     files = {
-        "conf/forcing/rare.yaml": "# Mostly free-running.\n_target_: own_forcing.Rare\nratio: 0.125\n",
+        "conf/forcing/rare.yaml": "# Mostly free-running.\n_target_: own_parts.Rare\nratio: 0.125\n",
         "conf/data/sorted/small.yaml": (
             "# Forty pairs.\n_target_: seq2seq_lab.data.sources.toy.ToyCorpus\npairs: 40\n"
         ),
         "conf/experiment/mine.yaml": (
             "# @package _global_\n# Mine.\ndefaults: [{override /forcing: rare}, _self_]\nname: mine\n"
         ),
-        "conf/model/ruled.yaml": (
-            "# With a rule.\ndefaults: [seq2seq, rule: dot, _self_]\n_target_: own_forcing.ruled\n"
+        "conf/model/own.yaml": (
+            "# With a memory.\ndefaults: [seq2seq, memory: small, _self_]\n_target_: own_parts.own\n"
         ),
-        "conf/model/rule/dot.yaml": "# Dot.\n_target_: own_forcing.Rule\n",
-        "conf/model/rule/additive.yaml": "# Additive.\n_target_: own_forcing.Rule\nsize: 3\n",
-        "own_forcing.py": (
+        "conf/model/memory/small.yaml": "# Small.\n_target_: own_parts.Memory\n",
+        "conf/model/memory/large.yaml": "# Large.\n_target_: own_parts.Memory\nsize: 3\n",
+        "own_parts.py": (
             "from seq2seq_lab.forcing.mixed import MixedForcing\n"
             "from seq2seq_lab.models import seq2seq_model\n\n\n"
             "class Rare(MixedForcing):\n"
             "    def __init__(self, ratio: float):\n"
             "        super().__init__(ratio=ratio)\n\n\n"
-            "class Rule:\n"
+            "class Memory:\n"
             "    def __init__(self, size: int = 1):\n"
             "        self.size = size\n\n\n"
-            "def ruled(rule: Rule, **arguments):\n"
-            "    assert isinstance(rule, Rule)\n"
+            "def own(memory: Memory, **arguments):\n"
+            "    assert isinstance(memory, Memory)\n"
             "    return seq2seq_model(**arguments)\n"
         ),
     }
@@ -51,7 +51,7 @@ def own(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     yield tmp_path
-    sys.modules.pop("own_forcing", None)
+    sys.modules.pop("own_parts", None)
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -96,7 +96,7 @@ def test_help_lists_them(own, arguments, capsys):
         "    sorted/small               Forty pairs.\n",
         "    rare                       Mostly free-running.\n",
         "    mine                       Mine.\n",
-        "  model/rule=\n    additive                   Additive.\n    dot                        Dot.\n",
+        "  model/memory=\n    large                      Large.\n    small                      Small.\n",
     ):
         assert listed in text
     assert cli.main(["data", *arguments]) == 0
@@ -105,9 +105,9 @@ def test_help_lists_them(own, arguments, capsys):
 
 def test_the_options_of_a_nested_group_are_its_own(own):
     extra = [own / "conf"]
-    assert options("model/rule", extra) == ["additive", "dot"]
-    assert set(options("model", extra)) == {*options("model"), "ruled"}
-    assert "model/rule" in groups(extra)
+    assert options("model/memory", extra) == ["large", "small"]
+    assert set(options("model", extra)) == {*options("model"), "own"}
+    assert "model/memory" in groups(extra)
     assert "data/sorted" not in groups(extra), "a folder that sorts options"
 
 
@@ -116,16 +116,16 @@ def test_the_options_of_a_nested_group_are_its_own(own):
     [
         ("forcing=rrare", "forcing=rrare: no such option; did you mean rare?"),
         (
-            "model=ruled model/rule=aditive",
-            "model/rule=aditive: no such option; did you mean additive?",
+            "model=own model/memory=larg",
+            "model/memory=larg: no such option; did you mean large?",
         ),
-        ("model=ruled model/rul=dot", "model/rul: no such group; did you mean model/rule?"),
-        ("model/rule=dot", "model/rule: the option of model that was chosen has no such group"),
-        ("model/rule=dot", "it goes with model=ruled"),
-        ("model=ruled model.rule.size=2", "model.rule.size: model/rule=additive has this key"),
+        ("model=own model/memoyr=small", "model/memoyr: no such group; did you mean model/memory?"),
+        ("model/memory=small", "model/memory: the option of model that was chosen has no such group"),
+        ("model/memory=small", "it goes with model=own"),
+        ("model=own model.memory.size=2", "model.memory.size: model/memory=large has this key"),
         (
-            "model=ruled model/rule=additive model.rule.sise=2",
-            "model.rule.sise: no such key; did you mean model.rule.size?",
+            "model=own model/memory=large model.memory.sise=2",
+            "model.memory.sise: no such key; did you mean model.memory.size?",
         ),
         ("forcing.ratio=1", "forcing.ratio: forcing=mixed has this key"),
         ("forcing=rare forcing.ratoi=1", "did you mean forcing.ratio?"),
@@ -159,17 +159,17 @@ def test_a_file_that_is_not_yaml_is_named(own, capsys):
 
 
 def test_the_choices_of_a_run_hold_nested_groups(own, outputs):
-    own_options = ["--config-dir", "conf", "model=ruled", "model/rule=additive", "forcing=rare"]
+    own_options = ["--config-dir", "conf", "model=own", "model/memory=large", "forcing=rare"]
     assert cli.main([*LITTLE, *own_options]) == 0
     (folder,) = tiny.folders(outputs)
     config = Run(folder).config()
-    assert list(config["choices"]) == ["data", "model", "model/cell", "model/rule", *GROUPS[2:]]
-    assert config["choices"]["model/rule"] == "additive"
-    assert config["model"]["rule"] == {"_target_": "own_forcing.Rule", "size": 3}
+    assert list(config["choices"]) == ["data", "model", "model/cell", "model/memory", *GROUPS[2:]]
+    assert config["choices"]["model/memory"] == "large"
+    assert config["model"]["memory"] == {"_target_": "own_parts.Memory", "size": 3}
 
 
 def test_a_class_in_the_working_folder_is_found(own):
-    mine = ["experiment=mine", "--config-dir", "conf", "output_dir=runs"]
+    mine = ["experiment=mine", "--config-dir", "conf", "output_dir=runs", "accelerate=off"]
     answer = as_the_console_script(*LITTLE, *mine)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert len(tiny.folders(own / "runs")) == 1

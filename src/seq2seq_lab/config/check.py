@@ -1,11 +1,13 @@
 """Checks of a composed configuration, before any work is done: every mistake is named by its key."""
 
 import inspect
+import math
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
+from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES, SETS, Root
 from seq2seq_lab.errors import UserError, first_line, nearest
 
@@ -52,9 +54,8 @@ def _check_keys(config: Node, keys: type, path: str) -> None:
         if inner and isinstance(config[key], Mapping):
             _check_keys(config[key], inner, f"{path}{key}.")
         elif inner and config[key] is not None:
-            raise UserError(
-                f"{path}{key}: {config[key]!r} is not a set of keys; it has {', '.join(get_type_hints(inner))}"
-            )
+            parts = ", ".join(get_type_hints(inner))
+            raise UserError(f"{path}{key}: {config[key]!r} is not a set of keys; it has {parts}")
         else:
             _check_type(config[key], hint, f"{path}{key}")
     for key in config if path else ():
@@ -66,6 +67,9 @@ def _check_ranges(config: Node) -> None:
     for key, least in (("seed", 0), ("threads", 1)):
         if config[key] is not None and config[key] < least:
             raise UserError(f"{key}: {config[key]} is less than {least}")
+    lr = config["optimizer"].get("lr", 1)
+    if isinstance(lr, int | float) and not 0 < lr < math.inf:  # PyTorch takes NaN
+        raise UserError(f"optimizer.lr must be positive and finite, got {lr}")
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
     for key in ("max_epochs", "check_val_every_n_epoch"):  # Lightning accepts 0 and does nothing
@@ -110,6 +114,10 @@ def _check_target(node: Node, path: str) -> None:
             continue
         if key not in parameters and not takes_any:
             raise UserError(f"{path}.{key}: {node['_target_']} takes no {key}{nearest(key, parameters)}")
+        if isinstance(value, str) and (group := f"{path}.{key}".replace(".", "/")) in groups():
+            raise UserError(
+                f"{path}.{key}: {value!r} is not a set of keys; an option is chosen by {group}={value}"
+            )
         if key in hints and not (isinstance(value, Mapping) and "_target_" in value):
             _check_type(value, hints[key], f"{path}.{key}")
 

@@ -53,6 +53,8 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         names = ", ".join([*GROUPS, EXPERIMENT])
         return f"a group takes the name of one of its options, as model=attention; groups: {names}"
+    if isinstance(error, ValueError) and str(error).startswith("Unsupported item value in defaults : bool"):
+        return 'a defaults list has on, off, yes or no, which YAML reads as true or false; put it in quotes: "off"'
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{mark.name}: line {mark.line + 1}: not YAML: {error.problem}"
@@ -109,10 +111,13 @@ def _no_such_key(key: str, extra: Sequence[Path]) -> str:
         if key in keys and choice:
             return f"{key}: {choice} has this key, the option that was chosen has not"
         siblings.update(name.rpartition(".")[2] for name in keys if name.rpartition(".")[0] == parent)
+    siblings.discard("defaults")
+    nested = [group for group in groups(extra) if group.rpartition("/")[0] == parent.replace(".", "/")]
     if not parent:
-        near = nearest(key, {*siblings, *GROUPS, EXPERIMENT} - {"defaults"})
+        near = nearest(key, {*siblings, *GROUPS, EXPERIMENT})
     elif siblings:
-        near = nearest(key.rpartition(".")[2], siblings - {"defaults"}, f"{parent}.")
+        below = nearest(key.rpartition(".")[2], siblings, f"{parent}.")
+        near = nearest(key.replace(".", "/"), nested) or below
     else:
         near = nearest(key.partition(".")[0], {*GROUPS, *NODES})
     return f"{key}: no such key{near} (a new key is added with +{key}=…)"
