@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from seq2seq_lab.accelerate.tiles import WIDE, add_multiples, dots, keep_apart
+from seq2seq_lab.accelerate.tiles import (
+    MOST_PRODUCTS, MOST_STEPS, add_rows, keep_apart, products, step_rows, step_rows_and_back
+)
 
 compiled: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 entry = njit(fastmath=True, **compiled)  # the one that Python calls
@@ -13,17 +15,6 @@ compiled |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 fast = njit(fastmath=True, **compiled)
 inline = njit(fastmath=True, forceinline=True, **compiled)
 exact = njit(fastmath={"contract", "nnan", "ninf", "nsz", "arcp"}, **compiled)  # sums keep their order
-
-dots_4x4, dots_4x3, dots_4x2, dots_8x1 = dots(4, 4), dots(4, 3), dots(4, 2), dots(8, 1)
-add_4x4, add_4x3, add_4x2, add_4x1 = (add_multiples(4, width) for width in (4,3,2,1))
-add_1x8, add_2x8 = add_multiples(1, 8), add_multiples(2, 8)
-
-
-@inline
-def put(out, t, o, bias, products, n):
-    """out[t + j, o + k] = bias[o + k] + products, of n columns a row."""
-    for m in range(len(products)):
-        out[t + m // n, o + m % n] = bias[o + m % n] + products[m]
 
 
 @fast
@@ -33,20 +24,10 @@ def affine(matrix, bias, rows, out):
     whole, length = len(matrix) // 8 * 8, len(rows)
     for o in range(0, whole, 8):
         t = 0
-        while WIDE and t + 4 <= length:
-            put(out, t, o, bias, dots_4x4(matrix, o, rows, t), 4)
-            put(out, t, o + 4, bias, dots_4x4(matrix, o + 4, rows, t), 4)
-            t += 4
-        if WIDE and t + 3 <= length:
-            put(out, t, o, bias, dots_4x3(matrix, o, rows, t), 4)
-            put(out, t, o + 4, bias, dots_4x3(matrix, o + 4, rows, t), 4)
-            t += 3
-        while t + 2 <= length:
-            put(out, t, o, bias, dots_4x2(matrix, o, rows, t), 4)
-            put(out, t, o + 4, bias, dots_4x2(matrix, o + 4, rows, t), 4)
-            t += 2
-        if t < length:
-            put(out, t, o, bias, dots_8x1(matrix, o, rows, t), 8)
+        while t < length:
+            count = length - t if length - t <= MOST_PRODUCTS else (MOST_PRODUCTS + 2) // 2
+            products(matrix, o, rows, t, count, bias, out)
+            t += count
     for o in range(whole, len(matrix)):
         for t in range(length):
             total = bias[o]
@@ -59,12 +40,11 @@ def affine(matrix, bias, rows, out):
 def add_transposed(matrix, factors, out):
     """out[t] += Wᵀ factors[t]; W [O, I], factors [T, O], out [T, I]."""
     keep_apart()
-    whole, length = len(matrix) // 8 * 8, len(factors)
-    for o in range(0, whole, 8):
-        for t in range(length):
-            add_1x8(out, t, factors, t, o, matrix, o)
-    for o in range(whole, len(matrix)):
-        for t in range(length):
+    whole = len(matrix) // 8 * 8
+    for t in range(len(factors)):
+        for o in range(0, whole, 8):
+            add_rows(out, t, factors, matrix, o)
+        for o in range(whole, len(matrix)):
             for i in range(matrix.shape[1]):
                 out[t, i] += factors[t, o] * matrix[o, i]
 
@@ -85,7 +65,7 @@ def descend(matrix, bias, delta, inputs, rate, back):
             steps[t, i] = -rate * inputs[t, i]
         for o in range(len(matrix)):
             bias[o] -= rate * delta[t, o]
-    whole, columns = len(matrix) // 8 * 8, delta.T
+    whole, both = len(matrix) // 8 * 8, min(len(back), MOST_STEPS)
     for o in range(whole, len(matrix)):
         for t in range(len(back)):
             for i in range(size):
@@ -94,25 +74,11 @@ def descend(matrix, bias, delta, inputs, rate, back):
             for i in range(size):
                 matrix[o, i] += delta[t, o] * steps[t, i]
     for o in range(whole - 8, -1, -8):
-        t = 0
-        while t + 2 <= len(back):
-            add_2x8(back, t, delta, t, o, matrix, o)
-            t += 2
-        if t < len(back):
-            add_1x8(back, t, delta, t, o, matrix, o)
-        for p in (o, o + 4):
-            t = 0
-            while t + 4 <= length:
-                add_4x4(matrix, p, columns, p, t, steps, t)
-                t += 4
-            if t + 3 <= length:
-                add_4x3(matrix, p, columns, p, t, steps, t)
-                t += 3
-            if t + 2 <= length:
-                add_4x2(matrix, p, columns, p, t, steps, t)
-                t += 2
-            if t < length:
-                add_4x1(matrix, p, columns, p, t, steps, t)
+        for t in range(both, len(back)):
+            add_rows(back, t, delta, matrix, o)
+        step_rows_and_back(matrix, o, delta, 0, both, steps, back)
+        for t in range(both, length, MOST_STEPS):
+            step_rows(matrix, o, delta, t, min(MOST_STEPS, length - t), steps, back)
 
 
 @exact
