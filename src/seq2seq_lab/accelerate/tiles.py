@@ -22,7 +22,8 @@ if _features is None:
     _features = llvm.get_host_cpu_features().flatten()
 WIDE = "+avx512f" in _features
 BYTES = 64 if WIDE else 32  # of a vector; LLVM splits it where registers are smaller
-MOST_PRODUCTS, MOST_STEPS = (6, 8) if WIDE else (3, 4)  # positions at once, so that registers suffice
+HEIGHT = 8  # rows of a matrix at once
+MOST_PRODUCTS, MOST_STEPS = (6, 4) if WIDE else (3, 3)  # positions at once, so that the registers suffice  # positions at once, so that registers suffice
 _I32 = ir.IntType(32)
 
 
@@ -56,6 +57,14 @@ class _Rows:
         zeros = ir.Constant(self.vector, [0.0] * self.vector.count)
         align = ir.Constant(_I32, self.bytes)
         return self._masked("load", self.vector, [pointer, align, mask, zeros])
+
+    def prefetch(self, row: int, column: Any) -> None:
+        """Have a vector brought to the nearest cache; it need not be in the array."""
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        pointer = self.builder.bitcast(self._pointer(row, column), cgutils.voidptr_t)
+        for_reading, nearest, data = (ir.Constant(_I32, number) for number in (0, 3, 1))
+        self.builder.call(function, [pointer, for_reading, nearest, data])
 
     def store(self, row: int, column: Any, mask: Any, value: Any) -> None:
         """Write those lanes that are not masked."""
@@ -141,7 +150,7 @@ def _for_each_case(builder: Any, count: Any, most: int, body: Callable[[int], No
 
 @intrinsic  # type: ignore[untyped-decorator]
 def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bias: Any, out: Any) -> Any:
-    """out[t + j, o + k] = bias[o + k] + matrix[o + k] · rows[t + j], for k < 8 and j < count ≤ MOST_PRODUCTS."""
+    """out[t + j, o + k] = bias[o + k] + matrix[o + k] · rows[t + j], for k < HEIGHT and j < count ≤ MOST_PRODUCTS."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         matrix_value, o, rows_value, t, count, bias_value, out_value = arguments
@@ -157,6 +166,8 @@ def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bi
             def step(column: Any, mask: Any) -> None:
                 others = [x.load(j, column, mask) for j in range(width)]
                 for k in range(height):
+                    if width > 1:
+                        a.prefetch(first + k + HEIGHT, column)
                     row = a.load(first + k, column, mask)
                     for j in range(width):
                         total = builder.load(totals[j][k])
@@ -173,7 +184,7 @@ def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bi
                     y.store(j, column, None, builder.fadd(four, sums_of_lanes(builder, vectors)))
 
         def case(width: int) -> None:
-            for first, height in [(0, 8)] if width == 1 else [(0, 4), (4, 4)]:
+            for first, height in [(0, HEIGHT)] if width == 1 else [(0, 4), (4, 4)]:
                 tile(first, height, width)
 
         _for_each_case(builder, count, MOST_PRODUCTS, case)
@@ -185,17 +196,17 @@ def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bi
 
 @intrinsic  # type: ignore[untyped-decorator]
 def add_rows(typing: Any, out: Any, t: Any, factors: Any, matrix: Any, o: Any) -> Any:
-    """out[t] += Σ_k factors[t, o + k] · matrix[o + k], for k < 8."""
+    """out[t] += Σ_k factors[t, o + k] · matrix[o + k], for k < HEIGHT."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         y = _Rows(context, builder, out, *arguments[:2])
         f = _Rows(context, builder, factors, arguments[2], arguments[1])
         a = _Rows(context, builder, matrix, *arguments[3:])
-        vectors = [f.splat(0, arguments[4], k) for k in range(8)]
+        vectors = [f.splat(0, arguments[4], k) for k in range(HEIGHT)]
 
         def step(column: Any, mask: Any) -> None:
             total = y.load(0, column, mask)
-            for k in range(8):
+            for k in range(HEIGHT):
                 total = add_product(builder, total, vectors[k], a.load(k, column, mask))
             y.store(0, column, mask, total)
 
@@ -205,7 +216,7 @@ def add_rows(typing: Any, out: Any, t: Any, factors: Any, matrix: Any, o: Any) -
     return types.none(out, types.intp, factors, matrix, types.intp), generate
 
 
-def _step(with_back: bool) -> Any:
+def _step(with_back: bool, with_step: bool) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
     def step_rows(typing: Any, matrix: Any, o: Any, delta: Any, t: Any, count: Any, steps: Any, back: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -216,18 +227,20 @@ def _step(with_back: bool) -> Any:
             y = _Rows(context, builder, back, back_value, t)
 
             def case(width: int) -> None:
-                factors = [[d.splat(j, o, k) for j in range(width)] for k in range(8)]
+                factors = [[d.splat(j, o, k) for j in range(width)] for k in range(HEIGHT)]
 
                 def step(column: Any, mask: Any) -> None:
-                    others = [x.load(j, column, mask) for j in range(width)]
+                    others = [x.load(j, column, mask) for j in range(width)] if with_step else []
                     sums = [y.load(j, column, mask) for j in range(width)] if with_back else []
-                    for k in range(8):
+                    for k in range(HEIGHT):
                         before = after = a.load(k, column, mask)
                         for j in range(width):
-                            after = add_product(builder, after, factors[k][j], others[j])
+                            if with_step:
+                                after = add_product(builder, after, factors[k][j], others[j])
                             if with_back:
                                 sums[j] = add_product(builder, sums[j], factors[k][j], before)
-                        a.store(k, column, mask, after)
+                        if with_step:
+                            a.store(k, column, mask, after)
                     for j, total in enumerate(sums):
                         y.store(j, column, mask, total)
 
@@ -242,9 +255,9 @@ def _step(with_back: bool) -> Any:
     return step_rows
 
 
-# matrix[o + k] += Σ_j delta[t + j, o + k] · steps[t + j], for k < 8 and j < count ≤ MOST_STEPS; the first of them before that
+# matrix[o + k] += Σ_j delta[t + j, o + k] · steps[t + j], for k < HEIGHT and j < count ≤ MOST_STEPS; the first of them before that
 # back[t + j] += Σ_k delta[t + j, o + k] · matrix[o + k].
-step_rows_and_back, step_rows = _step(True), _step(False)
+back_rows, back_and_step_rows, step_rows = _step(True, False), _step(True, True), _step(False, True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
