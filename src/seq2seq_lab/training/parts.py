@@ -1,6 +1,5 @@
 """The parts of a run, each built from its node of the configuration."""
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -70,9 +69,6 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     )
     # What the first update, or the longest sentence, would refuse shows here.
     optimizer = call(module.configure_optimizers, "optimizer")
-    for group in optimizer.param_groups:
-        if not math.isfinite(group["lr"]):  # PyTorch takes it, and every weight with it is not a number
-            raise UserError(f"optimizer.lr must be finite, got {group['lr']}")
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
