@@ -26,18 +26,6 @@ from seq2seq_lab.accelerate.tiles import (
 
 Array: TypeAlias = NDArray[Any]
 
-<<<<<<< HEAD
-dots_4x4, dots_4x3, dots_4x2, dots_8x1 = dots(4, 4), dots(4, 3), dots(4, 2), dots(8, 1)
-add_4x4, add_4x3, add_4x2, add_4x1 = (add_multiples(4, width) for width in (4, 3, 2, 1))
-add_1x8, add_2x8 = add_multiples(1, 8), add_multiples(2, 8)
-
-
-@inline
-def put(out, t, o, bias, products, n):
-    """out[t + j, o + k] = bias[o + k] + products, of n columns a row."""
-    for m in range(len(products)):
-        out[t + m // n, o + m % n] = bias[o + m % n] + products[m]
-=======
 _options: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
 entry = njit(fastmath=True, **_options)  # what Python calls
 _options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
@@ -45,7 +33,6 @@ fast = njit(fastmath=True, **_options)
 _flags = {"contract", "nsz", "arcp"}
 exact = njit(fastmath=_flags, **_options)  # sums keep their order, and what is not a number stays so
 ONE, TWO = np.float32(1), np.float32(2)  # of the smallest type, so that they turn no other into doubles
->>>>>>> room-speed
 
 
 @fast
