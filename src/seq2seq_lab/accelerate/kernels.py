@@ -119,7 +119,14 @@ def exp(x: float) -> float:
 
 
 # x = n · log 2 + r: a number is added whose last bits then are n, log 2 is subtracted in two parts, and e^r is its series.
-_DOUBLE = (-700.0, 700.0, 1.4426950408889634, 6755399441055744.0, 0.693145751953125, 1.42860682030941723212e-6)
+_DOUBLE = (
+    -700.0,
+    700.0,
+    1.4426950408889634,
+    6755399441055744.0,
+    0.693145751953125,
+    1.42860682030941723212e-6,
+)
 _SINGLE = (-87.0, 88.0, 1.4426950408889634, 12582912.0, 0.693359375, -2.12194440e-4)
 
 
@@ -128,7 +135,11 @@ def _exp(x: Any) -> Any:
     single = x == types.float32
     number, whole, bits = (np.float32, np.int32, 23) if single else (np.float64, np.int64, 52)
     low, high, scale, shift, log2, log2_rest = (number(c) for c in (_SINGLE if single else _DOUBLE))
-    factorials = (5040, 720, 120, 24, 6, 2, 1, 1) if single else (6227020800, 479001600, 39916800, 3628800, 362880, 40320)
+    factorials = (
+        (5040, 720, 120, 24, 6, 2, 1, 1)
+        if single
+        else (6227020800, 479001600, 39916800, 3628800, 362880, 40320)
+    )
     factorials = factorials if single else (*factorials, 5040, 720, 120, 24, 6, 2, 1, 1)
     first, *others = (number(1 / factor) for factor in factorials)
     series = tuple(others)
@@ -178,7 +189,14 @@ def gates(t: int, sums: Array, recurrent: Array, states: Array) -> None:
 
 @fast
 def gates_back(
-    t: int, sums: Array, recurrent: Array, states: Array, delta: Array, passed: Array, of_input: Array, of_state: Array
+    t: int,
+    sums: Array,
+    recurrent: Array,
+    states: Array,
+    delta: Array,
+    passed: Array,
+    of_input: Array,
+    of_state: Array,
 ) -> None:
     """Back through `gates`: gradients of `sums` and of `recurrent`, [T, 3H], at position t.
 

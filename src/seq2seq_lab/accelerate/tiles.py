@@ -23,7 +23,9 @@ if _features is None:
 WIDE = "+avx512f" in _features
 BYTES = 64 if WIDE else 32  # of a vector; LLVM splits it where registers are smaller
 HEIGHT = 8  # rows of a matrix at once
-MOST_PRODUCTS, MOST_STEPS = (6, 4) if WIDE else (3, 3)  # positions at once, so that the registers suffice  # positions at once, so that registers suffice
+MOST_PRODUCTS, MOST_STEPS = (
+    (6, 4) if WIDE else (3, 3)
+)  # positions at once, so that the registers suffice  # positions at once, so that registers suffice
 _I32 = ir.IntType(32)
 
 
@@ -161,7 +163,9 @@ def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bi
         zeros = ir.Constant(a.vector, [0.0] * a.vector.count)
 
         def tile(first: int, height: int, width: int) -> None:
-            totals = [[cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)]
+            totals = [
+                [cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)
+            ]
 
             def step(column: Any, mask: Any) -> None:
                 others = [x.load(j, column, mask) for j in range(width)]
@@ -218,7 +222,9 @@ def add_rows(typing: Any, out: Any, t: Any, factors: Any, matrix: Any, o: Any) -
 
 def _step(with_back: bool, with_step: bool) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
-    def step_rows(typing: Any, matrix: Any, o: Any, delta: Any, t: Any, count: Any, steps: Any, back: Any) -> Any:
+    def step_rows(
+        typing: Any, matrix: Any, o: Any, delta: Any, t: Any, count: Any, steps: Any, back: Any
+    ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             matrix_value, o, delta_value, t, count, steps_value, back_value = arguments
             a = _Rows(context, builder, matrix, matrix_value, o)
