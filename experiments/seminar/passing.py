@@ -1,7 +1,6 @@
 """What the seminar's loss is made of: `python experiments/seminar/passing.py RUN…`.
 
-Lets each run train one epoch more, with coins tossed anew, and takes every pair's loss in passing, just before the
-update on it. passing.csv, beside this file and between the README's markers, has the means over pairs that were
+Trains each run for one epoch more and takes the loss of every pair in passing, just before the update on it. passing.csv, beside this file and between the README's markers, has the means over pairs that were
 forced, over those on which the decoder was fed its own words, and over those whose source has one translation
 or several in the corpus; and which part of the sum a tenth of the pairs makes.
 """
@@ -13,27 +12,25 @@ import torch
 from tables import quirks_of, run, shown, write
 from threadpoolctl import threadpool_limits
 
+from seq2seq_lab.accelerate.select import Job, Updates
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.runs.load import load_run
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.train import make_data, make_module
+from seq2seq_lab.training.parts import make_data, make_module
 
 Kind = tuple[str, str, str]  # experiment, quirks, epochs
 
 
-def in_passing(module: TranslationModule, block: Block, optimizer: torch.optim.Optimizer) -> torch.Tensor:
+def in_passing(module: TranslationModule, block: Block, updates: Updates, epoch: int) -> torch.Tensor:
     """Losses per target position and whether each pair was forced throughout, [2, N]."""
-    forced = module.forcing(len(block), block.target.shape[1], 0.0, module.coins)
-    losses = [
-        module.update(
-            batch,
-            None if forced[batch.rows].all() else forced[batch.rows, : batch.target.shape[1]],
-            optimizer,
-        )
-        for batch in block
-    ]
-    return torch.stack((torch.cat(losses) / block.target_lengths, forced.all(dim=1)))
+    draws = Draws(module.seed, epoch, torch.from_numpy(block.indices))
+    progress = torch.zeros(len(block), dtype=torch.float64)
+    plan = module.forcing.plan(Pairs(block.target_lengths, block.target.shape[1], progress, draws))
+    losses = updates(block, plan, draws)
+    return torch.stack((losses / block.target_lengths, plan.gold.all(dim=1)))
 
 
 def parts(folder: str) -> tuple[Kind, dict[str, float]]:
@@ -42,10 +39,10 @@ def parts(folder: str) -> tuple[Kind, dict[str, float]]:
     data = make_data(config)
     module = make_module(config, data)
     module.model.load_state_dict(model.state_dict())
-    optimizer = module.configure_optimizers()
-    losses, forced = torch.cat(
-        [in_passing(module, block, optimizer) for block in data.train_dataloader()], dim=1
-    )
+    updates = module.select(Job(module.model, module.configure_optimizers(), None, data.batch_size)).updates
+    epoch = config["trainer"]["max_epochs"]
+    blocks = [in_passing(module, block, updates, epoch) for block in data.train_dataloader()]
+    losses, forced = torch.cat(blocks, dim=1)
     sources = [tuple(data.corpus.source[index].tolist()) for index in data.training]
     several = torch.tensor([count > 1 for count in map(Counter(sources).get, sources)])
     worst = losses.sort(descending=True).values[: len(losses) // 10]

@@ -1,52 +1,51 @@
-"""Products, gates and softmax of one sentence as compiled functions; see `sentence_kernel.py` for what they are parts of."""
+"""Products, gates, softmax and choice as compiled functions: the parts of `sentence_kernel.py`.
 
-from typing import Any
+An update on one pair of sentences multiplies matrices that do not fit into the first caches by a few rows. So it costs what
+reading the matrices costs: forward, `affine` reads a matrix once for all rows that are known; back, `descend` computes the
+gradient of the inputs and makes the SGD step in one reading, and no gradient of a matrix is ever written.
+"""
+
+from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
+from numpy.typing import NDArray
 
-from seq2seq_lab.accelerate.tiles import WIDE, add_multiples, dots, keep_apart
+from seq2seq_lab.accelerate.tiles import (
+    HEIGHT,
+    MOST_PRODUCTS,
+    MOST_STEPS,
+    add_rows,
+    back_and_step_rows,
+    back_rows,
+    keep_apart,
+    products,
+    step_rows,
+)
 
-compiled: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-entry = njit(fastmath=True, **compiled)  # the one that Python calls
-compiled |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
-fast = njit(fastmath=True, **compiled)
-inline = njit(fastmath=True, forceinline=True, **compiled)
-exact = njit(fastmath={"contract", "nnan", "ninf", "nsz", "arcp"}, **compiled)  # sums keep their order
+Array: TypeAlias = NDArray[Any]
 
-dots_4x4, dots_4x3, dots_4x2, dots_8x1 = dots(4, 4), dots(4, 3), dots(4, 2), dots(8, 1)
-add_4x4, add_4x3, add_4x2, add_4x1 = (add_multiples(4, width) for width in (4, 3, 2, 1))
-add_1x8, add_2x8 = add_multiples(1, 8), add_multiples(2, 8)
-
-
-@inline
-def put(out, t, o, bias, products, n):
-    """out[t + j, o + k] = bias[o + k] + products, of n columns a row."""
-    for m in range(len(products)):
-        out[t + m // n, o + m % n] = bias[o + m % n] + products[m]
+_options: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
+entry = njit(fastmath=True, **_options)  # what Python calls
+_options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+fast = njit(fastmath=True, **_options)
+_flags = {"contract", "nsz", "arcp"}
+exact = njit(fastmath=_flags, **_options)  # sums keep their order, and what is not a number stays so
+ONE, TWO = np.float32(1), np.float32(2)  # of the smallest type, so that they turn no other into doubles
 
 
 @fast
-def affine(matrix, bias, rows, out):
+def affine(matrix: Array, bias: Array, rows: Array, out: Array) -> None:
     """out[t] = W rows[t] + b; W [O, I], b [O], rows [T, I], out [T, O]."""
     keep_apart()
-    whole, length = len(matrix) // 8 * 8, len(rows)
-    for o in range(0, whole, 8):
+    whole, length = len(matrix) // HEIGHT * HEIGHT, len(rows)
+    for o in range(0, whole, HEIGHT):
         t = 0
-        while WIDE and t + 4 <= length:
-            put(out, t, o, bias, dots_4x4(matrix, o, rows, t), 4)
-            put(out, t, o + 4, bias, dots_4x4(matrix, o + 4, rows, t), 4)
-            t += 4
-        if WIDE and t + 3 <= length:
-            put(out, t, o, bias, dots_4x3(matrix, o, rows, t), 4)
-            put(out, t, o + 4, bias, dots_4x3(matrix, o + 4, rows, t), 4)
-            t += 3
-        while t + 2 <= length:
-            put(out, t, o, bias, dots_4x2(matrix, o, rows, t), 4)
-            put(out, t, o + 4, bias, dots_4x2(matrix, o + 4, rows, t), 4)
-            t += 2
-        if t < length:
-            put(out, t, o, bias, dots_8x1(matrix, o, rows, t), 8)
+        while t < length:
+            count = length - t if length - t <= MOST_PRODUCTS else (MOST_PRODUCTS + 2) // 2
+            products(matrix, o, rows, t, count, bias, out)
+            t += count
     for o in range(whole, len(matrix)):
         for t in range(length):
             total = bias[o]
@@ -56,24 +55,24 @@ def affine(matrix, bias, rows, out):
 
 
 @fast
-def add_transposed(matrix, factors, out):
+def add_transposed(matrix: Array, factors: Array, out: Array) -> None:
     """out[t] += Wᵀ factors[t]; W [O, I], factors [T, O], out [T, I]."""
     keep_apart()
-    whole, length = len(matrix) // 8 * 8, len(factors)
-    for o in range(0, whole, 8):
-        for t in range(length):
-            add_1x8(out, t, factors, t, o, matrix, o)
-    for o in range(whole, len(matrix)):
-        for t in range(length):
+    whole = len(matrix) // HEIGHT * HEIGHT
+    for t in range(len(factors)):
+        for o in range(0, whole, HEIGHT):
+            add_rows(out, t, factors, matrix, o)
+        for o in range(whole, len(matrix)):
             for i in range(matrix.shape[1]):
                 out[t, i] += factors[t, o] * matrix[o, i]
 
 
 @fast
-def descend(matrix, bias, delta, inputs, rate, back):
-    """Back through `affine` with its SGD step, in one reading of W from its last row to its first.
+def descend(matrix: Array, bias: Array, delta: Array, inputs: Array, rate: float, back: Array) -> None:
+    """Back through `affine`, and its SGD step.
 
-    back[t] += Wᵀ delta[t], then W -= rate · deltaᵀ inputs and b -= rate · Σ_t delta[t].
+    back[t] += Wᵀ delta[t], then W -= rate · deltaᵀ inputs and b -= rate · Σ_t delta[t]. The rows of W are taken from the last
+    to the first, since the last ones are still in the cache from the pass forward.
 
     W [O, I], b [O], delta [T, O], inputs [T, I]; back [T, I], or fewer rows where not all are wanted.
     """
@@ -85,7 +84,7 @@ def descend(matrix, bias, delta, inputs, rate, back):
             steps[t, i] = -rate * inputs[t, i]
         for o in range(len(matrix)):
             bias[o] -= rate * delta[t, o]
-    whole, columns = len(matrix) // 8 * 8, delta.T
+    whole = len(matrix) // HEIGHT * HEIGHT
     for o in range(whole, len(matrix)):
         for t in range(len(back)):
             for i in range(size):
@@ -93,56 +92,77 @@ def descend(matrix, bias, delta, inputs, rate, back):
         for t in range(length):
             for i in range(size):
                 matrix[o, i] += delta[t, o] * steps[t, i]
-    for o in range(whole - 8, -1, -8):
+    first, rest = positions_at_once(len(back)), positions_at_once(length - len(back))
+    for o in range(whole - HEIGHT, -1, -HEIGHT):
         t = 0
-        while t + 2 <= len(back):
-            add_2x8(back, t, delta, t, o, matrix, o)
-            t += 2
-        if t < len(back):
-            add_1x8(back, t, delta, t, o, matrix, o)
-        for p in (o, o + 4):
-            t = 0
-            while t + 4 <= length:
-                add_4x4(matrix, p, columns, p, t, steps, t)
-                t += 4
-            if t + 3 <= length:
-                add_4x3(matrix, p, columns, p, t, steps, t)
-                t += 3
-            if t + 2 <= length:
-                add_4x2(matrix, p, columns, p, t, steps, t)
-                t += 2
-            if t < length:
-                add_4x1(matrix, p, columns, p, t, steps, t)
+        while t + first < len(back):
+            back_rows(matrix, o, delta, t, first, steps, back)
+            t += first
+        back_and_step_rows(matrix, o, delta, t, len(back) - t, steps, back)
+        while t > 0:
+            t -= first
+            step_rows(matrix, o, delta, t, first, steps, back)
+        for t in range(len(back), length, rest):
+            step_rows(matrix, o, delta, t, min(rest, length - t), steps, back)
+
+
+@fast
+def positions_at_once(length: int) -> int:
+    """At most MOST_STEPS, and such that all tiles are of about the same size."""
+    tiles = max(1, -(-length // MOST_STEPS))
+    return max(1, -(-length // tiles))
+
+
+def exp(x: float) -> float:
+    """e^x of arithmetic alone, so that a loop over it becomes vector instructions; 1e-7 of it in float32, 3e-16 in float64."""
+    raise NotImplementedError
+
+
+# x = n · log 2 + r: a number is added whose last bits then are n, log 2 is subtracted in two parts, and e^r is its series.
+_DOUBLE = (-700.0, 700.0, 1.4426950408889634, 6755399441055744.0, 0.693145751953125, 1.42860682030941723212e-6)
+_SINGLE = (-87.0, 88.0, 1.4426950408889634, 12582912.0, 0.693359375, -2.12194440e-4)
+
+
+@overload(exp, jit_options={"fastmath": _flags}, inline="never")  # type: ignore[untyped-decorator]
+def _exp(x: Any) -> Any:
+    single = x == types.float32
+    number, whole, bits = (np.float32, np.int32, 23) if single else (np.float64, np.int64, 52)
+    low, high, scale, shift, log2, log2_rest = (number(c) for c in (_SINGLE if single else _DOUBLE))
+    factorials = (5040, 720, 120, 24, 6, 2, 1, 1) if single else (6227020800, 479001600, 39916800, 3628800, 362880, 40320)
+    factorials = factorials if single else (*factorials, 5040, 720, 120, 24, 6, 2, 1, 1)
+    first, *others = (number(1 / factor) for factor in factorials)
+    series = tuple(others)
+
+    def value(x: Any) -> Any:
+        x = low if x < low else x
+        x = high if x > high else x
+        shifted = x * scale + shift
+        n = shifted - shift
+        x = (x - n * log2) - n * log2_rest
+        p = first
+        for factor in series:
+            p = p * x + factor
+        raised = whole((number(shifted).view(whole) << bits) + number(p).view(whole))
+        return whole(raised).view(number)
+
+    return value
 
 
 @exact
-def exp(x):
-    """e^x in double precision, of arithmetic alone, so that a loop over it becomes vector instructions."""
-    x = -700.0 if x < -700.0 else x
-    x = 700.0 if x > 700.0 else x
-    shifted = x * 1.4426950408889634 + 6755399441055744.0  # its last bits are the nearest whole number
-    n = shifted - 6755399441055744.0
-    x = (x - n * 0.693145751953125) - n * 1.42860682030941723212e-6
-    p = 1 / 6227020800
-    for factor in (479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2, 1, 1):
-        p = p * x + 1 / factor
-    bits = (np.float64(shifted).view(np.int64) << 52) + np.float64(p).view(np.int64)
-    return np.int64(bits).view(np.float64)
+def sigmoid(x: float) -> float:
+    """1 / (1 + e^-x)."""
+    return ONE / (ONE + exp(-x))
 
 
 @exact
-def sigmoid(x):
-    return 1.0 / (1.0 + exp(-x))
+def tanh(x: float) -> float:
+    """1 - 2 / (e^2x + 1)."""
+    return ONE - TWO / (exp(TWO * x) + ONE)
 
 
 @exact
-def tanh(x):
-    return 1.0 - 2.0 / (exp(2.0 * x) + 1.0)
-
-
-@exact
-def gates(t, sums, recurrent, states):
-    """One step of a GRU: states[t + 1]; `sums` are replaced by r, z and n.
+def gates(t: int, sums: Array, recurrent: Array, states: Array) -> None:
+    """One step of a GRU: states[t + 1], and in the place of `sums` r, z and n.
 
     r = σ(sums_r + recurrent_r), z = σ(sums_z + recurrent_z), n = tanh(sums_n + r · recurrent_n),
     states[t + 1] = n + z · (states[t] - n); sums, recurrent [T, 3H], states [T + 1, H].
@@ -157,56 +177,67 @@ def gates(t, sums, recurrent, states):
 
 
 @fast
-def gates_back(t, sums, recurrent, states, delta, passed, of_input, of_state):
-    """Gradients of the sums of step t; `passed` [1, H] is what comes from step t + 1, and then z's share for t - 1."""
+def gates_back(
+    t: int, sums: Array, recurrent: Array, states: Array, delta: Array, passed: Array, of_input: Array, of_state: Array
+) -> None:
+    """Back through `gates`: gradients of `sums` and of `recurrent`, [T, 3H], at position t.
+
+    passed [1, H] is what comes from position t + 1, and afterwards z's share of what goes to t - 1.
+    """
     size = states.shape[1]
-    one = sums.dtype.type(1)
     for i in range(size):
         r, z, n = sums[t, i], sums[t, size + i], sums[t, 2 * size + i]
         error = delta[t, i] + passed[0, i]
-        of_n = error * (one - z) * (one - n * n)
-        of_r = of_n * recurrent[t, 2 * size + i] * r * (one - r)
-        of_z = error * (states[t, i] - n) * z * (one - z)
+        of_n = error * (ONE - z) * (ONE - n * n)
+        of_r = of_n * recurrent[t, 2 * size + i] * r * (ONE - r)
+        of_z = error * (states[t, i] - n) * z * (ONE - z)
         of_state[t, i], of_state[t, size + i], of_state[t, 2 * size + i] = of_r, of_z, of_n * r
         of_input[t, i], of_input[t, size + i], of_input[t, 2 * size + i] = of_r, of_z, of_n
         passed[0, i] = error * z
 
 
 @fast
-def largest(row):
-    top = row[0]
-    for value in row:
-        top = max(top, value)
-    return top
+def largest(row: Array) -> float:
+    """The largest number of a row; of eight numbers at a time, since each comparison waits for the one before."""
+    a = b = c = d = e = f = g = h = row[0]
+    whole = len(row) // 8 * 8
+    for i in range(0, whole, 8):
+        a, b, c, d = max(a, row[i]), max(b, row[i + 1]), max(c, row[i + 2]), max(d, row[i + 3])
+        e, f, g, h = max(e, row[i + 4]), max(f, row[i + 5]), max(g, row[i + 6]), max(h, row[i + 7])
+    for i in range(whole, len(row)):
+        a = max(a, row[i])
+    return max(max(a, b, c, d), max(e, f, g, h))
 
 
 @exact
-def exponentials(row, top):
+def exponentials(row: Array, top: float) -> None:
+    """row = e^(row - top)."""
     for i in range(len(row)):
         row[i] = exp(row[i] - top)
 
 
 @fast
-def softmax(row):
+def softmax(row: Array) -> float:
     """In place; returns the logarithm of the sum of the exponentials."""
     top, total = largest(row), row.dtype.type(0)
     exponentials(row, top)
-    for value in row:
-        total += value
-    share = row.dtype.type(1) / total
+    for i in range(len(row)):
+        total += row[i]
+    share = ONE / total
     for i in range(len(row)):
         row[i] *= share
     return top + np.log(total)
 
 
 @exact
-def choose(logits, scale, noise):
+def choose(logits: Array, scale: float, noise: Array) -> int:
     """The first v at which scale · logits[v] + noise[0, v] is largest; `noise` may have no rows."""
     values = np.empty_like(logits)
     for v in range(len(logits)):
         values[v] = logits[v] * scale
-    for v in range(len(logits) if len(noise) else 0):
-        values[v] += noise[0, v]
+    if len(noise):
+        for v in range(len(logits)):
+            values[v] += noise[0, v]
     top = largest(values)
     for v in range(len(values)):
         if values[v] == top:

@@ -108,9 +108,7 @@ def go_back(addresses, first_layer, words, masks, trace, delta, passed, rate):
         into = words if k == 0 else inputs[k]
         back = np.zeros_like(into)
         layer = layer_at(addresses, first_layer + k, into.shape[1], states.shape[2], words.dtype)
-        recur_back(
-            layer, into, (sums[k], recurrent[k], states[k]), delta, rate, first_layer == 0, passed[k], back
-        )
+        recur_back(layer, into, (sums[k], recurrent[k], states[k]), delta, rate, first_layer == 0, passed[k], back)
         if k and len(masks):
             multiply(back, masks[k - 1])
         delta = back
@@ -234,7 +232,7 @@ def update(addresses, sizes, source, target, words, own, positions, rate, scale,
     memory = np.zeros((max(positions, len(source)), size), dtype)
     embed(encoder[3][-1, 1:], np.arange(len(source)), memory)
     for k in range(layers):
-        embed(encoder[3][k, len(source) :], np.zeros(1, np.int64), decoder[3][k, :1])
+        embed(encoder[3][k, len(source):], np.zeros(1, np.int64), decoder[3][k, :1])
     # Decoder
     target_embedding = carray(pointer(addresses[TARGET_EMBEDDING]), (target_words, target_width), dtype)
     combine = carray(pointer(addresses[COMBINE]), (size, 2 * size), dtype)
@@ -274,9 +272,7 @@ def update(addresses, sizes, source, target, words, own, positions, rate, scale,
         attend_back(combine, combine_bias, top, memory, weights, joined, features, delta, rate, of_memory)
     passed = np.zeros((layers, 1, size), dtype)
     of_fed = go_back(addresses, decoder_at, fed, decoder_masks, decoder, delta, passed, rate)
-    of_read = go_back(
-        addresses, encoder_at, read, encoder_masks, encoder, of_memory[: len(source)], passed, rate
-    )
+    of_read = go_back(addresses, encoder_at, read, encoder_masks, encoder, of_memory[: len(source)], passed, rate)
     relu_back(of_fed, fed)
     multiply(of_fed, target_mask)
     embed_back(target_embedding, words, of_fed, rate)

@@ -76,16 +76,7 @@ class SentenceUpdates:
         if [tuple(tensor.shape) for tensor in self._parameters] != expected or layers != len(decoder_layers):
             raise ValueError("not the parameters of an encoder and a decoder of as many GRU layers")
         self._attention, self._positions = combine is not None, positions
-        self._sizes = (
-            0,
-            layers,
-            source_width,
-            target_width,
-            hidden,
-            source_words,
-            target_words,
-            int(self._attention),
-        )
+        self._sizes = (0, layers, source_width, target_width, hidden, source_words, target_words, int(self._attention))
         self._pointers: list[int] = []
         self._find()
 
@@ -144,9 +135,7 @@ class SentenceUpdates:
         own = np.ascontiguousarray(own, np.bool_)
         pairs, longest = target.shape
         masks = dropout or DropoutMasks()
-        numbers = [
-            self._numbers(values, axes) for values, axes in zip((noise, *masks), (3, 3, 4, 3, 4), strict=True)
-        ]
+        numbers = [self._numbers(values, axes) for values, axes in zip((noise, *masks), (3, 3, 4, 3, 4), strict=True)]
         _, layers, source_width, target_width, hidden, _, target_words, _ = self._sizes
         shapes = [
             (pairs, longest, target_words),

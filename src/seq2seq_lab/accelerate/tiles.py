@@ -22,6 +22,8 @@ if _features is None:
     _features = llvm.get_host_cpu_features().flatten()
 WIDE = "+avx512f" in _features
 BYTES = 64 if WIDE else 32  # of a vector; LLVM splits it where registers are smaller
+HEIGHT = 8  # rows of a matrix at once
+MOST_PRODUCTS, MOST_STEPS = (6, 4) if WIDE else (3, 3)  # positions at once, so that the registers suffice  # positions at once, so that registers suffice
 _I32 = ir.IntType(32)
 
 
@@ -35,7 +37,7 @@ class _Rows:
         self.start = cgutils.pointer_add(builder, view.data, builder.mul(row, self.stride))
         self.number = context.get_value_type(kind.dtype)
         self.vector = ir.VectorType(self.number, BYTES // self.bytes)
-        self.columns = builder.extract_value(view.shape, 1)
+        self.columns = builder.extract_value(view.shape, kind.ndim - 1)
 
     def _pointer(self, row: int, column: Any) -> Any:
         count = ir.Constant(column.type, row)
@@ -45,19 +47,30 @@ class _Rows:
         )
         return cgutils.pointer_add(self.builder, self.start, offset, self.vector.as_pointer())
 
-    def load(self, row: int, column: Any, mask: Any) -> Any:
-        """A vector; its lanes that the mask leaves out are zeros."""
+    def load(self, row: int, column: Any, mask: Any, count: int = 0) -> Any:
+        """A vector, or a shorter one; its lanes that the mask leaves out are zeros."""
         pointer = self._pointer(row, column)
+        if count:
+            pointer = self.builder.bitcast(pointer, ir.VectorType(self.number, count).as_pointer())
         if mask is None:
             return self.builder.load(pointer, align=self.bytes)
         zeros = ir.Constant(self.vector, [0.0] * self.vector.count)
         align = ir.Constant(_I32, self.bytes)
         return self._masked("load", self.vector, [pointer, align, mask, zeros])
 
+    def prefetch(self, row: int, column: Any) -> None:
+        """Have a vector brought to the nearest cache; it need not be in the array."""
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _I32, _I32, _I32])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        pointer = self.builder.bitcast(self._pointer(row, column), cgutils.voidptr_t)
+        for_reading, nearest, data = (ir.Constant(_I32, number) for number in (0, 3, 1))
+        self.builder.call(function, [pointer, for_reading, nearest, data])
+
     def store(self, row: int, column: Any, mask: Any, value: Any) -> None:
         """Write those lanes that are not masked."""
         pointer = self._pointer(row, column)
         if mask is None:
+            pointer = self.builder.bitcast(pointer, value.type.as_pointer())
             self.builder.store(value, pointer, align=self.bytes)
         else:
             align = ir.Constant(_I32, self.bytes)
@@ -68,6 +81,12 @@ class _Rows:
         kind = ir.FunctionType(result, [argument.type for argument in arguments])
         function = cgutils.get_or_insert_function(self.builder.module, kind, name)
         return self.builder.call(function, arguments)
+
+    def splat(self, row: int, column: Any, offset: int) -> Any:
+        """A vector with one number in every lane."""
+        place = self._pointer(row, self.builder.add(column, ir.Constant(column.type, offset)))
+        number = self.builder.load(self.builder.bitcast(place, self.number.as_pointer()))
+        return splat(self.builder, number, self.vector.count)
 
     def for_each_vector(self, body: Callable[[Any, Any], None]) -> None:
         """Emit `body(column, mask)` for all whole vectors of a row in a loop, and for the rest of it."""
@@ -94,8 +113,8 @@ def add_product(builder: Any, total: Any, a: Any, b: Any) -> Any:
     return builder.fadd(total, builder.fmul(a, b, flags=["contract"]), flags=["contract"])
 
 
-def sums_of_lanes(builder: Any, vectors: list[Any]) -> list[Any]:
-    """The sum of the lanes of each of four vectors."""
+def sums_of_lanes(builder: Any, vectors: list[Any]) -> Any:
+    """The sum of the lanes of each of four vectors, as a vector."""
 
     def pick(one: Any, other: Any, order: list[int]) -> Any:
         return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_I32, len(order)), order))
@@ -113,92 +132,132 @@ def sums_of_lanes(builder: Any, vectors: list[Any]) -> list[Any]:
     while (half := four.type.count // 2) >= 4:
         low, high = list(range(half)), list(range(half, 2 * half))
         four = builder.fadd(pick(four, four, low), pick(four, four, high))
-    return [builder.extract_element(four, ir.Constant(_I32, k)) for k in range(4)]
+    return four
 
 
-def dots(height: int, width: int) -> Any:
-    """A function (matrix, o, rows, t) → the products matrix[o + k] · rows[t + j], those of j = 0 first.
+def _for_each_case(builder: Any, count: Any, most: int, body: Callable[[int], None]) -> None:
+    """Emit `body` for every number from 1 to `most`, and the choice of the one that `count` is."""
+    end = builder.append_basic_block("end")
+    choice = builder.switch(count, end)
+    for case in range(1, most + 1):
+        block = builder.append_basic_block(f"of_{case}")
+        choice.add_case(ir.Constant(count.type, case), block)
+        with builder.goto_block(block):
+            body(case)
+            builder.branch(end)
+    builder.position_at_end(end)
 
-    Args:
-        height: for how many k, a multiple of four.
-        width: for how many j.
-    """
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def tile(typing: Any, matrix: Any, o: Any, rows: Any, t: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            a = _Rows(context, builder, matrix, *arguments[:2])
-            x = _Rows(context, builder, rows, *arguments[2:])
-            zeros = ir.Constant(a.vector, [0.0] * a.vector.count)
-            totals = [
-                [cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)
-            ]
+@intrinsic  # type: ignore[untyped-decorator]
+def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bias: Any, out: Any) -> Any:
+    """out[t + j, o + k] = bias[o + k] + matrix[o + k] · rows[t + j], for k < HEIGHT and j < count ≤ MOST_PRODUCTS."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        matrix_value, o, rows_value, t, count, bias_value, out_value = arguments
+        a = _Rows(context, builder, matrix, matrix_value, o)
+        x = _Rows(context, builder, rows, rows_value, t)
+        y = _Rows(context, builder, out, out_value, t)
+        b = _Rows(context, builder, bias, bias_value, ir.Constant(o.type, 0))
+        zeros = ir.Constant(a.vector, [0.0] * a.vector.count)
+
+        def tile(first: int, height: int, width: int) -> None:
+            totals = [[cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)]
 
             def step(column: Any, mask: Any) -> None:
                 others = [x.load(j, column, mask) for j in range(width)]
                 for k in range(height):
-                    row = a.load(k, column, mask)
+                    if width > 1:
+                        a.prefetch(first + k + HEIGHT, column)
+                    row = a.load(first + k, column, mask)
                     for j in range(width):
                         total = builder.load(totals[j][k])
                         builder.store(add_product(builder, total, row, others[j]), totals[j][k])
 
+            for total in (total for row in totals for total in row):
+                builder.store(zeros, total)
             a.for_each_vector(step)
-            numbers = [
-                number
-                for j in range(width)
-                for k in range(0, height, 4)
-                for number in sums_of_lanes(builder, [builder.load(total) for total in totals[j][k : k + 4]])
-            ]
-            return context.make_tuple(builder, signature.return_type, numbers)
+            for k in range(0, height, 4):
+                column = builder.add(o, ir.Constant(o.type, first + k))
+                four = b.load(0, column, None, 4)
+                for j in range(width):
+                    vectors = [builder.load(total) for total in totals[j][k : k + 4]]
+                    y.store(j, column, None, builder.fadd(four, sums_of_lanes(builder, vectors)))
 
-        result = types.UniTuple(matrix.dtype, height * width)
-        return result(matrix, types.intp, rows, types.intp), generate
+        def case(width: int) -> None:
+            for first, height in [(0, HEIGHT)] if width == 1 else [(0, 4), (4, 4)]:
+                tile(first, height, width)
 
-    return tile
+        _for_each_case(builder, count, MOST_PRODUCTS, case)
+        return context.get_dummy_value()
+
+    whole = types.intp
+    return types.none(matrix, whole, rows, whole, whole, bias, out), generate
 
 
-def add_multiples(height: int, width: int) -> Any:
-    """A function (out, r, factors, f, g, rows, q): out[r + k] += Σ_j factors[f + k, g + j] · rows[q + j].
+@intrinsic  # type: ignore[untyped-decorator]
+def add_rows(typing: Any, out: Any, t: Any, factors: Any, matrix: Any, o: Any) -> Any:
+    """out[t] += Σ_k factors[t, o + k] · matrix[o + k], for k < HEIGHT."""
 
-    Args:
-        height: for how many k.
-        width: for how many j.
-    """
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        y = _Rows(context, builder, out, *arguments[:2])
+        f = _Rows(context, builder, factors, arguments[2], arguments[1])
+        a = _Rows(context, builder, matrix, *arguments[3:])
+        vectors = [f.splat(0, arguments[4], k) for k in range(HEIGHT)]
 
+        def step(column: Any, mask: Any) -> None:
+            total = y.load(0, column, mask)
+            for k in range(HEIGHT):
+                total = add_product(builder, total, vectors[k], a.load(k, column, mask))
+            y.store(0, column, mask, total)
+
+        y.for_each_vector(step)
+        return context.get_dummy_value()
+
+    return types.none(out, types.intp, factors, matrix, types.intp), generate
+
+
+def _step(with_back: bool, with_step: bool) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
-    def tile(typing: Any, out: Any, r: Any, factors: Any, f: Any, g: Any, rows: Any, q: Any) -> Any:
+    def step_rows(typing: Any, matrix: Any, o: Any, delta: Any, t: Any, count: Any, steps: Any, back: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            sums = _Rows(context, builder, out, *arguments[:2])
-            x = _Rows(context, builder, rows, *arguments[5:])
-            view = context.make_array(factors)(context, builder, arguments[2])
-            by_row, by_column = (builder.extract_value(view.strides, axis) for axis in (0, 1))
-            start = builder.add(builder.mul(arguments[3], by_row), builder.mul(arguments[4], by_column))
+            matrix_value, o, delta_value, t, count, steps_value, back_value = arguments
+            a = _Rows(context, builder, matrix, matrix_value, o)
+            d = _Rows(context, builder, delta, delta_value, t)
+            x = _Rows(context, builder, steps, steps_value, t)
+            y = _Rows(context, builder, back, back_value, t)
 
-            def factor(k: int, j: int) -> Any:
-                down = builder.mul(ir.Constant(by_row.type, k), by_row)
-                offset = builder.add(
-                    builder.add(start, down), builder.mul(ir.Constant(by_row.type, j), by_column)
-                )
-                pointer = cgutils.pointer_add(builder, view.data, offset, sums.number.as_pointer())
-                return splat(builder, builder.load(pointer), sums.vector.count)
+            def case(width: int) -> None:
+                factors = [[d.splat(j, o, k) for j in range(width)] for k in range(HEIGHT)]
 
-            vectors = [[factor(k, j) for j in range(width)] for k in range(height)]
+                def step(column: Any, mask: Any) -> None:
+                    others = [x.load(j, column, mask) for j in range(width)] if with_step else []
+                    sums = [y.load(j, column, mask) for j in range(width)] if with_back else []
+                    for k in range(HEIGHT):
+                        before = after = a.load(k, column, mask)
+                        for j in range(width):
+                            if with_step:
+                                after = add_product(builder, after, factors[k][j], others[j])
+                            if with_back:
+                                sums[j] = add_product(builder, sums[j], factors[k][j], before)
+                        if with_step:
+                            a.store(k, column, mask, after)
+                    for j, total in enumerate(sums):
+                        y.store(j, column, mask, total)
 
-            def step(column: Any, mask: Any) -> None:
-                others = [x.load(j, column, mask) for j in range(width)]
-                for k in range(height):
-                    total = sums.load(k, column, mask)
-                    for j in range(width):
-                        total = add_product(builder, total, others[j], vectors[k][j])
-                    sums.store(k, column, mask, total)
+                a.for_each_vector(step)
 
-            sums.for_each_vector(step)
+            _for_each_case(builder, count, MOST_STEPS, case)
             return context.get_dummy_value()
 
         whole = types.intp
-        return types.none(out, whole, factors, whole, whole, rows, whole), generate
+        return types.none(matrix, whole, delta, whole, whole, steps, back), generate
 
-    return tile
+    return step_rows
+
+
+# matrix[o + k] += Σ_j delta[t + j, o + k] · steps[t + j], for k < HEIGHT and j < count ≤ MOST_STEPS; the first of them before that
+# back[t + j] += Σ_k delta[t + j, o + k] · matrix[o + k].
+back_rows, back_and_step_rows, step_rows = _step(True, False), _step(True, True), _step(False, True)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -59,6 +59,7 @@ def train(
         raise UserError(f"{folder} was begun on other pairs than data gives now; fresh=true replaces it")
     module = make_module(config, data)
     check_monitor(config["monitor"]["metric"], module)
+    reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
     interruption = Interruption(run.last_checkpoint)
     trainer = make_trainer(config, run, module, scalars, interruption)
@@ -80,7 +81,7 @@ def train(
             max_length=data.max_length,
             loss_floor=data.loss_floor,
             measures=to_dict(described(module).values()),
-            reference=read_reference(config["reference"]),
+            reference=reference,
             command=command,
         )
         print(f"training {folder}", flush=True)
