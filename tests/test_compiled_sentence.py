@@ -116,9 +116,15 @@ def compiled(model: Literal) -> SentenceUpdates:
 
 
 def random_pair(
-    sizes: Sizes, generator: torch.Generator, dtype: torch.dtype, *, dropout: bool, noise: bool
+    sizes: Sizes,
+    generator: torch.Generator,
+    dtype: torch.dtype,
+    *,
+    dropout: bool,
+    noise: bool,
+    lengths: tuple[int, int] | None = None,
 ) -> Pair:
-    source, target = (int(torch.randint(1, 9, (), generator=generator)) for _ in range(2))
+    source, target = lengths or torch.randint(1, 9, (2,), generator=generator).tolist()
 
     def ids(words: int, length: int) -> Tensor:
         return torch.randint(words, (length,), generator=generator)
