@@ -117,7 +117,9 @@ class TestData:
         assert cli.main(["data", "data=toy", *overrides, "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
         assert shown["loss_floor"] > 0
-        assert shown["loss_floor"] == json.loads((folder / "summary.json").read_text())["corpus"]["loss_floor"]
+        assert (
+            shown["loss_floor"] == json.loads((folder / "summary.json").read_text())["corpus"]["loss_floor"]
+        )
 
     def test_without_json_it_is_a_list_under_the_origin_of_the_pairs(self, capsys):
         assert cli.main(["data", "data=toy"]) == 0

@@ -1,6 +1,6 @@
-"""Updates on single pairs by a compiled function: what `sentence_kernel.py` computes, for the parameters of a model.
+"""Updates on single pairs by a compiled function: `sentence_kernel.py` for the parameters of a model.
 
-Numba (https://numba.pydata.org) compiles the function at its first use on a machine and keeps it in the cache folder.
+Numba (https://numba.pydata.org) compiles the function at its first use on a machine; see `compiler.py`.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class SentenceUpdates:
             encoder_embedding.shape,
             decoder_embedding.shape,
         )
-        expected = [(source_words, source_width), (target_words, target_width)]
+        expected: list[tuple[int, ...]] = [(source_words, source_width), (target_words, target_width)]
         expected += [(hidden, 2 * hidden), (hidden,)] if combine else []
         expected += [(target_words, hidden), (target_words,)]
         for width in (source_width, target_width):
@@ -127,11 +127,12 @@ class SentenceUpdates:
             words: [N, T] ids that the decoder is fed where that is known in advance.
             own: [N, T] whether it is fed its own choice from the position before instead; not at the first one.
             lr: the learning rate.
-            scale, noise: the choice is the first v at which scale · logits[v] + noise[n, t, v] is largest; noise [N, T, Vt].
+            scale, noise: the choice is the first v at which scale · logits[v] + noise[n, t, v] is largest;
+                noise [N, T, Vt], or `None` for zeros.
             dropout: masks of the N pairs.
 
         Returns:
-            The loss of each pair, summed over its positions, before its update [N], and what the decoder was fed [N, T].
+            The loss of each pair before its update, summed over its positions [N]; what the decoder was fed [N, T].
 
         Raises:
             ValueError: shapes do not fit together.
