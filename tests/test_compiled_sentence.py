@@ -138,12 +138,14 @@ def random_pair(
     def chance() -> Tensor:
         return torch.randn(1, target, sizes.target_words, generator=generator, dtype=dtype)
 
+    words, own = ids(sizes.target_words, target), torch.rand(target, generator=generator) < 0.5
+    words[1:][own[1:]] = -1  # the decoder's own choice is fed there
     between = sizes.layers - 1
     return Pair(
         source=ids(sizes.source_words, source),
         target=ids(sizes.target_words, target),
-        words=ids(sizes.target_words, target),
-        own=torch.rand(target, generator=generator) < 0.5,
+        words=words,
+        own=own,
         scale=0.7 if noise else 1.0,
         noise=chance() if noise else None,
         masks=DropoutMasks(
@@ -242,6 +244,7 @@ def test_sentences_of_any_length(length: int) -> None:
     pair = random_pair(
         sizes, generator, torch.float64, dropout=True, noise=False, lengths=(20 - length, length)
     )
+    pair.words.clamp_(min=0)
     pair.own[:] = False
     assert compiled_update(compiled(twin), pair) == pytest.approx(eager_update(model, pair)[0], rel=1e-12)
     assert difference(model, twin) < 1e-12
