@@ -57,6 +57,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         model=model,
         forcing=build(config["forcing"], "forcing"),
         optimizer=build(config["optimizer"], "optimizer"),
+        objective=build(config["objective"], "objective"),
         select=partial(_select, config),
         to_text=lambda ids: " ".join(corpus.target_vocabulary.decode(ids)),
         max_length=data.max_length,
@@ -73,7 +74,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
-        _select(config, Job(model, optimizer, config["gradient_clip"], data.batch_size))
+        _select(config, module.job(optimizer))
     return module
 
 
