@@ -400,3 +400,43 @@ def test_a_terminal_without_our_arrows_gets_something_else(tmp_path):
     )
     assert (answer.returncode, answer.stderr) == (0, b"")
     assert b"source ? reference ? hypothesis" in answer.stdout
+
+
+class TestUpdatesAreNamed:
+    """How updates are made stands in the summary, and on the terminal where it is asked for."""
+
+    ARGUMENTS = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
+
+    @pytest.mark.parametrize(
+        ("more", "name", "line"),
+        [
+            ([], "compiled_sentence", ""),
+            (["-v"], "compiled_sentence", "updates: compiled_sentence\n"),
+            (["accelerate=off"], "eager", "updates: eager\n"),
+            (
+                ["-v", "loader.batch_size=4"],
+                "eager",
+                "updates: eager (not compiled_sentence: it is for updates on single sentences, not for "
+                "loader.batch_size=4)\n",
+            ),
+        ],
+    )
+    def test_which(self, more, name, line, outputs, capsys):
+        assert cli.main([*self.ARGUMENTS, *more]) == 0
+        (folder,) = tiny.folders(outputs)
+        summary = json.loads((folder / layout.SUMMARY).read_text(encoding="utf-8"))
+        assert summary["accelerate"]["updates"] == name
+        said = [
+            each for each in capsys.readouterr().out.splitlines(keepends=True) if each.startswith("updates:")
+        ]
+        assert "".join(said) == line
+
+    def test_how_they_are_made_is_no_part_of_what_a_run_is(self, run):
+        one, other = run("one"), run("one", "accelerate=off")
+        assert one == other
+
+    def test_compiled_and_eager_runs_agree(self, run):
+        settings = ("model=attention", "forcing=mixed", "model.dropout=0.2", "+trainer.precision=64-true")
+        one, other = (tiny.weights(run(name, *settings, f"accelerate={name}")) for name in ("auto", "off"))
+        for name, weight in one.items():
+            torch.testing.assert_close(weight, other[name], rtol=1e-9, atol=1e-9)

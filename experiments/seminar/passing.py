@@ -1,8 +1,9 @@
 """What the seminar's loss is made of: `python experiments/seminar/passing.py RUN…`.
 
-Trains each run for one epoch more and takes the loss of every pair in passing, just before the update on it. passing.csv, beside this file and between the README's markers, has the means over pairs that were
-forced, over those on which the decoder was fed its own words, and over those whose source has one translation
-or several in the corpus; and which part of the sum a tenth of the pairs makes.
+Trains each run for one epoch more and takes the loss of every pair in passing, just before the update on it.
+passing.csv, beside this file and between the README's markers, has the means over pairs that were forced, over those
+on which the decoder was fed its own words, and over those whose source has one translation or several in the corpus;
+and which part of the sum a tenth of the pairs makes.
 """
 
 import math

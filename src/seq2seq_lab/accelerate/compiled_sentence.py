@@ -62,7 +62,7 @@ def _unknown_setting(model: Seq2Seq) -> str | None:
     for module in model.modules():
         if isinstance(module, nn.GRU) and not _is_plain(module):
             return "a GRU is bidirectional, without bias, or has several layers or dropout of its own"
-        if isinstance(module, nn.Linear) and module.bias is None:
+        if isinstance(module, nn.Linear) and "bias" not in dict(module.named_parameters()):
             return "a linear layer has no bias"
         if isinstance(module, nn.Embedding) and (
             module.max_norm is not None

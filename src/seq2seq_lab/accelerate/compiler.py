@@ -14,13 +14,13 @@ import numpy as np
 
 from seq2seq_lab.data.cache import cache_dir
 
-COMPILING = "compiling the sentence update for this machine (about 20 s, once)"
-_SOURCES = ("tiles.py", "kernels.py", "sentence_kernel.py")
+COMPILING = "compiling the sentence update for this machine (about 10 s, once)"
+_SOURCES = ("tiles.py", "kernels.py", "layer_kernels.py", "sentence_kernel.py")
 
 
 @cache
 def available(dtype: str = "float32") -> str | None:
-    """Why updates on sentences cannot be compiled here, or `None` once they are: they are compiled, or read from the cache.
+    """Why updates on sentences cannot be compiled here, or `None` once they are compiled or read from the cache.
 
     Args:
         dtype: of the parameters, float32 or float64.
@@ -43,14 +43,25 @@ def update_block(*arguments: Any) -> int:
 @cache
 def _function() -> Any:
     from numba import config
+    from numba.core import event
 
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_folder())  # Numba chooses the folder when a function is decorated
     try:
-        from seq2seq_lab.accelerate import sentence_kernel
+        from seq2seq_lab.accelerate.sentence_kernel import update_block as function
     finally:
         config.CACHE_DIR = before
-    return sentence_kernel.update_block
+
+    class Announcement(event.Listener):  # type: ignore[misc]
+        def on_start(self, event: Any) -> None:
+            if event.data["dispatcher"] is function:
+                _say(COMPILING)
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Announcement())
+    return function
 
 
 def _folder() -> Path:
@@ -72,29 +83,14 @@ def _folder() -> Path:
 
 def _compile(dtype: np.dtype[Any]) -> None:
     """One update of a model of single numbers."""
-    from numba.core import event
-
-    class Listener(event.Listener):  # type: ignore[misc]
-        said = False
-
-        def on_start(self, _: Any) -> None:
-            if not self.said:
-                _say(COMPILING)
-            self.said = True
-
-        def on_end(self, _: Any) -> None:
-            pass
-
-    function = _function()
     numbers = [np.zeros((3, 2), dtype) for _ in range(14)]
     addresses = np.array([array.ctypes.data for array in numbers])
     ids, lengths = np.zeros((1, 1), np.int64), np.ones(1, np.int64)
     none = [np.empty((0,) * axes, dtype) for axes in (3, 3, 4, 3, 4)]
-    with event.install_listener("numba:compile", Listener()):
-        function(
-            addresses, (0, 1, 1, 1, 1, 1, 1, 1), ids, lengths, ids, lengths, ids, np.zeros((1, 1), np.bool_),
-            0, dtype.type(0), dtype.type(1), *none, np.empty(1)
-        )  # fmt: skip
+    update_block(
+        addresses, (0, 1, 1, 1, 1, 1, 1, 1), ids, lengths, ids, lengths, ids, np.zeros((1, 1), np.bool_),
+        0, dtype.type(0), dtype.type(1), *none, np.empty(1)
+    )  # fmt: skip
 
 
 def _say(line: str) -> None:

@@ -1,10 +1,12 @@
 """Products, gates, softmax and choice as compiled functions: the parts of `sentence_kernel.py`.
 
-An update on one pair of sentences multiplies matrices that do not fit into the first caches by a few rows. So it costs what
-reading the matrices costs: forward, `affine` reads a matrix once for all rows that are known; back, `descend` computes the
-gradient of the inputs and makes the SGD step in one reading, and no gradient of a matrix is ever written.
+An update on one pair of sentences multiplies matrices that do not fit into the first caches by a few rows. So it
+costs what reading the matrices costs. Forward, `affine` reads a matrix once for all rows that are known. Back,
+`descend` computes the gradient of the inputs and makes the SGD step in one reading; a gradient of a matrix is never
+written.
 """
 
+from math import factorial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -32,7 +34,8 @@ _options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 fast = njit(fastmath=True, **_options)
 _flags = {"contract", "nsz", "arcp"}
 exact = njit(fastmath=_flags, **_options)  # sums keep their order, and what is not a number stays so
-ONE, TWO = np.float32(1), np.float32(2)  # of the smallest type, so that they turn no other into doubles
+ONE: Any = np.float32(1)  # of the smallest type, so that float32 stays float32
+TWO: Any = np.float32(2)
 
 
 @fast
@@ -71,8 +74,8 @@ def add_transposed(matrix: Array, factors: Array, out: Array) -> None:
 def descend(matrix: Array, bias: Array, delta: Array, inputs: Array, rate: float, back: Array) -> None:
     """Back through `affine`, and its SGD step.
 
-    back[t] += Wᵀ delta[t], then W -= rate · deltaᵀ inputs and b -= rate · Σ_t delta[t]. The rows of W are taken from the last
-    to the first, since the last ones are still in the cache from the pass forward.
+    back[t] += Wᵀ delta[t], then W -= rate · deltaᵀ inputs and b -= rate · Σ_t delta[t]. The rows of W are taken
+    from the last to the first, since the last ones are still in the cache from the forward pass.
 
     W [O, I], b [O], delta [T, O], inputs [T, I]; back [T, I], or fewer rows where not all are wanted.
     """
@@ -114,23 +117,31 @@ def positions_at_once(length: int) -> int:
 
 
 def exp(x: float) -> float:
-    """e^x of arithmetic alone, so that a loop over it becomes vector instructions; 1e-7 of it in float32, 3e-16 in float64."""
+    """e^x by arithmetic alone, so that LLVM can vectorise a loop over it; its relative error is two units or so."""
     raise NotImplementedError
 
 
-# x = n · log 2 + r: a number is added whose last bits then are n, log 2 is subtracted in two parts, and e^r is its series.
-_DOUBLE = (-700.0, 700.0, 1.4426950408889634, 6755399441055744.0, 0.693145751953125, 1.42860682030941723212e-6)
+# e^x = 2^n e^r, where x = n · log 2 + r. Adding `shift` leaves n in the last bits; log 2 is subtracted in two
+# parts; e^r is its Taylor series. The constants: bounds of x, 1 / log 2, shift, the two parts of log 2.
+_DOUBLE = (
+    -700.0,
+    700.0,
+    1.4426950408889634,
+    6755399441055744.0,
+    0.693145751953125,
+    1.42860682030941723212e-6,
+)
 _SINGLE = (-87.0, 88.0, 1.4426950408889634, 12582912.0, 0.693359375, -2.12194440e-4)
 
 
-@overload(exp, jit_options={"fastmath": _flags}, inline="never")  # type: ignore[untyped-decorator]
+@overload(exp, jit_options={"fastmath": _flags})
 def _exp(x: Any) -> Any:
     single = x == types.float32
-    number, whole, bits = (np.float32, np.int32, 23) if single else (np.float64, np.int64, 52)
+    number: Any = np.float32 if single else np.float64
+    whole: Any = np.int32 if single else np.int64
+    bits, terms = (23, 8) if single else (52, 14)  # of the fraction; of the series
     low, high, scale, shift, log2, log2_rest = (number(c) for c in (_SINGLE if single else _DOUBLE))
-    factorials = (5040, 720, 120, 24, 6, 2, 1, 1) if single else (6227020800, 479001600, 39916800, 3628800, 362880, 40320)
-    factorials = factorials if single else (*factorials, 5040, 720, 120, 24, 6, 2, 1, 1)
-    first, *others = (number(1 / factor) for factor in factorials)
+    first, *others = (number(1 / factorial(n)) for n in reversed(range(terms)))
     series = tuple(others)
 
     def value(x: Any) -> Any:
@@ -178,7 +189,14 @@ def gates(t: int, sums: Array, recurrent: Array, states: Array) -> None:
 
 @fast
 def gates_back(
-    t: int, sums: Array, recurrent: Array, states: Array, delta: Array, passed: Array, of_input: Array, of_state: Array
+    t: int,
+    sums: Array,
+    recurrent: Array,
+    states: Array,
+    delta: Array,
+    passed: Array,
+    of_input: Array,
+    of_state: Array,
 ) -> None:
     """Back through `gates`: gradients of `sums` and of `recurrent`, [T, 3H], at position t.
 

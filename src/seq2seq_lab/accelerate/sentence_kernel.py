@@ -1,35 +1,60 @@
-"""One SGD step on one pair of sentences as one compiled function: forward, back, and the step within the backward pass.
+"""One SGD step on one pair of sentences as one compiled function, the step within the backward pass.
 
 The equations are those of `torch.nn.GRU`, of dot attention and of the cross-entropy. Shapes: S source and T target
 positions, E embedding, H hidden, V target vocabulary, L layers, M positions of the memory (S, or more where padding
-takes part in attention). A sentence advances in pieces, since a word that the decoder chooses itself is known only when the
-position before is done; it goes back at once. In the backward pass no parameter is read after its step.
+takes part in attention). The decoder works in pieces, since a word that it chooses itself is known only when the
+position before is done; the backward pass is one piece. In it no parameter is read after its step.
 """
+
+from typing import Any, TypeAlias
 
 import numpy as np
 from numba import carray
 
-from seq2seq_lab.accelerate.kernels import (
-    add_transposed,
-    affine,
-    choose,
-    descend,
-    entry,
-    exact,
-    fast,
-    gates,
-    gates_back,
-    softmax,
-    tanh,
+from seq2seq_lab.accelerate.kernels import ONE, Array, affine, choose, descend, entry, fast, softmax
+from seq2seq_lab.accelerate.layer_kernels import (
+    Layer,
+    Trace,
+    attend,
+    attend_back,
+    copy,
+    embed,
+    embed_back,
+    multiply,
+    new_trace,
+    recur,
+    recur_back,
+    relu,
+    relu_back,
 )
 from seq2seq_lab.accelerate.tiles import pointer
+
+Weights: TypeAlias = tuple[Array, Array, Array, Array, Array, Array]  # see `weights_at`
+Masks: TypeAlias = tuple[
+    Array, Array, Array, Array
+]  # those of `DropoutMasks` of one pair, or arrays without rows
 
 # Where the parameters are in the table of addresses; the layers follow, the encoder's first, four parameters each.
 SOURCE_EMBEDDING, TARGET_EMBEDDING, COMBINE, COMBINE_BIAS, OUTPUT, OUTPUT_BIAS, LAYERS = range(7)
 
 
 @fast
-def layer_at(addresses, k, inputs, size, dtype):
+def weights_at(addresses: Array, sizes: tuple[int, ...], dtype: Any) -> Weights:
+    """The parameters that are not of a layer; `combine` has no rows where there is no attention."""
+    _, _, source_width, target_width, size, source_words, target_words, attention = sizes
+    joined = size if attention else 0
+    return (
+        carray(pointer(addresses[SOURCE_EMBEDDING]), (source_words, source_width), dtype),
+        carray(pointer(addresses[TARGET_EMBEDDING]), (target_words, target_width), dtype),
+        carray(pointer(addresses[COMBINE]), (joined, 2 * size), dtype),
+        carray(pointer(addresses[COMBINE_BIAS]), (joined,), dtype),
+        carray(pointer(addresses[OUTPUT]), (target_words, size), dtype),
+        carray(pointer(addresses[OUTPUT_BIAS]), (target_words,), dtype),
+    )
+
+
+@fast
+def layer_at(addresses: Array, k: int, inputs: int, size: int, dtype: Any) -> Layer:
     """(weight_ih [3H, inputs], weight_hh [3H, H], bias_ih [3H], bias_hh [3H]) of the k-th layer in the table."""
     base = LAYERS + 4 * k
     return (
@@ -41,46 +66,7 @@ def layer_at(addresses, k, inputs, size, dtype):
 
 
 @fast
-def recur(layer, inputs, start, trace, from_zero):
-    """A layer from position `start` on; inputs [T, E], its trace as in `new_trace`; `from_zero`: its first state is zeros."""
-    weight_ih, weight_hh, bias_ih, bias_hh = layer
-    sums, recurrent, states = trace
-    affine(weight_ih, bias_ih, inputs, sums[start:])
-    for t in range(start, start + len(inputs)):
-        if t == 0 and from_zero:
-            for i in range(len(bias_hh)):
-                recurrent[t, i] = bias_hh[i]
-        else:
-            affine(weight_hh, bias_hh, states[t : t + 1], recurrent[t:])
-        gates(t, sums, recurrent, states)
-
-
-@fast
-def recur_back(layer, inputs, trace, delta, rate, from_zero, passed, back):
-    """Back through a layer, with its SGD step.
-
-    delta [T, H]: of the states. passed [1, H]: what the last state gets besides, afterwards the gradient of the first state,
-    unless that is zeros. The gradient of the inputs is added to back [T, E].
-    """
-    weight_ih, weight_hh, bias_ih, bias_hh = layer
-    sums, recurrent, states = trace
-    length = len(delta)
-    of_input, of_state = np.empty_like(sums), np.empty_like(sums)
-    first = 1 if from_zero else 0  # where the state before it is not zeros
-    for t in range(length - 1, -1, -1):
-        gates_back(t, sums, recurrent, states, delta, passed, of_input, of_state)
-        if t > first:
-            add_transposed(weight_hh, of_state[t : t + 1], passed)
-        elif t == first:
-            descend(weight_hh, bias_hh, of_state[t:], states[t:length], rate, passed)
-    if from_zero:
-        for i in range(len(bias_hh)):
-            bias_hh[i] -= rate * of_state[0, i]
-    descend(weight_ih, bias_ih, of_input, inputs, rate, back)
-
-
-@fast
-def advance(addresses, first_layer, words, masks, start, trace):
+def advance(addresses: Array, first_layer: int, words: Array, masks: Array, start: int, trace: Trace) -> None:
     """All layers of the encoder (`first_layer` is 0) or the decoder, from position `start` on.
 
     words [T, E]: the embedded words from there on. masks: [L - 1, T, H] of all positions, or no rows.
@@ -98,7 +84,16 @@ def advance(addresses, first_layer, words, masks, start, trace):
 
 
 @fast
-def go_back(addresses, first_layer, words, masks, trace, delta, passed, rate):
+def go_back(
+    addresses: Array,
+    first_layer: int,
+    words: Array,
+    masks: Array,
+    trace: Trace,
+    delta: Array,
+    passed: Array,
+    rate: float,
+) -> Array:
     """Back through all layers; returns the gradient of `words` [T, E].
 
     delta [T, H]: of the top layer's outputs. passed [L, 1, H]: as in `recur_back`, for each layer.
@@ -108,7 +103,9 @@ def go_back(addresses, first_layer, words, masks, trace, delta, passed, rate):
         into = words if k == 0 else inputs[k]
         back = np.zeros_like(into)
         layer = layer_at(addresses, first_layer + k, into.shape[1], states.shape[2], words.dtype)
-        recur_back(layer, into, (sums[k], recurrent[k], states[k]), delta, rate, first_layer == 0, passed[k], back)
+        recur_back(
+            layer, into, (sums[k], recurrent[k], states[k]), delta, rate, first_layer == 0, passed[k], back
+        )
         if k and len(masks):
             multiply(back, masks[k - 1])
         delta = back
@@ -116,173 +113,110 @@ def go_back(addresses, first_layer, words, masks, trace, delta, passed, rate):
 
 
 @fast
-def multiply(rows, mask):
-    """rows *= mask, where the mask has rows."""
-    for t in range(len(rows) if len(mask) else 0):
-        for i in range(rows.shape[1]):
-            rows[t, i] *= mask[t, i]
+def decode(
+    weights: Weights,
+    addresses: Array,
+    decoder_at: int,
+    fed: Array,
+    masks: Masks,
+    decoder: Trace,
+    attention: Trace,
+    words: Array,
+    own: Array,
+    scale: float,
+    noise: Array,
+    logits: Array,
+) -> None:
+    """The decoder, piece by piece: a piece ends before a position whose word it chooses itself.
 
-
-@exact
-def tanh_all(rows):
-    for t in range(len(rows)):
-        for i in range(rows.shape[1]):
-            rows[t, i] = tanh(rows[t, i])
-
-
-@fast
-def attend(combine, bias, states, memory, weights, joined, out):
-    """out = tanh(W [value; state] + b), where value = softmax(memory · state) memory.
-
-    W [H, 2H]; states, out [T, H]; memory [M, H]; weights [T, M]; joined [T, 2H].
+    fed [T, E] becomes what the GRU is given, and `words` what the decoder was fed. attention: memory, weights,
+    joined and outputs, as in `attend`. logits [T, V].
     """
-    size, value = memory.shape[1], np.zeros_like(states)
-    affine(memory, np.zeros(len(memory), memory.dtype), states, weights)
-    for t in range(len(states)):
-        softmax(weights[t])
-    add_transposed(memory, weights, value)
-    for t in range(len(states)):
-        for i in range(size):
-            joined[t, i], joined[t, size + i] = value[t, i], states[t, i]
-    affine(combine, bias, joined, out)
-    tanh_all(out)
-
-
-@fast
-def attend_back(combine, bias, states, memory, weights, joined, out, delta, rate, of_memory):
-    """delta [T, H] of the outputs becomes that of the states; that of the memory is added to of_memory [M, H]."""
-    size, of_value = memory.shape[1], np.empty_like(states)
-    of_joined, scores = np.zeros_like(joined), np.empty_like(weights)
-    for t in range(len(states)):
-        for i in range(size):
-            delta[t, i] *= 1 - out[t, i] * out[t, i]
-    descend(combine, bias, delta, joined, rate, of_joined)
-    for t in range(len(states)):
-        for i in range(size):
-            of_value[t, i], delta[t, i] = of_joined[t, i], of_joined[t, size + i]
-    affine(memory, np.zeros(len(memory), memory.dtype), of_value, scores)
-    for t in range(len(states)):
-        mean = memory.dtype.type(0)
-        for s in range(len(memory)):
-            mean += scores[t, s] * weights[t, s]
-        for s in range(len(memory)):
-            scores[t, s] = weights[t, s] * (scores[t, s] - mean)
-            for i in range(size):
-                of_memory[s, i] += weights[t, s] * of_value[t, i] + scores[t, s] * states[t, i]
-    add_transposed(memory, scores, delta)
-
-
-@fast
-def new_trace(layers, length, size, dtype):
-    """What a backward pass needs of each layer: its inputs (not the first one's), r, z and n, the recurrent sums, states."""
-    return (
-        np.empty((layers, length, size), dtype),
-        np.empty((layers, length, 3 * size), dtype),
-        np.empty((layers, length, 3 * size), dtype),
-        np.zeros((layers, length + 1, size), dtype),
-    )
-
-
-@fast
-def embed(embedding, words, out):
-    """out[t] = embedding[words[t]]."""
-    for t in range(len(words)):
-        for i in range(out.shape[1]):
-            out[t, i] = embedding[words[t], i]
-
-
-@fast
-def embed_back(embedding, words, delta, rate):
-    """The SGD step of the rows of `words`; the row of a word that comes twice moves twice."""
-    for t in range(len(words)):
-        for i in range(delta.shape[1]):
-            embedding[words[t], i] -= rate * delta[t, i]
-
-
-@fast
-def relu(rows):
-    for t in range(len(rows)):
-        for i in range(rows.shape[1]):
-            rows[t, i] = max(rows[t, i], rows.dtype.type(0))
-
-
-@fast
-def relu_back(delta, rows):
-    """delta = 0 where `rows`, behind the ReLU and a mask, are 0."""
-    for t in range(len(rows)):
-        for i in range(rows.shape[1]):
-            if rows[t, i] <= 0:
-                delta[t, i] = 0
-
-
-@fast
-def update(addresses, sizes, source, target, words, own, positions, rate, scale, noise, masks):
-    """One SGD step on a pair; returns its loss, summed over the target's positions. Arguments as in `update_block`."""
-    encoder_at, decoder_at, source_width, target_width, size, source_words, target_words, attention = sizes
-    dtype, length, layers = noise.dtype, len(target), decoder_at
-    source_mask, encoder_masks, target_mask, decoder_masks = masks
-    # Encoder
-    source_embedding = carray(pointer(addresses[SOURCE_EMBEDDING]), (source_words, source_width), dtype)
-    read = np.empty((len(source), source_width), dtype)
-    embed(source_embedding, source, read)
-    multiply(read, source_mask)
-    encoder, decoder = new_trace(layers, len(source), size, dtype), new_trace(layers, length, size, dtype)
-    start = encoder_at
-    advance(addresses, encoder_at, read, encoder_masks, start, encoder)
-    memory = np.zeros((max(positions, len(source)), size), dtype)
-    embed(encoder[3][-1, 1:], np.arange(len(source)), memory)
-    for k in range(layers):
-        embed(encoder[3][k, len(source):], np.zeros(1, np.int64), decoder[3][k, :1])
-    # Decoder
-    target_embedding = carray(pointer(addresses[TARGET_EMBEDDING]), (target_words, target_width), dtype)
-    combine = carray(pointer(addresses[COMBINE]), (size, 2 * size), dtype)
-    combine_bias = carray(pointer(addresses[COMBINE_BIAS]), (size,), dtype)
-    output = carray(pointer(addresses[OUTPUT]), (target_words, size), dtype)
-    output_bias = carray(pointer(addresses[OUTPUT_BIAS]), (target_words,), dtype)
-    fed = np.empty((length, target_width), dtype)
-    top = decoder[3][-1, 1:]
-    weights, joined = np.empty((length, len(memory)), dtype), np.empty((length, 2 * size), dtype)
-    features = np.empty((length, size), dtype) if attention else top
-    logits = np.empty((length, target_words), dtype)
-    while start < length:
+    _, embedding, combine, combine_bias, output, output_bias = weights
+    memory, shares, joined, features = attention
+    top, start = decoder[3][-1, 1:], 0
+    while start < len(words):
         stop = start + 1
-        while stop < length and not own[stop]:
+        while stop < len(words) and not own[stop]:
             stop += 1
         if start and own[start]:
             words[start] = choose(logits[start - 1], scale, noise[start:])
         piece = slice(start, stop)
-        embed(target_embedding, words[piece], fed[piece])
+        embed(embedding, words[piece], fed[piece])
         relu(fed[piece])
-        multiply(fed[piece], target_mask[piece])
-        advance(addresses, decoder_at, fed[piece], decoder_masks, start, decoder)
-        if attention:
-            attend(combine, combine_bias, top[piece], memory, weights[piece], joined[piece], features[piece])
+        multiply(fed[piece], masks[2][piece])
+        advance(addresses, decoder_at, fed[piece], masks[3], start, decoder)
+        if len(combine):
+            attend(combine, combine_bias, top[piece], memory, shares[piece], joined[piece], features[piece])
         affine(output, output_bias, features[piece], logits[piece])
         start = stop
-    # The loss, and its gradient in the place of the logits
+
+
+@fast
+def cross_entropy(logits: Array, target: Array) -> float:
+    """The sum over positions; its gradient takes the place of the logits [T, V]."""
     loss = 0.0
-    for t in range(length):
+    for t in range(len(target)):
         gold = logits[t, target[t]]
         loss += softmax(logits[t]) - gold
-        logits[t, target[t]] -= 1
+        logits[t, target[t]] -= ONE
+    return loss
+
+
+@fast
+def update(
+    addresses: Array,
+    sizes: tuple[int, ...],
+    source: Array,
+    target: Array,
+    words: Array,
+    own: Array,
+    positions: int,
+    rate: float,
+    scale: float,
+    noise: Array,
+    masks: Masks,
+) -> float:
+    """One SGD step on a pair; returns its loss, summed over target positions. Arguments as in `update_block`."""
+    encoder_at, decoder_at, source_width, target_width, size = sizes[:5]
+    dtype, layers, length = noise.dtype, decoder_at, len(target)
+    weights = weights_at(addresses, sizes, dtype)
+    source_embedding, target_embedding, combine, combine_bias, output, output_bias = weights
+    encoder, decoder = new_trace(layers, len(source), size, dtype), new_trace(layers, length, size, dtype)
+    # Forward
+    read, fed = np.empty((len(source), source_width), dtype), np.empty((length, target_width), dtype)
+    embed(source_embedding, source, read)
+    multiply(read, masks[0])
+    advance(addresses, encoder_at, read, masks[1], encoder_at, encoder)
+    memory = np.zeros((max(positions, len(source)), size), dtype)
+    copy(encoder[3][-1, 1:], memory)
+    for k in range(layers):
+        copy(encoder[3][k, len(source) :], decoder[3][k])
+    states = decoder[3][-1, 1:]
+    shares, joined = np.empty((length, len(memory)), dtype), np.empty((length, 2 * size), dtype)
+    features = np.empty((length, size), dtype) if len(combine) else states
+    logits = np.empty((length, len(output)), dtype)
+    attention = memory, shares, joined, features
+    decode(weights, addresses, decoder_at, fed, masks, decoder, attention, words, own, scale, noise, logits)
+    loss = cross_entropy(logits, target)
     # Back
     delta, of_memory = np.zeros((length, size), dtype), np.zeros_like(memory)
-    descend(output, output_bias, logits, features, rate, delta)
-    if attention:
-        attend_back(combine, combine_bias, top, memory, weights, joined, features, delta, rate, of_memory)
     passed = np.zeros((layers, 1, size), dtype)
-    of_fed = go_back(addresses, decoder_at, fed, decoder_masks, decoder, delta, passed, rate)
-    of_read = go_back(addresses, encoder_at, read, encoder_masks, encoder, of_memory[: len(source)], passed, rate)
+    descend(output, output_bias, logits, features, rate, delta)
+    if len(combine):
+        attend_back(combine, combine_bias, states, memory, shares, joined, features, delta, rate, of_memory)
+    of_fed = go_back(addresses, decoder_at, fed, masks[3], decoder, delta, passed, rate)
+    of_read = go_back(addresses, encoder_at, read, masks[1], encoder, of_memory[: len(source)], passed, rate)
     relu_back(of_fed, fed)
-    multiply(of_fed, target_mask)
+    multiply(of_fed, masks[2])
     embed_back(target_embedding, words, of_fed, rate)
-    multiply(of_read, source_mask)
+    multiply(of_read, masks[0])
     embed_back(source_embedding, source, of_read, rate)
     return loss
 
 
 @fast
-def in_range(ids, stop):
+def in_range(ids: Array, stop: int) -> bool:
     """Whether there are ids, and all of them are from 0 to stop - 1."""
     for number in ids:
         if number < 0 or number >= stop:
@@ -292,17 +226,33 @@ def in_range(ids, stop):
 
 @entry
 def update_block(
-    addresses, sizes, source, source_lengths, target, target_lengths, words, own,
-    positions, rate, scale, noise, source_masks, encoder_masks, target_masks, decoder_masks, losses
-):  # fmt: skip
+    addresses: Array,
+    sizes: tuple[int, ...],
+    source: Array,
+    source_lengths: Array,
+    target: Array,
+    target_lengths: Array,
+    words: Array,
+    own: Array,
+    positions: int,
+    rate: float,
+    scale: float,
+    noise: Array,
+    source_masks: Array,
+    encoder_masks: Array,
+    target_masks: Array,
+    decoder_masks: Array,
+    losses: Array,
+) -> int:
     """One SGD step for each of N pairs, in their order.
 
-    addresses: of the parameters, in the order above. sizes: the number of the encoder's first layer and of the decoder's,
-    widths of the embeddings, H, source and target words, and whether there is attention. positions: rows of the memory
-    at least. The other arguments are those of `SentenceUpdates.block`; an array of numbers may have no rows.
+    addresses: of the parameters, in the order above. sizes: the number of the encoder's first layer and of the
+    decoder's, the widths of the embeddings, H, the source and the target words, and whether there is attention.
+    positions: rows of the memory at least. The other arguments are those of `SentenceUpdates.block`; noise and
+    masks may have no rows.
 
-    Writes the losses [N], and into `words` what the decoder chose. Returns the number of the first pair with an id or a
-    length out of range, where it stops, or -1.
+    Writes the losses [N], and into `words` what the decoder chose. Returns the number of the first pair with an id
+    or a length out of range, before which it stops, or -1.
     """
     none2, none3 = np.empty((0, 0), noise.dtype), np.empty((0, 0, 0), noise.dtype)
     for n in range(len(source)):

@@ -1,6 +1,6 @@
-"""Updates on single pairs by a compiled function: what `sentence_kernel.py` computes, for the parameters of a model.
+"""Updates on single pairs by a compiled function: `sentence_kernel.py` for the parameters of a model.
 
-Numba (https://numba.pydata.org) compiles the function at its first use on a machine and keeps it in the cache folder.
+Numba (https://numba.pydata.org) compiles the function at its first use on a machine; see `compiler.py`.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class SentenceUpdates:
             encoder_embedding.shape,
             decoder_embedding.shape,
         )
-        expected = [(source_words, source_width), (target_words, target_width)]
+        expected: list[tuple[int, ...]] = [(source_words, source_width), (target_words, target_width)]
         expected += [(hidden, 2 * hidden), (hidden,)] if combine else []
         expected += [(target_words, hidden), (target_words,)]
         for width in (source_width, target_width):
@@ -76,7 +76,16 @@ class SentenceUpdates:
         if [tuple(tensor.shape) for tensor in self._parameters] != expected or layers != len(decoder_layers):
             raise ValueError("not the parameters of an encoder and a decoder of as many GRU layers")
         self._attention, self._positions = combine is not None, positions
-        self._sizes = (0, layers, source_width, target_width, hidden, source_words, target_words, int(self._attention))
+        self._sizes = (
+            0,
+            layers,
+            source_width,
+            target_width,
+            hidden,
+            source_words,
+            target_words,
+            int(self._attention),
+        )
         self._pointers: list[int] = []
         self._find()
 
@@ -118,11 +127,12 @@ class SentenceUpdates:
             words: [N, T] ids that the decoder is fed where that is known in advance.
             own: [N, T] whether it is fed its own choice from the position before instead; not at the first one.
             lr: the learning rate.
-            scale, noise: the choice is the first v at which scale · logits[v] + noise[n, t, v] is largest; noise [N, T, Vt].
+            scale, noise: the choice is the first v at which scale · logits[v] + noise[n, t, v] is largest;
+                noise [N, T, Vt], or `None` for zeros.
             dropout: masks of the N pairs.
 
         Returns:
-            The loss of each pair, summed over its positions, before its update [N], and what the decoder was fed [N, T].
+            The loss of each pair before its update, summed over its positions [N]; what the decoder was fed [N, T].
 
         Raises:
             ValueError: shapes do not fit together.
@@ -135,7 +145,9 @@ class SentenceUpdates:
         own = np.ascontiguousarray(own, np.bool_)
         pairs, longest = target.shape
         masks = dropout or DropoutMasks()
-        numbers = [self._numbers(values, axes) for values, axes in zip((noise, *masks), (3, 3, 4, 3, 4), strict=True)]
+        numbers = [
+            self._numbers(values, axes) for values, axes in zip((noise, *masks), (3, 3, 4, 3, 4), strict=True)
+        ]
         _, layers, source_width, target_width, hidden, _, target_words, _ = self._sizes
         shapes = [
             (pairs, longest, target_words),

@@ -1,11 +1,11 @@
 """The two innermost loops of every product, a few rows by a few rows at a time, in vectors of the processor.
 
-LLVM vectorises a plain loop over one row well. Of several rows it would first have to prove that no two of them overlap,
-and it keeps fewer of them in registers. So these loops are written in LLVM's own instructions, by Python loops that
-repeat them for each row of a tile; Numba compiles them into the functions that call them.
+LLVM vectorises a plain loop over one row well. Of several rows it would first have to prove that no two of them
+overlap, and it keeps fewer of them in registers. So these loops are written in LLVM's own instructions, by Python
+loops that repeat them for each row of a tile; Numba compiles them into the functions that call them.
 
-Arrays are [rows, columns], contiguous along the columns, float32 or float64. The last columns, where they do not fill a
-vector, are read and written under a mask.
+Arrays are [rows, columns], contiguous along the columns, float32 or float64. The last columns, where they do not
+fill a vector, are read and written under a mask.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ if _features is None:
 WIDE = "+avx512f" in _features
 BYTES = 64 if WIDE else 32  # of a vector; LLVM splits it where registers are smaller
 HEIGHT = 8  # rows of a matrix at once
-MOST_PRODUCTS, MOST_STEPS = (6, 4) if WIDE else (3, 3)  # positions at once, so that the registers suffice  # positions at once, so that registers suffice
+MOST_PRODUCTS, MOST_STEPS = (6, 4) if WIDE else (3, 3)  # positions at once, so that the registers suffice
 _I32 = ir.IntType(32)
 
 
@@ -150,7 +150,7 @@ def _for_each_case(builder: Any, count: Any, most: int, body: Callable[[int], No
 
 @intrinsic  # type: ignore[untyped-decorator]
 def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bias: Any, out: Any) -> Any:
-    """out[t + j, o + k] = bias[o + k] + matrix[o + k] · rows[t + j], for k < HEIGHT and j < count ≤ MOST_PRODUCTS."""
+    """out[t + j, o + k] = bias[o + k] + matrix[o + k] · rows[t + j]; k < HEIGHT, j < count ≤ MOST_PRODUCTS."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         matrix_value, o, rows_value, t, count, bias_value, out_value = arguments
@@ -161,7 +161,9 @@ def products(typing: Any, matrix: Any, o: Any, rows: Any, t: Any, count: Any, bi
         zeros = ir.Constant(a.vector, [0.0] * a.vector.count)
 
         def tile(first: int, height: int, width: int) -> None:
-            totals = [[cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)]
+            totals = [
+                [cgutils.alloca_once_value(builder, zeros) for _ in range(height)] for _ in range(width)
+            ]
 
             def step(column: Any, mask: Any) -> None:
                 others = [x.load(j, column, mask) for j in range(width)]
@@ -218,7 +220,9 @@ def add_rows(typing: Any, out: Any, t: Any, factors: Any, matrix: Any, o: Any) -
 
 def _step(with_back: bool, with_step: bool) -> Any:
     @intrinsic  # type: ignore[untyped-decorator]
-    def step_rows(typing: Any, matrix: Any, o: Any, delta: Any, t: Any, count: Any, steps: Any, back: Any) -> Any:
+    def step_rows(
+        typing: Any, matrix: Any, o: Any, delta: Any, t: Any, count: Any, steps: Any, back: Any
+    ) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             matrix_value, o, delta_value, t, count, steps_value, back_value = arguments
             a = _Rows(context, builder, matrix, matrix_value, o)
@@ -255,8 +259,8 @@ def _step(with_back: bool, with_step: bool) -> Any:
     return step_rows
 
 
-# matrix[o + k] += Σ_j delta[t + j, o + k] · steps[t + j], for k < HEIGHT and j < count ≤ MOST_STEPS; the first of them before that
-# back[t + j] += Σ_k delta[t + j, o + k] · matrix[o + k].
+# `back`: back[t + j] += Σ_k delta[t + j, o + k] · matrix[o + k]; after that, `step`:
+# matrix[o + k] += Σ_j delta[t + j, o + k] · steps[t + j]; k < HEIGHT, j < count ≤ MOST_STEPS.
 back_rows, back_and_step_rows, step_rows = _step(True, False), _step(True, True), _step(False, True)
 
 

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("job", "hydra", "all"),
         help="show the configuration instead of training: the run's, Hydra's own, or both",
     )
+    parser.add_argument("-v", "--verbose", action="store_true", help="say how the updates of a run are made")
     parser.add_argument("--resolve", action="store_true", help="with --cfg: replace interpolations")
     parser.add_argument("-p", "--package", metavar="KEY", help="with --cfg: only what is below this key")
 
@@ -40,4 +41,10 @@ def main(args: argparse.Namespace) -> int:
     if args.cfg:
         flags += ["--cfg", args.cfg, *(["--resolve"] if args.resolve else [])]
         flags += ["--package", args.package] if args.package else []
-    return launch(args.overrides, command=args.command_line, folder=args.config_dir, flags=flags)
+    return launch(
+        args.overrides,
+        command=args.command_line,
+        folder=args.config_dir,
+        flags=flags,
+        verbose=args.verbose,
+    )

@@ -25,15 +25,19 @@ class Job:
         command: the command line of the launch, to be kept in each run's summary.
         working_folder: of the launch; the user's own modules are found there.
         register: where the jobs of a sweep report what became of them.
+        verbose: whether each run says how its updates are made.
 
     Attributes:
         error: why a single run failed, for the process that launched it; those of a sweep are in the register.
     """
 
-    def __init__(self, command: str, working_folder: Path, register: Register) -> None:
+    def __init__(
+        self, command: str, working_folder: Path, register: Register, *, verbose: bool = False
+    ) -> None:
         self.command = command
         self.working_folder = working_folder
         self.register = register
+        self.verbose = verbose
         self.error: UserError | None = None
         self._launcher = os.getpid()
 
@@ -65,7 +69,7 @@ class Job:
             from seq2seq_lab.training.train import train
 
         try:
-            return train(config, folder, jobs=jobs, command=self.command)
+            return train(config, folder, jobs=jobs, command=self.command, verbose=self.verbose)
         except Interrupted:
             but = ", without fresh=true" if config["fresh"] else ""
             print(f"{folder}: interrupted; the same command{but} goes on from here", file=sys.stderr)

@@ -16,7 +16,12 @@ from seq2seq_lab.launch.job import Job
 
 
 def launch(
-    overrides: Sequence[str], *, command: str, folder: Path | None = None, flags: Sequence[str] = ()
+    overrides: Sequence[str],
+    *,
+    command: str,
+    folder: Path | None = None,
+    flags: Sequence[str] = (),
+    verbose: bool = False,
 ) -> int:
     """Train what the overrides say; returns the exit status.
 
@@ -25,6 +30,7 @@ def launch(
         command: the whole command line, to be kept in each run's summary.
         folder: a folder of the user's own options, as `--config-dir` names it.
         flags: Hydra's own, such as `--multirun`.
+        verbose: whether each run says how its updates are made.
 
     Raises:
         UserError: the overrides give no configuration, or a single run failed.
@@ -33,7 +39,7 @@ def launch(
 
     overrides, extra = search_path(overrides, folder)
     register = sweep.Register(_output_dir(overrides) / ".hydra" / f"sweep-{uuid.uuid4().hex}")
-    job = Job(command, Path.cwd(), register)
+    job = Job(command, Path.cwd(), register, verbose=verbose)
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     try:
         with explained(extra), _surroundings([*flags, *overrides]):

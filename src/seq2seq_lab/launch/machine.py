@@ -40,4 +40,4 @@ def check_accelerator(trainer: Mapping[str, Any]) -> None:
             "once are a sweep's"
         )
     if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", "64", "64-true"):
-        raise UserError(f"trainer.precision: {precision}; the recurrence is written for 32-true and 64-true")
+        raise UserError(f"trainer.precision: {precision}; a run trains in 32-true or 64-true")

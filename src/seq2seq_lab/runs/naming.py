@@ -54,7 +54,10 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that decides what is learnt."""
-    return {key: value for key, value in config.items() if key not in layout.INCIDENTAL}
+    kept = {key: value for key, value in config.items() if key not in layout.INCIDENTAL}
+    if isinstance(choices := kept.get("choices"), Mapping):
+        kept["choices"] = {group: choices[group] for group in choices if group not in layout.INCIDENTAL}
+    return kept
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

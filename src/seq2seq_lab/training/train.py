@@ -28,7 +28,12 @@ SAMPLES = 10  # translations shown at the end
 
 
 def train(
-    config: Mapping[str, Any], folder: Path, *, jobs: int = 1, command: str | None = None
+    config: Mapping[str, Any],
+    folder: Path,
+    *,
+    jobs: int = 1,
+    command: str | None = None,
+    verbose: bool = False,
 ) -> dict[str, float]:
     """Train what `config` says into `folder`; returns the last value of every metric.
 
@@ -39,6 +44,7 @@ def train(
         folder: the run's folder.
         jobs: runs that go on at once on this machine, to share its processors with.
         command: the command line that launched it; None: that of this process.
+        verbose: say how the updates are made, which is said too where `accelerate` is not `auto`.
 
     Raises:
         UserError: something in the configuration cannot be, and nothing was written; or training diverged.
@@ -71,7 +77,12 @@ def train(
             raise UserError(
                 f"{folder} was just trained by another process; the same command goes on from there"
             )
-        summary = Summary(run, scalars, seconds=before.get("seconds", 0.0) if checkpoint else 0.0)
+        summary = Summary(
+            run,
+            scalars,
+            seconds=before.get("seconds", 0.0) if checkpoint else 0.0,
+            show_updates=verbose or config["choices"]["accelerate"] != "auto",
+        )
         trainer.callbacks.append(summary)  # type: ignore[attr-defined]
         if checkpoint is None:
             run.clear()

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.module import TranslationModule
 
 
 class Summary(pl.Callback):
@@ -15,12 +16,28 @@ class Summary(pl.Callback):
         run: whose summary.
         scalars: what it has measured.
         seconds: that an earlier part of the run took.
+        show_updates: whether to print what makes the updates.
     """
 
-    def __init__(self, run: Run, scalars: EpochScalars, seconds: float) -> None:
+    def __init__(
+        self, run: Run, scalars: EpochScalars, *, seconds: float = 0.0, show_updates: bool = False
+    ) -> None:
         self.run = run
+        self.show_updates = show_updates
+        self.updates_written = False
         self.scalars = scalars
         self.started = time.monotonic() - seconds
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write, once, what makes the updates; `on_train_start` is called before the module has selected it."""
+        assert isinstance(pl_module, TranslationModule)
+        chosen = pl_module.selection
+        if chosen is None or self.updates_written:
+            return
+        self.updates_written = True
+        self.run.write_summary(accelerate={"updates": chosen.name, "refused": dict(chosen.refused)})
+        if self.show_updates:
+            print(chosen, flush=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write it."""
