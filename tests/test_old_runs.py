@@ -1,0 +1,40 @@
+"""Run folders of version 0.1.0 stay readable: `data/run-0.1.0` was written by it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.load import load_run
+
+WRITTEN = Path(__file__).parent / "data" / "run-0.1.0"
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A copy of the run, which commands may write beside."""
+    return Path(shutil.copytree(WRITTEN, tmp_path / "outputs" / "attention-mixed-0.5" / "seed-0"))
+
+
+def test_it_translates_as_it_did(old, capsys):
+    samples = json.loads((old / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+    assert cli.main(["translate", str(old), *(sample["source"] for sample in samples)]) == 0
+    assert capsys.readouterr().out.splitlines() == [sample["hypothesis"] for sample in samples]
+
+
+def test_its_weights_are_loaded_into_the_layers_of_today(old):
+    _, model, vocabularies = load_run(old)
+    stored = tiny.weights(old)
+    layer = stored["model.decoder.gru.weight_hh_l1"]
+    assert layer.equal(model.decoder.rnn.layers[1].weight_hh_l0)
+    assert len(stored) == len(model.state_dict())
+    assert len(vocabularies.source) == model.encoder.embedding.num_embeddings
+
+
+def test_it_is_compared(old, capsys):
+    assert cli.main(["compare", str(old.parents[1]), "--metric", "val/*"]) == 0
+    assert "2.472" in capsys.readouterr().out
