@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow check seminar quirks bench tensorboard
+.PHONY: help demo test test-slow check docs seminar quirks bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -31,6 +31,9 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED) ## write docs/measures.md anew, from the registry of measures
+	$(BIN)/python -m seq2seq_lab.evaluation.measures > docs/measures.md
 
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed,seminar/seq2seq_mixed,seminar/seq2seq_full seed=0,1,2,3,4 compare=false

@@ -10,4 +10,4 @@ Tensors are batch-first. One legend for the shapes in every docstring:
     V  words of a vocabulary
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -81,14 +81,16 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
     """
     keys = differing(configs)
     shown: dict[str, list[Any]] = {}
-    for node in dict.fromkeys(key.partition(".")[0] for key in keys):
+    nodes = _nodes(keys, configs, choices)
+    for node in dict.fromkeys(nodes.values()):
         options = _options(node, configs, choices)
         named = len(set(options)) > 1
         if named:
-            shown[node] = options
-        for key in (key for key in keys if key.partition(".")[0] == node):
+            nested = "." in node  # a node that some models do not have
+            shown[node] = [_FOREIGN if nested and option == ABSENT else option for option in options]
+        for key in (key for key in keys if nodes[key] == node):
             values = [config.get(key, ABSENT) for config in configs]
-            if not (named and _implied(key, values, options)):
+            if not (named and _implied(key, node, values, options)):
                 shown[key] = _without_foreign(values, options) if named else values
     short = dict(zip(shown, _shorten(list(shown)), strict=True))
     return [
@@ -100,22 +102,44 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
 _FOREIGN = object()  # in place of a value: the option chosen has no such key
 
 
+def _nodes(
+    keys: Sequence[str], configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]
+) -> dict[str, str]:
+    """The node of each key: that of a nested group with several options, such as `model.score`, or the first part."""
+    groups = {group for chosen in choices for group in chosen if "/" in group}
+    nested = [f"{group.replace('/', '.')}." for group in groups if _has_options(group, configs, choices)]
+    nodes = {}
+    for key in keys:
+        inner = max((prefix for prefix in nested if key.startswith(prefix)), key=len, default=None)
+        nodes[key] = inner.removesuffix(".") if inner else key.partition(".")[0]
+    return nodes
+
+
+def _has_options(group: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> bool:
+    """Whether several options of a nested group were chosen, and nobody who chose none has keys of it."""
+    prefix = group.replace("/", ".") + "."
+    without = [config for config, chosen in zip(configs, choices, strict=True) if group not in chosen]
+    if any(key.startswith(prefix) for config in without for key in config):
+        return False  # a run of a time before it was a group
+    return len({chosen[group] for chosen in choices if group in chosen}) > 1
+
+
 def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[str]:
     """The option chosen for a node in each configuration; the name of its class where that is not known of all."""
-    if all(node in chosen for chosen in choices):
-        return [show(chosen[node]) for chosen in choices]
+    group = node.replace(".", "/")
+    if group != node or all(group in chosen for chosen in choices):
+        return [show(chosen[group]) if group in chosen else ABSENT for chosen in choices]
     targets = [config.get(f"{node}.{_TARGET}") for config in configs]
     return [str(target).rpartition(".")[2] if target is not None else ABSENT for target in targets]
 
 
-def _implied(key: str, values: Sequence[Any], options: Sequence[str]) -> bool:
+def _implied(key: str, node: str, values: Sequence[Any], options: Sequence[str]) -> bool:
     """Whether a key's value follows from the option."""
     by_option = {(option, canonical(value)) for option, value in zip(options, values, strict=True)}
     if len(by_option) > len(set(options)):
         return False  # the value differs within one option
-    node, _, rest = key.partition(".")
     present = {canonical(value) for value in values} - {ABSENT}
-    return rest.endswith(_TARGET) or node in _NAMED_WHOLE or len(present) == 1
+    return key.endswith(f".{_TARGET}") or node in _NAMED_WHOLE or len(present) == 1
 
 
 def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]:

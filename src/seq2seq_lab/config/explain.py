@@ -67,7 +67,7 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
         r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", lines[0] if lines else ""
     ):
         return f"{found[1]}: several values; -m sweeps over them, and a list is written KEY=[1,2]"
-    if found := re.search(r"Could not find '([^']+)'", str(error)):
+    if found := re.search(r"Could not (?:find|load) '([^']+)'", str(error)):
         return _no_such_option(found[1], extra)
     return "\n".join(lines[:2])
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
-from seq2seq_lab.config.schema import CHOICES, GROUPS
+from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import startup
 from seq2seq_lab.launch.sweep import Entry, Register
@@ -94,6 +94,8 @@ def _configured(
     config = resolve(cfg)
     check(config)
     for group in GROUPS:
+        if group in SETS and group not in choices:  # Hydra does not say which options a list names
+            choices[group] = ",".join(config[group])
         if group not in choices:
             raise UserError(f"{group}: a run takes one of its options: {', '.join(options(group))}")
     config[CHOICES] = {

@@ -43,6 +43,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
     parts = {}  # sorted by key, as the order of the command line means nothing; the last override of a key holds
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
+        value = re.sub(r"^\[([\w,]+)\]$", r"\1", value)  # several options of a group
         group = key.partition(".")[0]
         if key not in left_out and group not in layout.INCIDENTAL and not key.startswith("hydra"):
             parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"

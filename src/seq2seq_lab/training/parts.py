@@ -158,7 +158,8 @@ def make_trainer(
 
 
 def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {group: option for group, option in config["choices"].items() if group in _SHOWN}
+    choices = config["choices"].items()
+    flat = {group: option for group, option in choices if group.partition("/")[0] in _SHOWN}
     for group in _SHOWN:
         for key, value in config[group].items():
             if isinstance(value, bool | int | float | str) and not key.startswith("_"):

@@ -1,0 +1,231 @@
+"""What every registered option has to do: whoever adds one gets these tests for it. (Policies: also test_forcing.)"""
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny
+from seq2seq_lab.accelerate.select import Job
+from seq2seq_lab.config.build import build, call
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.options import description, groups, nests, option_files, options
+from seq2seq_lab.config.schema import GROUPS, SETS
+from seq2seq_lab.data.batches import BlockLoader
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.evaluation.evaluate import Evaluation
+from seq2seq_lab.evaluation.measures import REGISTRY, Measure, page
+from seq2seq_lab.forcing.plan import Pairs, Plan
+from seq2seq_lab.training.update import EagerUpdates
+
+ALL = [(group, option) for group in groups() for option in options(group)]
+SMALL = ("data=toy", "model.hidden_size=6", "model.embedding_size=5")
+CORPUS = tiny.lettered(30)
+SIZES = {
+    "source_vocabulary_size": len(CORPUS.source_vocabulary),
+    "target_vocabulary_size": len(CORPUS.target_vocabulary),
+}
+
+
+def nested_choices(model):
+    """Every combination of the options of the groups that are nested in a model, as overrides."""
+    inner = [f"model/{name}" for name in sorted(nests(option_files("model")[model], "model"))]
+    for chosen in itertools.product(*(options(group) for group in inner)):
+        yield (f"model={model}", *(f"{group}={option}" for group, option in zip(inner, chosen, strict=True)))
+
+
+MODELS = [each for model in options("model") for each in nested_choices(model)]
+
+
+def made(*overrides, group):
+    """What the node of a group builds under these overrides."""
+    return build(tiny.configuration(*SMALL, *overrides)[group], group)
+
+
+def model_of(*overrides):
+    torch.manual_seed(0)
+    return call(made(*overrides, group="model"), "model", **SIZES).double()
+
+
+class ByWord:
+    """A coin for each position."""
+
+    def plan(self, pairs):
+        return Plan(pairs.coins() < 0.5)
+
+
+def trained(updates, policy, batch_size=1, pairs=12):
+    """The losses of an epoch in two blocks."""
+    per_block = max(1, pairs // batch_size // 2)
+    rows = torch.arange(pairs).numpy()
+    losses = []
+    for block in BlockLoader(CORPUS, rows, batch_size=batch_size, updates_per_block=per_block):
+        draws = Draws(3, 0, torch.from_numpy(block.indices))
+        progress = block.update_numbers.double() / block.updates
+        plan = policy.plan(Pairs(block.target_lengths, block.target.shape[1], progress, draws))
+        losses.append(updates(block, plan, draws))
+    return torch.cat(losses)
+
+
+def changed(model, train):
+    """The losses that a training gives; it must change some weight and leave all of them finite."""
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    losses = train(model.train())
+    assert torch.isfinite(losses).all()
+    after = model.state_dict()
+    assert all(weight.isfinite().all() for weight in after.values())
+    assert any(not torch.equal(before[name], weight) for name, weight in after.items())
+    return losses
+
+
+def by_sgd(model, policy, batch_size=1):
+    updates = EagerUpdates(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    return trained(updates, policy, batch_size)
+
+
+@pytest.mark.parametrize(("group", "option"), ALL)
+def test_it_has_a_line_for_help_and_composes(group, option):
+    path = option_files(group)[option]
+    assert description(path), "its first line should be a comment"
+    chosen = [f"{group}={option}"]
+    parent, _, nested = group.partition("/")
+    if nested:
+        chosen.insert(
+            0,
+            next(
+                f"{parent}={each}"
+                for each in options(parent)
+                if nested in nests(option_files(parent)[each], parent)
+            ),
+        )
+    if group != "data" and group != "experiment":
+        chosen.insert(0, "data=toy")
+    config = tiny.configuration(*chosen)
+    check(config)
+    for part in GROUPS:
+        members = config[part] if part in SETS else {"": config[part]}
+        assert all(build(node, part) is not None for node in members.values())
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("overrides", MODELS, ids="-".join)
+def test_a_model_trains(overrides, batch_size):
+    changed(model_of(*overrides), lambda model: by_sgd(model, ByWord(), batch_size))
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("policy", options("forcing"))
+@pytest.mark.parametrize("model", options("model"))
+def test_a_policy_trains(policy, model, batch_size):
+    made_policy = made(f"forcing={policy}", group="forcing")
+    changed(model_of(f"model={model}"), lambda model: by_sgd(model, made_policy, batch_size))
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("optimizer", options("optimizer"))
+def test_an_optimizer_trains(optimizer, batch_size):
+    factory = made(f"optimizer={optimizer}", group="optimizer")
+    changed(
+        model_of(),
+        lambda model: trained(EagerUpdates(model, factory(model.parameters())), ByWord(), batch_size),
+    )
+
+
+class TestAccelerators:
+    """Every member of every option of the group, on every model and policy."""
+
+    MEMBERS = tuple(
+        (option, name)
+        for option in options("accelerate")
+        for name in tiny.configuration("data=toy", f"accelerate={option}")["accelerate"]
+    )
+
+    @staticmethod
+    def pair(option, name, model, policy, batch_size=1):
+        """The accelerated and the eager losses and weights; None where the accelerator refuses."""
+        both = []
+        for accelerated in (False, True):
+            built = model_of(f"model={model}").train()
+            optimizer = torch.optim.SGD(built.parameters(), lr=0.1)
+            updates = EagerUpdates(built, optimizer)
+            if accelerated:
+                node = tiny.configuration("data=toy", f"accelerate={option}")["accelerate"][name]
+                accelerator, job = build(node, name), Job(built, optimizer, None, batch_size)
+                reason = accelerator.refuses(job)
+                if reason is not None:
+                    assert reason.strip()
+                    return None
+                updates = accelerator.updates(job)
+            losses = trained(updates, made(f"forcing={policy}", group="forcing"), batch_size)
+            both.append((losses, *built.state_dict().values()))
+        return both
+
+    @pytest.mark.parametrize("policy", options("forcing"))
+    @pytest.mark.parametrize("model", options("model"))
+    @pytest.mark.parametrize(("option", "name"), MEMBERS)
+    def test_accelerated_is_eager(self, option, name, model, policy):
+        for batch_size in (1, 5):
+            both = self.pair(option, name, model, policy, batch_size)
+            for one, other in zip(*both, strict=True) if both else ():
+                torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+    def test_some_accelerator_applies_to_the_default_run(self):
+        assert self.pair("auto", "compiled_sentence", "seq2seq", "full") is not None
+
+
+class TestMeasures:
+    """Every measure of every option of the group."""
+
+    MEMBERS = tuple(
+        (option, name)
+        for option in options("measures")
+        for name in tiny.configuration("data=toy", f"measures={option}")["measures"]
+    )
+    REFERENCES = (("i am here now .",), ("no", "never"))
+    NOTHING = torch.zeros(2, dtype=torch.float64)
+    PERFECT = Evaluation(["i am here now .", "never"], REFERENCES, NOTHING, NOTHING)
+    POOR = Evaluation(["so it is", ""], REFERENCES, NOTHING + 2, NOTHING + 3)
+
+    @pytest.fixture(params=MEMBERS, ids="-".join)
+    def measure(self, request):
+        option, name = request.param
+        return build(tiny.configuration("data=toy", f"measures={option}")["measures"][name], name), name
+
+    def test_its_facts_do_not_contradict_the_registry(self, measure):
+        made, name = measure
+        assert isinstance(made.facts, Measure)
+        assert made.facts.name == name
+        assert made.facts == REGISTRY.get(name, made.facts)
+        assert made.facts.stage == "evaluation"
+
+    def test_a_perfect_model_is_better_than_a_poor_one(self, measure):
+        facts, values = measure[0].facts, [measure[0](each) for each in (self.PERFECT, self.POOR)]
+        assert all(isinstance(value, float) and math.isfinite(value) for value in values)
+        if facts.better is not None:
+            best, worst = values if facts.better == "higher" else (-value for value in values)
+            assert best > worst
+
+    def test_every_measure_of_an_evaluation_is_in_an_option(self):
+        measured = {name for _, name in self.MEMBERS}
+        assert {each.name for each in REGISTRY.values() if each.stage == "evaluation"} <= measured
+
+
+@pytest.mark.parametrize("option", [each for each in options("data") if each != "eng_fra"])
+def test_a_source_gives_the_same_pairs_again(option):
+    one, other = (build(tiny.configuration(f"data={option}")["data"], "data").load() for _ in range(2))
+    assert len(one) > 0
+    assert one.fingerprint == other.fingerprint
+    assert one.source.lengths.min() > 0
+
+
+def test_so_does_the_seminars_source(real_archive):
+    test_a_source_gives_the_same_pairs_again("eng_fra")
+
+
+def test_the_page_of_measures_is_the_registrys():
+    path = Path(__file__).parents[1] / "docs" / "measures.md"
+    assert path.read_text(encoding="utf-8") == page(), "make docs writes it anew"
+    for name in REGISTRY:
+        assert f"| `{name}` |" in page()

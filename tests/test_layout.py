@@ -1,0 +1,159 @@
+"""How the package is laid out: small modules in rooms that import in one direction."""
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "seq2seq_lab"
+AT_THE_TOP = {"__init__.py", "__main__.py", "errors.py", "files.py", "py.typed"}
+LONGEST = 300  # lines of a module
+# The way of the data through the package: a room imports at module level only of those before it, and of `errors`
+# and `files`. `config` and `runs` are no steps of this way, but they come before whoever uses them.
+ORDER = (
+    "data",
+    "models",
+    "decoding",
+    "forcing",
+    "evaluation",
+    "config",
+    "runs",
+    "compare",
+    "launch",
+    "accelerate",
+    "training",
+    "commands",
+)
+# Rooms that import nothing of these.
+NOT = {
+    "data": {"config", "runs"},
+    "models": {"forcing", "decoding", "evaluation", "accelerate", "training", "config", "runs"},
+    "forcing": {"accelerate", "training", "config", "runs"},
+    "accelerate": {"config", "runs", "launch", "compare"},
+    "compare": {"data", "models", "decoding", "forcing", "training", "config"},
+    "config": {"data", "models", "evaluation", "runs"},
+}
+# The only steps back. The door to accelerators stands before the updates that it falls back to.
+EXCEPT = {("accelerate", "training.update")}
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module below the package; the package itself is empty."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _at_module_level(node: ast.AST):
+    """The import statements that run when a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _at_module_level(child)
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """The modules of the package that a module imports at module level."""
+    found = set()
+    for node in _at_module_level(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            assert node.level == 0, f"{module}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            first, _, rest = name.partition(".")
+            if first == "seq2seq_lab":
+                found.add(rest if rest in MODULES else rest.rpartition(".")[0])
+    return frozenset(found)
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_nothing_else_is_at_the_top():
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert files == AT_THE_TOP
+
+
+def test_every_folder_is_a_room_of_the_order():
+    folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(ORDER)
+
+
+@pytest.mark.parametrize("folder", ["src", "tests", "benchmarks", "experiments"])
+def test_no_module_is_longer_than_300_lines(folder):
+    lengths = {
+        path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / folder).rglob("*.py")
+    }
+    limit = LONGEST if folder == "src" else LONGEST + 200  # tests are lists of properties
+    assert lengths
+    assert {str(path): length for path, length in lengths.items() if length > limit} == {}
+
+
+def test_no_function_of_the_package_is_longer_than_60_lines():
+    long = [
+        f"{module}.{node.name}"
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and _body_lines(node) > 60
+    ]
+    assert long == []
+
+
+def _body_lines(node: ast.FunctionDef) -> int:
+    """Lines of a function without its docstring and its signature."""
+    first = node.body[1:] if ast.get_docstring(node) else node.body
+    return node.end_lineno - first[0].lineno + 1 if first else 0
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    order = TopologicalSorter({module: imports(module) - {module} for module in MODULES}).static_order()
+    assert set(order) >= set(MODULES)
+
+
+@pytest.mark.parametrize("module", sorted(module for module in MODULES if "." in module))
+def test_a_room_imports_only_of_rooms_before_it(module):
+    own = room(module)
+    for imported in imports(module):
+        other = room(imported)
+        if other in ("", "errors", "files", own) or (own, imported) in EXCEPT:
+            continue
+        assert ORDER.index(other) < ORDER.index(own), f"{module} imports {imported}"
+        assert other not in NOT.get(own, ()), f"{module} imports {imported}"
+
+
+def test_only_the_door_to_accelerators_is_known_elsewhere():
+    outside = [module for module in MODULES if room(module) != "accelerate"]
+    found = {each for module in outside for each in imports(module) if room(each) == "accelerate"}
+    assert found == {"accelerate.select"}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("commands.main", ("torch", "hydra", "pytorch_lightning", "matplotlib", "scipy", "numpy", "jinja2")),
+        ("compare.comparison", ("torch", "pytorch_lightning", "matplotlib", "hydra")),
+        ("runs.load", ("torch", "hydra")),
+        ("config.compose", ("torch", "hydra", "pytorch_lightning")),
+        ("launch.launch", ("torch", "hydra", "pytorch_lightning")),
+        ("data.datamodule", ("hydra", "numba")),
+        ("training.train", ("hydra", "numba")),
+    ],
+)
+def test_a_module_imports_what_is_slow_only_when_it_is_used(module, heavy):
+    program = f"import sys, seq2seq_lab.{module}; print(*(name for name in {heavy!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
