@@ -1,4 +1,4 @@
-"""Updates on single sentences, compiled: forward, back and the step of plain SGD in one call."""
+"""Compiled updates on single sentences: forward pass, backward pass and the SGD step in one call."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
-# Exact class → the attributes that it may have beside its parameters and modules.
+# Exact class → the attributes that it may have in addition to its parameters and modules.
 KNOWN: dict[type, tuple[str, ...]] = {
     Seq2Seq: (),
     Encoder: ("bridge", "unmasked_positions"),
@@ -40,7 +40,7 @@ KNOWN: dict[type, tuple[str, ...]] = {
 }
 
 
-# Exact classes of what a plan may feed; None is the arg-max.
+# Exact classes of the feeders that a plan may have; None is the arg-max.
 FEEDERS = (type(None), ArgMax, Sample, GumbelArgMax, Uniform, Unk)
 
 
@@ -48,13 +48,13 @@ class CompiledSentence:
     """Updates on single sentences by plain SGD on a CPU, compiled by Numba."""
 
     def refuses(self, job: Job) -> str | None:
-        """Why a job is not for it; None where it is."""
+        """The reason why a job is not supported; None if it is."""
         if job.batch_size != 1:
-            return f"it is for updates on single sentences, not for loader.batch_size={job.batch_size}"
+            return f"only single sentences are supported, not loader.batch_size={job.batch_size}"
         if job.device.type != "cpu":
-            return f"it is for the CPU, and the model is on {job.device}"
+            return f"only the CPU is supported, but the model is on {job.device}"
         if job.gradient_clip is not None:
-            return "it does not clip gradients"
+            return "gradient clipping is not supported"
         reason = unknown_module(job.model, KNOWN) or plain_likelihood(job.objective)
         reason = reason or unknown_plan(job.plan, FEEDERS)
         reason = reason or plain_sgd(job.optimizer, job.model.parameters())
@@ -63,18 +63,18 @@ class CompiledSentence:
         return available(str(next(job.model.parameters()).dtype).removeprefix("torch."))
 
     def updates(self, job: Job) -> "CompiledUpdates":
-        """Its updates of a job."""
+        """The updates of a supported job."""
         return CompiledUpdates(job)
 
 
 def _unknown_setting(model: Seq2Seq) -> str | None:
-    """What is not the default in the settings of PyTorch's own modules."""
+    """The first setting of PyTorch's modules that is not supported; None if there is none."""
     encoder, decoder = model.encoder, model.decoder
     if len(encoder.rnn.layers) != len(decoder.rnn.layers):
         return "encoder and decoder have different numbers of layers"
     for module in model.modules():
         if isinstance(module, nn.GRU) and not _is_plain(module):
-            return "a GRU is bidirectional, without bias, or has several layers or dropout of its own"
+            return "a GRU is bidirectional, has no bias, or has several layers or dropout"
         if isinstance(module, nn.Linear) and "bias" not in dict(module.named_parameters()):
             return "a linear layer has no bias"
         if isinstance(module, nn.Embedding) and (
@@ -83,7 +83,7 @@ def _unknown_setting(model: Seq2Seq) -> str | None:
             or module.sparse
             or module.padding_idx is not None
         ):
-            return "an embedding has settings that it does not know"
+            return "an embedding has unsupported settings"
     parameters = [parameter for _, parameter in model.named_parameters(remove_duplicate=False)]
     if len({parameter.data_ptr() for parameter in parameters}) != len(parameters):
         return "parameters share memory"
@@ -97,7 +97,7 @@ def _is_plain(gru: nn.GRU) -> bool:
 
 
 class CompiledUpdates(EagerUpdates):
-    """The updates of a block in one compiled call; where a plan needs an earlier pass or feeds mixtures, eager ones."""
+    """Makes the updates of a block in one compiled call; if a plan needs an earlier pass or mixtures, eagerly."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -136,17 +136,17 @@ class CompiledUpdates(EagerUpdates):
     def _fed(self, block: Block, plan: Plan, draws: Draws) -> "_Fed":
         feeder, own, words = plan.feeder, plan.own, gold_inputs(block.target)
         size = self.job.model.decoder.output.out_features
-        nowhere = torch.zeros_like(own)
+        none = torch.zeros_like(own)
         if isinstance(feeder, Uniform):
-            return _Fed(feeder.words(draws, words, own, size), nowhere)
+            return _Fed(feeder.words(draws, words, own, size), none)
         if isinstance(feeder, Unk):
-            return _Fed(words, nowhere, zero=own)
+            return _Fed(words, none, zero=own)
         if not isinstance(feeder, WordFeeder) or not own.any():
             return _Fed(words, own)
         return _Fed(words, own, feeder.scale, feeder.noise(draws, words.shape[1], size, 0))
 
     def _masks(self, block: Block, draws: Draws, zero: Tensor | None) -> DropoutMasks | None:
-        """Masks of dropout; the decoder's inputs are zero where `zero` [N, T] is True."""
+        """Dropout masks; they also set the decoder's inputs to zero where `zero` [N, T] is True."""
         encoder, decoder = self.job.model.encoder, self.job.model.decoder
         drops = any(isinstance(module, Dropout) and module.active for module in self.job.model.modules())
         found: list[Tensor | None] = []
@@ -163,7 +163,7 @@ class CompiledUpdates(EagerUpdates):
 
 
 class _Fed(NamedTuple):
-    """What `SentenceUpdates.block` is given of feeding, and where the decoder's inputs are zero."""
+    """The arguments of `SentenceUpdates.block` for feeding, and the positions where the decoder's inputs are zero."""
 
     words: Tensor
     own: Tensor

@@ -1,7 +1,7 @@
-"""The one door to everything that makes updates faster.
+"""Select the implementation of the updates: an accelerator, or plain PyTorch.
 
-`training/update.py` is the meaning of an update. An accelerator stands in for it where it accepts every class and
-setting involved, by exact type and by an explicit list: a subclass, a new attribute or a hook is never ignored.
+`training/update.py` is the reference implementation. An accelerator replaces it only if every class and setting of the
+job is on its explicit list. Classes are compared exactly: a subclass, a new attribute or a hook is never ignored.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -20,7 +20,7 @@ from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 
 class Updates(Protocol):
-    """The updates of a block, one after the other."""
+    """Makes the updates of a block one after the other."""
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
         """Make the updates of the block's N pairs."""
@@ -28,24 +28,24 @@ class Updates(Protocol):
 
 
 class Accelerator(Protocol):
-    """A faster way to make the same updates."""
+    """A faster implementation of the same updates."""
 
     def refuses(self, job: Job) -> str | None:
-        """Why this job is not for it, in a few words; None where it is."""
+        """The reason why this job is not supported, in a few words; None if it is."""
         ...
 
     def updates(self, job: Job) -> Updates:
-        """Its updates of an accepted job."""
+        """The updates of a supported job."""
         ...
 
 
 class Selection(NamedTuple):
-    """What makes the updates.
+    """The selected implementation of the updates.
 
     Attributes:
         updates: the updates.
-        name: of the accelerator; `eager` is plain PyTorch.
-        refused: why others do not apply: name → reason.
+        name: name of the accelerator; `eager` is plain PyTorch.
+        refused: the accelerators that do not support the job: name → reason.
     """
 
     updates: Updates
@@ -58,7 +58,7 @@ class Selection(NamedTuple):
 
 
 def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
-    """The first accelerator that accepts a job, else plain PyTorch."""
+    """The first accelerator that supports a job, or else plain PyTorch."""
     refused: dict[str, str] = {}
     for name, accelerator in accelerators.items():
         reason = accelerator.refuses(job)
@@ -73,25 +73,25 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 
 def unknown_module(model: nn.Module, known: Mapping[type, Iterable[str]]) -> str | None:
-    """What in a model is not on a list, in a few words; None where everything is.
+    """The first part of a model that is not on a list, in a few words; None if everything is on it.
 
     Args:
-        model: looked through to its last module.
-        known: exact class → names of the attributes that it may have beside its parameters and modules.
+        model: the model; all of its modules are checked.
+        known: exact class → names of the attributes that it may have in addition to its parameters and modules.
     """
     for path, module in model.named_modules():
         name = f"{path or 'the model'} ({type(module).__name__})"
         if type(module) not in known:
-            return f"{name} is not of a class that it knows"
+            return f"{name} is of an unsupported class"
         if extra := set(vars(module)) - _OF_EVERY_MODULE - set(known[type(module)]):
-            return f"{name} has an attribute that it does not know: {sorted(extra)[0]}"
+            return f"{name} has an unsupported attribute: {sorted(extra)[0]}"
         if any(vars(module)[hooks] for hooks in _HOOKS):
             return f"{name} has a hook"
     return None
 
 
 def plain_sgd(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> str | None:
-    """Why an optimizer is not plain SGD of one learning rate over exactly these parameters; None where it is."""
+    """The reason why an optimizer is not plain SGD of exactly these parameters with one rate; None if it is."""
     if type(optimizer) is not torch.optim.SGD:
         return f"the optimizer is {type(optimizer).__name__}, not torch.optim.SGD"
     if len(optimizer.param_groups) != 1:
@@ -102,7 +102,7 @@ def plain_sgd(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> str |
             return f"the optimizer has {name}={group[name]}"
     every = list(parameters)
     if {id(each) for each in group["params"]} != {id(each) for each in every}:
-        return "the optimizer does not step all parameters of the model"
+        return "the optimizer does not update all parameters of the model"
     if not all(each.requires_grad for each in every):
         return "some parameters are frozen"
     hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
@@ -110,15 +110,15 @@ def plain_sgd(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> str |
 
 
 def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
-    """Why a plan is not one of a single pass and one of these feeders, by exact class; None where it is."""
+    """The reason why a plan has several passes or a feeder that is not of these exact classes; None if not."""
     if plan.passes or plan.revise is not None:
         return "the forcing policy needs an earlier pass"
     known = type(plan.feeder) in feeders
-    return None if known else f"the forcing policy feeds by {type(plan.feeder).__name__}"
+    return None if known else f"the feeder {type(plan.feeder).__name__} is not supported"
 
 
 def plain_likelihood(objective: Objective) -> str | None:
-    """Why an objective is not the plain negative log-likelihood; None where it is."""
+    """The reason why an objective is not the plain negative log-likelihood; None if it is."""
     if type(objective) is not NegativeLogLikelihood:
         return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
-    return "the objective smooths labels" if objective.label_smoothing else None
+    return "the objective uses label smoothing" if objective.label_smoothing else None
