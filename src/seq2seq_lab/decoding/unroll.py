@@ -1,4 +1,4 @@
-"""The only loop over steps: a decoder that is fed what it says itself."""
+"""The loop over decoder steps, for a decoder that is fed its own predictions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,13 +12,13 @@ from seq2seq_lab.models.encoder import Memory
 
 
 class Unrolled(NamedTuple):
-    """What the steps gave.
+    """The results of all steps.
 
     Attributes:
         inputs: what the decoder was fed, [B, T, E].
-        words: the same as words, [B, T]; None where mixtures of words were fed.
+        words: ids of the words that it was fed, [B, T]; None if mixtures of words were fed.
         logits: [B, T, V].
-        weights: attention weights [B, T, S]; None without attention.
+        weights: attention weights [B, T, S]; None for a model without attention.
     """
 
     inputs: Tensor
@@ -27,13 +27,13 @@ class Unrolled(NamedTuple):
     weights: Tensor | None
 
     def need_words(self) -> Tensor:
-        """The words."""
+        """Return the words; they must not be None."""
         assert self.words is not None
         return self.words
 
 
 def argmax(logits: Tensor, first: int = 0, draws: Draws | None = None) -> Tensor:
-    """The most probable words [B, n] by scores [B, n, V]; of equal ones the first."""
+    """The words with the largest scores [B, n], from scores [B, n, V]; the first one if several are equal."""
     return logits.argmax(dim=2)
 
 
@@ -48,18 +48,20 @@ def unroll(
     mix: Callable[[Tensor], Tensor] | None = None,
     draws: Draws | None = None,
 ) -> Unrolled:
-    """Step through T positions. Gradients flow through each step and through mixtures, not through a choice of words.
+    """Run the decoder step by step over T positions.
+
+    Gradients flow through the states and through mixtures, but not through the choice of a word.
 
     Args:
-        decoder: what is stepped.
-        memory: of the source.
-        known: what is fed where it is known in advance, embedded, [B, T, E]; the first is `<sos>`.
-        own: [B, T], True where the decoder is fed what comes of its scores of the position before; None is everywhere
-            but at the first position, which is always fed `known`.
-        words: the words of `known`, [B, T], for `Unrolled.words`; None where nobody asks for them.
-        choose: scores [B, 1, V], number of the position that is fed, draws → the word that is fed [B, 1].
-        mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None feeds words.
-        draws: of dropout and of `choose`.
+        decoder: the decoder.
+        memory: memory of the source.
+        known: embedded inputs that are known in advance, [B, T, E]; the first one is `<sos>`.
+        own: [B, T], True where the decoder is fed its own prediction from the previous position; None: True at all
+            positions. The first position is always fed `known`.
+        words: the words of `known`, [B, T], for `Unrolled.words`; None if these are not needed.
+        choose: scores [B, 1, V], index of the position that is fed, draws → the word that is fed [B, 1].
+        mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None: words are fed.
+        draws: random numbers for dropout and `choose`.
     """
     state, fed = memory.state, known[:, :1]
     word = None if words is None else words[:, :1]
