@@ -16,7 +16,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training import train as training
-from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.module import TranslationModule
 
@@ -146,7 +146,7 @@ def test_the_best_checkpoint_is_known_in_a_folder_that_was_moved(stop, tmp_path)
 
 def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
     path = tmp_path / "last.ckpt"
-    WholeFiles().save_checkpoint({"n": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"n": 1}, path)
 
     def torn(checkpoint, file):
         file.write_bytes(b"half")
@@ -154,7 +154,7 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", torn)
     with pytest.raises(OSError, match="disk full"):
-        WholeFiles().save_checkpoint({"n": 2}, path)
+        AtomicCheckpointIO().save_checkpoint({"n": 2}, path)
     assert torch.load(path) == {"n": 1}
     assert list(tmp_path.iterdir()) == [path]
 

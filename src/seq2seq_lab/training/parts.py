@@ -17,7 +17,7 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Lines
@@ -152,7 +152,7 @@ def make_trainer(
         logger=loggers,
         callbacks=callbacks,
         enable_checkpointing=bool(checkpoints),
-        plugins=[WholeFiles()],
+        plugins=[AtomicCheckpointIO()],
         enable_progress_bar=on_terminal,
         log_every_n_steps=1,
     )
