@@ -184,15 +184,15 @@ def tied():
 
 
 REFUSED = {
-    "subclass": (lambda: job(subclass_of_the_model()), "Silent.* is not of a class that it knows"),
-    "encoder": (lambda: job(subclass_of_the_encoder()), "Backwards.* is not of a class that it knows"),
+    "subclass": (lambda: job(subclass_of_the_model()), "Silent.* is of an unsupported class"),
+    "encoder": (lambda: job(subclass_of_the_encoder()), "Backwards.* is of an unsupported class"),
     "flag": (lambda: job(new_flag()), "encoder .* has an unsupported attribute: backwards"),
     "method": (lambda: job(replaced_method()), "decoder .* has an unsupported attribute: forward"),
     "hook": (lambda: job(hook()), "decoder.output .* has a hook"),
     "frozen": (lambda: job(frozen()), "frozen"),
     "tied": (lambda: job(tied()), "share memory"),
-    "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is not of a class"),
-    "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is not of a class"),
+    "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is of an unsupported class"),
+    "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is of an unsupported class"),
     "bidirectional": (lambda: job(seq2seq_model(**SIZES, bidirectional=True)), "bidirectional"),
     "score": (lambda: job(attention_model(**SIZES, score=AdditiveAttention)), "AdditiveAttention"),
     "half": (lambda: job(seq2seq_model(**SIZES).bfloat16()), "float32 or float64"),

@@ -101,7 +101,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], outputs: P
     return err
 
 
-@pytest.mark.parametrize(("given", "expected"), ERRORS, ids=[given for given, _ in MISTAKES])
+@pytest.mark.parametrize(("given", "expected"), ERRORS, ids=[given for given, _ in ERRORS])
 def test_an_error_names_the_key_before_anything_is_written(given, expected, capsys, outputs):
     assert expected in refused([*tiny.SETTINGS, *given.split(" ")], capsys, outputs)
 
@@ -176,7 +176,7 @@ def test_a_sweep_continues_after_an_error_and_shows_every_error_once(capsys, out
     assert "training " in out
     lines = err.splitlines()
     assert len(lines) == 4
-    for line, job, ratio in zip(expected[::2], expected[1::2], ("1.5", "2"), strict=True):
+    for line, job, ratio in zip(lines[::2], lines[1::2], ("1.5", "2"), strict=True):
         assert line == f"forcing.ratio must lie in [0, 1], got {ratio}"
         assert f" forcing.ratio={ratio}" in job
     assert len(tiny.folders(outputs)) == 1

@@ -1,4 +1,4 @@
-"""Checks of a composed configuration, before any work is done: every mistake is named by its key."""
+"""Checks of a composed configuration, before any work is done: the message about every error names the key."""
 
 import inspect
 import math

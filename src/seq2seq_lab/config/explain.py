@@ -1,4 +1,4 @@
-"""Mistakes in a command line, explained in the terms of this package instead of Hydra's."""
+"""Explain errors in a command line in the terms of this package instead of Hydra's."""
 
 import os
 import re

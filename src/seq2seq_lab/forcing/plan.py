@@ -137,7 +137,7 @@ class ForcingPolicy(Protocol):
 
 
 def check_unit(unit: str) -> None:
-    """Refuse a unit that there is not.
+    """Check that a unit exists.
 
     Raises:
         ValueError: it is none of `UNITS`.
@@ -147,7 +147,7 @@ def check_unit(unit: str) -> None:
 
 
 def check_ratio(name: str, ratio: float) -> None:
-    """Refuse what is no probability.
+    """Check that a value is a probability.
 
     Raises:
         ValueError: `ratio` is not in [0, 1]; the message begins with `name`.

@@ -24,7 +24,7 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
 
 class DivergenceError(ArithmeticError):
-    """The loss is not a number any more."""
+    """Training diverged: the loss is not finite."""
 
 
 class Tally:
@@ -195,16 +195,16 @@ class TranslationModule(pl.LightningModule):
         self._log({f"{self.evaluated}/{name}": value for name, value in values.items()})
 
     def _log(self, values: dict[str, float]) -> None:
-        # For Lightning's monitors; to the loggers they go by way of the callback `Scalars`, one row an epoch.
+        # For Lightning's monitors. The callback `EpochScalars` passes them to the loggers, one row per epoch.
         self.scalars |= values
         self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
 
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Beside what Lightning keeps: the sums of an epoch that is under way."""
+        """Add the sums of the current epoch to the checkpoint."""
         checkpoint["tally"] = vars(self.tally)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them back."""
+        """Restore the sums."""
         vars(self.tally).update(checkpoint["tally"])
