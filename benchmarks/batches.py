@@ -19,6 +19,7 @@ from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan
 from seq2seq_lab.models import Seq2Seq
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import update
 
 BATCH, HIDDEN, UPDATES = 64, 256, 16
@@ -54,7 +55,7 @@ def peak(size: int = 1024) -> float:
 def timed_update(model: Seq2Seq, optimizer: Optimizer, batch: Batch, plan: Plan, draws: Draws) -> float:
     """Seconds of one update."""
     started = time.perf_counter()
-    update(model, optimizer, batch, plan, draws)
+    update(model, optimizer, NegativeLogLikelihood(), batch, plan, draws)
     return time.perf_counter() - started
 
 
@@ -62,7 +63,7 @@ def planned(policy: ForcingPolicy, batch: Batch, number: int) -> tuple[Plan, Dra
     """The plan of a batch, whose pairs are called as their place in all batches."""
     draws = Draws(0, 0, torch.arange(number * BATCH, (number + 1) * BATCH))
     _, target = lengths(batch)
-    pairs = Pairs(target, batch.target.shape[1], torch.zeros(BATCH, dtype=torch.float64), draws)
+    pairs = Pairs(target, batch.target.shape[1], draws, torch.zeros(BATCH, dtype=torch.int64), 1)
     return policy.plan(pairs), draws
 
 

@@ -21,6 +21,7 @@ from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 
 BLOCKS, LITERAL = 8, 12  # blocks of updates that are timed, and updates of the reference between two of them
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
@@ -70,6 +71,7 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
         model=model,
         forcing=forcing,
         optimizer=partial(torch.optim.SGD, lr=0.01),
+        objective=NegativeLogLikelihood(),
         select=partial(select, {"compiled_sentence": CompiledSentence()}),
         measures={},
         to_text=str,

@@ -10,15 +10,24 @@ from torch import nn
 import tiny
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
 from seq2seq_lab.accelerate.cuda_graphs import CudaGraphs, captured_step
-from seq2seq_lab.accelerate.select import Job, select
+from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.forcing.feeders.argmax import ArgMax
+from seq2seq_lab.forcing.feeders.base import WordFeeder
+from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
+from seq2seq_lab.forcing.feeders.sample import Sample
+from seq2seq_lab.forcing.feeders.soft import Soft
+from seq2seq_lab.forcing.feeders.uniform import Uniform
+from seq2seq_lab.forcing.feeders.unk import Unk
 from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.models import Encoder, Seq2Seq, attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
-from seq2seq_lab.training.update import EagerUpdates
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import EagerUpdates, Job
 
 CORPUS = tiny.lettered(30)
+FEEDERS = [None, ArgMax(), Sample(temperature=0.7), GumbelArgMax(), Uniform(), Unk()]
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),
     "target_vocabulary_size": len(CORPUS.target_vocabulary),
@@ -28,37 +37,56 @@ SIZES = {
 class ByWord:
     """A policy of a test's own: a coin a position, at a ratio that falls while the model trains."""
 
+    def __init__(self, feeder=None):
+        self.feeder = feeder
+
     def plan(self, pairs):
-        return Plan(pairs.coins() < 1 - pairs.progress.unsqueeze(1))
+        return Plan(pairs.gold(1 - pairs.progress), self.feeder)
 
 
-def job(model=None, *, optimizer=torch.optim.SGD, clip=None, batch_size=1, **settings):
+NLL = NegativeLogLikelihood()
+GOLD = Plan(torch.ones(1, 2, dtype=torch.bool))
+
+
+def job(
+    model=None,
+    *,
+    optimizer=torch.optim.SGD,
+    objective=NLL,
+    clip=None,
+    batch_size=1,
+    plan=GOLD,
+    **settings,
+):
     """A job of a small model."""
     torch.manual_seed(0)
     model = model or seq2seq_model(**SIZES, hidden_size=6, embedding_size=5)
-    return Job(model, optimizer(model.parameters(), lr=0.1, **settings), clip, batch_size)
+    return Job(model, optimizer(model.parameters(), lr=0.1, **settings), objective, clip, batch_size, plan)
 
 
-def trained(build, updates_of, epochs=2):
+def trained(build, updates_of, feeder=None, epochs=2):
     """The losses and weights that some updates give, over blocks of several sizes."""
     torch.manual_seed(0)
     model = build()
-    updates = updates_of(Job(model, torch.optim.SGD(model.parameters(), lr=0.1), None, 1))
+    updates = updates_of(Job(model, torch.optim.SGD(model.parameters(), lr=0.1), NLL, None, 1, GOLD))
     loader = BlockLoader(
         CORPUS, torch.arange(len(CORPUS)).numpy(), batch_size=1, updates_per_block=7, shuffle=True
     )
-    losses = []
+    losses, shares = [], []
     for epoch in range(epochs):
         for block in loader:
             draws = Draws(3, epoch, torch.from_numpy(block.indices))
-            progress = (epoch + block.update_numbers.double() / block.updates) / epochs
-            pairs = Pairs(block.target_lengths, block.target.shape[1], progress, draws)
-            losses.append(updates(block, ByWord().plan(pairs), draws))
-    return torch.cat(losses), model.state_dict()
+            update = epoch * block.updates + block.update_numbers
+            positions, all_updates = block.target.shape[1], epochs * block.updates
+            pairs = Pairs(block.target_lengths, positions, draws, update, all_updates, epoch, epochs)
+            made = updates(block, ByWord(feeder).plan(pairs), draws)
+            losses.append(made.losses)
+            shares.append(made.forced_share)
+    return torch.cat(losses), torch.cat(shares), model.state_dict()
 
 
 def eager(job):
-    return EagerUpdates(job.model, job.optimizer)
+    return EagerUpdates(job)
 
 
 class TestCompiledIsEager:
@@ -78,21 +106,29 @@ class TestCompiledIsEager:
         def build():
             return (attention_model if attention else seq2seq_model)(**SIZES, **settings).double()
 
-        wanted, found = trained(build, eager), trained(build, CompiledSentence().updates)
-        torch.testing.assert_close(found[0], wanted[0], rtol=1e-9, atol=1e-9)
-        for name, weight in wanted[1].items():
-            torch.testing.assert_close(found[1][name], weight, rtol=1e-9, atol=1e-9)
+        feeder = FEEDERS[number % len(FEEDERS)]
+        wanted, found = (trained(build, updates, feeder) for updates in (eager, CompiledSentence().updates))
+        torch.testing.assert_close(found[0], wanted[0], rtol=1e-8, atol=1e-8)
+        assert torch.equal(found[1], wanted[1])
+        for name, weight in wanted[2].items():
+            torch.testing.assert_close(found[2][name], weight, rtol=1e-8, atol=1e-8)
 
-    def test_where_a_plan_chooses_words_in_a_way_of_its_own(self):
-        def least(logits, position, draws):
-            return logits.argmin(dim=1)
+    @pytest.mark.parametrize("plan", ["mixture", "own feeder", "earlier pass"])
+    def test_where_a_plan_is_not_on_the_list(self, plan):
+        class Least(WordFeeder):
+            def choose(self, logits, first, draws):
+                return logits.argmin(dim=2)
 
         both = []
         for updates_of in (eager, CompiledSentence().updates):
-            job_ = job()
             (block,) = BlockLoader(CORPUS, torch.arange(5).numpy(), batch_size=1, updates_per_block=5)
-            plan = Plan(torch.zeros(5, block.target.shape[1], dtype=torch.bool), least)
-            both.append(updates_of(job_)(block, plan, Draws(0, 0, torch.arange(5))))
+            gold = torch.zeros(5, block.target.shape[1], dtype=torch.bool)
+            plans = {
+                "mixture": Plan(gold, Soft()),
+                "own feeder": Plan(gold, Least()),
+                "earlier pass": Plan(gold, passes=1),
+            }
+            both.append(updates_of(job())(block, plans[plan], Draws(0, 0, torch.arange(5))).losses)
         assert torch.equal(*both)
 
 
@@ -165,6 +201,9 @@ REFUSED = {
     "adam": (lambda: job(optimizer=torch.optim.Adam), "the optimizer is Adam"),
     "clip": (lambda: job(clip=1.0), "clip"),
     "batch": (lambda: job(batch_size=2), "loader.batch_size=2"),
+    "smoothing": (lambda: job(objective=NegativeLogLikelihood(label_smoothing=0.1)), "smooths labels"),
+    "feeder": (lambda: job(plan=GOLD._replace(feeder=Soft())), "feeds by Soft"),
+    "passes": (lambda: job(plan=GOLD._replace(passes=2)), "earlier pass"),
 }
 
 
@@ -212,7 +251,7 @@ class TestCudaGraphs:
             if captured:
                 losses = captured_step(job_, batch.source, batch.target, plan.own if free else None)
             else:
-                losses = eager(job_)(block, plan, Draws(0, 0, torch.arange(1)))
+                losses = eager(job_)(block, plan, Draws(0, 0, torch.arange(1))).losses
             both.append((losses, *job_.model.state_dict().values()))
         for one, other in zip(*both, strict=True):
             torch.testing.assert_close(one, other)
@@ -230,7 +269,7 @@ class TestCudaGraphs:
 def test_constructing_an_optimizer_changes_nothing_about_gradients():
     one, other = (seq2seq_model(**SIZES, hidden_size=6, embedding_size=5) for _ in range(2))
     other.load_state_dict(one.state_dict())
-    CompiledSentence().updates(Job(other, torch.optim.SGD(other.parameters(), lr=0.1), None, 1))
+    CompiledSentence().updates(job(other))
     for model in (one, other):
         model(torch.tensor([[3, 1]]), torch.tensor([[2, 1]])).logits.sum().backward()
     for ours, theirs in zip(one.parameters(), other.parameters(), strict=True):

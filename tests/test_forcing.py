@@ -9,11 +9,11 @@ from seq2seq_lab.config.options import options
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
-from seq2seq_lab.forcing.plan import Pairs, Plan, forced_share
+from seq2seq_lab.forcing.plan import Pairs, Plan, mean_of_first
 
 N, T = 60, 7
 LENGTHS = torch.randint(1, T + 1, (N,), generator=torch.Generator().manual_seed(0))
-PROGRESS = torch.linspace(0, 0.99, N, dtype=torch.float64)
+UPDATE = torch.arange(N) * 99 // N
 
 
 @pytest.fixture(params=options("forcing"))
@@ -25,7 +25,7 @@ def policy(request):
 def pairs(rows=slice(None), positions=T, seed=0, epoch=0, first=0):
     """Some rows of N pairs."""
     draws = Draws(seed, epoch, torch.arange(first, first + N))
-    return Pairs(LENGTHS[rows], positions, PROGRESS[rows], draws[rows])
+    return Pairs(LENGTHS[rows], positions, draws[rows], UPDATE[rows], 100, epoch=epoch, epochs=5)
 
 
 class TestEveryPolicy:
@@ -59,7 +59,8 @@ class TestFull:
 class TestMixed:
     @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5, 1.0])
     def test_the_share_of_forced_sentences_is_the_ratio(self, ratio):
-        many = Pairs(torch.full((20_000,), T), T, torch.zeros(20_000), Draws(0, 0, torch.arange(20_000)))
+        numbers = torch.arange(20_000)
+        many = Pairs(torch.full((20_000,), T), T, Draws(0, 0, numbers), numbers, 20_000)
         share = MixedForcing(ratio=ratio).plan(many).gold.float().mean().item()
         assert share == pytest.approx(ratio, abs=0.015)
         assert ratio not in (0.0, 1.0) or share == ratio
@@ -91,6 +92,7 @@ def test_the_first_position_is_never_the_decoders_own():
     assert not gold[0, 0]
 
 
-def test_the_forced_share_counts_positions_within_the_length():
-    plan = Plan(torch.tensor([[True, False, True], [True, True, True], [False, False, False]]))
-    assert forced_share(plan, torch.tensor([2, 3, 1])).tolist() == [0.5, 1, 0]
+def test_the_mean_is_over_positions_within_the_length():
+    values = torch.tensor([[True, False, True], [True, True, True], [False, False, False]])
+    assert mean_of_first(values, torch.tensor([2, 3, 1])).tolist() == [0.5, 1, 0]
+    assert mean_of_first(torch.tensor([0.5, 0.25]), torch.tensor([2, 3])).tolist() == [0.5, 0.25]

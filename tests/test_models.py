@@ -1,7 +1,6 @@
 """Properties of the models and of decoding, against PyTorch's own layers and against themselves."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import pytest
 import torch
@@ -94,8 +93,8 @@ def losses_of(case, rows=slice(None), extra=0):
     if extra:
         source, target = (torch.cat((ids, ids.new_full((len(ids), extra), 3)), 1) for ids in (source, target))
         plan = Plan(torch.cat((plan.gold, torch.zeros(len(target), extra, dtype=torch.bool)), 1))
-    decoded = follow(case.model, source, target, plan, source_lengths=lengths[0], draws=case.draws[rows])
-    return sentence_losses(decoded.logits, target, lengths[1])
+    followed = follow(case.model, source, target, plan, source_lengths=lengths[0], draws=case.draws[rows])
+    return sentence_losses(followed.decoded.logits, target, lengths[1])
 
 
 @pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
@@ -139,27 +138,32 @@ class TestPadding:
 class TestFeeding:
     """Stepping and the whole sequence give the same numbers, with dropout too."""
 
-    def test_own_words_are_the_arg_max_of_the_very_logits_that_are_learnt_from(self, case):
+    def unrolled(self, case):
         memory = case.model.encoder(case.source, case.source_lengths, case.draws)
-        known, own = gold_inputs(case.target), case.plan.own
-        unrolled = unroll(case.model.decoder, memory, known, own, draws=case.draws)
+        known = gold_inputs(case.target)
+        embedded = case.model.decoder.embed(known)
+        return unroll(
+            case.model.decoder, memory, embedded, case.plan.own, words=known, draws=case.draws
+        ), memory
+
+    def test_own_words_are_the_arg_max_of_the_very_logits_that_are_learnt_from(self, case):
+        unrolled, _ = self.unrolled(case)
         settings = {"source_lengths": case.source_lengths, "draws": case.draws}
-        whole = case.model(case.source, case.target, fed=unrolled.fed, **settings).logits
+        whole = case.model(case.source, case.target, inputs=unrolled.inputs, **settings).logits
         torch.testing.assert_close(unrolled.logits, whole)
+        known = gold_inputs(case.target)
         words = torch.cat((known[:, :1], whole.argmax(dim=2)[:, :-1]), dim=1)
-        assert torch.equal(unrolled.fed, torch.where(own, words, known))
-        torch.testing.assert_close(
-            follow(case.model, case.source, case.target, case.plan, **settings).logits, whole
-        )
+        assert torch.equal(unrolled.words, torch.where(case.plan.own, words, known))
+        torch.testing.assert_close(case.model.decoder.embed(unrolled.words), unrolled.inputs)
+        followed = follow(case.model, case.source, case.target, case.plan, **settings)
+        torch.testing.assert_close(followed.decoded.logits, whole)
 
     def test_unrolling_carries_the_gradients_of_the_whole_sequence(self, case):
-        memory = partial(case.model.encoder, case.source, case.source_lengths, case.draws)
-        known, own = gold_inputs(case.target), case.plan.own
-        unrolled = unroll(case.model.decoder, memory(), known, own, draws=case.draws)
+        unrolled, memory = self.unrolled(case)
         stepped = gradients(case.model, unrolled.logits.sin().sum())
-        whole = case.model(
-            case.source, case.target, fed=unrolled.fed, memory=memory(), draws=case.draws
-        ).logits
+        inputs = case.model.decoder.embed(unrolled.words)
+        memory = case.model.encoder(case.source, case.source_lengths, case.draws)
+        whole = case.model(case.source, case.target, inputs=inputs, memory=memory, draws=case.draws).logits
         for gradient, wanted in zip(stepped, gradients(case.model, whole.sin().sum()), strict=True):
             torch.testing.assert_close(gradient, wanted)
 

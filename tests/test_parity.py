@@ -11,7 +11,7 @@ import reference
 from data_reference import SEMINAR_PREFIXES
 from seq2seq_lab import models
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.select import Job, select
+from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
@@ -20,6 +20,8 @@ from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import Job
 
 UPDATES, SEED = 200, 3
 EXPERIMENTS = {
@@ -81,8 +83,8 @@ class Both:
         """Blocks, and the plan and the draws of each in the first epoch."""
         for block in self.data.train_dataloader():
             draws = Draws(SEED, 0, torch.from_numpy(block.indices))
-            positions, progress = block.target.shape[1], torch.zeros(len(block))
-            yield block, self.forcing.plan(Pairs(block.target_lengths, positions, progress, draws)), draws
+            pairs = Pairs(block.target_lengths, block.target.shape[1], draws, block.update_numbers, UPDATES)
+            yield block, self.forcing.plan(pairs), draws
 
     def coins(self):
         """Whether each pair is fed gold words."""
@@ -130,6 +132,7 @@ def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, ac
         model=both.model,
         forcing=both.forcing,
         optimizer=partial(torch.optim.SGD, lr=both.learning_rate),
+        objective=NegativeLogLikelihood(),
         select=partial(select, ACCELERATORS[accelerator]),
         to_text=str,
         max_length=both.data.max_length,
@@ -156,11 +159,13 @@ def test_in_single_precision_each_update_of_attention_is_the_references(accelera
     """From the same weights. Over 150 updates the reference itself drifts 1e-4 from its own double precision."""
     both = Both("attention/mixed", "archive")
     optimizer = torch.optim.SGD(both.model.parameters(), lr=both.learning_rate)
-    updates = select(ACCELERATORS[accelerator], Job(both.model, optimizer, None, 1)).updates
     both.data.updates_per_block = 1
+    _, plan, _ = next(both.plans())
+    job = Job(both.model, optimizer, NegativeLogLikelihood(), None, 1, plan)
+    updates = select(ACCELERATORS[accelerator], job).updates
     for block, plan, draws in both.plans():
         both.synchronise()
-        loss = updates(block, plan, draws) / block.target_lengths
+        loss = updates(block, plan, draws).losses / block.target_lengths
         coin = bool(plan.gold.all())
         expected = both.literal.update(block.source[0].tolist(), block.target[0].tolist(), coin)
         assert loss.item() == pytest.approx(expected, rel=2e-6)

@@ -193,6 +193,7 @@ class TestRunFolder:
             "epoch",
             "train/loss",
             "train/forced_share",
+            "train/forcing_ratio",
             "val/loss_forced",
             "val/loss_free",
             "val/exposure_gap",

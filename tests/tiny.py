@@ -41,6 +41,7 @@ DEFAULTS = {
     "data": "eng_fra",
     "model": "seq2seq",
     "forcing": "full",
+    "objective": "nll",
     "optimizer": "sgd",
     "trainer": "cpu",
     "logger": "tensorboard",

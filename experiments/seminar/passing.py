@@ -13,7 +13,7 @@ import torch
 from tables import quirks_of, run, shown, write
 from threadpoolctl import threadpool_limits
 
-from seq2seq_lab.accelerate.select import Job, Updates
+from seq2seq_lab.accelerate.select import Updates
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
@@ -28,9 +28,11 @@ Kind = tuple[str, str, str]  # experiment, quirks, epochs
 def in_passing(module: TranslationModule, block: Block, updates: Updates, epoch: int) -> torch.Tensor:
     """Losses per target position and whether each pair was forced throughout, [2, N]."""
     draws = Draws(module.seed, epoch, torch.from_numpy(block.indices))
-    progress = torch.zeros(len(block), dtype=torch.float64)
-    plan = module.forcing.plan(Pairs(block.target_lengths, block.target.shape[1], progress, draws))
-    losses = updates(block, plan, draws)
+    pairs = Pairs(
+        block.target_lengths, block.target.shape[1], draws, block.update_numbers, block.updates, epoch
+    )
+    plan = module.forcing.plan(pairs)
+    losses = updates(block, plan, draws).losses
     return torch.stack((losses / block.target_lengths, plan.gold.all(dim=1)))
 
 
@@ -40,7 +42,7 @@ def parts(folder: str) -> tuple[Kind, dict[str, float]]:
     data = make_data(config)
     module = make_module(config, data)
     module.model.load_state_dict(model.state_dict())
-    updates = module.select(Job(module.model, module.configure_optimizers(), None, data.batch_size)).updates
+    updates = module.select(module.job(module.configure_optimizers())).updates
     epoch = config["trainer"]["max_epochs"]
     blocks = [in_passing(module, block, updates, epoch) for block in data.train_dataloader()]
     losses, forced = torch.cat(blocks, dim=1)

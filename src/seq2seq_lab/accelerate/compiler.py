@@ -14,7 +14,7 @@ import numpy as np
 
 from seq2seq_lab.data.cache import cache_dir
 
-COMPILING = "compiling the sentence update for this machine (about 10 s, once)"
+COMPILING = "compiling the sentence update for this machine (about 15 s, once)"
 _SOURCES = ("tiles.py", "kernels.py", "layer_kernels.py", "sentence_kernel.py")
 
 

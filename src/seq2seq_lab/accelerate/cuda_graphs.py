@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq_lab.accelerate.select import Job, plain_sgd, unknown_module
+from seq2seq_lab.accelerate.select import plain_likelihood, plain_sgd, unknown_module, unknown_plan
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.unroll import argmax, unroll
-from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.forcing.feeders.argmax import ArgMax
+from seq2seq_lab.forcing.plan import Plan, mean_of_first
 from seq2seq_lab.models.attention.dot import DotAttention
 from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.dropout import Dropout
@@ -22,7 +23,7 @@ from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
-from seq2seq_lab.training.update import EagerUpdates, update
+from seq2seq_lab.training.update import EagerUpdates, Job, Made, update
 
 KNOWN: dict[type, tuple[str, ...]] = {
     Seq2Seq: (),
@@ -36,6 +37,7 @@ KNOWN: dict[type, tuple[str, ...]] = {
     nn.Linear: tuple(vars(nn.Linear(1, 1))),
     DotAttention: (),
 }
+FEEDERS = (type(None), ArgMax)
 WARM_UPS = 3  # as PyTorch's documentation advises
 MOST = 256  # graphs; beyond, updates of new shapes are eager
 
@@ -55,7 +57,9 @@ class CudaGraphs:
             return "CUDA graphs do not clip gradients"
         if any(isinstance(module, Dropout) and module.p for module in job.model.modules()):
             return "CUDA graphs do not draw dropout"
-        return plain_sgd(job.optimizer, job.model.parameters()) or unknown_module(job.model, KNOWN)
+        reason = unknown_module(job.model, KNOWN) or plain_likelihood(job.objective)
+        reason = reason or unknown_plan(job.plan, FEEDERS)
+        return reason or plain_sgd(job.optimizer, job.model.parameters())
 
     def updates(self, job: Job) -> "CapturedUpdates":
         """Its updates of a job."""
@@ -107,8 +111,9 @@ def captured_step(job: Job, source: Tensor, target: Tensor, own: Tensor | None) 
     fed = gold_inputs(target)
     if own is not None:
         with torch.no_grad():
-            fed = unroll(job.model.decoder, memory, fed, own).fed
-    decoded = job.model(source, target, fed=fed, memory=memory)
+            embedded = job.model.decoder.embed(fed)
+            fed = unroll(job.model.decoder, memory, embedded, own, words=fed).need_words()
+    decoded = job.model(source, target, inputs=job.model.decoder.embed(fed), memory=memory)
     losses = sentence_losses(decoded.logits, target, None)
     losses.mean().backward()  # type: ignore[no-untyped-call]
     job.optimizer.step()
@@ -119,23 +124,23 @@ class CapturedUpdates(EagerUpdates):
     """Replays graphs, each captured when its shape first comes; a changed learning rate captures all of them anew."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(job.model, job.optimizer)
-        self.job = job
+        super().__init__(job)
         self.graphs: dict[tuple[int, int, bool], Captured] = {}
         self.pool = torch.cuda.graph_pool_handle()
         self.rate = self._rate()
 
     def _rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+        return float(self.job.optimizer.param_groups[0]["lr"])
 
-    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Tensor:
-        """The losses of the block's pairs, as `EagerUpdates` gives them."""
-        if plan.choose is not argmax:
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+        """Make the updates of the block's N pairs."""
+        if unknown_plan(plan, FEEDERS):
             return super().__call__(block, plan, draws)
         if self.rate != self._rate():
             self.graphs.clear()
             self.rate = self._rate()
-        return torch.cat([self._update(batch, plan, draws) for batch in block])
+        losses = torch.cat([self._update(batch, plan, draws) for batch in block])
+        return Made(losses, mean_of_first(plan.gold, block.target_lengths.cpu()))
 
     def _update(self, batch: Batch, plan: Plan, draws: Draws) -> Tensor:
         plan = plan.rows(batch.rows, batch.target.shape[1])
@@ -143,6 +148,9 @@ class CapturedUpdates(EagerUpdates):
         shape = (batch.source.shape[1], batch.target.shape[1], own is None)
         if shape not in self.graphs:
             if len(self.graphs) == MOST:
-                return update(self.model, self.optimizer, batch, plan, draws[batch.rows])
+                part = draws[batch.rows]
+                return update(
+                    self.job.model, self.job.optimizer, self.job.objective, batch, plan, part
+                ).losses
             self.graphs[shape] = Captured(self.job, batch, own, self.pool)
         return self.graphs[shape].replay(batch, own)

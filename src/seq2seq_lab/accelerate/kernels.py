@@ -28,8 +28,8 @@ from seq2seq_lab.accelerate.tiles import (
 
 Array: TypeAlias = NDArray[Any]
 
-_options: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-entry = njit(fastmath=True, **_options)  # what Python calls
+_options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+entry = njit(fastmath=True, cache=True, **_options)  # what Python calls; all that it calls is in its cache
 _options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 fast = njit(fastmath=True, **_options)
 _flags = {"contract", "nsz", "arcp"}

@@ -4,46 +4,26 @@
 setting involved, by exact type and by an explicit list: a subclass, a new attribute or a hook is never ignored.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.models.seq2seq import Seq2Seq
-from seq2seq_lab.training.update import EagerUpdates
-
-
-class Job(NamedTuple):
-    """What is to be trained, and how.
-
-    Attributes:
-        model: on its device.
-        optimizer: of its parameters.
-        gradient_clip: limit of the gradient's norm; None does not clip.
-        batch_size: pairs an update.
-    """
-
-    model: Seq2Seq
-    optimizer: Optimizer
-    gradient_clip: float | None
-    batch_size: int
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return next(self.model.parameters()).device
+from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 
 class Updates(Protocol):
     """The updates of a block, one after the other."""
 
-    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Tensor:
-        """The losses of the block's pairs, each before its own update, summed over target positions: [N]."""
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+        """Make the updates of the block's N pairs."""
         ...
 
 
@@ -85,8 +65,7 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
         if reason is None:
             return Selection(accelerator.updates(job), name, refused)
         refused[name] = reason
-    eager = EagerUpdates(job.model, job.optimizer, gradient_clip=job.gradient_clip)
-    return Selection(eager, "eager", refused)
+    return Selection(EagerUpdates(job), "eager", refused)
 
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
@@ -128,3 +107,18 @@ def plain_sgd(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> str |
         return "some parameters are frozen"
     hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
     return "the optimizer has a hook" if any(hooks) else None
+
+
+def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
+    """Why a plan is not one of a single pass and one of these feeders, by exact class; None where it is."""
+    if plan.passes or plan.revise is not None:
+        return "the forcing policy needs an earlier pass"
+    known = type(plan.feeder) in feeders
+    return None if known else f"the forcing policy feeds by {type(plan.feeder).__name__}"
+
+
+def plain_likelihood(objective: Objective) -> str | None:
+    """Why an objective is not the plain negative log-likelihood; None where it is."""
+    if type(objective) is not NegativeLogLikelihood:
+        return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
+    return "the objective smooths labels" if objective.label_smoothing else None

@@ -259,6 +259,9 @@ def update_block(
         s, t = source_lengths[n], target_lengths[n]
         if s < 1 or t < 1 or s > source.shape[1] or t > target.shape[1]:
             return n
+        for position in range(1, t):
+            if own[n, position]:
+                words[n, position] = 0  # until the decoder has chosen
         pair = source[n, :s], target[n, :t], words[n, :t]
         if not (in_range(pair[0], sizes[5]) and in_range(pair[1], sizes[6]) and in_range(pair[2], sizes[6])):
             return n

@@ -124,7 +124,7 @@ class SentenceUpdates:
         Args:
             source, source_lengths: [N, S] ids, [N].
             target, target_lengths: [N, T] ids, [N].
-            words: [N, T] ids that the decoder is fed where that is known in advance.
+            words: [N, T] ids that the decoder is fed where that is known in advance; not read elsewhere.
             own: [N, T] whether it is fed its own choice from the position before instead; not at the first one.
             lr: the learning rate.
             scale, noise: the choice is the first v at which scale · logits[v] + noise[n, t, v] is largest;

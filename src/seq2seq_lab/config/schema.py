@@ -3,7 +3,18 @@
 from typing import Literal, TypedDict
 
 # The groups of which a run takes one option each.
-GROUPS = ("data", "model", "forcing", "optimizer", "trainer", "logger", "callbacks", "measures", "accelerate")
+GROUPS = (
+    "data",
+    "model",
+    "forcing",
+    "objective",
+    "optimizer",
+    "trainer",
+    "logger",
+    "callbacks",
+    "measures",
+    "accelerate",
+)
 # Those whose options are sets of named nodes; an option of the others is one node.
 SETS = ("logger", "callbacks", "measures", "accelerate")
 # The group of whole experiments; a run takes one of its options or none.

@@ -31,6 +31,6 @@ def greedy(model: Seq2Seq, source: Tensor, source_lengths: Tensor | None, max_le
     source [B, S] and its lengths [B] are as in `Seq2Seq.forward`.
     """
     memory = model.encoder(source, source_lengths)
-    first = source.new_full((len(source), max_length), SOS)
+    first = model.decoder.embed(source.new_full((len(source), 1), SOS)).expand(-1, max_length, -1)
     unrolled = unroll(model.decoder, memory, first)
     return Hypotheses(unrolled.logits.argmax(dim=2), unrolled.logits, unrolled.weights)

@@ -61,6 +61,14 @@ _REGISTRY = (
         shown=False,
     ),
     Measure(
+        name="forcing_ratio",
+        label="teacher-forcing ratio",
+        unit="0–1",
+        formula="mean over pairs and positions of ε, the probability of the gold word",
+        stage="training",
+        shown=False,
+    ),
+    Measure(
         name="loss_forced",
         label="teacher-forced loss",
         unit="nats per word",

@@ -1,13 +1,104 @@
-"""How a plan is carried out: as one call of the model wherever what is fed is known, else step by step first."""
+"""How a plan is carried out: what is fed is found first; then the whole sequence is one call of the model.
+
+Where everything is gold, or known in advance, there is nothing to find. Words that the decoder chooses itself are found
+step by step or in an earlier pass, without gradient. Mixtures of words are found step by step, with gradient.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.decoding.unroll import argmax, unroll
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.models.decoder import Decoded
+from seq2seq_lab.models.decoder import Decoded, Decoder
+from seq2seq_lab.models.encoder import Memory
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+
+Choice = Callable[
+    [Tensor, int, Draws | None], Tensor
+]  # scores [B, n, V], number of the first position, draws → [B, n]
+
+
+class Followed(NamedTuple):
+    """A model that was fed as a plan says.
+
+    Attributes:
+        decoded: its scores.
+        gold: where it was fed the gold word, [B, T], on the CPU.
+    """
+
+    decoded: Decoded
+    gold: Tensor
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """What a feeder works with: B pairs, each of which is fed other than gold somewhere.
+
+    Attributes:
+        decoder: what is fed.
+        memory: of the sources.
+        known: the gold words [B, T], each at the position where it would be fed.
+        own: [B, T], True where something else is fed.
+        plan: of these pairs.
+        draws: of these pairs, on the decoder's device.
+    """
+
+    decoder: Decoder
+    memory: Memory
+    known: Tensor
+    own: Tensor
+    plan: Plan
+    draws: Draws | None
+
+    def need_draws(self) -> Draws:
+        """The draws.
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.draws is None:
+            raise ValueError("this plan needs draws")
+        return self.draws
+
+    @torch.no_grad()
+    def words(self, choose: Choice) -> Tensor:
+        """The words that are fed, [B, T]: gold, or chosen by the decoder's own scores of the position before."""
+        if not self.plan.passes:
+            embedded = self.decoder.embed(self.known)
+            return unroll(
+                self.decoder,
+                self.memory,
+                embedded,
+                self.own,
+                words=self.known,
+                choose=choose,
+                draws=self.draws,
+            ).need_words()
+        fed = self.known
+        for _ in range(self.plan.passes):
+            decoded, _ = self.decoder(self.decoder.embed(fed), self.memory, draws=self.draws)
+            fed = torch.where(self.own, predicted(choose, decoded.logits, self.known, self.draws), self.known)
+        return fed
+
+    def mixtures(self, mix: Callable[[Tensor], Tensor]) -> Tensor:
+        """The inputs [B, T, E]: embedded gold words, or mixtures by the decoder's own scores of the position before."""
+        embedded = self.decoder.embed(self.known)
+        return unroll(self.decoder, self.memory, embedded, self.own, mix=mix, draws=self.draws).inputs
+
+
+def predicted(choose: Choice, logits: Tensor, known: Tensor, draws: Draws | None) -> Tensor:
+    """The words chosen by the scores of a pass [B, T, V], each at the position where it would be fed; `<sos>` first."""
+    return torch.cat((known[:, :1], choose(logits[:, :-1], 1, draws)), dim=1)
+
+
+def chosen_words(feeder: object, logits: Tensor, known: Tensor, draws: Draws | None) -> Tensor:
+    """`predicted` by a feeder that chooses words; None is the arg-max."""
+    return predicted(getattr(feeder, "choose", argmax), logits, known, draws)
 
 
 def follow(
@@ -17,29 +108,64 @@ def follow(
     plan: Plan,
     *,
     source_lengths: Tensor | None = None,
+    target_lengths: Tensor | None = None,
     draws: Draws | None = None,
-) -> Decoded:
-    """The scores [B, T, V] of a model that is fed as a plan says.
-
-    No gradient flows through a choice of words. So the words are found first, step by step and without gradient, and
-    then the whole sequence is one call, as under full forcing: the same numbers, in fewer and larger products.
+) -> Followed:
+    """The scores of a model that is fed as a plan says.
 
     Args:
         model: what is fed.
-        source, target, source_lengths: as in `Seq2Seq.forward`.
+        source, target, source_lengths, target_lengths: as in `Seq2Seq.forward` and `Batch`.
         plan: of these pairs; on the CPU.
         draws: of the same pairs, on the model's device.
     """
     own = plan.own
-    rows = own.any(dim=1).nonzero().squeeze(1)  # the pairs that are fed gold throughout need no steps
+    rows = own.any(dim=1).nonzero().squeeze(1)  # pairs that are fed gold throughout need no steps
     if not len(rows):
-        return model(source, target, source_lengths=source_lengths, draws=draws)  # type: ignore[no-any-return]
+        return Followed(model(source, target, source_lengths=source_lengths, draws=draws), plan.gold)
     memory = model.encoder(source, source_lengths, draws)
-    fed = gold_inputs(target)
+    known = gold_inputs(target)
+    if plan.revise is not None:
+        return _revised(model, source, target, target_lengths, memory, plan, draws)
+    everything = len(rows) == len(source)
     own, rows = own.to(source.device), rows.to(source.device)
+    part = None if draws is None else draws[rows]
+    feeding = Feeding(
+        model.decoder,
+        memory if everything else memory.select(rows),
+        known[rows],
+        own[rows],
+        plan if everything else plan.rows(rows.cpu(), target.shape[1]),
+        part,
+    )
+    inputs = _inputs(feeding)
+    if not everything:
+        inputs = model.decoder.embed(known).index_copy(0, rows, inputs)
+    return Followed(model(source, target, inputs=inputs, memory=memory, draws=draws), plan.gold)
+
+
+def _inputs(feeding: Feeding) -> Tensor:
+    if feeding.plan.feeder is None:
+        return feeding.decoder.embed(feeding.words(argmax))
+    return feeding.plan.feeder.inputs(feeding)
+
+
+def _revised(
+    model: Seq2Seq,
+    source: Tensor,
+    target: Tensor,
+    target_lengths: Tensor | None,
+    memory: Memory,
+    plan: Plan,
+    draws: Draws | None,
+) -> Followed:
+    """Fed as a plan decides when it has seen the scores of a pass under gold words."""
+    assert plan.revise is not None
+    known = gold_inputs(target)
+    if target_lengths is None:
+        target_lengths = torch.full((len(target),), target.shape[1], device=target.device)
     with torch.no_grad():
-        known, part = fed[rows], None if draws is None else draws[rows]
-        fed[rows] = unroll(
-            model.decoder, memory.select(rows), known, own[rows], choose=plan.choose, draws=part
-        ).fed
-    return model(source, target, fed=fed, memory=memory, draws=draws)  # type: ignore[no-any-return]
+        logits = model(source, target, memory=memory, draws=draws).logits
+        fed, gold = plan.revise(logits, known, target_lengths, plan, draws)
+    inputs = model.decoder.embed(fed)
+    return Followed(model(source, target, inputs=inputs, memory=memory, draws=draws), gold.cpu())

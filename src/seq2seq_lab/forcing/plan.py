@@ -1,16 +1,18 @@
 """What each position of an update is fed: a policy makes a plan; models know nothing of policies.
 
 At its first position a decoder is fed `<sos>`. At a later one a plan has it fed either the gold word of the position
-before, or what a feeder makes of its own scores there.
+before, or what a feeder gives: a word or a mixture of words made from the decoder's own scores, or something that is
+known in advance.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.unroll import Choose, argmax
+
+UNITS = ("sentence", "position", "prefix")
 
 
 class Pairs(NamedTuple):
@@ -19,20 +21,77 @@ class Pairs(NamedTuple):
     Attributes:
         lengths: target positions of each pair, [N].
         positions: T, of the longest.
-        progress: the share of training that is done before the pair's update, in [0, 1), float64 [N].
         draws: the random numbers of the pairs; the only ones that a policy may use.
+        update: how many updates came before the pair's own since training began, int64 [N].
+        updates: of all of training; 0 where no end is set.
+        epoch: counted from 0.
+        epochs: of all of training; 0 where no end is set.
     """
 
     lengths: Tensor
     positions: int
-    progress: Tensor
     draws: Draws
+    update: Tensor
+    updates: int
+    epoch: int = 0
+    epochs: int = 0
+
+    @property
+    def progress(self) -> Tensor:
+        """The share of training that is done before the pair's update, in [0, 1), float64 [N]."""
+        return self.update.double() / max(1, self.updates)
 
     def coins(self, unit: str = "position") -> Tensor:
         """Uniform numbers in (0, 1), [N, T]: one for each position, or (unit="sentence") one for all of a pair's."""
         if unit == "sentence":
             return self.draws.uniform("forcing/sentence").unsqueeze(1).expand(-1, self.positions)
         return self.draws.uniform("forcing/position", self.positions)
+
+    def gold(self, ratio: Tensor, unit: str = "position") -> Tensor:
+        """Where the decoder is fed gold words with probability `ratio`: bool [N, T].
+
+        Args:
+            ratio: ε of each pair, [N], or of each position, [N, T].
+            unit: `position`: a coin for each; `sentence`: one coin for all positions of a pair; `prefix`: no coin, the
+                first ⌊εT⌋ of a pair's T positions are gold (Teutsch & Mäder 2022, https://arxiv.org/abs/2210.08959).
+        """
+        if ratio.dim() == 1:
+            ratio = ratio.unsqueeze(1)
+        if unit == "prefix":
+            return torch.arange(self.positions) < (ratio * self.lengths.unsqueeze(1)).floor()
+        return self.coins(unit) < ratio
+
+
+class Feeder(Protocol):
+    """Gives what the decoder is fed where it is not the gold word."""
+
+    def inputs(self, feeding: Any) -> Tensor:
+        """The decoder's inputs [B, T, E] of all positions, gold ones included.
+
+        `feeding` is a `forcing.passes.Feeding`: the decoder, its memory, the gold words, and where it is fed others.
+        """
+        ...
+
+
+class Revision(Protocol):
+    """Decides what is fed when the scores of an earlier pass are known."""
+
+    def __call__(
+        self, logits: Tensor, known: Tensor, lengths: Tensor, plan: "Plan", draws: Draws | None
+    ) -> tuple[Tensor, Tensor]:
+        """What is fed.
+
+        Args:
+            logits: scores of a pass under gold words, [B, T, V].
+            known: the gold words [B, T], each at the position where it would be fed.
+            lengths: target positions of each pair, [B].
+            plan: the plan itself.
+            draws: of the pairs.
+
+        Returns:
+            The words that are fed [B, T], and where they are the gold ones, bool [B, T].
+        """
+        ...
 
 
 class Plan(NamedTuple):
@@ -41,19 +100,29 @@ class Plan(NamedTuple):
     Attributes:
         gold: [N, T], True where the decoder is fed the gold word. The first position, which is always fed `<sos>`,
             counts as the policy says.
-        choose: how a word is chosen from the decoder's scores where it is not gold.
+        feeder: gives what is fed elsewhere; None: the arg-max of the decoder's scores.
+        ratio: ε, the probability of gold, of each pair [N] or position [N, T], for the log; None where there is none.
+        passes: whole passes over a target before the one that is learnt from; own words come from the last of them. 0:
+            they come from the decoder's running state, step by step.
+        revise: what an earlier pass decides; None: own words replace gold ones where `gold` is False.
     """
 
     gold: Tensor
-    choose: Choose = argmax
+    feeder: Feeder | None = None
+    ratio: Tensor | None = None
+    passes: int = 0
+    revise: Revision | None = None
 
     def rows(self, rows: slice | Tensor, positions: int) -> "Plan":
         """The plan of some of the pairs, cut to their longest target."""
-        return self._replace(gold=self.gold[rows, :positions])
+        ratio = self.ratio
+        if ratio is not None:
+            ratio = ratio[rows] if ratio.dim() == 1 else ratio[rows, :positions]
+        return self._replace(gold=self.gold[rows, :positions], ratio=ratio)
 
     @property
     def own(self) -> Tensor:
-        """Where the decoder is fed its own word, [N, T]; never at the first position."""
+        """Where the decoder is not fed the gold word, [N, T]; never at the first position."""
         own = ~self.gold
         own[:, 0] = False
         return own
@@ -67,7 +136,29 @@ class ForcingPolicy(Protocol):
         ...
 
 
-def forced_share(plan: Plan, lengths: Tensor) -> Tensor:
-    """The share of each pair's target positions that are fed gold: [N]."""
-    inside = torch.arange(plan.gold.shape[1]) < lengths.unsqueeze(1)
-    return (plan.gold & inside).sum(dim=1) / lengths
+def check_unit(unit: str) -> None:
+    """Refuse a unit that there is not.
+
+    Raises:
+        ValueError: it is none of `UNITS`.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"unit must be one of {', '.join(UNITS)}, got {unit}")
+
+
+def check_ratio(name: str, ratio: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        ValueError: `ratio` is not in [0, 1]; the message begins with `name`.
+    """
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {ratio}")
+
+
+def mean_of_first(values: Tensor, lengths: Tensor) -> Tensor:
+    """The mean of the first lengths[i] values of each row: [N, T] or [N], [N] → [N]."""
+    if values.dim() == 1:
+        return values
+    inside = torch.arange(values.shape[1], device=values.device) < lengths.unsqueeze(1)
+    return (values * inside).sum(dim=1) / lengths

@@ -54,6 +54,10 @@ class Decoder(nn.Module):
         """Ids [B, T] → inputs [B, T, E]."""
         return self.embedding(words).relu()  # type: ignore[no-any-return]
 
+    def embed_mixture(self, weights: Tensor) -> Tensor:
+        """Weights of words [B, T, V] → inputs [B, T, E]: what `embed` makes of the weighted mean of embeddings."""
+        return (weights @ self.embedding.weight).relu()
+
     def forward(
         self,
         inputs: Tensor,

@@ -27,7 +27,7 @@ class Seq2Seq(nn.Module):
         target: Tensor,
         *,
         source_lengths: Tensor | None = None,
-        fed: Tensor | None = None,
+        inputs: Tensor | None = None,
         memory: Memory | None = None,
         draws: Draws | None = None,
     ) -> Decoded:
@@ -37,12 +37,13 @@ class Seq2Seq(nn.Module):
             source: ids [B, S].
             target: the gold ids [B, T] to predict; padding at the end may hold any id.
             source_lengths: [B]; None where no source is padded.
-            fed: the words that the decoder is fed, [B, T]; None feeds the gold ones.
+            inputs: what the decoder is fed, embedded (`Decoder.embed`), [B, T, E]; None feeds the gold words.
             memory: of the source, where the encoder has run already.
             draws: of dropout; None takes PyTorch's generator.
         """
         if memory is None:
             memory = self.encoder(source, source_lengths, draws)
-        inputs = self.decoder.embed(gold_inputs(target) if fed is None else fed)
+        if inputs is None:
+            inputs = self.decoder.embed(gold_inputs(target))
         decoded, _ = self.decoder(inputs, memory, draws=draws)
         return decoded  # type: ignore[no-any-return]

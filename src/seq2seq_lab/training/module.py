@@ -11,12 +11,14 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seq2seq_lab.accelerate.select import Job, Selection
+from seq2seq_lab.accelerate.select import Selection
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
-from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, forced_share
+from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, mean_of_first
 from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.update import Job
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -54,6 +56,7 @@ class TranslationModule(pl.LightningModule):
         model: what is trained.
         forcing: plans what the decoder is fed.
         optimizer: parameters → optimizer.
+        objective: what is minimised.
         select: what makes the updates of a job (`accelerate.select.select`).
         to_text: target ids up to and without `<eos>` → sentence.
         max_length: positions that a hypothesis may have.
@@ -71,6 +74,7 @@ class TranslationModule(pl.LightningModule):
         model: Seq2Seq,
         forcing: ForcingPolicy,
         optimizer: OptimizerFactory,
+        objective: Objective,
         select: Callable[[Job], Selection],
         to_text: Callable[[list[int]], str],
         max_length: int,
@@ -86,6 +90,7 @@ class TranslationModule(pl.LightningModule):
         self.model = model
         self.forcing = forcing
         self.optimizer = optimizer
+        self.objective = objective
         self.select = select
         self.to_text = to_text
         self.max_length = max_length
@@ -105,12 +110,19 @@ class TranslationModule(pl.LightningModule):
         """The optimizer of all parameters."""
         return self.optimizer(self.model.parameters())
 
+    def job(self, optimizer: Optimizer) -> Job:
+        """What is to be trained, and how."""
+        one = torch.ones(1, dtype=torch.int64)
+        draws = Draws(self.seed, 0, one)
+        plan = self.forcing.plan(Pairs(2 * one, 2, draws, update=one - 1, updates=1, epochs=1))
+        return Job(self.model, optimizer, self.objective, self.gradient_clip, self.batch_size, plan)
+
     # Training
 
     def on_train_start(self) -> None:
         """Select what makes the updates, and start the clock: an epoch resumed in its middle does not start again."""
         optimizer = cast(LightningOptimizer, self.optimizers()).optimizer
-        self.selection = self.select(Job(self.model, optimizer, self.gradient_clip, self.batch_size))
+        self.selection = self.select(self.job(optimizer))
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
@@ -120,25 +132,31 @@ class TranslationModule(pl.LightningModule):
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
         """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
         assert self.selection is not None
-        lengths = block.target_lengths.cpu()
-        draws = Draws(self.seed, self.current_epoch, torch.from_numpy(block.indices))
-        plan = self.forcing.plan(Pairs(lengths, block.target.shape[1], self.progress(block), draws))
-        losses = self.selection.updates(block, plan, draws.to(self.device))
+        plan = self.forcing.plan(pairs := self.pairs(block))
+        made = self.selection.updates(block, plan, pairs.draws.to(self.device))
         optimizer = cast(LightningOptimizer, self.optimizers())
         self._count_as_one_step(optimizer)
-        outcome = {"loss": losses / block.target_lengths, "forced_share": forced_share(plan, lengths)}
+        outcome = {"loss": made.losses / block.target_lengths, "forced_share": made.forced_share}
+        if plan.ratio is not None:
+            outcome["forcing_ratio"] = mean_of_first(plan.ratio, pairs.lengths)
         self.tally.add(len(block), **outcome)
         self.tally.seconds = time.monotonic() - self.started
         if self.trainer.is_last_batch or 0 < self.trainer.max_steps <= self.trainer.global_step:
             self._log_training()
         return outcome
 
-    def progress(self, block: Block) -> Tensor:
-        """The share of training that is done before each pair's update, [N], in [0, 1); 0 where no end is set."""
-        epochs = self.trainer.max_epochs or 0
-        if epochs <= 0:
-            return torch.zeros(len(block), dtype=torch.float64)
-        return (self.current_epoch + block.update_numbers.double() / block.updates) / epochs
+    def pairs(self, block: Block) -> Pairs:
+        """What a policy may know of a block's pairs."""
+        epochs = max(0, self.trainer.max_epochs or 0)
+        return Pairs(
+            lengths=block.target_lengths.cpu(),
+            positions=block.target.shape[1],
+            draws=Draws(self.seed, self.current_epoch, torch.from_numpy(block.indices)),
+            update=self.current_epoch * block.updates + block.update_numbers,
+            updates=epochs * block.updates,
+            epoch=self.current_epoch,
+            epochs=epochs,
+        )
 
     def _log_training(self) -> None:
         tally, self.tally = self.tally, Tally()

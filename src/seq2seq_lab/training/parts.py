@@ -10,7 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from seq2seq_lab.accelerate.select import Job, Selection, select
+from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
@@ -25,6 +25,7 @@ from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
+from seq2seq_lab.training.update import Job
 
 _SHOWN: Sequence[str] = ("model", "forcing", "optimizer")  # the groups that HParams shows
 
@@ -57,6 +58,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         model=model,
         forcing=build(config["forcing"], "forcing"),
         optimizer=build(config["optimizer"], "optimizer"),
+        objective=build(config["objective"], "objective"),
         select=partial(_select, config),
         to_text=lambda ids: " ".join(corpus.target_vocabulary.decode(ids)),
         max_length=data.max_length,
@@ -73,7 +75,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
-        _select(config, Job(model, optimizer, config["gradient_clip"], data.batch_size))
+        _select(config, module.job(optimizer))
     return module
 
 
