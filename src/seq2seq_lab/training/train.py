@@ -160,6 +160,7 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
 def _quieten() -> None:
     """Lightning's advice is about loaders, loggers and GPUs that are not used here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (
         ".*treespec.*",
         ".*does not have many workers.*",
@@ -175,10 +176,11 @@ def _show_result(run: Run, data: TranslationDataModule, module: TranslationModul
     chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
+    print()
     if summary["stopped"]:
-        print(f"\n{run.folder}: {summary['stopped']}")
+        print(f"{run.folder}: {summary['stopped']}")
     print(
-        f"\n{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
+        f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
         "some training sentences: source → reference → hypothesis",
         *(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}" for each in samples),
         sep="\n",
