@@ -14,7 +14,6 @@ from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 
 STILL = ("optimizer.lr=1e-30", "trainer.max_epochs=1")  # so small that no weight changes
-FEW = ("callbacks.translations.sentences=2",)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def source(tmp_path_factory):
 
 @pytest.mark.parametrize(("which", "name"), [("last", layout.LAST), ("best", layout.BEST)])
 def test_its_first_weights_are_the_runs(run, source, which, name):
-    folder = run("a", f"init_from={source}", f"init_from_checkpoint={which}", "forcing=mixed", *STILL)
+    folder = run("a", f"init_from='{source}'", f"init_from_checkpoint={which}", "forcing=mixed", *STILL)
     expected = tiny.checkpoint(source, name)["state_dict"]
     found = tiny.weights(folder)
     assert all(torch.equal(found[each], expected[each]) for each in expected)
@@ -36,14 +35,14 @@ def test_its_first_weights_are_the_runs(run, source, which, name):
 
 def test_its_summary_says_which_run_that_was(run, source):
     recorded = json.loads(
-        (run("a", f"init_from={source}", *STILL) / layout.SUMMARY).read_text(encoding="utf-8")
+        (run("a", f"init_from='{source}'", *STILL) / layout.SUMMARY).read_text(encoding="utf-8")
     )
     expected = {"run": str(source), "checkpoint": "last", "fingerprint": fingerprint(Run(source).config())}
     assert recorded["init_from"] == expected
 
 
 def test_it_is_part_of_what_a_run_is(run, source):
-    one, other = run("a", *STILL, "+trainer.min_epochs=1"), run("b", *STILL, f"init_from={source}")
+    one, other = run("a", *STILL, "+trainer.min_epochs=1"), run("b", *STILL, f"init_from='{source}'")
     assert not tiny.same_weights(one, other)
     assert Run(one).difference(Run(other).config()) is not None
     assert fingerprint(Run(one).config()) != fingerprint(Run(other).config())
@@ -52,7 +51,7 @@ def test_it_is_part_of_what_a_run_is(run, source):
 def test_a_resumed_run_needs_the_other_one_no_more(run, source, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(source, copy)
-    settings = (f"init_from={copy}", "forcing=mixed")
+    settings = (f"init_from='{copy}'", "forcing=mixed")
     whole = run("whole", *settings)
     stopped = tiny.stop(tmp_path / "stopped", *settings, block=3)
     before = json.loads((stopped / layout.SUMMARY).read_text(encoding="utf-8"))["init_from"]
@@ -77,12 +76,12 @@ def test_a_resumed_run_needs_the_other_one_no_more(run, source, tmp_path):
 )
 def test_other_sizes_or_words_are_refused(tmp_path, source, overrides, said):
     with pytest.raises(UserError, match=rf"^init_from: {re.escape(str(source))} .*{said}"):
-        tiny.train(tmp_path / "a", f"init_from={source}", *overrides)
+        tiny.train(tmp_path / "a", f"init_from='{source}'", *overrides)
     assert not (tmp_path / "a").exists()
 
 
 def test_dropout_may_be_another(run, source):
-    assert run("a", f"init_from={source}", "model.dropout=0.5", *STILL).exists()
+    assert run("a", f"init_from='{source}'", "model.dropout=0.5", *STILL).exists()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from seq2seq_lab.runs import layout
         ("strategy=ddp", "one device"),
         ("num_nodes=2", "one device"),
         ("reload_dataloaders_every_n_epochs=1", "leave it out"),
-        ("barebones=true", "callbacks=none"),
+        ("barebones=True", "callbacks=none"),
     ],
 )
 def test_what_a_run_does_not_follow_is_refused(tmp_path, given, instead):
@@ -109,7 +109,8 @@ def test_a_deterministic_run_is_the_same_run(run):
         torch.use_deterministic_algorithms(before)
 
 
-def test_a_profile_is_shown(run, capfd):
-    run("a", "+trainer.profiler=simple", "trainer.max_epochs=1")
-    out, err = capfd.readouterr()
-    assert "run_training_batch" in out + err
+def test_a_profile_is_shown(run, caplog):
+    run("a", "trainer.max_epochs=1")
+    assert not caplog.text
+    run("b", "+trainer.profiler=simple", "trainer.max_epochs=1")
+    assert "run_training_batch" in caplog.text
