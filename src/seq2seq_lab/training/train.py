@@ -76,12 +76,8 @@ def train(
     scalars = EpochScalars(described(module))
     interruption = Interruption(run.last_checkpoint)
     trainer = make_trainer(config, run, module, scalars, interruption)
-    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
-    if checkpoint is not None:
-        read_checkpoint(checkpoint)  # a damaged one shows here, in words
-        init_from = before.get("init_from")
-    else:
-        init_from = _initialise(config, module, data)
+    checkpoint = _checkpoint(run) if resume else None
+    init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
     with run.held():
         if run.summary() != before:
             raise UserError(
@@ -120,6 +116,14 @@ def train(
     if interruption.asked:
         raise KeyboardInterrupt  # too late for this run, but not for the rest of a sweep
     return scalars.last
+
+
+def _checkpoint(run: Run) -> Path | None:
+    """Where an interrupted run goes on from; None where it has no checkpoint yet."""
+    if not run.last_checkpoint.exists():
+        return None
+    read_checkpoint(run.last_checkpoint)  # a damaged one shows here, in words
+    return run.last_checkpoint
 
 
 def _initialise(
