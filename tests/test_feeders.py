@@ -149,13 +149,13 @@ class TestSample:
 
     @pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
     def test_a_temperature_out_of_range_is_refused(self, temperature):
-        with pytest.raises(ValueError, match="^temperature must be positive and finite"):
+        with pytest.raises(ValueError, match=r"^temperature must be positive and finite"):
             Sample(temperature=temperature)
 
 
 @pytest.mark.parametrize("tau", [0.0, -1.0, math.inf, math.nan])
 def test_a_tau_out_of_range_is_refused(tau):
-    with pytest.raises(ValueError, match="^tau must be positive and finite"):
+    with pytest.raises(ValueError, match=r"^tau must be positive and finite"):
         GumbelArgMax(tau=tau)
 
 
@@ -206,7 +206,7 @@ class TestSoft:
 
     @pytest.mark.parametrize("alpha", [0.0, -1.0, math.inf, math.nan])
     def test_an_alpha_out_of_range_is_refused(self, alpha):
-        with pytest.raises(ValueError, match="^alpha must be positive and finite"):
+        with pytest.raises(ValueError, match=r"^alpha must be positive and finite"):
             Soft(alpha=alpha)
 
 

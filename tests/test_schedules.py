@@ -87,7 +87,7 @@ class TestDecay:
 
     @pytest.mark.parametrize("k", [0.99, 0.0, -3.0, math.inf, math.nan])
     def test_a_speed_out_of_range_is_refused(self, k):
-        with pytest.raises(ValueError, match="^k must be at least 1"):
+        with pytest.raises(ValueError, match=r"^k must be at least 1"):
             InverseSigmoid(k=k)
 
 
