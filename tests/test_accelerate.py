@@ -10,7 +10,7 @@ from torch import nn
 import tiny
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
 from seq2seq_lab.accelerate.cuda_graphs import CudaGraphs, captured_step
-from seq2seq_lab.accelerate.select import Job, select
+from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
@@ -24,7 +24,7 @@ from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.models import Encoder, Seq2Seq, attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.update import EagerUpdates
+from seq2seq_lab.training.update import EagerUpdates, Job
 
 CORPUS = tiny.lettered(30)
 FEEDERS = [None, ArgMax(), Sample(temperature=0.7), GumbelArgMax(), Uniform(), Unk()]
@@ -86,7 +86,7 @@ def trained(build, updates_of, feeder=None, epochs=2):
 
 
 def eager(job):
-    return EagerUpdates(job.model, job.optimizer, job.objective)
+    return EagerUpdates(job)
 
 
 class TestCompiledIsEager:

@@ -39,7 +39,11 @@ NOT = {
     "config": {"data", "models", "evaluation", "runs"},
 }
 # The only steps back. The door to accelerators stands before the updates that it falls back to.
-EXCEPT = {("accelerate", "training.update")}
+EXCEPT = {
+    ("accelerate", "training.update"),
+    ("accelerate", "training.objectives.base"),
+    ("accelerate", "training.objectives.nll"),
+}
 
 
 def name_of(path: Path) -> str:

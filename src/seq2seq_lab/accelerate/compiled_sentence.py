@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.accelerate.compiler import available
-from seq2seq_lab.accelerate.select import Job, plain_likelihood, plain_sgd, unknown_module, unknown_plan
+from seq2seq_lab.accelerate.select import plain_likelihood, plain_sgd, unknown_module, unknown_plan
 from seq2seq_lab.accelerate.sentence_updates import DropoutMasks, SentenceUpdates
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
@@ -23,7 +23,7 @@ from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
-from seq2seq_lab.training.update import EagerUpdates, Made
+from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 # Exact class → the attributes that it may have beside its parameters and modules.
 KNOWN: dict[type, tuple[str, ...]] = {
@@ -100,7 +100,7 @@ class CompiledUpdates(EagerUpdates):
     """The updates of a block in one compiled call; where a plan needs an earlier pass or feeds mixtures, eager ones."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(job.model, job.optimizer, job.objective)
+        super().__init__(job)
         encoder, decoder = job.model.encoder, job.model.decoder
         combine = decoder.attention.combine if decoder.attention is not None else None
         self.compiled = SentenceUpdates(
@@ -125,17 +125,17 @@ class CompiledUpdates(EagerUpdates):
             block.target_lengths.numpy(),
             fed.words.numpy(),
             fed.own.numpy(),
-            lr=self.optimizer.param_groups[0]["lr"],
+            lr=self.job.optimizer.param_groups[0]["lr"],
             scale=fed.scale,
             noise=None if fed.noise is None else fed.noise.numpy(),
             dropout=self._masks(block, draws, fed.zero),
         )
-        made = torch.from_numpy(losses).to(self.model.decoder.output.weight.dtype)
+        made = torch.from_numpy(losses).to(self.job.model.decoder.output.weight.dtype)
         return Made(made, mean_of_first(plan.gold, block.target_lengths))
 
     def _fed(self, block: Block, plan: Plan, draws: Draws) -> "_Fed":
         feeder, own, words = plan.feeder, plan.own, gold_inputs(block.target)
-        size = self.model.decoder.output.out_features
+        size = self.job.model.decoder.output.out_features
         nowhere = torch.zeros_like(own)
         if isinstance(feeder, Uniform):
             return _Fed(feeder.words(draws, words, own, size), nowhere)
@@ -147,8 +147,8 @@ class CompiledUpdates(EagerUpdates):
 
     def _masks(self, block: Block, draws: Draws, zero: Tensor | None) -> DropoutMasks | None:
         """Masks of dropout; the decoder's inputs are zero where `zero` [N, T] is True."""
-        encoder, decoder = self.model.encoder, self.model.decoder
-        drops = any(isinstance(module, Dropout) and module.active for module in self.model.modules())
+        encoder, decoder = self.job.model.encoder, self.job.model.decoder
+        drops = any(isinstance(module, Dropout) and module.active for module in self.job.model.modules())
         found: list[Tensor | None] = []
         for part, positions in ((encoder, block.source.shape[1]), (decoder, block.target.shape[1])):
             embedded = _mask(part.dropout, draws, positions, part.embedding.embedding_dim) if drops else None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq_lab.accelerate.select import Job, plain_likelihood, plain_sgd, unknown_module, unknown_plan
+from seq2seq_lab.accelerate.select import plain_likelihood, plain_sgd, unknown_module, unknown_plan
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.unroll import unroll
@@ -23,7 +23,7 @@ from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
-from seq2seq_lab.training.update import EagerUpdates, Made, update
+from seq2seq_lab.training.update import EagerUpdates, Job, Made, update
 
 KNOWN: dict[type, tuple[str, ...]] = {
     Seq2Seq: (),
@@ -124,14 +124,13 @@ class CapturedUpdates(EagerUpdates):
     """Replays graphs, each captured when its shape first comes; a changed learning rate captures all of them anew."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(job.model, job.optimizer, job.objective)
-        self.job = job
+        super().__init__(job)
         self.graphs: dict[tuple[int, int, bool], Captured] = {}
         self.pool = torch.cuda.graph_pool_handle()
         self.rate = self._rate()
 
     def _rate(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
+        return float(self.job.optimizer.param_groups[0]["lr"])
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
         """Make the updates of the block's N pairs."""
@@ -150,6 +149,8 @@ class CapturedUpdates(EagerUpdates):
         if shape not in self.graphs:
             if len(self.graphs) == MOST:
                 part = draws[batch.rows]
-                return update(self.model, self.optimizer, self.objective, batch, plan, part).losses
+                return update(
+                    self.job.model, self.job.optimizer, self.job.objective, batch, plan, part
+                ).losses
             self.graphs[shape] = Captured(self.job, batch, own, self.pool)
         return self.graphs[shape].replay(batch, own)

@@ -14,35 +14,9 @@ from torch.optim import Optimizer
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.update import EagerUpdates, Made
-
-
-class Job(NamedTuple):
-    """What is to be trained, and how.
-
-    Attributes:
-        model: on its device.
-        optimizer: of its parameters.
-        objective: what is minimised.
-        gradient_clip: limit of the gradient's norm; None does not clip.
-        batch_size: pairs an update.
-        plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
-    """
-
-    model: Seq2Seq
-    optimizer: Optimizer
-    objective: Objective
-    gradient_clip: float | None
-    batch_size: int
-    plan: Plan
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return next(self.model.parameters()).device
+from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 
 class Updates(Protocol):
@@ -91,8 +65,7 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
         if reason is None:
             return Selection(accelerator.updates(job), name, refused)
         refused[name] = reason
-    eager = EagerUpdates(job.model, job.optimizer, job.objective, gradient_clip=job.gradient_clip)
-    return Selection(eager, "eager", refused)
+    return Selection(EagerUpdates(job), "eager", refused)
 
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))

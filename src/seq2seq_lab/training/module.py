@@ -11,13 +11,14 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seq2seq_lab.accelerate.select import Job, Selection
+from seq2seq_lab.accelerate.select import Selection
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, mean_of_first
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.update import Job
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from seq2seq_lab.accelerate.select import Job, Selection, select
+from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
@@ -25,6 +25,7 @@ from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
+from seq2seq_lab.training.update import Job
 
 _SHOWN: Sequence[str] = ("model", "forcing", "optimizer")  # the groups that HParams shows
 

@@ -69,37 +69,53 @@ def update(
     return Made(losses.detach(), mean_of_first(followed.gold, lengths.cpu()))
 
 
+class Job(NamedTuple):
+    """What is to be trained, and how.
+
+    Attributes:
+        model: on its device.
+        optimizer: of its parameters.
+        objective: what is minimised.
+        gradient_clip: limit of the gradient's norm; None does not clip.
+        batch_size: pairs an update.
+        plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
+    """
+
+    model: Seq2Seq
+    optimizer: Optimizer
+    objective: Objective
+    gradient_clip: float | None
+    batch_size: int
+    plan: Plan
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+
 class EagerUpdates:
     """The updates of a block, one after the other, by `update`.
 
     Args:
-        model, optimizer, objective, gradient_clip: see `update`.
+        job: what is trained, and how.
     """
 
-    def __init__(
-        self,
-        model: Seq2Seq,
-        optimizer: Optimizer,
-        objective: Objective,
-        *,
-        gradient_clip: float | None = None,
-    ) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.objective = objective
-        self.gradient_clip = gradient_clip
+    def __init__(self, job: Job) -> None:
+        self.job = job
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
         """Make the updates of the block's N pairs."""
+        job = self.job
         made = [
             update(
-                self.model,
-                self.optimizer,
-                self.objective,
+                job.model,
+                job.optimizer,
+                job.objective,
                 batch,
                 plan.rows(batch.rows, batch.target.shape[1]),
                 draws[batch.rows],
-                gradient_clip=self.gradient_clip,
+                gradient_clip=job.gradient_clip,
             )
             for batch in block
         ]
