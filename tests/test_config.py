@@ -81,6 +81,24 @@ MISTAKES = [
     ("name=../elsewhere", "name: '../elsewhere' is not the path of a folder below output_dir"),
     # What does not fit together
     ("loader.held_out=0", "monitor.metric: val/bleu is not measured, as nothing is held out"),
+    ("schedule=plateau schedule.metric=val/belu", "schedule.metric: val/belu is not measured"),
+    (
+        "callbacks=[default,early_stopping] callbacks.early_stopping.metric=val/belu",
+        "callbacks.early_stopping.metric: val/belu is not measured",
+    ),
+    (
+        "callbacks=[default,early_stopping] callbacks.early_stopping.patience=0",
+        "callbacks.early_stopping.patience must be at least 1, got 0",
+    ),
+    ("schedule=plateau schedule.factor=1", "schedule.factor must lie in (0, 1), got 1"),
+    ("schedule=cosine schedule.epochs=0", "schedule.epochs must be at least 1, got 0"),
+    ("schedule=cosine trainer.max_epochs=-1", "it is trainer.max_epochs by default"),
+    ("schedule=inverse_sqrt schedule.warm_up=0", "schedule.warm_up must be at least 1, got 0"),
+    ("schedule=plateau schedule.min_lr=-1", "schedule.min_lr must be at least 0"),
+    ("objective=minimum_risk objective.candidates=0", "objective.candidates must be at least 1, got 0"),
+    ("objective=minimum_risk objective.mix=2", "objective.mix must lie in [0, 1], got 2"),
+    ("objective=minimum_risk objective.temperature=0", "objective.temperature must be positive and finite"),
+    ("init_from=nowhere", "init_from: nowhere does not exist"),
     ("monitor.metric=val/belu", "monitor.metric: val/belu is not measured; measured are"),
     # Overrides that are none
     ("seed", "seed: not an override of the form KEY=VALUE"),

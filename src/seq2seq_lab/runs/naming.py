@@ -1,6 +1,7 @@
 """What a run is called, and which part of its configuration identifies it."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -59,6 +60,12 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(choices := kept.get("choices"), Mapping):
         kept["choices"] = {group: choices[group] for group in choices if group not in layout.INCIDENTAL}
     return kept
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """A hash of what decides what is learnt; equal for equal runs."""
+    text = json.dumps(identity(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:
