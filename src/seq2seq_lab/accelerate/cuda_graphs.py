@@ -38,6 +38,8 @@ class CudaGraphs:
             return (
                 f"CUDA graphs are for updates on single sentences, not for loader.batch_size={job.batch_size}"
             )
+        if job.lr_changes:
+            return "a CUDA graph has a fixed learning rate, and the schedule changes it with each update"
         if job.gradient_clip is not None:
             return "CUDA graphs do not clip gradients"
         if any(isinstance(module, Dropout) and module.p for module in job.model.modules()):

@@ -86,6 +86,21 @@ class Block:
                 rows,
             )
 
+    def split(self) -> Iterator["Block"]:
+        """A block for each of its batches, which is cut to the batch's longest source and target."""
+        for number, shape in enumerate(self.shapes):
+            rows, (_, source), (_, target) = shape
+            yield Block(
+                self.indices[rows],
+                self.source[rows, :source],
+                self.source_lengths[rows],
+                self.target[rows, :target],
+                self.target_lengths[rows],
+                [shape._replace(rows=slice(0, rows.stop - rows.start))],
+                self.first_update + number,
+                self.updates,
+            )
+
     def to(self, device: torch.device) -> "Block":
         """The block with its tensors on `device`."""
         tensors = (self.source, self.source_lengths, self.target, self.target_lengths)
@@ -135,6 +150,7 @@ class BlockLoader:
         shuffle: draw a new order each epoch; else the order of `indices`.
         bucketing: shuffled batches are of pairs of like lengths, which saves padding.
         seed: of the order.
+        freeze_order: every epoch has the order of the first one.
     """
 
     def __init__(
@@ -148,6 +164,7 @@ class BlockLoader:
         shuffle: bool = False,
         bucketing: bool = True,
         seed: int = 0,
+        freeze_order: bool = False,
     ) -> None:
         self.corpus = corpus
         self.target = corpus.to_predict(predict_sos=predict_sos)
@@ -157,6 +174,7 @@ class BlockLoader:
         self.shuffle = shuffle
         self.bucketing = bucketing
         self.seed = seed
+        self.freeze_order = freeze_order
         self.epoch = 0
         self.blocks_done = 0
         self._resumed = False
@@ -187,7 +205,7 @@ class BlockLoader:
     def _order(self) -> NDArray[np.int64]:
         if not self.shuffle:
             return self.indices
-        generator = np.random.default_rng((self.seed, self.epoch))
+        generator = np.random.default_rng((self.seed, 0 if self.freeze_order else self.epoch))
         order = generator.permutation(self.indices)
         if self.batch_size == 1 or not self.bucketing:
             return order

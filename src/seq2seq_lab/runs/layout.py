@@ -1,9 +1,8 @@
 """The file names of a run's folder, and of a comparison's. Every reader and writer takes them from here."""
 
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
-SUMMARY = (
-    "summary.json"  # status, metrics, seconds, version, commit, machine, command, corpus, measures, reference
-)
+# Status, why it stopped, metrics, seconds, version, commit, machine, command, corpus, measures, reference, init_from.
+SUMMARY = "summary.json"
 METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the scalars of TensorBoard
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids

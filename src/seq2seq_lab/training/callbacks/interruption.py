@@ -8,16 +8,18 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
 
 
 class Interrupted(Exception):  # noqa: N818, since it is no error
     """The user or the system asked the run to stop; a checkpoint was written."""
 
 
-class Interruption(pl.Callback):
+class Interruption(Checkpoint):
     """Ctrl-C and SIGTERM end a run at the end of a block, with a checkpoint that it can go on from exactly.
 
-    A second signal ends it at once.
+    A second signal ends it at once. Lightning calls a `Checkpoint` after all other callbacks, so that what it saves is
+    their state at the end of the epoch.
     """
 
     def __init__(self, checkpoint: Path) -> None:
