@@ -138,7 +138,7 @@ def draw(folder: Path) -> list[Path]:
         palette = colors.ListedColormap(["white", "#d1603d", "#2b4c7e"])
         axes.imshow(shown, cmap=palette, vmin=0, vmax=2, aspect="auto", interpolation="nearest")
         axes.set_xlabel("target position")
-        axes.set_ylabel("sentence, in the order of training")
+        axes.set_ylabel("sentences, first to last")
         axes.set_xticks(range(0, LONGEST, 2), [str(t + 1) for t in range(0, LONGEST, 2)])
         axes.set_yticks([])
         handles = [mpl.patches.Patch(color="#2b4c7e", label="gold word")]
