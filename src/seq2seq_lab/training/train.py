@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
+from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
@@ -153,6 +154,12 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
     """Whether the folder holds this very run; another one there is an error, nothing there is not."""
     if config["fresh"] or not run.exists():
         return False
+    version = str(run.summary().get("version", __version__))
+    if version.split(".")[:2] != __version__.split(".")[:2]:
+        raise UserError(
+            f"{run.folder} was trained by version {version}, which draws other random numbers than {__version__}; give "
+            "this run a name=… of its own, or replace the other with fresh=true"
+        )
     if (key := run.difference(config)) is not None:
         raise UserError(
             f"{run.folder} holds another run (it differs in {key}); give this one a name=… of its own, or replace "
