@@ -123,7 +123,12 @@ def check_node(config: Node, path: str) -> None:
 
 def _check_target(node: Node, path: str) -> None:
     target = _locate(node["_target_"], path)
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError as error:  # some classes of Python itself have none
+        raise UserError(
+            f"{path}._target_: {node['_target_']} has no signature to check its keys by"
+        ) from error
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     hints = _hints(target)
     for key, value in node.items():

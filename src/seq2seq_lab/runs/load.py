@@ -59,7 +59,7 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
     Raises:
         UserError: the folder is no run, or the run has no checkpoint yet.
     """
-    run, state = _read(path, best=best)
+    run, checkpoint = _find(path, best=best)
 
     from seq2seq_lab.config.build import build, call
 
@@ -71,6 +71,7 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
         source_vocabulary_size=len(vocabularies.source),
         target_vocabulary_size=len(vocabularies.target),
     )
+    state = _weights(checkpoint)
     model.to(next(iter(state.values())).dtype)  # trained in double precision, it stays so
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
@@ -97,10 +98,10 @@ def start_from(
         UserError: the folder is no run, or its model has other words or sizes.
     """
     try:
-        run, state = _read(path, best=best)
+        run, checkpoint = _find(path, best=best)
     except UserError as error:
         raise UserError(f"init_from: {error}") from None
-    theirs = _read_vocabularies(run.folder / layout.VOCABULARIES)
+    theirs, state = _read_vocabularies(run.folder / layout.VOCABULARIES), _weights(checkpoint)
     for side, own in vocabularies.items():
         words = getattr(theirs, side).words
         if words != own.words:
@@ -138,8 +139,8 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str) ->
     return found
 
 
-def _read(path: str | Path, *, best: bool) -> "tuple[Run, dict[str, Tensor]]":
-    """A run and the weights of its model, by their current names."""
+def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
+    """A run and its checkpoint."""
     run = Run(Path(path))
     if not run.exists():
         what = "is no run: it has no config.yaml" if run.folder.exists() else "does not exist"
@@ -147,8 +148,13 @@ def _read(path: str | Path, *, best: bool) -> "tuple[Run, dict[str, Tensor]]":
     checkpoint = run.best_checkpoint if best else run.last_checkpoint
     if not checkpoint.exists():
         raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
+    return run, checkpoint
+
+
+def _weights(checkpoint: Path) -> "dict[str, Tensor]":
+    """The weights of a checkpoint, by their current names."""
     state = read_checkpoint(checkpoint)["state_dict"]
-    return run, {_current_name(name): value for name, value in state.items()}
+    return {_current_name(name): value for name, value in state.items()}
 
 
 def _current_name(name: str) -> str:

@@ -21,6 +21,7 @@ _NOT_IN_PATH = (
     "data.archive",
     "monitor",
 )
+_LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
 _LONGEST = 120  # characters of a name; file systems allow 255
 
 
@@ -46,7 +47,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
         key, _, value = override.lstrip("+~").partition("=")
         value = re.sub(r"^\[([\w,]+)\]$", r"\1", value)  # several options of a group
         group = key.partition(".")[0]
-        if key not in left_out and group not in layout.INCIDENTAL and not key.startswith("hydra"):
+        if key not in left_out and group not in _LEFT_OUT_GROUPS and not key.startswith("hydra"):
             parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
     parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(parts[key] for key in sorted(parts)))
     if len(parent) > _LONGEST:

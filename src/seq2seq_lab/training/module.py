@@ -147,7 +147,8 @@ class TranslationModule(pl.LightningModule):
 
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
         """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
-        plan = self.forcing.plan(pairs := self.pairs(block))
+        pairs = self.pairs(block, self.current_epoch, max(0, self.trainer.max_epochs or 0))
+        plan = self.forcing.plan(pairs)
         made = self._updates(block, plan, pairs.draws.to(self.device))
         optimizer = cast(LightningOptimizer, self.optimizers())
         self._count_as_one_step(optimizer)
@@ -186,16 +187,15 @@ class TranslationModule(pl.LightningModule):
         if self.tally.count and self.trainer.fit_loop.epoch_loop.done:
             self._log_training()
 
-    def pairs(self, block: Block) -> Pairs:
-        """What a policy may know of a block's pairs."""
-        epochs = max(0, self.trainer.max_epochs or 0)
+    def pairs(self, block: Block, epoch: int, epochs: int) -> Pairs:
+        """What a policy may know of a block's pairs in an epoch; epochs: of all of training, 0 where no end is set."""
         return Pairs(
             lengths=block.target_lengths.cpu(),
             positions=block.target.shape[1],
-            draws=Draws(self.seed, self.current_epoch, torch.from_numpy(block.indices)),
-            update=self.current_epoch * block.updates + block.update_numbers,
+            draws=Draws(self.seed, epoch, torch.from_numpy(block.indices)),
+            update=epoch * block.updates + block.update_numbers,
             updates=epochs * block.updates,
-            epoch=self.current_epoch,
+            epoch=epoch,
             epochs=epochs,
         )
 

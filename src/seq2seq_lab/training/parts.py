@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
+from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
@@ -78,9 +81,20 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
+    call(_check_plan, "forcing", module=module, block=longest)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
         _select(config, module.job(optimizer))
     return module
+
+
+def _check_plan(module: TranslationModule, block: Block) -> None:
+    """Refuse a policy whose plan is not one."""
+    if not callable(getattr(module.forcing, "plan", None)):
+        raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
+    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=1)), "gold", None)
+    wanted = tuple(block.target.shape)
+    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
+        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
 
 
 def described(module: TranslationModule) -> dict[str, Measure]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
+from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
@@ -76,12 +77,8 @@ def train(
     scalars = EpochScalars(described(module))
     interruption = Interruption(run.last_checkpoint)
     trainer = make_trainer(config, run, module, scalars, interruption)
-    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
-    if checkpoint is not None:
-        read_checkpoint(checkpoint)  # a damaged one shows here, in words
-        init_from = before.get("init_from")
-    else:
-        init_from = _initialise(config, module, data)
+    checkpoint = _checkpoint(run) if resume else None
+    init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
     with run.held():
         if run.summary() != before:
             raise UserError(
@@ -122,6 +119,14 @@ def train(
     return scalars.last
 
 
+def _checkpoint(run: Run) -> Path | None:
+    """Where an interrupted run goes on from; None where it has no checkpoint yet."""
+    if not run.last_checkpoint.exists():
+        return None
+    read_checkpoint(run.last_checkpoint)  # a damaged one shows here, in words
+    return run.last_checkpoint
+
+
 def _initialise(
     config: Mapping[str, Any], module: TranslationModule, data: TranslationDataModule
 ) -> dict[str, str] | None:
@@ -149,6 +154,12 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
     """Whether the folder holds this very run; another one there is an error, nothing there is not."""
     if config["fresh"] or not run.exists():
         return False
+    version = str(run.summary().get("version", __version__))
+    if version.split(".")[:2] != __version__.split(".")[:2]:
+        raise UserError(
+            f"{run.folder} was trained by version {version}, which draws other random numbers than {__version__}; give "
+            "this run a name=… of its own, or replace the other with fresh=true"
+        )
     if (key := run.difference(config)) is not None:
         raise UserError(
             f"{run.folder} holds another run (it differs in {key}); give this one a name=… of its own, or replace "

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.decoding.unroll import Encoded, encode, unroll
 from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
 from seq2seq_lab.forcing.feeders.base import gumbel
-from seq2seq_lab.models.encoder import Memory
+from seq2seq_lab.forcing.passes import scores
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Outcome
@@ -86,18 +86,18 @@ class MinimumRisk:
         lengths = batch.target_lengths
         if lengths is None:
             lengths = torch.full_like(batch.target[:, 0], batch.target.shape[1])
-        memory = model.encoder(batch.source, batch.source_lengths, draws)
-        found = self.sample(model, memory, batch.target, lengths, draws)
+        encoded = encode(model, batch.source, batch.source_lengths, draws)
+        found = self.sample(model, encoded, batch.target, lengths, draws)
         rows = _repeated(len(batch.target), self.candidates, batch.target.device)
         words, ends = found.words.flatten(0, 1), found.lengths.flatten()
-        decoded = model(batch.source, words, memory=memory.select(rows), draws=draws[rows])
+        decoded = scores(model, encoded.select(rows), words, None, draws[rows])
         losses = sentence_losses(decoded.logits, words, ends).view_as(found.lengths)
         weights = (-self.alpha * losses).masked_fill(~found.distinct, -math.inf).softmax(dim=1)
         return (weights * risks(found, batch.target, lengths).to(weights)).sum(dim=1)
 
     @torch.no_grad()
     def sample(
-        self, model: Seq2Seq, memory: Memory, target: Tensor, lengths: Tensor, draws: Draws
+        self, model: Seq2Seq, encoded: Encoded, target: Tensor, lengths: Tensor, draws: Draws
     ) -> Candidates:
         """The candidates of B pairs, of their targets [B, T] and lengths [B]; the target itself comes first."""
         limits = (self.max_ratio * lengths).ceil().long().clamp(min=1)
@@ -116,13 +116,13 @@ class MinimumRisk:
                     gumbel(draws, 1, logits.shape[2], first, f"objective/candidates/{number}")
                     for number in range(own)
                 ]
-                scores = logits / self.temperature + torch.stack(noise, dim=1).flatten(0, 1)
-                return scores.argmax(dim=2)
+                noisy = logits / self.temperature + torch.stack(noise, dim=1).flatten(0, 1)
+                return noisy.argmax(dim=2)
 
             fed = target.new_full((len(rows), longest + 1), SOS)
             steps = unroll(
-                model.decoder,
-                memory.select(rows),
+                model,
+                encoded.select(rows),
                 model.decoder.embed(fed),
                 words=fed,
                 choose=choose,
