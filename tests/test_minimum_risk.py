@@ -11,6 +11,7 @@ import tiny
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.decoding.unroll import encode
 from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
 from seq2seq_lab.models import attention_model
 from seq2seq_lab.models.attention.dot import DotAttention
@@ -51,8 +52,8 @@ def sampled(objective, made):
     if lengths is None:
         lengths = torch.full((len(batch.target),), batch.target.shape[1])
     with torch.no_grad():
-        memory = made.model.encoder(batch.source, batch.source_lengths, made.draws)
-    return objective.sample(made.model, memory, batch.target, lengths, made.draws)
+        encoded = encode(made.model, batch.source, batch.source_lengths, made.draws)
+    return objective.sample(made.model, encoded, batch.target, lengths, made.draws)
 
 
 def sentences(candidates, row):
