@@ -1,5 +1,5 @@
-"""How fast it is, beside what it is held against, measured in the same run.
+"""Benchmarks: the speed of the package and of a reference, measured in the same run.
 
-`python -m benchmarks` from the repository's root prints every table; names of tables print those alone. With
-$ENG_FRA_ARCHIVE set to the seminar's archive they are of the real corpus, else of the embedded one.
+`python -m benchmarks` in the root of the repository prints all tables; with names of tables it prints only these. If
+$ENG_FRA_ARCHIVE is set to the seminar's archive, the real corpus is used, otherwise the embedded one.
 """

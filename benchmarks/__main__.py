@@ -1,4 +1,4 @@
-"""Print the tables: all of them, or those named."""
+"""Print all tables, or those given as arguments."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Mini-batches of 64: how much of the processor's rate they reach, and what a pair costs as the corpus grows."""
+"""Mini-batches of 64: the share of the processor's speed that they reach, and the time per pair in a larger corpus."""
 
 import time
 from statistics import median
@@ -26,14 +26,15 @@ BATCH, HIDDEN, UPDATES = 64, 256, 16
 
 
 def lengths(batch: Batch) -> tuple[Tensor, Tensor]:
-    """Words of each source and each target of a batch."""
+    """The numbers of words of each source and each target of a batch."""
     sizes = zip((batch.source, batch.target), (batch.source_lengths, batch.target_lengths), strict=True)
     source, target = (torch.full((len(ids),), ids.shape[1]) if n is None else n for ids, n in sizes)
     return source, target
 
 
 def arithmetic(batch: Batch, model: Seq2Seq) -> float:
-    """Operations of an update: 2·m·n·k a product, each once forward and twice back, of words and not of padding."""
+    """Operations of an update, without padding: 2·m·n·k for a product, once in the forward pass, twice in the backward
+    pass."""
     source, target = lengths(batch)
     gru = 2 * 3 * HIDDEN * HIDDEN  # the input side and the recurrent side of three gates
     products = (int(source.sum()) + int(target.sum())) * gru
@@ -45,7 +46,7 @@ def arithmetic(batch: Batch, model: Seq2Seq) -> float:
 
 
 def peak(size: int = 1024) -> float:
-    """Operations a second of a large product."""
+    """Operations per second of a large matrix product."""
     matrix = torch.randn(size, size)
     started = time.perf_counter()
     matrix @ matrix
@@ -60,7 +61,7 @@ def timed_update(model: Seq2Seq, optimizer: Optimizer, batch: Batch, plan: Plan,
 
 
 def planned(policy: ForcingPolicy, batch: Batch, number: int) -> tuple[Plan, Draws]:
-    """The plan of a batch, whose pairs are called as their place in all batches."""
+    """The plan and the draws of a batch; the indices of its pairs are their positions in all batches."""
     draws = Draws(0, 0, torch.arange(number * BATCH, (number + 1) * BATCH))
     _, target = lengths(batch)
     pairs = Pairs(target, batch.target.shape[1], draws, torch.zeros(BATCH, dtype=torch.int64), 1)
@@ -68,7 +69,7 @@ def planned(policy: ForcingPolicy, batch: Batch, number: int) -> tuple[Plan, Dra
 
 
 def sample(corpus: Corpus, indices: NDArray[np.int64]) -> list[Batch]:
-    """Some batches, of any lengths, of the epoch of some pairs."""
+    """Some batches of all lengths from one epoch of some pairs."""
     loader = BlockLoader(corpus, indices, batch_size=BATCH, predict_sos=True, shuffle=True)
     every = max(1, len(loader) // UPDATES)
     return [
@@ -81,7 +82,7 @@ def sample(corpus: Corpus, indices: NDArray[np.int64]) -> list[Batch]:
 
 
 def rate(model: Seq2Seq, policy: ForcingPolicy, batches: list[Batch]) -> tuple[float, float]:
-    """Operations a second of updates and of a large product between them."""
+    """Operations per second of updates, and of a large matrix product between them."""
     optimizer = SGD(model.parameters(), lr=1e-3)
     rates, peaks = [], []
     for number, batch in enumerate(batches):
@@ -92,7 +93,7 @@ def rate(model: Seq2Seq, policy: ForcingPolicy, batches: list[Batch]) -> tuple[f
 
 
 def show_rates() -> None:
-    """How much of the rate of a large product there is in an update."""
+    """Print the speed of an update as a share of the speed of a large matrix product."""
     corpus = seminar_recipe().load()
     sizes = {"source_vocabulary_size": len(corpus.source_vocabulary)}
     sizes |= {"target_vocabulary_size": len(corpus.target_vocabulary), "hidden_size": HIDDEN}
@@ -107,14 +108,14 @@ def show_rates() -> None:
         rows.append((name, f"{limit / 1e9:.0f}", f"{ours / 1e9:.0f}", f"{ours / limit:.0%}"))
     header = ("experiment", "large product GFLOP/s", "update GFLOP/s", "share")
     show(
-        f"Mini-batches of {BATCH}, hidden {HIDDEN}, 1 thread; padding and recomputation count as nothing",
+        f"Mini-batches of {BATCH}, hidden {HIDDEN}, 1 thread; padding and recomputation are not counted",
         header,
         rows,
     )
 
 
 def show_growth() -> None:
-    """What a pair of given length costs in a small corpus and in the whole one: batches of both take turns."""
+    """Print the time per pair in a small corpus and in the complete one; batches of both alternate."""
     corpus = ArchiveCorpus().load()
     order = np.random.default_rng(0).permutation(len(corpus))
     model = models.seq2seq_model(
@@ -140,7 +141,7 @@ def show_growth() -> None:
                 f"{1 - count / places:.1%}",
             )
         )
-    header = ("pairs", "ms a pair", "µs a word", "padding")
+    header = ("pairs", "ms per pair", "µs per word", "padding")
     show(f"Unfiltered corpus, {len(corpus.target_vocabulary):,} target words, bucketed", header, rows)
 
 

@@ -1,4 +1,4 @@
-"""From the zip to tensors: the literal reading, preparing, and the cache of what was prepared."""
+"""From the zip file to tensors: the literal implementation, the package, and its cache."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ from seq2seq_lab.data.sources.archive import ArchiveCorpus
 
 
 def literal() -> object:
-    """A line at a time, as the seminar reads it."""
+    """Prepare the pairs line by line, as in the seminar."""
     import data_reference
 
     with zipfile.ZipFile(str(ARCHIVE)) as archive:
@@ -25,7 +25,7 @@ def literal() -> object:
 def main() -> None:
     """Print the table."""
     if not ARCHIVE:
-        print("\nData: skipped, for want of an archive")
+        print("\nData: skipped, as there is no archive")
         return
     from data_reference import SEMINAR_PREFIXES
 
@@ -34,15 +34,12 @@ def main() -> None:
         os.environ["SEQ2SEQ_LAB_CACHE"] = str(Path(folder))
         source = ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_words=6)
         times = {
-            "literal reading": seconds(literal),
+            "literal": seconds(literal),
             "prepared": seconds(source.load),
             "from the cache": seconds(source.load, repeats=5),
         }
         del os.environ["SEQ2SEQ_LAB_CACHE"]
         if kept is not None:
             os.environ["SEQ2SEQ_LAB_CACHE"] = kept
-    rows = [
-        (name, f"{taken * 1e3:.0f}", f"{times['literal reading'] / taken:.1f}")
-        for name, taken in times.items()
-    ]
-    show("The seminar's corpus, from zip to tensors", ("way", "ms", "ratio"), rows)
+    rows = [(name, f"{taken * 1e3:.0f}", f"{times['literal'] / taken:.1f}") for name, taken in times.items()]
+    show("The seminar's corpus, from the zip file to tensors", ("method", "ms", "ratio"), rows)

@@ -1,4 +1,4 @@
-"""What the console command takes before it does anything."""
+"""The start-up time of the console command."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ def main() -> None:
     """Print the table."""
     corpus = "eng_fra" if ARCHIVE else "toy"
     with tempfile.TemporaryDirectory() as folder:
-        # One block of updates and nothing after it: the first update is done when the command is.
+        # One block with one update, so that the command ends after its first update.
         first = (
             f"data={corpus} logger=none callbacks=none trainer.max_epochs=1 +trainer.limit_train_batches=1"
         )
@@ -19,7 +19,7 @@ def main() -> None:
         commands = {
             "--help": ["--help"],
             f"data data={corpus}": ["data", f"data={corpus}"],
-            "train, to its first update and out": ["train", *first.split(), *rest.split()],
+            "train, one update": ["train", *first.split(), *rest.split()],
         }
         times = {name: seconds(lambda arguments=line: _run(arguments), 2) for name, line in commands.items()}
     rows = [(f"seq2seq-lab {name}", f"{taken:.2f}") for name, taken in times.items()]

@@ -1,4 +1,4 @@
-"""What every table needs: a machine, a clock and columns."""
+"""Shared functions: the machine, timings, and printing of tables."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.runs import provenance
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # where the literal references are
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # for the literal references
 ARCHIVE = os.environ.get("ENG_FRA_ARCHIVE")
 
 
@@ -26,19 +26,19 @@ def single_thread() -> None:
 
 
 def machine() -> str:
-    """The machine and the version that matters."""
+    """The machine and the version of PyTorch."""
     return f"{provenance.machine()}; PyTorch {torch.__version__}"
 
 
 def seminar_recipe() -> Recipe:
-    """The seminar's corpus, or the embedded one where its archive is not at hand."""
+    """The seminar's corpus, or the embedded one if its archive is not available."""
     from data_reference import SEMINAR_PREFIXES
 
     return ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_words=6) if ARCHIVE else ToyCorpus()
 
 
 def seconds(work: Callable[[], object], repeats: int = 1) -> float:
-    """The median of some timings."""
+    """The median time of some calls, in seconds."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
@@ -48,7 +48,7 @@ def seconds(work: Callable[[], object], repeats: int = 1) -> float:
 
 
 def show(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, its first column to the left and the others to the right."""
+    """Print a table, with the first column aligned to the left and the others to the right."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     print(f"\n{title}")
     for row in [header, *rows]:

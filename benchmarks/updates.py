@@ -1,4 +1,4 @@
-"""Per-sentence updates through Lightning, the literal reference taking turns in the same run. One thread."""
+"""Updates on single sentences through Lightning, alternating with the literal reference. One thread."""
 
 import logging
 import random
@@ -26,7 +26,7 @@ from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.schedules import Constant as ConstantRate
 
-BLOCKS, LITERAL = 8, 12  # blocks of updates that are timed, and updates of the reference between two of them
+BLOCKS, LITERAL = 8, 12  # timed blocks of updates, and updates of the reference after each
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
     "seq2seq/full": (partial(models.seq2seq_model), FullForcing()),
     "seq2seq/mixed": (partial(models.seq2seq_model), MixedForcing(ratio=0.5)),
@@ -40,7 +40,7 @@ EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
 
 
 class Turns(pl.Callback):
-    """Times the loop between two turns of the reference: loader, Lightning, updates, everything."""
+    """Measures the time between two turns of the reference: loader, Lightning and updates."""
 
     def __init__(self, literal, forced: bool) -> None:
         self.literal, self.forced = literal, forced
@@ -63,7 +63,7 @@ class Turns(pl.Callback):
 
 
 def run(experiment: str) -> tuple[list[float], list[float], float]:
-    """Seconds an update of ours and of the reference, block by block, and those of the floor."""
+    """Seconds per update of the package and of the reference, block by block, and of the memory floor."""
     import reference
 
     data = TranslationDataModule(recipe=seminar_recipe(), shuffle=False, held_out=0, predict_sos=True)
@@ -104,9 +104,9 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
 
 @torch.no_grad()
 def floor(model: nn.Module) -> float:
-    """Seconds to read all weights twice, forward and back, and to update them in place.
+    """Seconds to read all weights twice, as in a forward and a backward pass, and to update them in place.
 
-    Of embeddings an update touches only a few rows, so they do not count.
+    Embeddings are not included, as an update reads only a few of their rows.
     """
     weights = [weight.clone() for name, weight in model.named_parameters() if "embedding" not in name]
 
@@ -140,5 +140,13 @@ def main() -> None:
                 f"{median(ours) / least:.1f}",
             )
         )
-    header = ("experiment", "reference/s", "ours/s", "ratio", "ms an update", "memory floor ms", "over floor")
-    show("One sentence an update, through Lightning, 1 thread", header, rows)
+    header = (
+        "experiment",
+        "reference/s",
+        "ours/s",
+        "ratio",
+        "ms per update",
+        "memory floor ms",
+        "over floor",
+    )
+    show("One sentence per update, through Lightning, 1 thread", header, rows)

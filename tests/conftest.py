@@ -1,4 +1,4 @@
-"""What every test gets: its own folders, and one thread, so that results do not depend on the machine's load."""
+"""Fixtures for all tests: separate folders, and one thread, so that results do not depend on the machine's load."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from hydra._internal.hydra import Hydra
 from hydra.types import RunMode
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports NumPy or PyTorch
-# One for all tests: compiling takes 20 s.
+# The same cache for all tests, as compiling takes 20 s.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba"))
 
 import tiny
@@ -21,7 +21,7 @@ from seq2seq_lab.accelerate.compiler import available
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is read from or written to the user's own folders."""
+    """Replace the user's folders, so that no test reads or writes them."""
     monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
@@ -31,37 +31,37 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _mode(*_: Any, **__: Any) -> RunMode | None:
-    """Whether it is a sweep. Hydra composes the whole configuration to find out, a third of the time of a test."""
+    """Whether it is a sweep. Hydra composes the configuration for this, which takes a third of the time of a test."""
     return None if {"-m", "--multirun"} & set(sys.argv) else RunMode.RUN
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
-    """The sentence update is compiled before a test reads what a run prints."""
+    """Compile the sentence update before a test reads the output of a run."""
     available()
 
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> None:
-    """Ctrl-C has its effect, although a shell starts its background jobs with SIGINT ignored."""
+    """Enable Ctrl-C, as a shell starts background jobs with SIGINT ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """Where this test's runs go."""
+    """The output folder of this test."""
     return tmp_path / "outputs"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., Path]:
-    """Trains a tiny run below a folder of this test's: `run("name", *overrides)`; by the same name, there again."""
+    """Trains a tiny run: `run("name", *overrides)`. The same name gives the same folder."""
     return lambda name, *overrides, **how: tiny.train(tmp_path / name, *overrides, **how)
 
 
 @pytest.fixture(scope="session")
 def attention_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of six epochs with attention and mixed forcing; not to be changed."""
+    """A finished run of six epochs with attention and mixed forcing; tests must not change it."""
     return _finished(
         tmp_path_factory, "model=attention", "forcing=mixed", "optimizer.lr=0.1", "trainer.max_epochs=6"
     )
@@ -69,7 +69,7 @@ def attention_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of one epoch without attention; not to be changed."""
+    """A finished run of one epoch without attention; tests must not change it."""
     return _finished(tmp_path_factory, "trainer.max_epochs=1")
 
 
@@ -79,7 +79,7 @@ def _finished(factory: pytest.TempPathFactory, *overrides: str) -> Path:
 
 @pytest.fixture
 def real_archive() -> Path:
-    """The seminar's archive, where the environment names it."""
+    """The seminar's archive, from the environment; the test is skipped if it is not set."""
     if not os.environ.get("ENG_FRA_ARCHIVE"):
         pytest.skip("$ENG_FRA_ARCHIVE is not set")
     return Path(os.environ["ENG_FRA_ARCHIVE"])

@@ -1,4 +1,4 @@
-"""The seminar's preparation of its data, written literally: one line after the other."""
+"""The seminar's preparation of its data, implemented literally: line by line."""
 
 import math
 import re
@@ -46,7 +46,7 @@ def normalise(
 def pairs(
     text: str, *, prefixes: Sequence[str] = SEMINAR_PREFIXES, max_words: int = 6
 ) -> list[tuple[list[str], list[str]]]:
-    """French and English words of each pair that is kept; in the text, English is the first column."""
+    """French and English words of each pair that passes the filters; in the text, English is the first column."""
     found = []
     for line in text.split("\n"):
         if not line:

@@ -1,4 +1,4 @@
-"""Run folders as training writes them, with curves made by a formula: no training, no torch."""
+"""Run folders in the form that training writes, with curves from a formula: no training, no torch."""
 
 import csv
 import json
@@ -40,14 +40,14 @@ SENTENCES = (
 def config(
     *, model: str = "seq2seq", forcing: str = "mixed", ratio: float = 0.5, seed: int = 0, epochs: int = 8
 ) -> dict[str, Any]:
-    """A resolved configuration of the shape that training saves."""
+    """A resolved configuration in the form that training saves."""
     unmasked = {"unmasked_positions": None} if model == "attention" else {}
-    coin = {"ratio": ratio, "per": "sentence"} if forcing == "mixed" else {}
+    coin = {"ratio": ratio, "unit": "sentence"} if forcing == "mixed" else {}
     return {
         "data": {"_target_": "seq2seq_lab.data.sources.toy.ToyCorpus", "pairs": 200, "max_words": 6},
         "loader": {"batch_size": 32, "shuffle": True, "held_out": 0.1, "predict_sos": False},
-        "model": {"_target_": f"seq2seq_lab.models.{model.title()}", "hidden_size": 64, **unmasked},
-        "forcing": {"_target_": f"seq2seq_lab.forcing.plan.{forcing.title()}", **coin},
+        "model": {"_target_": f"seq2seq_lab.models.{model}_model", "hidden_size": 64, **unmasked},
+        "forcing": {"_target_": f"seq2seq_lab.forcing.{forcing}.{forcing.title()}Forcing", **coin},
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.01},
         "trainer": {"max_epochs": epochs, "accelerator": "cpu"},
         "callbacks": {"checkpoint": {"every": 1}},
@@ -70,7 +70,7 @@ def curves(
 ) -> list[dict[str, Any]]:
     """Rows of plausible metrics that depend on the model, the ratio and the seed."""
     rng = random.Random(json.dumps([settings["model"], settings["forcing"], settings["seed"]]))
-    pace = 1.2 if "Attention" in settings["model"]["_target_"] else 1.0
+    pace = 1.2 if "attention" in settings["model"]["_target_"] else 1.0
     gap = 0.4 * settings["forcing"].get("ratio", 1.0)
     shift = rng.gauss(0, 0.04)
     rows = []
@@ -101,7 +101,7 @@ def write_run(
     measures: Mapping[str, Any] | None = None,
     reference: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write one run; give its folder. Without measures and reference it is as the first version wrote it."""
+    """Write one run; returns its folder. Without measures and reference it has the form of the first version."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = curves(settings, settings["trainer"]["max_epochs"]) if rows is None else rows
     (folder / "config.yaml").write_text(
@@ -131,10 +131,10 @@ def write_run(
 
 
 def _translated(settings: Mapping[str, Any], number: int, source: str, *references: str) -> dict[str, Any]:
-    exact = "Attention" in settings["model"]["_target_"] or number == 0
+    exact = "attention" in settings["model"]["_target_"] or number == 0
     hypothesis = references[0] if exact else "i am . ."
     translation: dict[str, Any] = {"source": source, "references": list(references), "hypothesis": hypothesis}
-    if "Attention" in settings["model"]["_target_"]:
+    if "attention" in settings["model"]["_target_"]:
         length, width = len(hypothesis.split()) + 1, len(source.split()) + 1
         weights = [[math.exp(-2 * abs(i * width / length - j)) for j in range(width)] for i in range(length)]
         translation["attention"] = [[w / sum(row) for w in row] for row in weights]
@@ -150,7 +150,7 @@ def write_sweep(
     epochs: int = 8,
     **more: Any,
 ) -> Path:
-    """Write the runs of a sweep; give the folder that they lie in."""
+    """Write the runs of a sweep; returns the folder that contains them."""
     for model in models:
         for ratio in ratios:
             for seed in seeds:

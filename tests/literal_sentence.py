@@ -13,7 +13,7 @@ LR = 0.1
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of a model: words, embeddings, hidden size, layers, rows of the memory (0: as many as the sentence has)."""
+    """Sizes of a model: words, embeddings, hidden size, layers, rows of the memory (0: the length of the sentence)."""
 
     source_words: int = 11
     target_words: int = 13
@@ -27,7 +27,7 @@ class Sizes:
 
 @dataclass
 class Pair:
-    """What an update is given, of one pair."""
+    """The arguments of an update on one pair."""
 
     source: Tensor
     target: Tensor
@@ -39,7 +39,7 @@ class Pair:
 
 
 class Literal(nn.Module):
-    """The model, as its equations are written."""
+    """The model, implemented literally from its equations."""
 
     def __init__(self, sizes: Sizes, dtype: torch.dtype) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Literal(nn.Module):
         self.to(dtype)
 
     def loss(self, pair: Pair) -> tuple[Tensor, list[int]]:
-        """Summed over positions, and the words that the decoder was fed."""
+        """The loss, summed over positions, and the words that the decoder was fed."""
         source_mask, encoder_mask, target_mask, decoder_mask = pair.masks
         outputs = self.encoder_embedding(pair.source)
         if source_mask is not None:

@@ -1,6 +1,6 @@
-"""The seminar's training procedure, read literally: one word at a time, one pair per update.
+"""The seminar's training procedure, implemented literally: one word at a time, one pair per update.
 
-Slow on purpose. It shares no code with the package, so that the package can be held against it: the tests
+It is slow on purpose. It shares no code with the package, so that the package can be compared with it: the tests
 compare losses and weights, the benchmarks compare speed.
 """
 
@@ -27,7 +27,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Log-probabilities of the next word from the last one and the state alone."""
+    """Log-probabilities of the next word, from the last word and the state."""
 
     def __init__(self, vocabulary: int, hidden: int) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Decoder(nn.Module):
 
 
 class AttentionDecoder(nn.Module):
-    """As `Decoder`, with the dot-product attention value of the new state beside the state."""
+    """As `Decoder`, but the output also uses dot-product attention with the new state."""
 
     def __init__(self, vocabulary: int, hidden: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Reference:
     def loss(self, source: list[int], target: list[int], forced: bool) -> Tensor:
         """Negative log-likelihood of a pair, summed over the target's positions.
 
-        source is words and `<eos>`; target is `<sos>`, words and `<eos>`, and is predicted whole.
+        source is words and `<eos>`; target is `<sos>`, words and `<eos>`, and all of it is predicted.
         """
         state = torch.zeros(1, 1, self.encoder.hidden)
         encoder_outputs = torch.zeros(MAX_LENGTH, self.encoder.hidden)

@@ -1,4 +1,4 @@
-"""One door to accelerators: each gives the numbers of plain PyTorch, and refuses whatever it does not know."""
+"""Accelerators: each gives the same numbers as plain PyTorch, and refuses every job that it does not support."""
 
 import random
 import re
@@ -35,7 +35,7 @@ SIZES = {
 
 
 class ByWord:
-    """A policy of a test's own: a coin a position, at a ratio that falls while the model trains."""
+    """A policy for tests: one coin per position, with a ratio that decreases during training."""
 
     def __init__(self, feeder=None):
         self.feeder = feeder
@@ -65,7 +65,7 @@ def job(
 
 
 def trained(build, updates_of, feeder=None, epochs=2):
-    """The losses and weights that some updates give, over blocks of several sizes."""
+    """The losses and weights after some updates, with blocks of several sizes."""
     torch.manual_seed(0)
     model = build()
     updates = updates_of(Job(model, torch.optim.SGD(model.parameters(), lr=0.1), NLL, None, 1, GOLD))
@@ -89,9 +89,9 @@ def eager(job):
     return EagerUpdates(job)
 
 
-class TestCompiledIsEager:
+class TestCompiledSentence:
     @pytest.mark.parametrize("number", range(12))
-    def test_on_random_models(self, number):
+    def test_updates_of_random_models_are_equal_to_eager_updates(self, number):
         draw = random.Random(number)
         settings = {
             "hidden_size": draw.randint(1, 20),
@@ -114,7 +114,7 @@ class TestCompiledIsEager:
             torch.testing.assert_close(found[2][name], weight, rtol=1e-8, atol=1e-8)
 
     @pytest.mark.parametrize("plan", ["mixture", "own feeder", "earlier pass"])
-    def test_where_a_plan_is_not_on_the_list(self, plan):
+    def test_an_unsupported_plan_is_updated_eagerly(self, plan):
         class Least(WordFeeder):
             def choose(self, logits, first, draws):
                 return logits.argmin(dim=2)
@@ -210,19 +210,19 @@ def tied():
 
 
 REFUSED = {
-    "subclass": (lambda: job(subclass_of_the_model()), "Silent.* is not of a class that it knows"),
-    "encoder": (lambda: job(subclass_of_the_encoder()), "Backwards.* is not of a class that it knows"),
-    "flag": (lambda: job(new_flag()), "encoder .* attribute that it does not know: backwards"),
-    "method": (lambda: job(replaced_method()), "decoder .* attribute that it does not know: forward"),
+    "subclass": (lambda: job(subclass_of_the_model()), "Silent.* is of an unsupported class"),
+    "encoder": (lambda: job(subclass_of_the_encoder()), "Backwards.* is of an unsupported class"),
+    "flag": (lambda: job(new_flag()), "encoder .* has an unsupported attribute: backwards"),
+    "method": (lambda: job(replaced_method()), "decoder .* has an unsupported attribute: forward"),
     "hook": (lambda: job(hook()), "decoder.output .* has a hook"),
     "parameter": (lambda: job(hook_on_a_parameter()), "decoder.output.weight has a hook"),
     "overlap": (lambda: job(overlapping()), "share memory"),
-    "place": (lambda: job(output_of_another_class()), "decoder.attention .* is not of a class"),
+    "place": (lambda: job(output_of_another_class()), "decoder.attention .* is of an unsupported class"),
     "step": (step_of_its_own, "step of the optimizer is replaced"),
     "frozen": (lambda: job(frozen()), "frozen"),
     "tied": (lambda: job(tied()), "share memory"),
-    "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is not of a class"),
-    "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is not of a class"),
+    "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is of an unsupported class"),
+    "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is of an unsupported class"),
     "bidirectional": (lambda: job(seq2seq_model(**SIZES, bidirectional=True)), "bidirectional"),
     "score": (lambda: job(attention_model(**SIZES, score=AdditiveAttention)), "AdditiveAttention"),
     "half": (lambda: job(seq2seq_model(**SIZES).bfloat16()), "all float32, nor all float64"),
@@ -231,14 +231,14 @@ REFUSED = {
     "adam": (lambda: job(optimizer=torch.optim.Adam), "the optimizer is Adam"),
     "clip": (lambda: job(clip=1.0), "clip"),
     "batch": (lambda: job(batch_size=2), "loader.batch_size=2"),
-    "smoothing": (lambda: job(objective=NegativeLogLikelihood(label_smoothing=0.1)), "smooths labels"),
-    "feeder": (lambda: job(plan=GOLD._replace(feeder=Soft())), "feeds by Soft"),
+    "smoothing": (lambda: job(objective=NegativeLogLikelihood(label_smoothing=0.1)), "uses label smoothing"),
+    "feeder": (lambda: job(plan=GOLD._replace(feeder=Soft())), "the feeder Soft is not supported"),
     "passes": (lambda: job(plan=GOLD._replace(passes=2)), "earlier pass"),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_on_the_list_is_refused_and_trains_eagerly(case):
+def test_an_unsupported_job_is_refused_and_trains_eagerly(case):
     build, reason = REFUSED[case]
     selection = select({"compiled_sentence": CompiledSentence()}, build())
     assert type(selection.updates) is EagerUpdates
@@ -247,7 +247,7 @@ def test_what_is_not_on_the_list_is_refused_and_trains_eagerly(case):
     assert "not compiled_sentence" in str(selection)
 
 
-def test_what_is_on_the_list_is_accepted():
+def test_a_supported_job_is_accepted():
     for model in (
         seq2seq_model(**SIZES, layers=2, dropout=0.1),
         attention_model(**SIZES, unmasked_positions=8),
@@ -257,7 +257,7 @@ def test_what_is_on_the_list_is_accepted():
         assert str(selection) == "updates: compiled_sentence"
 
 
-def test_without_numba_updates_are_eager_and_it_says_why(monkeypatch):
+def test_without_numba_updates_are_eager_and_the_reason_is_shown(monkeypatch):
     from seq2seq_lab.accelerate import compiled_sentence
 
     monkeypatch.setattr(compiled_sentence, "available", lambda dtype: "Numba cannot be imported")
@@ -285,7 +285,7 @@ class TestCudaGraphs:
         assert "need a CUDA GPU" in str(CudaGraphs().refuses(job()))
 
     @pytest.mark.parametrize("free", [True, False])
-    def test_the_step_that_is_captured_is_the_update(self, free):
+    def test_the_captured_step_is_equal_to_the_update(self, free):
         both = []
         for captured in (False, True):
             torch.manual_seed(0)
@@ -301,8 +301,8 @@ class TestCudaGraphs:
         for one, other in zip(*both, strict=True):
             torch.testing.assert_close(one, other)
 
-    def test_the_step_looks_at_no_value_of_a_tensor(self):
-        """A fake tensor has none."""
+    def test_the_captured_step_reads_no_value_of_a_tensor(self):
+        """A fake tensor has no values."""
         from torch._subclasses.fake_tensor import FakeTensorMode
 
         with FakeTensorMode():
@@ -311,7 +311,7 @@ class TestCudaGraphs:
             assert captured_step(job_, source, target, torch.ones(1, 4, dtype=torch.bool)).shape == (1,)
 
 
-def test_constructing_an_optimizer_changes_nothing_about_gradients():
+def test_constructing_an_optimizer_does_not_change_gradients():
     one, other = (seq2seq_model(**SIZES, hidden_size=6, embedding_size=5) for _ in range(2))
     other.load_state_dict(one.state_dict())
     CompiledSentence().updates(job(other))

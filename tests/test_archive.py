@@ -1,4 +1,4 @@
-"""Files of pairs: the user's own or a download, their text, their columns, and the messages about errors."""
+"""Files of pairs: local files and downloads, their text, their columns, and error messages."""
 
 import hashlib
 import http.server
@@ -144,7 +144,7 @@ class TestDownload:
     def test_two_addresses_with_the_same_file_name_have_different_paths(self):
         assert download_path("http://a/data.zip") != download_path("http://b/data.zip")
 
-    def test_processes_that_start_at_once_download_once(self, server):
+    def test_processes_that_start_together_download_once(self, server):
         script = (
             "import sys; from seq2seq_lab.data.sources.download import locate;"
             "print(locate(None, url=sys.argv[1], sha256=sys.argv[2]))"
@@ -199,7 +199,7 @@ class TestReadText:
         assert str(error.value).startswith(str(path))
         assert len(str(error.value).splitlines()) <= 2
 
-    def test_damage_in_a_zip_never_ends_in_a_traceback(self, tmp_path):
+    def test_a_damaged_zip_gives_a_user_error_and_no_traceback(self, tmp_path):
         path, whole = tmp_path / "data.zip", zipped(fra=PAIRS)
         refused = 0
         for position in range(len(whole)):

@@ -1,4 +1,4 @@
-"""Batches: every pair once an epoch, in an order that (seed, epoch) alone decide, padded only where it must be."""
+"""Batches: every pair once per epoch, in an order that depends only on (seed, epoch), with no unnecessary padding."""
 
 from itertools import islice, pairwise, product
 
@@ -39,7 +39,7 @@ def assert_same(one: Block, other: Block) -> None:
     ("batch_size", "updates_per_block", "shuffle", "bucketing"),
     list(product([1, 4, 53, 99], [1, 3, 128], [False, True], [False, True])),
 )
-def test_every_pair_comes_once_an_epoch(batch_size, updates_per_block, shuffle, bucketing):
+def test_every_pair_appears_once_per_epoch(batch_size, updates_per_block, shuffle, bucketing):
     blocks = loader(
         batch_size=batch_size, updates_per_block=updates_per_block, shuffle=shuffle, bucketing=bucketing
     )
@@ -48,7 +48,7 @@ def test_every_pair_comes_once_an_epoch(batch_size, updates_per_block, shuffle, 
         assert sorted(found) == INDICES.tolist()
 
 
-def test_only_the_pairs_asked_for_come():
+def test_only_the_given_pairs_are_loaded():
     some = np.array([40, 3, 17])
     assert order(loader(indices=some)) == [40, 3, 17]
     assert sorted(order(loader(indices=some, shuffle=True))) == [3, 17, 40]
@@ -60,7 +60,7 @@ def test_without_shuffling_every_epoch_is_in_file_order():
 
 
 @pytest.mark.parametrize("bucketing", [False, True])
-def test_seed_and_epoch_decide_the_order(bucketing):
+def test_the_order_depends_only_on_seed_and_epoch(bucketing):
     def epochs(seed: int) -> list[list[int]]:
         blocks = loader(shuffle=True, bucketing=bucketing, seed=seed)
         return [order(blocks) for _ in range(3)]
@@ -85,7 +85,7 @@ def test_blocks_do_not_change_the_sequence_of_updates():
                 assert (one.source_lengths is None) == (other.source_lengths is None)
 
 
-def test_a_block_holds_its_updates_and_the_last_one_the_rest():
+def test_a_block_contains_its_updates_and_the_last_block_the_remaining_ones():
     blocks = list(loader(batch_size=4, updates_per_block=3))
     assert [len(block) for block in blocks] == [12, 12, 12, 12, 5]
     assert [len(list(block)) for block in blocks] == [3, 3, 3, 3, 2]
@@ -94,7 +94,7 @@ def test_a_block_holds_its_updates_and_the_last_one_the_rest():
 
 @pytest.mark.parametrize("predict_sos", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_a_batch_holds_the_ids_of_its_pairs_and_zeros_behind_them(batch_size, predict_sos):
+def test_a_batch_contains_the_ids_of_its_pairs_padded_with_zeros(batch_size, predict_sos):
     for pairs, batch in updates(
         loader(batch_size=batch_size, updates_per_block=3, shuffle=True, predict_sos=predict_sos)
     ):
@@ -109,7 +109,7 @@ def test_a_batch_holds_the_ids_of_its_pairs_and_zeros_behind_them(batch_size, pr
                 assert batch.target_lengths[row] == len(target)
 
 
-def test_the_first_word_to_predict_is_sos_only_if_asked_for():
+def test_the_first_word_to_predict_is_sos_only_with_predict_sos():
     (_, plain), *_ = updates(loader(batch_size=1))
     (_, quirk), *_ = updates(loader(batch_size=1, predict_sos=True))
     assert plain.target[0, 0] != SOS
@@ -134,7 +134,7 @@ def test_single_sentences_are_never_padded():
         assert batch.target_lengths is None
 
 
-def test_bucketing_saves_padding_and_still_mixes_pairs():
+def test_bucketing_reduces_padding_and_still_mixes_pairs():
     def padding(bucketing: bool) -> int:
         blocks = loader(batch_size=4, shuffle=True, bucketing=bucketing)
         return sum(
@@ -148,17 +148,17 @@ def test_bucketing_saves_padding_and_still_mixes_pairs():
     assert all(one != other for one, other in pairwise(companies))
 
 
-def test_bucketed_batches_do_not_come_in_order_of_length():
+def test_bucketed_batches_are_not_sorted_by_length():
     lengths = [batch.target.shape[1] for _, batch in updates(loader(batch_size=4, shuffle=True))]
     assert lengths != sorted(lengths)
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("done", range(10))
-def test_a_restored_loader_goes_on_at_the_very_block(shuffle, done):
+def test_a_restored_loader_continues_with_the_next_block(shuffle, done):
     settings = {"shuffle": shuffle, "updates_per_block": 3, "seed": 2}
-    whole = loader(**settings)
-    expected = [block for _ in range(3) for block in whole]
+    complete = loader(**settings)
+    expected = [block for _ in range(3) for block in complete]
 
     stopped = loader(**settings)
     before = list(islice((block for _ in range(3) for block in stopped), done))
@@ -174,14 +174,14 @@ def test_a_restored_loader_goes_on_at_the_very_block(shuffle, done):
         assert_same(one, other)
 
 
-def test_an_epoch_that_was_left_early_is_over():
-    left, whole = loader(shuffle=True), loader(shuffle=True)
+def test_an_epoch_that_was_not_completed_is_followed_by_the_next_one():
+    left, complete = loader(shuffle=True), loader(shuffle=True)
     next(iter(left))
-    order(whole)
-    assert order(left) == order(whole)
+    order(complete)
+    assert order(left) == order(complete)
 
 
-def test_its_state_is_plain_numbers():
+def test_the_state_of_a_loader_contains_only_integers():
     blocks = loader(shuffle=True)
     next(iter(blocks))
     assert blocks.state_dict() == {"epoch": 0, "blocks_done": 1}

@@ -41,7 +41,7 @@ STATISTICS = [
 ]
 
 
-def test_help_lists_the_commands_and_loads_nothing_heavy():
+def test_help_lists_the_commands_and_imports_no_slow_library():
     script = (
         "import sys; from seq2seq_lab.commands.main import main\n"
         "try: main(['--help'])\nfinally: print(*sys.modules)"
@@ -54,7 +54,7 @@ def test_help_lists_the_commands_and_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_of_train_lists_every_option_of_every_group_with_a_line(flag, capsys):
+def test_help_of_train_lists_every_option_with_its_description(flag, capsys):
     assert cli.main(["train", flag]) == 0
     lines = capsys.readouterr().out.splitlines()
     for group in (*GROUPS, "experiment"):
@@ -74,7 +74,7 @@ def test_every_command_has_help(command, capsys):
     assert capsys.readouterr().out.startswith(f"usage: seq2seq-lab {command}")
 
 
-def test_the_version_is_the_packages(capsys):
+def test_version_prints_the_version_of_the_package(capsys):
     with pytest.raises(SystemExit, match="0"):
         cli.main(["--version"])
     assert capsys.readouterr().out == f"seq2seq-lab {__version__}\n"
@@ -101,7 +101,7 @@ def test_wrong_arguments_end_with_status_2_and_a_line_of_usage(arguments, capsys
 
 
 class TestData:
-    def test_it_shows_what_a_run_would_train_on(self, capsys):
+    def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
         assert list(shown) == STATISTICS
@@ -121,7 +121,7 @@ class TestData:
             shown["loss_floor"] == json.loads((folder / "summary.json").read_text())["corpus"]["loss_floor"]
         )
 
-    def test_without_json_it_is_a_list_under_the_origin_of_the_pairs(self, capsys):
+    def test_without_json_it_prints_the_origin_and_a_list(self, capsys):
         assert cli.main(["data", "data=toy"]) == 0
         origin, *lines = capsys.readouterr().out.splitlines()
         assert "pairs" in origin
@@ -129,7 +129,7 @@ class TestData:
         assert lines[1].split()[1] == "2,000"
 
     @pytest.mark.parametrize(
-        ("overrides", "said"),
+        ("overrides", "message"),
         [
             (["data=toys"], "data=toys: no such option; did you mean toy?"),
             (["data=toy", "data.paris=5"], "data.paris: no such key; did you mean data.pairs?"),
@@ -148,14 +148,14 @@ class TestData:
             (["data=null"], "a group takes the name of one of its options"),
         ],
     )
-    def test_mistakes_are_named_by_their_key(self, overrides, said, capsys):
+    def test_an_error_message_names_the_key(self, overrides, message, capsys):
         assert cli.main(["data", *overrides]) == 1
         out, err = capsys.readouterr()
         assert not out
-        assert said in err
+        assert message in err
         assert len(err.splitlines()) <= 2
 
-    def test_the_seminars_archive_gives_the_seminars_numbers(self, real_archive, capsys):
+    def test_statistics_of_the_seminars_archive(self, real_archive, capsys):
         overrides = [f"data.archive={real_archive}", "experiment=seminar/seq2seq_full"]
         assert cli.main(["data", *overrides, "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
@@ -166,16 +166,16 @@ class TestData:
 class TestOutputDirectory:
     LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
 
-    def test_the_variable_says_where_runs_go(self, tmp_path, monkeypatch):
+    def test_the_environment_variable_sets_the_output_folder(self, tmp_path, monkeypatch):
         monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(tmp_path / "here"))
         assert cli.main(self.LITTLE) == 0
         assert len(tiny.folders(tmp_path / "here")) == 1
 
-    def test_the_key_comes_before_the_variable_and_outputs_is_the_default(
+    def test_the_key_has_priority_over_the_variable_and_outputs_is_the_default(
         self, tmp_path, monkeypatch, capsys
     ):
         monkeypatch.chdir(tmp_path)
-        for variable, key, said in (
+        for variable, key, message in (
             ("variable", ["output_dir=key"], "output_dir: key\n"),
             (None, [], "output_dir: outputs\n"),
         ):
@@ -183,12 +183,12 @@ class TestOutputDirectory:
             if variable:
                 monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", variable)
             assert cli.main(["train", *key, "--cfg", "job", "--resolve"]) == 0
-            assert said in capsys.readouterr().out
+            assert message in capsys.readouterr().out
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
-def test_flags_may_stand_anywhere(flag, outputs):
+def test_flags_may_be_in_any_position(flag, outputs):
     command, first, *rest = TestOutputDirectory.LITTLE
     assert cli.main([command, first, flag, *rest, "seed=0,1"]) == 0
     folders = tiny.folders(outputs)
@@ -198,14 +198,14 @@ def test_flags_may_stand_anywhere(flag, outputs):
         assert shlex.split(summary["command"]) == ["seq2seq-lab", command, first, flag, *rest, "seed=0,1"]
 
 
-def test_a_launch_leaves_the_process_as_it_was(outputs):
+def test_a_launch_does_not_change_the_state_of_the_process(outputs):
     before = dict(os.environ), list(sys.argv)
     assert cli.main([*TestOutputDirectory.LITTLE, "seed=0,1", "-m"]) == 0
     assert cli.main(["train", "model=atention"]) == 1
     assert (dict(os.environ), sys.argv) == before
 
 
-def test_as_a_program_it_ends_with_its_status_and_no_traceback(tmp_path):
+def test_the_program_exits_with_a_status_and_without_a_traceback(tmp_path):
     command = [sys.executable, "-m", "seq2seq_lab", "train", "data=toy", "model=atention"]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert answer.returncode == 1
@@ -215,7 +215,7 @@ def test_as_a_program_it_ends_with_its_status_and_no_traceback(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_program_cleanly_with_a_checkpoint(tmp_path):
+def test_ctrl_c_stops_the_program_with_a_checkpoint_and_no_traceback(tmp_path):
     import signal
 
     command = [sys.executable, "-m", "seq2seq_lab", *TestOutputDirectory.LITTLE]
@@ -229,7 +229,7 @@ def test_ctrl_c_ends_a_program_cleanly_with_a_checkpoint(tmp_path):
         _, err = program.communicate(timeout=60)
     assert program.returncode == 130
     assert "Traceback" not in err
-    assert "the same command goes on from here" in err
+    assert "run the same command to resume" in err
     (folder,) = tiny.folders(tmp_path)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     assert summary["status"] == "interrupted"

@@ -1,4 +1,4 @@
-"""Groups: runs that differ only in seed, named by what sets them apart."""
+"""Groups: runs that differ only in the seed, named by the settings in which they differ."""
 
 import random
 
@@ -29,22 +29,22 @@ def test_the_order_of_the_runs_changes_nothing(tmp_path):
         assert [(g.label, [r.name for r in g.runs]) for g in grouping.group(runs)[0]] == expected
 
 
-def test_keys_that_do_not_decide_what_is_learnt_set_no_run_apart(tmp_path):
+def test_keys_that_do_not_change_the_model_do_not_separate_runs(tmp_path):
     for seed in range(2):
         settings = config(seed=seed)
         folder = tmp_path / f"seed-{seed}"
         settings["logger"]["save_dir"] = f"{folder}/events"  # inside the run's own folder
         settings["logger"]["more"] = (
-            f"{tmp_path.parent}/name {seed}/seed-{seed}"  # as it lay before it was moved
+            f"{tmp_path.parent}/name {seed}/seed-{seed}"  # the path before the run was moved
         )
-        settings["loader"]["seed"] = seed  # follows the seed
+        settings["loader"]["seed"] = seed  # equal to the seed in every run
         settings["choices"]["experiment"] = f"number {seed}"
         write_run(folder, settings | {"threads": seed, "name": f"name {seed}", "fresh": bool(seed)})
     (group,) = gather([tmp_path]).groups
     assert (group.label, len(group.runs)) == ("all runs", 2)
 
 
-def test_a_seed_that_does_not_follow_the_seed_sets_runs_apart(tmp_path):
+def test_another_seed_key_that_differs_from_the_seed_separates_runs(tmp_path):
     for seed, other in ((0, 0), (1, 0), (0, 5), (1, 5)):
         settings = config(seed=seed)
         settings["data"]["seed"] = other
@@ -52,10 +52,10 @@ def test_a_seed_that_does_not_follow_the_seed_sets_runs_apart(tmp_path):
     assert labels(tmp_path) == [
         "data.seed=0",
         "data.seed=5",
-    ]  # as the tables have a column `seed` of their own
+    ]  # because the tables already have a column `seed`
 
 
-def test_an_option_names_what_it_implies_and_its_own_keys_are_shown_within_it(tmp_path):
+def test_an_option_replaces_the_keys_that_it_implies_and_other_keys_are_shown(tmp_path):
     write_run(tmp_path / "a", config(forcing="full"))
     write_run(tmp_path / "b", config(forcing="mixed", ratio=0.25))
     assert labels(tmp_path) == ["forcing=full", "forcing=mixed"]
@@ -63,7 +63,7 @@ def test_an_option_names_what_it_implies_and_its_own_keys_are_shown_within_it(tm
     assert labels(tmp_path) == ["forcing=full", "forcing=mixed, ratio=0.25", "forcing=mixed, ratio=0.75"]
 
 
-def test_a_key_that_both_options_have_is_shown_where_it_differs(tmp_path):
+def test_a_key_of_both_options_is_shown_if_it_differs(tmp_path):
     large = config(model="attention")
     large["model"]["hidden_size"] = 128
     write_run(tmp_path / "a", large)
@@ -71,7 +71,7 @@ def test_a_key_that_both_options_have_is_shown_where_it_differs(tmp_path):
     assert labels(tmp_path) == ["model=attention, hidden_size=128", "model=seq2seq, hidden_size=64"]
 
 
-def test_keys_that_end_alike_get_names_that_do_not(tmp_path):
+def test_keys_with_the_same_last_part_get_different_names(tmp_path):
     for n, (encoder, decoder) in enumerate([(1, 1), (1, 2), (2, 1)]):
         settings = config()
         settings["model"] |= {"encoder": {"layers": encoder}, "decoder": {"layers": decoder}}
@@ -79,15 +79,15 @@ def test_keys_that_end_alike_get_names_that_do_not(tmp_path):
     assert labels(tmp_path)[0] == "encoder.layers=1, decoder.layers=1"
 
 
-def test_without_choices_a_class_goes_by_its_name(tmp_path):
+def test_without_choices_the_name_of_the_class_is_shown(tmp_path):
     for model in ("seq2seq", "attention"):
         settings = config(model=model)
         del settings["choices"]
         write_run(tmp_path / model, settings)
-    assert labels(tmp_path) == ["model=Attention", "model=Seq2Seq"]
+    assert labels(tmp_path) == ["model=attention_model", "model=seq2seq_model"]
 
 
-def test_numbers_are_in_order_of_size_and_1_is_1_0(tmp_path):
+def test_numbers_are_sorted_by_value_and_1_equals_1_0(tmp_path):
     for n, hidden in enumerate((256, 64, 64.0, 1024)):
         settings = config(seed=n)
         settings["model"]["hidden_size"] = hidden
@@ -96,7 +96,7 @@ def test_numbers_are_in_order_of_size_and_1_is_1_0(tmp_path):
 
 
 @pytest.mark.parametrize(("one", "other"), [(None, "null"), (1, "1"), (True, "true"), ([1, 2], "[1, 2]")])
-def test_text_that_reads_like_a_value_is_another_value(tmp_path, one, other):
+def test_text_that_looks_like_a_value_is_not_equal_to_the_value(tmp_path, one, other):
     for name, value in (("a", one), ("b", other)):
         settings = config()
         settings["model"]["dropout"] = value
@@ -104,7 +104,7 @@ def test_text_that_reads_like_a_value_is_another_value(tmp_path, one, other):
     assert len(set(labels(tmp_path))) == 2
 
 
-def test_values_too_long_to_show_get_a_number(tmp_path):
+def test_groups_with_equal_truncated_values_get_a_number(tmp_path):
     for name in "ab":
         settings = config()
         settings["data"]["prefixes"] = [*map(str, range(40)), name]
@@ -123,7 +123,7 @@ def test_runs_on_different_corpora_are_never_in_one_group(tmp_path):
     assert comparison.pairs == []
 
 
-def test_another_corpus_is_named_by_its_option_alone(tmp_path):
+def test_a_different_corpus_is_shown_only_by_its_option(tmp_path):
     real = config()
     real["data"] = {
         "_target_": "seq2seq_lab.data.sources.archive.ArchiveCorpus",
@@ -136,7 +136,7 @@ def test_another_corpus_is_named_by_its_option_alone(tmp_path):
     assert sorted(labels(tmp_path)) == ["data=eng_fra", "data=toy"]
 
 
-def test_an_unfinished_run_that_does_not_know_its_corpus_yet_stays_with_its_group(tmp_path):
+def test_an_unfinished_run_without_a_known_corpus_is_in_its_group(tmp_path):
     write_run(tmp_path / "a", config(seed=0))
     write_run(tmp_path / "b", config(seed=1), status="running", corpus={})
     (group,) = gather([tmp_path]).groups
@@ -152,17 +152,17 @@ def test_an_unfinished_run_that_does_not_know_its_corpus_yet_stays_with_its_grou
         (("failed", "2026-11-01T10:00:00"), ("interrupted", "2026-11-02T10:00:00"), "b"),
     ],
 )
-def test_of_runs_with_one_seed_and_configuration_the_newest_finished_is_kept(tmp_path, first, second, kept):
+def test_the_newest_finished_of_repeated_runs_is_used(tmp_path, first, second, kept):
     for name, (status, started) in (("a", first), ("b", second)):
         write_run(tmp_path / name, config(seed=3), status=status, started=started)
     write_run(tmp_path / "c", config(seed=4))
     comparison = gather([tmp_path])
     (group,) = comparison.groups
     assert {run.name for run in (*group.runs, *group.others)} == {kept, "c"}
-    assert any("seed 3 twice: a, b" in note and f"only {kept} is kept" in note for note in comparison.notes)
+    assert any("seed 3: a, b" in note and f"only {kept} is used" in note for note in comparison.notes)
 
 
-def test_a_key_that_only_one_version_has_sets_its_runs_apart(tmp_path):
+def test_a_key_that_only_one_version_has_separates_runs(tmp_path):
     old = config(seed=1)
     del old["loader"]["predict_sos"]
     write_run(tmp_path / "new", config(seed=0))
@@ -170,7 +170,7 @@ def test_a_key_that_only_one_version_has_sets_its_runs_apart(tmp_path):
     assert labels(tmp_path) == ["predict_sos=absent", "predict_sos=false"]
 
 
-def test_a_diverged_run_is_not_averaged_away(tmp_path):
+def test_a_group_with_a_diverged_run_has_no_finite_mean(tmp_path):
     write_run(tmp_path / "a", config(seed=0))
     rows = curves(config(seed=1), 8)
     rows[-1]["train/loss"] = float("nan")

@@ -1,4 +1,4 @@
-"""What a comparison knows of a metric: from the registry, or as the runs describe it."""
+"""The facts of a metric in a comparison: from the registry, or from the summaries of runs."""
 
 import csv
 import io
@@ -46,7 +46,7 @@ def axes_of(comparison, metric):
     return axes
 
 
-def test_a_measure_that_runs_describe_has_label_direction_best_value_and_log_axis(tmp_path):
+def test_the_description_of_a_measure_sets_label_direction_best_value_and_axis(tmp_path):
     stream = io.StringIO()
     comparison = compare([sweep(tmp_path, DESCRIBED)], stream=stream)
     assert comparison.metrics == ["train/loss", "val/distance"]
@@ -62,28 +62,28 @@ def test_a_measure_that_runs_describe_has_label_direction_best_value_and_log_axi
     assert "val/calls best mean" not in row
 
 
-def test_one_run_that_describes_a_measure_is_enough(tmp_path):
+def test_the_description_in_one_run_is_sufficient(tmp_path):
     sweep(tmp_path, None)
     write_run(tmp_path / "0.25" / "0", config(ratio=0.25, seed=0), rows=ROWS, measures=DESCRIBED)
     group = gather([tmp_path]).groups[0]
     assert (group.best("val/distance").n, group.measure("val/distance").better) == (2, "lower")
 
 
-def test_a_measure_that_nobody_describes_is_known_by_its_name_alone(tmp_path):
+def test_a_measure_without_a_description_has_only_its_name(tmp_path):
     comparison = gather([sweep(tmp_path, None)])
     assert comparison.metrics == ["train/loss"]
     assert comparison.groups[0].best("val/distance").n == 0
     assert axes_of(comparison, "val/distance").get_ylabel() == "val/distance"
 
 
-def test_a_run_cannot_describe_a_registered_measure_anew(tmp_path):
+def test_a_run_cannot_change_a_registered_measure(tmp_path):
     lie = {"loss": {"label": "gain", "better": "higher"}, "epoch_seconds": {"better": "lower"}, "x": 3}
     group = gather([sweep(tmp_path, lie)]).groups[0]
     assert group.measure("train/loss").better == "lower"
     assert group.best("perf/epoch_seconds").n == 0
 
 
-def test_speed_has_no_direction(tmp_path):
+def test_speed_has_no_better_direction(tmp_path):
     stream = io.StringIO()
     comparison = compare([sweep(tmp_path, None)], metrics=["perf/*"], stream=stream)
     assert "↓" not in stream.getvalue()

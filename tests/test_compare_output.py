@@ -1,4 +1,4 @@
-"""What a comparison prints and writes: table, CSV files, plots, report."""
+"""The output of a comparison: table, CSV files, plots and report."""
 
 import argparse
 import csv
@@ -37,7 +37,7 @@ def read_csv(path):
 
 
 class Page(HTMLParser):
-    """What a page loads from elsewhere, whether its tags are closed, its ids and their uses, and its text."""
+    """The external resources of a page, its open tags, its ids and references to them, and its text."""
 
     VOID = ("meta", "br", "hr", "img", "link")
 
@@ -68,14 +68,14 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
-def test_everything_is_written_and_nothing_half(sweep):
+def test_all_files_are_written_and_no_temporary_file_remains(sweep):
     comparison, _ = sweep
     written = {path.name for path in comparison.output.iterdir()}
     plots = {f"{name}.{suffix}" for name in ("curves", "sweep-ratio") for suffix in ("png", "svg")}
     assert written == plots | {"results.csv", "summary.csv", "pairs.csv", "report.html", "tensorboard"}
 
 
-def test_the_csv_files_hold_what_the_runs_files_do(sweep):
+def test_the_csv_files_contain_the_values_of_the_runs(sweep):
     comparison, _ = sweep
     results = read_csv(comparison.output / "results.csv")
     assert [row["run"] for row in results] == [run.name for run in comparison.runs]
@@ -91,7 +91,7 @@ def test_the_csv_files_hold_what_the_runs_files_do(sweep):
         assert row["val/bleu n"] == "3"
 
 
-def test_the_table_fits_the_terminal_and_shows_each_group_once_a_block(sweep):
+def test_the_table_fits_the_terminal_and_shows_each_group_once_per_block(sweep):
     comparison, _ = sweep
     for width in (80, 120, 400):
         text = terminal.render(comparison.groups, comparison.metrics, width=width)
@@ -101,7 +101,7 @@ def test_the_table_fits_the_terminal_and_shows_each_group_once_a_block(sweep):
         assert [metric for metric in comparison.metrics if metric in text] == list(comparison.metrics)
 
 
-def test_the_terminal_shows_means_differences_caveat_and_where_to_look(sweep):
+def test_the_terminal_shows_means_differences_caveats_and_paths(sweep):
     comparison, text = sweep
     estimate = comparison.groups[0].last("val/bleu")
     assert f"{estimate.mean:.2f} ± {estimate.sd:.2f}" in text
@@ -110,7 +110,7 @@ def test_the_terminal_shows_means_differences_caveat_and_where_to_look(sweep):
     assert f"tensorboard --logdir {comparison.output / 'tensorboard'}" in text
 
 
-def test_decimals_follow_the_spread():
+def test_the_number_of_decimals_depends_on_the_standard_deviation():
     assert columns.formatted([Estimate(0.0347, 0.0012, 5)]) == ["0.0347 ± 0.0012"]
     assert columns.formatted([Estimate(93.214, 4.3, 5), Estimate(90, float("nan"), 1)]) == [
         "93.2 ± 4.3",
@@ -119,7 +119,7 @@ def test_decimals_follow_the_spread():
     assert columns.formatted([Estimate(float("nan"), float("nan"), 0)]) == ["–"]
 
 
-def test_a_run_that_diverged_takes_no_decimals_from_the_others():
+def test_a_diverged_run_does_not_change_the_decimals_of_the_others():
     assert columns.formatted([Estimate(3.227, 0.15, 2), Estimate(3.2e8, 1.1e7, 2)]) == [
         "3.23 ± 0.15",
         "3.2e+08 ± 1.1e+07",
@@ -133,7 +133,7 @@ def test_a_run_that_diverged_takes_no_decimals_from_the_others():
     ]
 
 
-def test_a_terminal_without_the_signs_gets_plain_ones(sweep):
+def test_characters_that_the_terminal_cannot_encode_are_replaced(sweep):
     comparison, _ = sweep
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
@@ -147,7 +147,7 @@ def test_a_terminal_without_the_signs_gets_plain_ones(sweep):
     assert b"+/-" in raw.getvalue()
 
 
-def test_the_report_is_whole_and_loads_nothing(sweep):
+def test_the_report_is_complete_and_loads_no_other_file(sweep):
     comparison, _ = sweep
     page = Page((comparison.output / "report.html").read_text(encoding="utf-8"))
     assert page.open == []
@@ -168,7 +168,7 @@ def test_the_report_is_whole_and_loads_nothing(sweep):
         assert all(part in text for part in sentence)
 
 
-def test_the_report_shows_every_panel_of_the_plots_within_its_frame(sweep):
+def test_the_report_shows_every_panel_of_the_plots_inside_its_view_box(sweep):
     comparison, _ = sweep
     text = (comparison.output / "report.html").read_text(encoding="utf-8")
     panel = r'<figcaption>([^<]+)</figcaption><div class="wide"><svg viewBox="([^"]+)">(.*?)</svg>'
@@ -205,7 +205,7 @@ def test_the_same_runs_give_the_same_files(sweep, tmp_path):
         assert (again.output / name).read_bytes() == (comparison.output / name).read_bytes(), name
 
 
-def test_attention_is_drawn_for_what_there_is():
+def test_attention_maps_with_padding_and_invalid_weights():
     padded = Translation("je suis", ("i am",), "i", ((0.5, 0.25, 0.25, 0.0), (float("nan"), 2.0, -1.0, 0.5)))
     drawn = str(environment().get_template("macros.html.j2").module.attention(attention_map(padded)))
     assert drawn.count('<th scope="col">') == 4
@@ -213,7 +213,7 @@ def test_attention_is_drawn_for_what_there_is():
     assert re.findall(r"--w:([\d.]+)", drawn)[4:] == ["0.00", "1.00", "0.00", "0.50"]
 
 
-def test_files_of_the_users_own_stay(tmp_path):
+def test_files_of_the_user_are_not_removed(tmp_path):
     write_run(tmp_path / "runs", config())
     notes = [tmp_path / "out" / name for name in ("sweep-notes.md", "sweep-run.sh", "sweep-mine.png")]
     for path in notes:
@@ -223,7 +223,7 @@ def test_files_of_the_users_own_stay(tmp_path):
     assert [path.read_text() for path in notes] == ["mine"] * 3
 
 
-def test_a_reader_who_leaves_early_loses_no_file(tmp_path):
+def test_a_closed_pipe_does_not_prevent_writing_the_files(tmp_path):
     write_run(tmp_path / "runs", config())
     command = [sys.executable, "-u", "-m", "seq2seq_lab", "compare", str(tmp_path / "runs")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -233,7 +233,7 @@ def test_a_reader_who_leaves_early_loses_no_file(tmp_path):
     assert (tmp_path / "comparison" / "report.html").exists()
 
 
-def test_metrics_may_be_asked_for_and_a_typo_is_answered(tmp_path):
+def test_metrics_can_be_selected_and_a_wrong_name_gets_a_suggestion(tmp_path):
     write_sweep(tmp_path, seeds=[0])
     asked = gather([tmp_path], metrics=["val/exact_match", "val/loss*"]).metrics
     assert asked == ["val/exact_match", "val/loss_forced", "val/loss_free"]
@@ -247,7 +247,7 @@ def test_without_a_held_out_set_the_training_metrics_are_shown(tmp_path):
     assert gather([tmp_path]).metrics == ["train/loss", "train/loss_free", "train/exact_match"]
 
 
-def test_runs_that_have_only_begun_are_compared_too(tmp_path):
+def test_runs_that_have_just_started_are_compared(tmp_path):
     write_run(tmp_path / "a", config(seed=0), rows=[], status="running")
     write_run(tmp_path / "b", config(seed=1), rows=curves(config(seed=1), 1), status="running")
     stream = io.StringIO()
@@ -256,7 +256,7 @@ def test_runs_that_have_only_begun_are_compared_too(tmp_path):
     assert (comparison.output / "report.html").exists()
 
 
-def test_the_command_compares_and_is_cheap_to_import(tmp_path, capsys):
+def test_the_command_compares_and_imports_no_slow_library(tmp_path, capsys):
     write_run(tmp_path / "seed-0", config())
     parser = argparse.ArgumentParser()
     add_arguments(parser)

@@ -1,4 +1,4 @@
-"""How groups look, and what a plot draws of them."""
+"""The looks of groups, and the contents of plots."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from seq2seq_lab.compare.views import plots
 from seq2seq_lab.compare.views.appearance import looks
 
 
-def test_looks_tell_groups_apart():
+def test_groups_have_different_looks():
     settings = [{"model": m, "forcing": "mixed", "ratio": r} for m in "ab" for r in (0.25, 0.5)]
     settings += [{"model": m, "forcing": "full"} for m in "ab"]
     drawn = looks(settings)
@@ -33,7 +33,7 @@ def test_looks_of_many_groups_are_all_different(settings):
     assert len(set(looks(settings))) == len(settings)
 
 
-def test_colours_are_in_order_of_the_numbers():
+def test_colours_are_in_the_order_of_the_numbers():
     def green(look):
         return int(look.colour[3:5], 16)
 
@@ -59,7 +59,7 @@ def test_bands_and_dots_have_the_colours_of_their_lines(tmp_path, ratios):
             assert (edges[0] + edges[1]) / 2 == pytest.approx(np.array([x, y]).T)
 
 
-def test_the_loss_floor_does_not_squeeze_the_curves(tmp_path):
+def test_the_loss_floor_does_not_extend_the_axis(tmp_path):
     rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
     write_run(tmp_path / "a", config(), rows=rows)
     comparison = gather([tmp_path], metrics=["train/loss"])

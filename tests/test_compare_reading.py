@@ -1,4 +1,4 @@
-"""Reading runs: as much of a folder as is whole, and clear words about the rest."""
+"""Reading runs: the complete parts of a folder are read, and notes describe the rest."""
 
 import errno
 import io
@@ -20,7 +20,7 @@ def note_about(comparison, name):
     return "\n".join(note for note in comparison.notes if name in note)
 
 
-def test_every_value_of_a_whole_file_is_read(tmp_path):
+def test_every_value_of_a_complete_file_is_read(tmp_path):
     settings = config()
     rows = curves(settings, 5)
     folder = write_run(tmp_path / "run", settings, rows=rows)
@@ -30,7 +30,7 @@ def test_every_value_of_a_whole_file_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [1, 10, 30])
-def test_a_torn_last_line_loses_only_that_line(tmp_path, kept):
+def test_an_incomplete_last_line_is_skipped(tmp_path, kept):
     settings = config()
     path = write_run(tmp_path / "run", settings) / "metrics.csv"
     whole, _ = read_metrics(path)
@@ -42,13 +42,13 @@ def test_a_torn_last_line_loses_only_that_line(tmp_path, kept):
     assert "line 9" in notes[0]
 
 
-def test_a_number_that_may_be_cut_is_not_trusted(tmp_path):
+def test_a_number_that_may_be_truncated_is_skipped(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,train/loss\n1,0.5\n2,0.12")  # perhaps 0.1234
     assert read_metrics(path)[0] == {"train/loss": {1: 0.5}}
 
 
-def test_a_blank_cell_is_an_epoch_without_a_measurement_and_nan_is_a_measurement(tmp_path):
+def test_an_empty_cell_is_a_missing_value_and_nan_is_a_value(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,train/loss,val/bleu\n1,0.5,\n2,nan,7\n")
     read, notes = read_metrics(path)
@@ -57,14 +57,14 @@ def test_a_blank_cell_is_an_epoch_without_a_measurement_and_nan_is_a_measurement
     assert notes == []
 
 
-def test_an_epoch_written_again_after_a_resume_counts_as_it_came_last(tmp_path):
+def test_the_last_row_of_an_epoch_is_used_after_a_resume(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_text("epoch,train/loss\n1,0.5\n2,0.4\n2,0.3\n3,0.2\n")
     assert read_metrics(path)[0] == {"train/loss": {1: 0.5, 2: 0.3, 3: 0.2}}
 
 
 @pytest.mark.parametrize("garbage", [b"\x00" * 40, b"\xff\xfe,\xfa\n", b'"\n', b"a,b\n1,2\n", b"", b"epoch"])
-def test_a_file_of_garbage_gives_words_and_no_values(tmp_path, garbage):
+def test_an_invalid_file_gives_a_note_and_no_values(tmp_path, garbage):
     path = tmp_path / "metrics.csv"
     path.write_bytes(garbage)
     curves_, notes = read_metrics(path)
@@ -99,20 +99,20 @@ def test_damaged_folders_are_named_and_the_rest_is_compared(tmp_path):
     assert "no metrics.csv" in note_about(comparison, "seed-9")
     assert "finished, but without a value" in note_about(comparison, "seed-9")
     assert "without summary.json" in note_about(comparison, "seed-10")
-    assert "holds no configuration" in note_about(comparison, "seed-11")
+    assert "contains no configuration" in note_about(comparison, "seed-11")
 
 
-def test_a_finished_run_whose_file_stops_early_is_averaged_and_said_to_be_short(tmp_path):
+def test_a_finished_run_with_missing_epochs_is_averaged_with_a_note(tmp_path):
     write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0, 1])
     path = tmp_path / "seq2seq-mixed-0.5" / "seed-1" / "metrics.csv"
     path.write_text(path.read_text()[:-5])
     comparison = gather([tmp_path])
-    assert "stops at epoch 7 of 8" in note_about(comparison, "seed-1")
+    assert "ends at epoch 7 of 8" in note_about(comparison, "seed-1")
     assert comparison.groups[0].last("train/loss").n == 2
 
 
 @pytest.mark.parametrize("summary", ["[]", "null", '{"corpus": 7, "epochs": "x", "started": 5}', "\x00"])
-def test_a_summary_of_the_wrong_shape_stops_nothing(tmp_path, summary):
+def test_an_invalid_summary_does_not_prevent_a_comparison(tmp_path, summary):
     write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0, 1])
     (tmp_path / "seq2seq-mixed-0.5" / "seed-1" / "summary.json").write_text(summary)
     (group,) = gather([tmp_path]).groups
@@ -128,7 +128,7 @@ def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
     assert [run.name for run in gather([tmp_path]).runs] == ["seq2seq-mixed-0.5/seed-0"]
 
 
-def test_a_comparison_may_be_written_among_its_runs(tmp_path):
+def test_a_comparison_can_be_written_into_the_folder_of_its_runs(tmp_path):
     write_sweep(tmp_path, seeds=[0])
     compare([tmp_path], output=tmp_path, stream=io.StringIO())
     again = gather([tmp_path])
@@ -136,25 +136,25 @@ def test_a_comparison_may_be_written_among_its_runs(tmp_path):
     assert not again.notes
 
 
-def test_a_folder_of_runs_may_be_called_comparison(tmp_path):
+def test_a_folder_of_runs_can_be_named_comparison(tmp_path):
     write_sweep(tmp_path / "comparison", models=["seq2seq"], ratios=[0.5], seeds=[0])
     assert len(gather([tmp_path / "comparison"]).runs) == len(gather([tmp_path]).runs) == 1
 
 
-def test_the_configuration_of_something_else_is_no_run(tmp_path):
+def test_a_folder_with_another_config_file_is_not_a_run(tmp_path):
     write_sweep(tmp_path, seeds=[0])
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "config.yaml").write_text("site: x\nseed: 3\n")
     comparison = gather([tmp_path])
     assert len(comparison.groups) == 6
-    assert note_about(comparison, "docs: config.yaml is not that of a run; left out")
+    assert note_about(comparison, "docs: config.yaml is not the configuration of a run; skipped")
 
 
-def test_a_path_that_cannot_be_looked_at_is_said(tmp_path, monkeypatch):
+def test_a_path_that_cannot_be_accessed_is_an_error(tmp_path, monkeypatch):
     write_run(tmp_path / "seed-0", config())
-    with pytest.raises(UserError, match="cannot be reached"):
+    with pytest.raises(UserError, match="cannot be accessed"):
         gather([tmp_path / ("a" * 300)])
-    with pytest.raises(UserError, match="cannot be reached"):
+    with pytest.raises(UserError, match="cannot be accessed"):
         gather([tmp_path], output=tmp_path / ("a" * 300))
     scan = os.scandir
 
@@ -165,10 +165,10 @@ def test_a_path_that_cannot_be_looked_at_is_said(tmp_path, monkeypatch):
 
     (tmp_path / "locked").mkdir()
     monkeypatch.setattr(os, "scandir", locked)
-    assert note_about(gather([tmp_path]), "locked: cannot be read (Permission denied); left out")
+    assert note_about(gather([tmp_path]), "locked: cannot be read (Permission denied); skipped")
 
 
-def test_paths_that_overlap_give_each_run_once(tmp_path):
+def test_a_run_under_two_paths_is_read_once(tmp_path):
     write_sweep(tmp_path, seeds=[0, 1])
     once = gather([tmp_path])
     again = gather([tmp_path, tmp_path / "seq2seq-mixed-0.5", tmp_path / "attention-mixed-0.5" / "seed-0"])
@@ -176,7 +176,7 @@ def test_paths_that_overlap_give_each_run_once(tmp_path):
     assert len(once.runs) == 12
 
 
-def test_several_paths_share_their_root_and_a_path_without_runs_is_said(tmp_path):
+def test_several_paths_have_a_common_root_and_a_path_without_runs_gets_a_note(tmp_path):
     write_run(tmp_path / "a" / "seed-0", config())
     write_run(tmp_path / "b" / "seed-0", config(ratio=0.25))
     (tmp_path / "c").mkdir()
@@ -186,19 +186,19 @@ def test_several_paths_share_their_root_and_a_path_without_runs_is_said(tmp_path
     assert note_about(comparison, "it contains no run")
 
 
-def test_where_there_is_no_run_the_message_says_what_one_is(tmp_path):
+def test_the_message_about_missing_runs_explains_what_a_run_is(tmp_path):
     with pytest.raises(UserError, match=r"it contains no run.*A run is a folder with a config\.yaml"):
         gather([tmp_path])
     with pytest.raises(UserError, match="no such folder"):
         gather([tmp_path / "nowhere"])
     (tmp_path / "config.yaml").write_text("")
-    with pytest.raises(UserError, match="holds no configuration"):
+    with pytest.raises(UserError, match="contains no configuration"):
         gather([tmp_path])
     with pytest.raises(UserError, match="this is a file"):
         gather([tmp_path / "config.yaml"])
 
 
-def test_the_output_may_be_neither_a_run_nor_a_file(tmp_path):
+def test_the_output_folder_cannot_be_a_run_or_a_file(tmp_path):
     folder = write_run(tmp_path / "seed-0", config())
     with pytest.raises(UserError, match="folder of a run"):
         gather([tmp_path], output=folder)
@@ -206,7 +206,7 @@ def test_the_output_may_be_neither_a_run_nor_a_file(tmp_path):
         gather([tmp_path], output=folder / "summary.json")
 
 
-def test_last_and_best_are_of_the_epochs_measured(tmp_path):
+def test_last_and_best_values_are_those_of_measured_epochs(tmp_path):
     rows = [
         {"epoch": 1, "val/bleu": 10, "val/loss_free": 2.0, "train/forced_share": 0.5},
         {"epoch": 2, "val/bleu": 30, "val/loss_free": 1.0, "train/forced_share": 0.4},
@@ -222,26 +222,26 @@ def test_last_and_best_are_of_the_epochs_measured(tmp_path):
     assert run.best("val/chrf", "higher") is None
 
 
-def test_a_summary_says_what_the_run_was_trained_on(tmp_path):
+def test_a_summary_contains_facts_about_the_corpus(tmp_path):
     folder = write_run(tmp_path / "run", config(), corpus=fake_runs.ENG_FRA)
     (run,) = gather([tmp_path]).runs
     written = json.loads((folder / "summary.json").read_text())["corpus"]
     assert (run.corpus.fingerprint, run.corpus.pairs) == (written["fingerprint"], 5318)
 
 
-def test_a_run_reads_a_file_again_only_after_it_has_changed_it(tmp_path):
+def test_a_run_reads_a_file_again_only_after_changing_it(tmp_path):
     run = Run(write_run(tmp_path / "run", config()))
     assert run.summary()["epochs"] == 8
     other = Run(run.folder)
     other.write_summary(epochs=9)
     assert (run.summary()["epochs"], other.summary()["epochs"]) == (8, 9)
-    with run.held():
+    with run.lock():
         assert run.summary()["epochs"] == 9
     run.clear()
     assert (run.exists(), run.summary(), run.curves()) == (False, {}, {})
 
 
-def test_a_damaged_configuration_is_an_error_in_words(tmp_path):
+def test_a_damaged_configuration_is_an_error_with_a_clear_message(tmp_path):
     folder = write_run(tmp_path / "run", config())
     (folder / "config.yaml").write_text("model: [")
     with pytest.raises(UserError, match=rf"{folder}: config.yaml, line 2 cannot be read"):

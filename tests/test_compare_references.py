@@ -1,4 +1,4 @@
-"""Reference curves: read from CSV files, named by runs or given on the command line, shown beside the groups."""
+"""Reference curves: read from CSV files, named by runs or given on the command line, shown with the groups."""
 
 import io
 import logging
@@ -40,7 +40,7 @@ def test_the_seminars_curves_are_complete():
     assert curves["attention_mixed"].values[40] == 0.0444
 
 
-def test_a_reference_survives_a_summary_and_anything_else_is_none():
+def test_a_reference_can_be_stored_in_a_summary_and_other_data_is_none():
     assert Reference.from_dict(CURVE.to_dict()) == CURVE
     for other in (None, [], {"name": "x"}, {"name": "x", "metric": "y", "values": {"a": 1}}, {"values": 3}):
         assert Reference.from_dict(other) is None
@@ -57,11 +57,11 @@ def test_a_reference_survives_a_summary_and_anything_else_is_none():
         ("epoch,a\n1,nan\n", "line 2: 'nan' is not a number"),
         ("epoch,a\n\n0,1\n", "line 3: 0 is not an epoch"),
         ("epoch,a\n1.5,1\n", "line 2: 1.5 is not an epoch"),
-        ("epoch,a\n1,2,3\n", "line 2: it has 3 cells, the first line 2"),
-        ("epoch,a,b\n1,2,\n", "there is no value in column b"),
+        ("epoch,a\n1,2,3\n", "line 2: 3 cells, but the first line has 2"),
+        ("epoch,a,b\n1,2,\n", "column b contains no value"),
     ],
 )
-def test_a_file_that_holds_no_curves_is_refused_in_a_line(tmp_path, text, message):
+def test_a_file_without_curves_is_an_error_in_one_line(tmp_path, text, message):
     path = tmp_path / "curves.csv"
     path.write_text(text)
     with pytest.raises(UserError, match=message) as refused:
@@ -70,7 +70,7 @@ def test_a_file_that_holds_no_curves_is_refused_in_a_line(tmp_path, text, messag
     assert "\n" not in str(refused.value)
 
 
-def test_a_file_that_cannot_be_read_is_refused_in_a_line(tmp_path):
+def test_a_file_that_cannot_be_read_is_an_error_in_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_curves(tmp_path / "nowhere.csv", "train/loss")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
@@ -84,7 +84,7 @@ def test_empty_cells_are_epochs_without_a_value(tmp_path):
     assert [each.values for each in read_curves(path, "m")] == [{1: 0.5}, {2: 7.0}]
 
 
-def test_a_configuration_names_a_curve_of_a_file_in_the_working_folder_or_the_checkout(tmp_path, monkeypatch):
+def test_the_file_of_a_reference_is_in_the_working_folder_or_the_checkout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     setting = {"file": "experiments/seminar/published.csv", "curve": "seq2seq_full", "metric": "train/loss"}
     assert read_reference(setting)["values"]["40"] == 0.0265
@@ -112,14 +112,14 @@ def test_a_reference_has_the_colour_of_the_only_group_that_names_it(runs):
     assert not any("reference" in label for label in legend(runs / "b"))
 
 
-def test_a_reference_is_no_difference_between_runs(tmp_path):
+def test_a_reference_is_not_a_difference_between_runs(tmp_path):
     for seed, reference in enumerate((None, {"file": "a.csv", "curve": "a", "metric": "train/loss"})):
         write_run(tmp_path / str(seed), config(seed=seed) | {"reference": reference, "accelerate": seed})
     (group,) = gather([tmp_path]).groups
     assert group.label == "all runs"
 
 
-def test_references_of_one_name_that_differ_are_both_shown(runs):
+def test_different_references_with_the_same_name_are_both_shown(runs):
     other = Reference("theirs", "train/loss", {1: 2.0})
     names = [each.name for each in gather([runs], references=[other, CURVE]).references]
     assert names == ["theirs", "theirs #2"]
@@ -135,7 +135,7 @@ def test_plots_tensorboard_and_report_show_references(runs):
     assert "<td>theirs</td><td>train/loss</td><td>2–4</td><td>0.3</td><td>ratio=0.25</td>" in report
 
 
-def test_the_command_takes_references_of_any_metric(runs, capsys):
+def test_the_command_accepts_references_of_any_metric(runs, capsys):
     path = runs / "curves.csv"
     path.write_text("epoch,theirs\n1,10\n8,90\n")
     command = ["compare", str(runs), "--reference", str(path), "--output", str(runs / "out")]

@@ -16,7 +16,7 @@ from seq2seq_lab.compare.statistics import (
     student_t_quantile,
 )
 
-# Two-sided 95 % and 99 % quantiles as tables print them.
+# Two-sided 95 % and 99 % quantiles from printed tables.
 TABLE = {1: (12.706, 63.657), 2: (4.303, 9.925), 4: (2.776, 4.604), 9: (2.262, 3.250), 30: (2.042, 2.750)}
 
 
@@ -48,12 +48,12 @@ def test_an_estimate_is_the_mean_and_the_sample_standard_deviation():
     assert Estimate.of([1.0, math.inf]).mean == math.inf
 
 
-def test_runs_that_diverge_either_way_have_no_mean():
+def test_the_mean_of_positive_and_negative_infinity_is_not_a_number():
     assert math.isnan(Estimate.of([math.inf, -math.inf, 1.0]).mean)
     assert Estimate.of([math.inf, 1.0]).mean == math.inf
 
 
-def test_an_average_is_over_the_curves_that_have_the_epoch():
+def test_an_average_includes_only_curves_that_have_the_epoch():
     curve = average([{1: 1.0, 2: 3.0}, {1: 2.0}])
     assert [(epoch, estimate.mean, estimate.n) for epoch, estimate in curve.items()] == [
         (1, 1.5, 2),
@@ -61,11 +61,13 @@ def test_an_average_is_over_the_curves_that_have_the_epoch():
     ]
 
 
-def test_about_19_in_20_intervals_hold_the_true_difference():
+def test_about_19_in_20_intervals_contain_the_true_difference():
     rng = random.Random(1)
     hits = 0
     for _ in range(2000):
-        seeds = {seed: rng.gauss(0, 5) for seed in range(5)}  # what a pair shares falls out of the difference
+        seeds = {
+            seed: rng.gauss(0, 5) for seed in range(5)
+        }  # the effect of the seed cancels in the difference
         first = {seed: base + rng.gauss(0, 1) for seed, base in seeds.items()}
         second = {seed: base + 0.7 + rng.gauss(0, 1) for seed, base in seeds.items()}
         difference = paired_difference(first, second)
@@ -73,7 +75,7 @@ def test_about_19_in_20_intervals_hold_the_true_difference():
     assert hits / 2000 == pytest.approx(0.95, abs=0.015)
 
 
-def test_only_seeds_that_both_have_are_paired():
+def test_only_common_seeds_are_paired():
     difference = paired_difference({0: 1.0, 1: 2.0, 2: 9.0}, {0: 1.5, 1: 2.3, 5: 0.0})
     assert (difference.n, difference.mean) == (2, pytest.approx(0.4))
     half = 12.7062047 * statistics.stdev([0.5, 0.3]) / math.sqrt(2)
@@ -82,7 +84,7 @@ def test_only_seeds_that_both_have_are_paired():
     assert paired_difference({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0001}).excludes_zero
 
 
-def test_groups_hold_the_values_of_their_runs_files(tmp_path):
+def test_the_values_of_a_group_are_those_in_the_files_of_its_runs(tmp_path):
     write_sweep(tmp_path)
     for group in gather([tmp_path]).groups:
         lasts, bests = [], []
@@ -111,7 +113,7 @@ def test_pairs_differ_in_one_setting(tmp_path):
     }
 
 
-def test_a_pair_describes_its_interval_in_words(tmp_path):
+def test_the_verdict_of_a_pair_describes_its_interval(tmp_path):
     values = {"full": [(0, 1.0), (1, 2.0), (2, 3.0)], "mixed": [(0, 2.0), (1, 3.1), (2, 3.9)]}
     for forcing, runs in values.items():
         for seed, value in runs:
@@ -133,7 +135,7 @@ def test_a_pair_describes_its_interval_in_words(tmp_path):
     assert pairs["val/bleu"].interval == "+1.00 [+0.75, +1.25]"
 
 
-def test_differences_that_agree_to_the_last_digits_are_shown_in_few(tmp_path):
+def test_differences_with_a_tiny_interval_are_shown_with_few_digits(tmp_path):
     for ratio, shift in ((0.25, 0.0), (0.75, -1e-9)):
         for seed in range(3):
             row = {"epoch": 1, "odd": 0.1 * seed + shift * (seed + 1)}
@@ -141,7 +143,7 @@ def test_differences_that_agree_to_the_last_digits_are_shown_in_few(tmp_path):
     assert gather([tmp_path]).pairs[0].interval == "+0.000000 [+0.000000, +0.000000]"
 
 
-def test_one_seed_in_common_gives_no_interval(tmp_path):
+def test_one_common_seed_gives_no_interval(tmp_path):
     write_run(tmp_path / "a", config(ratio=0.25, seed=0))
     write_run(tmp_path / "b", config(ratio=0.75, seed=0))
     write_run(tmp_path / "c", config(ratio=0.75, seed=1))

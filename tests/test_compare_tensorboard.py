@@ -16,7 +16,7 @@ def scalars(folder, tag):
     return {event.step: event.value for event in events.Scalars(tag)}
 
 
-def test_a_group_has_a_run_of_mean_and_band_and_a_chart_of_them(tmp_path):
+def test_a_group_has_a_run_with_mean_and_band_and_a_chart(tmp_path):
     comparison = compare([write_sweep(tmp_path, ratios=[0.5])], metrics=["val/bleu"], stream=io.StringIO())
     group = comparison.groups[0]
     folder = comparison.output / "tensorboard" / group.label
@@ -33,7 +33,7 @@ def test_a_group_has_a_run_of_mean_and_band_and_a_chart_of_them(tmp_path):
     assert {series.lower for series in charts.values()} <= set(events.Tags()["scalars"])
 
 
-def test_a_comparison_made_again_leaves_no_group_that_is_gone(tmp_path):
+def test_a_repeated_comparison_removes_groups_that_no_longer_exist(tmp_path):
     for name, size in (("small", 32), ("large", 64)):
         settings = config(ratio=0.5)
         settings["model"]["hidden_size"] = size

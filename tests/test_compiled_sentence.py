@@ -1,4 +1,4 @@
-"""Compiled updates on single pairs against the same model in plain PyTorch, autograd and `torch.optim.SGD`."""
+"""Compiled updates on single pairs are compared with the same model in plain PyTorch and `torch.optim.SGD`."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ OPTIONS = [(False, False), (True, True)]
 
 @pytest.mark.parametrize(("dropout", "noise"), OPTIONS)
 @pytest.mark.parametrize("sizes", CASES)
-def test_updates_in_float64_are_those_of_pytorch(sizes: Sizes, dropout: bool, noise: bool) -> None:
+def test_updates_in_float64_are_equal_to_those_of_pytorch(sizes: Sizes, dropout: bool, noise: bool) -> None:
     generator = torch.Generator().manual_seed(1)
     model, twin = two_models(sizes, torch.float64)
     updates = compiled(twin)
@@ -53,7 +53,7 @@ def test_updates_in_float64_are_those_of_pytorch(sizes: Sizes, dropout: bool, no
 
 @pytest.mark.parametrize(("dropout", "noise"), OPTIONS)
 @pytest.mark.parametrize("sizes", CASES)
-def test_one_update_in_float32_is_that_of_pytorch(sizes: Sizes, dropout: bool, noise: bool) -> None:
+def test_one_update_in_float32_is_equal_to_that_of_pytorch(sizes: Sizes, dropout: bool, noise: bool) -> None:
     generator = torch.Generator().manual_seed(1)
     model, twin = two_models(sizes, torch.float32)
     updates = compiled(twin)
@@ -66,7 +66,7 @@ def test_one_update_in_float32_is_that_of_pytorch(sizes: Sizes, dropout: bool, n
 
 
 @pytest.mark.parametrize("length", range(1, 20))
-def test_sentences_of_any_length(length: int) -> None:
+def test_updates_on_sentences_of_any_length(length: int) -> None:
     generator = torch.Generator().manual_seed(length)
     sizes = Sizes(source_width=20, target_width=9, hidden=19, positions=4)
     model, twin = two_models(sizes, torch.float64)
@@ -79,7 +79,7 @@ def test_sentences_of_any_length(length: int) -> None:
     assert difference(model, twin) < 1e-12
 
 
-def test_a_block_is_its_pairs_one_after_the_other() -> None:
+def test_a_block_is_equal_to_its_pairs_one_after_the_other() -> None:
     generator = torch.Generator().manual_seed(1)
     sizes = Sizes(layers=2)
     model, twin = two_models(sizes, torch.float64)
@@ -92,7 +92,7 @@ def test_a_block_is_its_pairs_one_after_the_other() -> None:
     assert difference(model, twin) < 1e-12
 
 
-def test_noise_and_masks_of_a_block_are_each_pair_s_own() -> None:
+def test_each_pair_of_a_block_has_its_own_noise_and_masks() -> None:
     generator = torch.Generator().manual_seed(1)
     sizes = Sizes(layers=2)
     model, twin = two_models(sizes, torch.float64)
@@ -109,7 +109,7 @@ def test_noise_and_masks_of_a_block_are_each_pair_s_own() -> None:
     assert difference(model, twin) < 1e-12
 
 
-def test_of_equal_choices_the_first_is_taken() -> None:
+def test_the_first_of_equal_scores_is_chosen() -> None:
     model, _ = two_models(Sizes(), torch.float32)
     with torch.no_grad():
         model.output.weight.zero_()
@@ -123,7 +123,7 @@ def test_of_equal_choices_the_first_is_taken() -> None:
 @pytest.mark.parametrize(
     ("argument", "value"), [(0, -1), (0, 11), (1, 0), (1, 4), (2, 13), (3, 9), (4, -1), (4, 13)]
 )
-def test_an_id_or_a_length_out_of_range_changes_nothing(argument: int, value: int) -> None:
+def test_an_id_or_a_length_out_of_range_changes_no_parameter(argument: int, value: int) -> None:
     model, twin = two_models(Sizes(), torch.float32)
     arguments = [torch.full((1, 3), 2), torch.tensor([3]), torch.full((1, 3), 2), torch.tensor([3])]
     arguments += [torch.full((1, 3), 2), torch.zeros(1, 3, dtype=torch.bool)]
@@ -151,7 +151,7 @@ def test_parameters_that_do_not_fit_are_refused() -> None:
         compiled(model)
 
 
-def test_parameters_may_move() -> None:
+def test_parameters_can_be_moved_in_memory() -> None:
     generator = torch.Generator().manual_seed(1)
     model, twin = two_models(Sizes(), torch.float64)
     updates = compiled(twin)
@@ -166,7 +166,7 @@ def test_parameters_may_move() -> None:
     "name", ["encoder_embedding.weight", "decoder_layers.0.weight_hh_l0", "output.weight"]
 )
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_loss_that_is_no_number_is_seen(name: str, value: float) -> None:
+def test_a_loss_that_is_not_a_number_is_returned(name: str, value: float) -> None:
     model = Literal(Sizes(), torch.float32)
     dict(model.named_parameters())[name].data.fill_(value)
     ids, own = torch.ones(3, dtype=torch.int64), torch.zeros(3, dtype=torch.bool)

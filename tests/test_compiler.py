@@ -1,4 +1,4 @@
-"""Where compiled code is kept, what is said meanwhile, and what happens where it cannot be compiled."""
+"""Compiling: the cache of compiled code, the message during compilation, and failures."""
 
 import os
 import signal
@@ -22,18 +22,18 @@ def python(code: str, **environment: str) -> subprocess.Popen[str]:
 AVAILABLE = "from seq2seq_lab.accelerate import compiler; print(compiler.available())"
 
 
-def test_numba_is_imported_when_it_is_needed() -> None:
+def test_numba_is_imported_only_when_it_is_needed() -> None:
     code = "import sys, seq2seq_lab.accelerate.sentence_updates; print('numba' in sys.modules)"
     assert python(code).communicate()[0] == "False\n"
 
 
-def test_the_reason_why_it_cannot_be_compiled() -> None:
+def test_a_failed_compilation_gives_a_reason() -> None:
     code = "import sys; sys.modules['numba'] = None; " + AVAILABLE
     assert python(code).communicate()[0].startswith("Numba cannot be imported")
 
 
 @pytest.mark.slow
-def test_two_processes_may_compile_at_once(tmp_path: Path) -> None:
+def test_two_processes_can_compile_at_the_same_time(tmp_path: Path) -> None:
     def start() -> subprocess.Popen[str]:
         return python(AVAILABLE, SEQ2SEQ_LAB_CACHE=str(tmp_path))
 
@@ -56,7 +56,7 @@ def test_a_cache_folder_that_cannot_be_written_is_mentioned(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_compilation(tmp_path: Path) -> None:
+def test_ctrl_c_stops_a_compilation(tmp_path: Path) -> None:
     code = (
         "try:\n import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n "
         + AVAILABLE
@@ -70,7 +70,7 @@ def test_ctrl_c_ends_a_compilation(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_processors_without_wide_vectors(tmp_path: Path) -> None:
+def test_updates_on_processors_without_wide_vectors(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: one or two lines name the key and what would be right; nothing is written."""
+"""Errors in a configuration: one or two lines name the key and a correct value; nothing is written."""
 
 import shlex
 import zipfile
@@ -16,16 +16,16 @@ from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.job import Job
 
-# What is given, and what the message must say of it.
-MISTAKES = [
+# Overrides, and what the message must contain.
+ERRORS = [
     ("model=atention", "model=atention: no such option; did you mean attention?"),
     ("logger=wandb", "options of logger: none, tensorboard"),
     ("experiment=seminar/nope", "experiment=seminar/nope: no such option"),
     ("experiment=nope", "seminar/attention_mixed"),
     ("forcing=null", "a group takes the name of one of its options"),
-    ("model=[attention]", "model: a run takes one of its options: attention, seq2seq"),
+    ("model=[attention]", "model: choose one of its options: attention, seq2seq"),
     ("~forcing", "forcing: "),
-    # Keys that are not there
+    # Keys that do not exist
     ("forcing=mixed forcing.ratoi=0.5", "forcing.ratoi: no such key; did you mean forcing.ratio?"),
     ("forcing=full forcing.ratio=0.5", "forcing.ratio: forcing=mixed has this key"),
     ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean optimizer.lr?"),
@@ -79,7 +79,7 @@ MISTAKES = [
     ("callbacks.translations.sentences=0", "callbacks.translations.sentences must be at least 1"),
     ("data.pairs=999999", "data.pairs=999999: the grammar has only"),
     ("name=../elsewhere", "name: '../elsewhere' is not the path of a folder below output_dir"),
-    # What does not fit together
+    # Combinations that are invalid
     ("loader.held_out=0", "monitor.metric: val/bleu is not measured, as nothing is held out"),
     ("schedule=plateau schedule.metric=val/belu", "schedule.metric: val/belu is not measured"),
     (
@@ -100,7 +100,7 @@ MISTAKES = [
     ("objective=minimum_risk objective.temperature=0", "objective.temperature must be positive and finite"),
     ("init_from=nowhere", "init_from: nowhere does not exist"),
     ("monitor.metric=val/belu", "monitor.metric: val/belu is not measured; measured are"),
-    # Overrides that are none
+    # Invalid overrides
     ("seed", "seed: not an override of the form KEY=VALUE"),
     ("name=[1", "name=[1: Hydra cannot read this value: "),
     ("name=é", "name=é: Hydra cannot read this value; a text is put in quotes: 'name=\"é\"'"),
@@ -110,7 +110,7 @@ MISTAKES = [
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], outputs: Path) -> str:
-    """The one or two lines that a mistake ends in; there is nothing on standard output and no run folder."""
+    """The one or two lines of an error; nothing is on standard output and there is no run folder."""
     assert cli.main(["train", *arguments]) == 1
     out, err = capsys.readouterr()
     assert not out
@@ -119,9 +119,9 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], outputs: P
     return err
 
 
-@pytest.mark.parametrize(("given", "said"), MISTAKES, ids=[given for given, _ in MISTAKES])
-def test_a_mistake_is_named_by_its_key_before_anything_is_written(given, said, capsys, outputs):
-    assert said in refused([*tiny.SETTINGS, *given.split(" ")], capsys, outputs)
+@pytest.mark.parametrize(("given", "expected"), ERRORS, ids=[given for given, _ in ERRORS])
+def test_an_error_names_the_key_before_anything_is_written(given, expected, capsys, outputs):
+    assert expected in refused([*tiny.SETTINGS, *given.split(" ")], capsys, outputs)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_quotes_that_a_message_suggests_work(key, value):
     assert config == value
 
 
-def test_a_gpu_that_is_not_there_is_named(capsys, outputs):
+def test_a_gpu_that_is_not_available_is_an_error(capsys, outputs):
     import torch
 
     if torch.cuda.is_available():
@@ -149,7 +149,7 @@ def test_a_gpu_that_is_not_there_is_named(capsys, outputs):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "expected"),
     [
         ("gone.zip", None, "No such file"),
         ("cut.zip", b"PK\x03\x04 and so on", "truncated or damaged zip"),
@@ -160,7 +160,9 @@ def test_a_gpu_that_is_not_there_is_named(capsys, outputs):
         ("filtered.txt", b"Go.\tVa.\n", "relax data.prefixes"),
     ],
 )
-def test_an_archive_that_is_none_is_named_by_its_path(name, content, said, tmp_path, capsys, outputs):
+def test_the_message_about_an_invalid_archive_contains_its_path(
+    name, content, expected, tmp_path, capsys, outputs
+):
     path = tmp_path / name
     if isinstance(content, dict):
         with zipfile.ZipFile(path, "w") as archive:
@@ -170,10 +172,10 @@ def test_an_archive_that_is_none_is_named_by_its_path(name, content, said, tmp_p
         path.write_bytes(content)
     message = refused([f"data.archive={path}"], capsys, outputs)
     assert str(path) in message
-    assert said in message
+    assert expected in message
 
 
-def test_an_output_folder_that_cannot_be_is_named(tmp_path, capsys):
+def test_the_message_about_an_invalid_output_folder_contains_its_path(tmp_path, capsys):
     path = tmp_path / "file"
     path.write_text("")
     assert cli.main(["train", *tiny.SETTINGS, f"output_dir={path}"]) == 1
@@ -186,20 +188,20 @@ def test_an_output_folder_that_cannot_be_is_named(tmp_path, capsys):
 LITTLE = ("train", "-m", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
 
 
-def test_a_sweep_goes_on_after_a_mistake_and_says_every_mistake_once(capsys, outputs):
+def test_a_sweep_continues_after_an_error_and_shows_every_error_once(capsys, outputs):
     assert cli.main([*LITTLE, "forcing=mixed", "forcing.ratio=1.5,0.5,2"]) == 1
     out, err = capsys.readouterr()
     assert "training " in out
-    said = err.splitlines()
-    assert len(said) == 4
-    for line, job, ratio in zip(said[::2], said[1::2], ("1.5", "2"), strict=True):
+    lines = err.splitlines()
+    assert len(lines) == 4
+    for line, job, ratio in zip(lines[::2], lines[1::2], ("1.5", "2"), strict=True):
         assert line == f"forcing.ratio must lie in [0, 1], got {ratio}"
         assert f" forcing.ratio={ratio}" in job
     assert len(tiny.folders(outputs)) == 1
     assert not list(outputs.rglob("sweep-*"))
 
 
-def test_the_mistakes_of_jobs_in_other_processes_are_said_once(capfd, outputs):
+def test_errors_of_jobs_in_other_processes_are_shown_once(capfd, outputs):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     assert cli.main([*LITTLE, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=-1,-2"]) == 1
     out, err = capfd.readouterr()
@@ -210,19 +212,19 @@ def test_the_mistakes_of_jobs_in_other_processes_are_said_once(capfd, outputs):
     assert not list(outputs.rglob("sweep-*"))
 
 
-def test_the_mistakes_of_jobs_on_other_machines_are_said_at_the_end(capsys, outputs, monkeypatch):
+def test_errors_of_jobs_on_other_machines_are_shown_at_the_end(capsys, outputs, monkeypatch):
     here = Job.__call__
 
     def elsewhere(job, cfg):
-        job._launcher = -1  # as if that process were not a parent of this one
+        job._launcher = -1  # as if the launching process were not a parent of this one
         return here(job, cfg)
 
     monkeypatch.setattr(Job, "__call__", elsewhere)
     assert cli.main([*LITTLE, "forcing=mixed", "forcing.ratio=1.5,2"]) == 1
     out, err = capsys.readouterr()
     assert "training" not in out
-    said = err.splitlines()
-    assert [line for line in said if not line.startswith(" ")] == [
+    lines = err.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
         f"forcing.ratio must lie in [0, 1], got {ratio}" for ratio in ("1.5", "2")
     ]
 
@@ -234,11 +236,11 @@ def test_an_interrupted_sweep_removes_its_register(outputs):
     assert not list(outputs.rglob("sweep-*"))
 
 
-def test_a_sweep_without_a_job_is_a_mistake(capsys, outputs):
+def test_a_sweep_without_a_job_is_an_error(capsys, outputs):
     assert cli.main(["train", "-m", *tiny.SETTINGS, "experiment=glob(nope/*)"]) == 1
     out, err = capsys.readouterr()
     assert not out
-    assert err == "experiment=glob(nope/*): it matches no option, so there is nothing to train\n"
+    assert err == "experiment=glob(nope/*): no option matches, so there is nothing to train\n"
 
 
 def test_off_without_quotes_in_a_defaults_list_is_explained(capsys, tmp_path):
@@ -252,26 +254,26 @@ def test_off_without_quotes_in_a_defaults_list_is_explained(capsys, tmp_path):
     assert len(err.splitlines()) == 1
 
 
-def test_a_mistake_has_no_effect_on_the_next_command(run, capsys):
+def test_an_error_has_no_effect_on_the_next_command(run, capsys):
     assert cli.main(["train", "model=atention"]) == 1
     assert cli.main(["train", *tiny.SETTINGS, "optimizer.lr=-1"]) == 1
     capsys.readouterr()
     assert run("a", "trainer.max_epochs=1").exists()
 
 
-def test_the_whole_configuration_as_it_comes_is_right():
+def test_the_default_configuration_is_valid():
     config = tiny.configuration()
     check(config)
     assert set(GROUPS) < set(config)
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_option_of_every_group_composes_and_is_right(group):
+def test_every_option_of_every_group_composes_and_is_valid(group):
     for option in options(group):
         check(tiny.configuration(f"{group}={option}"))
 
 
-def test_each_file_of_the_configuration_says_in_its_first_line_what_it_is():
+def test_the_first_line_of_each_configuration_file_describes_it():
     for path in config_dir().rglob("*.yaml"):
         lines = [
             line for line in path.read_text(encoding="utf-8").splitlines() if line != "# @package _global_"
@@ -280,7 +282,7 @@ def test_each_file_of_the_configuration_says_in_its_first_line_what_it_is():
         assert lines[0].endswith((".", ":")) or lines[1].startswith("#"), path
 
 
-def test_a_constructors_message_follows_the_key_of_its_node():
+def test_the_message_of_a_constructor_begins_with_the_key_of_its_node():
     node = {"_target_": "seq2seq_lab.forcing.mixed.MixedForcing", "ratio": 2}
     with pytest.raises(UserError, match=r"^forcing\.ratio must lie"):
         build(node, "forcing")
@@ -288,7 +290,7 @@ def test_a_constructors_message_follows_the_key_of_its_node():
         call(lambda: __import__("math").sqrt(-1), "node")
 
 
-def test_a_bug_is_not_taken_for_a_mistake():
+def test_a_bug_is_not_reported_as_a_user_error():
     def broken() -> None:
         raise AttributeError("ours")
 

@@ -1,4 +1,4 @@
-"""Corpora: equal to the literal reading; their statistics; the source that reads a file."""
+"""Corpora: equality with the literal implementation, statistics, and the source that reads a file."""
 
 import os
 from itertools import product
@@ -52,7 +52,7 @@ def test_a_small_file_is_read_as_in_the_seminar(path):
 
 @pytest.mark.parametrize("max_words", [1, 4, 5, 7, 99])
 @pytest.mark.parametrize("prefixes", [("",), ("he s ",), ("he",), ("i m ", "i am ", "they")])
-def test_filters_keep_the_same_pairs_as_the_literal_reading(path, prefixes, max_words):
+def test_filters_keep_the_same_pairs_as_the_literal_implementation(path, prefixes, max_words):
     source = ArchiveCorpus(archive=str(path), prefixes=prefixes, max_words=max_words)
     if data_reference.pairs(SMALL, prefixes=prefixes, max_words=max_words):
         assert_is_literal(source.load(), SMALL, prefixes=prefixes, max_words=max_words)
@@ -74,7 +74,7 @@ def test_exchanged_columns_exchange_source_and_target(path):
         assert (back.source_text(i), back.target_text(i)) == (there.target_text(i), there.source_text(i))
 
 
-def test_prefixes_may_be_about_a_third_column(tmp_path):
+def test_prefixes_can_apply_to_a_third_column(tmp_path):
     path = tmp_path / "three.txt"
     path.write_text("a long name of it\thello\tbonjour\nb\tbye\tsalut\n", encoding="utf-8")
     source = ArchiveCorpus(archive=str(path), source_column=3, target_column=2, prefixes=["a"], max_words=1)
@@ -114,7 +114,7 @@ def test_statistics_of_training_pairs_have_the_floor_of_these_pairs(small):
     assert statistics["loss_floor"] == pytest.approx(np.log(2) / 5)
 
 
-def test_the_ids_to_predict_begin_with_sos_only_on_request(small):
+def test_the_ids_to_predict_begin_with_sos_only_with_predict_sos(small):
     plain, with_sos = small.to_predict(predict_sos=False), small.to_predict(predict_sos=True)
     assert len(plain) == len(with_sos) == len(small)
     for index in range(len(small)):

@@ -22,7 +22,7 @@ AMBIGUOUS = tiny.corpus(
 
 
 class Given:
-    """A recipe that was cooked already."""
+    """A recipe that returns a given corpus, and counts its calls."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -52,14 +52,14 @@ def test_a_source_is_held_out_with_all_its_translations(held_out, held_out_seed)
     assert len(sources(data.evaluation)) == round(held_out * 4)
 
 
-def test_the_split_is_the_same_for_all_seeds_and_differs_by_its_own():
+def test_the_split_depends_only_on_held_out_seed():
     corpus = tiny.lettered(60)
     splits = [module(corpus, held_out=0.3, seed=seed).evaluation.tolist() for seed in (0, 1, 2)]
     assert splits[0] == splits[1] == splits[2]
     assert module(corpus, held_out=0.3, held_out_seed=1).evaluation.tolist() != splits[0]
 
 
-def test_training_pairs_come_in_the_order_of_the_seed_and_evaluated_ones_in_file_order():
+def test_training_pairs_are_shuffled_by_the_seed_and_evaluated_pairs_are_in_file_order():
     corpus = tiny.lettered(60)
 
     def orders(seed):
@@ -82,7 +82,7 @@ def test_nothing_held_out_trains_and_evaluates_on_everything():
     assert module(held_out=0.5).evaluated == "val"
 
 
-def test_references_are_all_translations_each_once_and_its_own_first():
+def test_references_are_all_distinct_translations_and_begin_with_the_target():
     assert module().references(np.arange(7)) == [
         ["i am here", "i m here"],
         ["you are here", "you re here"],
@@ -94,18 +94,18 @@ def test_references_are_all_translations_each_once_and_its_own_first():
     ]
 
 
-def test_a_hypothesis_may_be_as_long_as_the_longest_target():
+def test_the_maximum_length_is_that_of_the_longest_target():
     assert module(predict_sos=False).max_length == 4  # three words and <eos>
     assert module(predict_sos=True).max_length == 5
 
 
-def test_a_block_of_ones_choice_is_one_batch():
+def test_a_block_of_given_pairs_has_one_batch():
     block = module().block(np.array([5, 0]))
     assert block.indices.tolist() == [5, 0]
     assert len(list(block)) == 1
 
 
-def test_setting_up_twice_loads_once():
+def test_a_second_setup_does_not_load_again():
     recipe = Given(AMBIGUOUS)
     data = TranslationDataModule(recipe=recipe, held_out=0)
     data.setup()
@@ -124,6 +124,6 @@ def test_setting_up_twice_loads_once():
         ({"held_out": 0.99}, "loader.held_out: 0.99 of 4 distinct sources leaves nothing to train"),
     ],
 )
-def test_values_out_of_range_are_refused_by_their_key(settings, message):
+def test_the_message_about_a_value_out_of_range_names_the_key(settings, message):
     with pytest.raises(UserError, match=message):
         module(**settings)

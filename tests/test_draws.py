@@ -1,4 +1,4 @@
-"""Random numbers that belong to a pair."""
+"""Random numbers that are a function of the pair."""
 
 import hashlib
 
@@ -10,14 +10,14 @@ from seq2seq_lab.data.draws import Draws
 PAIRS = torch.tensor([5, 0, 5_000_000_000, 17])
 
 
-def test_a_pairs_numbers_do_not_depend_on_the_pairs_beside_it():
+def test_the_numbers_of_a_pair_do_not_depend_on_other_pairs():
     together = Draws(3, 2, PAIRS).uniform("x", 6, 4)
     for row, pair in enumerate(PAIRS):
         assert torch.equal(Draws(3, 2, pair.view(1)).uniform("x", 6, 4)[0], together[row])
     assert torch.equal(Draws(3, 2, PAIRS)[torch.tensor([2, 0])].uniform("x", 6, 4), together[[2, 0]])
 
 
-def test_a_position_has_the_same_numbers_in_a_longer_sequence_and_in_a_step():
+def test_the_numbers_of_a_position_do_not_depend_on_the_length_of_the_sequence():
     draws = Draws(3, 2, PAIRS)
     whole = draws.uniform("x", 9, 4)
     assert torch.equal(draws.uniform("x", 3, 4), whole[:, :3])
@@ -33,11 +33,11 @@ def test_a_position_has_the_same_numbers_in_a_longer_sequence_and_in_a_step():
         Draws(3, 2, PAIRS).uniform("y", 50),
     ],
 )
-def test_another_seed_epoch_or_purpose_has_other_numbers(other):
+def test_a_different_seed_epoch_or_purpose_gives_different_numbers(other):
     assert not (Draws(3, 2, PAIRS).uniform("x", 50) == other).any()
 
 
-def test_they_are_uniform_and_independent():
+def test_the_numbers_are_uniform_and_independent():
     numbers = Draws(0, 0, torch.arange(2000)).uniform("x", 10, 8)
     assert numbers.shape == (2000, 10, 8)
     assert 0 < numbers.min() < 1e-3 < 0.999 < numbers.max() < 1
@@ -60,7 +60,7 @@ def test_they_are_uniform_and_independent():
 
 
 def literal(key, *counters):
-    """The definition in Python's own whole numbers."""
+    """The definition, with Python integers."""
 
     def mix(x):
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -76,7 +76,7 @@ def literal(key, *counters):
     return ((state >> 41) + 0.5) / 2**23
 
 
-def test_they_are_splitmixs():
+def test_the_numbers_are_equal_to_those_of_a_literal_splitmix64():
     numbers = Draws(3, 2, PAIRS).uniform("x", 6, 4)
     for row, pair in enumerate(PAIRS.tolist()):
         for t, v in ((0, 0), (0, 3), (5, 0), (4, 2)):

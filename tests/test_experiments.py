@@ -1,4 +1,4 @@
-"""Every experiment file composes, says how it is run, and takes its steps."""
+"""Every experiment file composes, documents its command, and can be trained."""
 
 import pytest
 
@@ -14,12 +14,12 @@ SEMINAR = {
 }
 
 
-def test_the_seminars_three_are_there():
+def test_the_three_experiments_of_the_seminar_exist():
     assert set(SEMINAR) <= set(EXPERIMENTS)
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_an_experiment_takes_its_steps(experiment, outputs):
+def test_an_experiment_can_be_trained(experiment, outputs):
     little = ["data=toy", "data.pairs=30", "model.hidden_size=8", "model.embedding_size=8", "threads=1"]
     arguments = [f"experiment={experiment}", *little, "trainer.max_epochs=1", *tiny.LEAN, "compare=false"]
     assert cli.main(["train", *arguments]) == 0
@@ -29,13 +29,13 @@ def test_an_experiment_takes_its_steps(experiment, outputs):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_an_experiments_file_is_headed_by_the_command_that_runs_it(experiment):
+def test_the_comment_of_an_experiment_contains_its_command(experiment):
     text = (config_dir() / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8")
     assert f"experiment={experiment}\n" in text
 
 
 @pytest.mark.parametrize("experiment", SEMINAR)
-def test_the_seminars_experiments_are_as_it_did_them(experiment):
+def test_the_experiments_have_the_settings_of_the_seminar(experiment):
     config = tiny.configuration(f"experiment={experiment}")
     model, forcing = SEMINAR[experiment]
     assert config["name"] == experiment
@@ -60,7 +60,7 @@ def test_the_seminars_experiments_are_as_it_did_them(experiment):
     assert (loader["held_out"], loader["predict_sos"]) == (0, True)
 
 
-def test_the_seminars_quirks_are_off_elsewhere():
+def test_the_seminars_quirks_are_off_by_default():
     config = tiny.configuration("model=attention")
     assert config["model"]["unmasked_positions"] is None
     assert not config["loader"]["predict_sos"]

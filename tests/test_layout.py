@@ -1,4 +1,4 @@
-"""How the package is laid out: small modules in rooms that import in one direction."""
+"""The layout of the package: small modules in folders that import in one direction."""
 
 import ast
 import subprocess
@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "seq2seq_lab"
 AT_THE_TOP = {"__init__.py", "__main__.py", "errors.py", "files.py", "py.typed"}
 LONGEST = 300  # lines of a module
-# The way of the data through the package: a room imports at module level only of those before it, and of `errors`
-# and `files`. `config` and `runs` are no steps of this way, but they come before whoever uses them.
+# The order of imports: at module level, a folder imports only from the folders before it, and from `errors` and
+# `files`. It is the order of the steps of the data; `config` and `runs` are before the folders that use them.
 ORDER = (
     "data",
     "models",
@@ -29,7 +29,7 @@ ORDER = (
     "training",
     "commands",
 )
-# Rooms that import nothing of these.
+# Folders that must not import from these folders.
 NOT = {
     "data": {"config", "runs"},
     "models": {"forcing", "decoding", "evaluation", "accelerate", "training", "config", "runs"},
@@ -38,7 +38,7 @@ NOT = {
     "compare": {"data", "models", "decoding", "forcing", "training", "config"},
     "config": {"data", "models", "evaluation", "runs"},
 }
-# The only steps back. The door to accelerators stands before the updates that it falls back to.
+# The only exceptions: `accelerate.select` falls back to the updates in `training.update`.
 EXCEPT = {
     ("accelerate", "training.update"),
     ("accelerate", "training.objectives.base"),
@@ -83,16 +83,16 @@ def imports(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def room(module: str) -> str:
+def folder_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def test_nothing_else_is_at_the_top():
+def test_no_other_file_is_at_the_top():
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert files == AT_THE_TOP
 
 
-def test_every_folder_is_a_room_of_the_order():
+def test_the_order_contains_every_folder():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert folders == set(ORDER)
 
@@ -123,25 +123,25 @@ def _body_lines(node: ast.FunctionDef) -> int:
     return node.end_lineno - first[0].lineno + 1 if first else 0
 
 
-def test_no_modules_import_each_other_in_a_circle():
+def test_there_is_no_circular_import():
     order = TopologicalSorter({module: imports(module) - {module} for module in MODULES}).static_order()
     assert set(order) >= set(MODULES)
 
 
 @pytest.mark.parametrize("module", sorted(module for module in MODULES if "." in module))
-def test_a_room_imports_only_of_rooms_before_it(module):
-    own = room(module)
+def test_a_folder_imports_only_from_folders_before_it(module):
+    own = folder_of(module)
     for imported in imports(module):
-        other = room(imported)
+        other = folder_of(imported)
         if other in ("", "errors", "files", own) or (own, imported) in EXCEPT:
             continue
         assert ORDER.index(other) < ORDER.index(own), f"{module} imports {imported}"
         assert other not in NOT.get(own, ()), f"{module} imports {imported}"
 
 
-def test_only_the_door_to_accelerators_is_known_elsewhere():
-    outside = [module for module in MODULES if room(module) != "accelerate"]
-    found = {each for module in outside for each in imports(module) if room(each) == "accelerate"}
+def test_other_folders_import_only_select_from_accelerate():
+    outside = [module for module in MODULES if folder_of(module) != "accelerate"]
+    found = {each for module in outside for each in imports(module) if folder_of(each) == "accelerate"}
     assert found == {"accelerate.select"}
 
 
@@ -157,7 +157,7 @@ def test_only_the_door_to_accelerators_is_known_elsewhere():
         ("training.train", ("hydra", "numba")),
     ],
 )
-def test_a_module_imports_what_is_slow_only_when_it_is_used(module, heavy):
+def test_a_module_imports_slow_libraries_only_when_they_are_used(module, heavy):
     program = f"import sys, seq2seq_lab.{module}; print(*(name for name in {heavy!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

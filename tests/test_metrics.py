@@ -1,4 +1,4 @@
-"""What is measured: losses as torch has them, and scores that any of a sentence's references may earn."""
+"""Measures: losses are equal to those of torch, and a hypothesis may match any of its references."""
 
 import pytest
 import sacrebleu
@@ -27,7 +27,7 @@ LENGTHS = torch.tensor([5, 1, 3, 4])
 
 
 def expected(logits, target, lengths):
-    """The definition: a sum over each sentence's positions of cross-entropy."""
+    """The definition: the cross-entropy, summed over the positions of each sentence."""
     losses = [
         functional.cross_entropy(logits[i, :n], target[i, :n], reduction="sum") for i, n in enumerate(lengths)
     ]
@@ -35,7 +35,7 @@ def expected(logits, target, lengths):
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
-def test_losses_and_their_gradients_are_torchs(logits, target, lengths):
+def test_losses_and_gradients_are_equal_to_those_of_torch(logits, target, lengths):
     weights = torch.tensor([1.0, -2.0, 0.5, 3.0], dtype=torch.float64)
     ours = sentence_losses(logits, target, lengths)
     theirs = expected(logits, target, [T] * B if lengths is None else lengths.tolist())
@@ -45,7 +45,7 @@ def test_losses_and_their_gradients_are_torchs(logits, target, lengths):
     torch.testing.assert_close(our_gradient, their_gradient)
 
 
-def test_what_stands_in_the_padding_changes_nothing(logits, target):
+def test_padding_has_no_effect_on_losses(logits, target):
     losses = sentence_losses(logits, target, LENGTHS)
     changed, other = logits.detach().clone(), target.clone()
     for row, length in enumerate(LENGTHS.tolist()):
@@ -54,16 +54,16 @@ def test_what_stands_in_the_padding_changes_nothing(logits, target):
     assert torch.equal(sentence_losses(changed, other, LENGTHS), losses)
 
 
-def test_a_certain_model_loses_nothing_and_a_clueless_one_the_logarithm_of_the_vocabulary(target):
+def test_the_loss_is_0_for_certain_scores_and_log_v_per_word_for_equal_scores(target):
     certain = functional.one_hot(target, V) * 1000.0
     torch.testing.assert_close(sentence_losses(certain, target, None), torch.zeros(B))
-    clueless = torch.zeros(B, T, V)
+    equal = torch.zeros(B, T, V)
     expected = torch.full((B,), T * torch.tensor(float(V)).log().item())
-    torch.testing.assert_close(sentence_losses(clueless, target, None), expected)
+    torch.testing.assert_close(sentence_losses(equal, target, None), expected)
 
 
 def translation_scores(hypotheses, references):
-    """What the measures say of translations."""
+    """The values of all measures of translations."""
     nothing = torch.zeros(len(hypotheses))
     measures = {"bleu": Bleu(), "chrf": Chrf(), "exact_match": ExactMatch()}
     return measured(Evaluation(hypotheses, references, nothing, nothing), measures)
@@ -87,13 +87,13 @@ def test_the_order_of_references_does_not_matter():
     assert one == pytest.approx(other)
 
 
-def test_exact_match_is_the_share_that_is_right_to_the_letter():
+def test_exact_match_is_the_share_of_hypotheses_equal_to_a_reference():
     references = [[hypothesis] for hypothesis in HYPOTHESES]
     references[1], references[3] = ["you are late again"], ["No"]
     assert translation_scores(HYPOTHESES, references)["exact_match"] == 0.5
 
 
-def test_with_one_reference_each_the_scores_are_sacrebleus():
+def test_with_one_reference_the_scores_are_equal_to_those_of_sacrebleu():
     references = ["i am here now .", "you re late again .", "she is a very good friend .", "no"]
     scores = translation_scores(HYPOTHESES, [[reference] for reference in references])
     bleu = sacrebleu.BLEU(tokenize="none").corpus_score(HYPOTHESES, [references])
@@ -103,6 +103,6 @@ def test_with_one_reference_each_the_scores_are_sacrebleus():
     assert scores["exact_match"] == 0.25
 
 
-def test_empty_hypotheses_score_nothing_and_break_nothing():
+def test_empty_hypotheses_have_score_0():
     scores = translation_scores(["", ""], [["i am here ."], ["no", "never"]])
     assert scores == {"bleu": 0, "chrf": 0, "exact_match": 0}

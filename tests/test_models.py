@@ -1,4 +1,4 @@
-"""Properties of the models and of decoding, against PyTorch's own layers and against themselves."""
+"""Properties of the models and of decoding; comparisons with PyTorch's layers."""
 
 from dataclasses import dataclass
 
@@ -86,7 +86,7 @@ def gradients(model, loss):
 
 
 def losses_of(case, rows=slice(None), extra=0):
-    """Losses of some rows, with so many columns of other ids beyond the longest of them."""
+    """Losses of some rows, with `extra` columns of other ids after the longest of them."""
     lengths = case.source_lengths[rows], case.target_lengths[rows]
     s, t = int(lengths[0].max()), int(lengths[1].max())
     source, target, plan = case.source[rows, :s], case.target[rows, :t], case.plan.rows(rows, t)
@@ -99,7 +99,7 @@ def losses_of(case, rows=slice(None), extra=0):
 
 @pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_stacked_layers_are_torchs_own_in_values_and_gradients(cell, bidirectional):
+def test_stacked_layers_are_equal_to_torch_in_values_and_gradients(cell, bidirectional):
     torch.manual_seed(0)
     theirs = cell(6, 5 if bidirectional else 10, 3, batch_first=True, bidirectional=bidirectional).double()
     ours = RNN(input_size=6, hidden_size=10, layers=3, cell=cell, bidirectional=bidirectional).double()
@@ -119,14 +119,14 @@ def test_stacked_layers_are_torchs_own_in_values_and_gradients(cell, bidirection
 
 
 class TestPadding:
-    def test_batch_size_and_padding_change_nothing(self, case):
+    def test_losses_do_not_depend_on_batch_size_and_padding(self, case):
         together = losses_of(case)
         padded = losses_of(case, extra=2)
         alone = torch.cat([losses_of(case, slice(i, i + 1)) for i in range(B)])
         torch.testing.assert_close(padded, together)
         torch.testing.assert_close(alone, together)
 
-    def test_nor_gradients(self, case):
+    def test_gradients_do_not_depend_on_batch_size_and_padding(self, case):
         expected = gradients(case.model, losses_of(case).mean())
         padded = gradients(case.model, losses_of(case, extra=2).mean())
         alone = gradients(case.model, sum(losses_of(case, slice(i, i + 1)).sum() for i in range(B)) / B)
@@ -136,7 +136,7 @@ class TestPadding:
 
 
 class TestFeeding:
-    """Stepping and the whole sequence give the same numbers, with dropout too."""
+    """Stepping and the whole sequence give the same numbers, also with dropout."""
 
     def unrolled(self, case):
         encoded = encode(case.model, case.source, case.source_lengths, case.draws)
@@ -213,12 +213,12 @@ class TestDropout:
         source, target = torch.ones(2, 3, dtype=torch.long), torch.ones(2, 4, dtype=torch.long)
         return sentence_losses(model(source, target, draws=draws).logits, target, None)
 
-    def test_it_is_active_in_training_and_not_in_evaluation(self, dropping):
+    def test_dropout_is_active_only_in_training_mode(self, dropping):
         assert not torch.equal(self.losses(dropping, None), self.losses(dropping, None))
         dropping.eval()
         assert torch.equal(self.losses(dropping, None), self.losses(dropping, None))
 
-    def test_with_draws_it_belongs_to_the_pair_and_the_epoch(self, dropping):
+    def test_with_draws_the_mask_is_a_function_of_the_pair_and_the_epoch(self, dropping):
         pairs = torch.tensor([4, 9])
         once, again = (self.losses(dropping, Draws(0, 1, pairs)) for _ in range(2))
         assert torch.equal(once, again)
@@ -227,14 +227,14 @@ class TestDropout:
         for other in (Draws(1, 1, pairs), Draws(0, 2, pairs)):
             assert not torch.equal(self.losses(dropping, other), once)
 
-    def test_the_share_that_is_kept_and_the_scale(self, dropping):
+    def test_the_share_of_kept_values_and_their_scale(self, dropping):
         mask = dropping.encoder.dropout.mask(Draws(0, 0, torch.arange(100)), 10, 50)
         assert mask.unique().tolist() == [0, 2]
         assert abs(mask.mean() - 1) < 0.02
 
 
 class TestCausality:
-    def test_a_position_depends_on_no_later_word(self, model):
+    def test_a_position_does_not_depend_on_later_words(self, model):
         memory = model.eval().encoder(torch.randint(1, SOURCE, (1, S)))
         embedded = model.decoder.embed(torch.randint(1, TARGET, (1, T))).detach().requires_grad_()
         for t in range(T):
@@ -263,12 +263,12 @@ class TestAttention:
         assert not masked[2, :, 1:].any()
         assert (masked[0] > 0).all()
 
-    def test_unmasked_positions_are_a_block_of_zeros_that_takes_weight(self, weights):
+    def test_unmasked_positions_are_zeros_that_receive_attention_weight(self, weights):
         block = weights(unmasked_positions=7)
         assert block.shape == (B, T, 7)
         torch.testing.assert_close(block.sum(dim=2), torch.ones(B, T))
         assert (block > 0).all()
-        # Zero vectors score zero: every empty position has the same weight, whatever the sentence.
+        # The score of a zero vector is zero: every empty position has the same weight, for every sentence.
         torch.testing.assert_close(block[2, :, 1:], block[2, :, 1:2].expand(T, 6))
 
     @pytest.mark.parametrize("batch", [1, 2])
@@ -279,7 +279,7 @@ class TestAttention:
 
 
 class TestLosses:
-    def test_they_are_cross_entropy_in_value_and_gradient(self):
+    def test_losses_and_gradients_are_those_of_cross_entropy(self):
         logits = torch.randn(B, T, TARGET, dtype=torch.double, requires_grad=True)
         target, lengths = torch.randint(TARGET, (B, T)), torch.tensor([6, 1, 3, 4])
         losses = sentence_losses(logits, target, lengths)
@@ -290,7 +290,7 @@ class TestLosses:
         for gradient in torch.autograd.grad(losses, logits, weight):
             torch.testing.assert_close(gradient, torch.autograd.grad(expected, logits, weight)[0])
 
-    def test_no_lengths_is_no_padding(self):
+    def test_without_lengths_there_is_no_padding(self):
         logits, target = torch.randn(B, T, TARGET), torch.randint(TARGET, (B, T))
         all_count = torch.full((B,), T)
         torch.testing.assert_close(
@@ -308,7 +308,7 @@ class TestExport:
         }
         return torch.export.export(model, arguments, shapes, dynamic_shapes=dynamic).module()
 
-    def test_other_lengths_than_the_examples(self, model):
+    def test_an_exported_model_accepts_other_lengths_than_the_example(self, model):
         example = torch.randint(1, SOURCE, (3, 4)), torch.randint(1, TARGET, (3, 5))
         exported = self.exported(model.eval(), *example)
         source, target = torch.randint(1, SOURCE, (B, S)), torch.randint(1, TARGET, (B, T))
@@ -317,7 +317,7 @@ class TestExport:
             if wanted is not None:
                 torch.testing.assert_close(found, wanted)
 
-    def test_padded_sources(self, model):
+    def test_an_exported_model_accepts_padded_sources(self, model):
         example = torch.randint(1, SOURCE, (3, 4)), torch.randint(1, TARGET, (3, 5))
         exported = self.exported(model.eval(), *example, source_lengths=torch.tensor([4, 2, 3]))
         source, target = torch.randint(1, SOURCE, (B, S)), torch.randint(1, TARGET, (B, T))

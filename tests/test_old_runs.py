@@ -1,4 +1,4 @@
-"""Run folders of version 0.1.0 stay readable: `data/run-0.1.0` was written by it."""
+"""Run folders of version 0.1.0 can be read: `data/run-0.1.0` was written by it."""
 
 import json
 import shutil
@@ -16,17 +16,17 @@ WRITTEN = Path(__file__).parent / "data" / "run-0.1.0"
 
 @pytest.fixture
 def old(tmp_path):
-    """A copy of the run, which commands may write beside."""
+    """A copy of the run, so that commands may write next to it."""
     return Path(shutil.copytree(WRITTEN, tmp_path / "outputs" / "attention-mixed-0.5" / "seed-0"))
 
 
-def test_it_translates_as_it_did(old, capsys):
+def test_an_old_run_gives_the_same_translations(old, capsys):
     samples = json.loads((old / layout.TRANSLATIONS).read_text(encoding="utf-8"))
     assert cli.main(["translate", str(old), *(sample["source"] for sample in samples)]) == 0
     assert capsys.readouterr().out.splitlines() == [sample["hypothesis"] for sample in samples]
 
 
-def test_its_weights_are_loaded_into_the_layers_of_today(old):
+def test_the_weights_of_an_old_run_are_loaded_into_the_current_layers(old):
     _, model, vocabularies = load_run(old)
     stored = tiny.weights(old)
     layer = stored["model.decoder.gru.weight_hh_l1"]
@@ -35,6 +35,6 @@ def test_its_weights_are_loaded_into_the_layers_of_today(old):
     assert len(vocabularies.source) == model.encoder.embedding.num_embeddings
 
 
-def test_it_is_compared(old, capsys):
+def test_an_old_run_can_be_compared(old, capsys):
     assert cli.main(["compare", str(old.parents[1]), "--metric", "val/*"]) == 0
     assert "2.472" in capsys.readouterr().out

@@ -17,7 +17,7 @@ LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """The working folder, with options of one's own in `conf` and their class in `own_parts.py`."""
+    """The working folder, with the user's options in `conf` and their classes in `own_parts.py`."""
     monkeypatch.chdir(tmp_path)
     files = {
         "conf/forcing/rare.yaml": "# Mostly free-running.\n_target_: own_parts.Rare\nratio: 0.125\n",
@@ -56,7 +56,7 @@ def own(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("absolute", [False, True])
 @pytest.mark.parametrize("form", ["first", "last", "between", "joined", "short", "searchpath"])
-def test_it_may_stand_anywhere(own, form, absolute, capsys):
+def test_config_dir_can_be_in_any_position(own, form, absolute, capsys):
     folder = str(own / "conf") if absolute else "conf"
     arguments = {
         "first": ["--config-dir", folder, "data=sorted/small", "seed=1"],
@@ -78,7 +78,7 @@ def test_a_folder_with_any_name_is_found(own, capsys):
     assert json.loads(capsys.readouterr().out)["pairs"] == 40
 
 
-def test_both_ways_to_name_a_folder_go_together(own, capsys):
+def test_both_ways_to_give_a_folder_can_be_combined(own, capsys):
     other = own / "other" / "data"
     other.mkdir(parents=True)
     (other / "tiny.yaml").write_text("defaults: [sorted/small@_here_, _self_]\npairs: 7\n", encoding="utf-8")
@@ -88,7 +88,7 @@ def test_both_ways_to_name_a_folder_go_together(own, capsys):
 
 
 @pytest.mark.parametrize("arguments", [["--help", "-cd", "conf"], ["hydra.searchpath=[conf]", "-h"]])
-def test_help_lists_them(own, arguments, capsys):
+def test_help_lists_the_options_of_the_user(own, arguments, capsys):
     assert cli.main(["train", *arguments]) == 0
     text = capsys.readouterr().out
     for listed in (
@@ -103,7 +103,7 @@ def test_help_lists_them(own, arguments, capsys):
     assert "    sorted/small               Forty pairs.\n" in capsys.readouterr().out
 
 
-def test_the_options_of_a_nested_group_are_its_own(own):
+def test_a_nested_group_has_its_own_options(own):
     extra = [own / "conf"]
     assert options("model/memory", extra) == ["large", "small"]
     assert set(options("model", extra)) == {*options("model"), "own"}
@@ -112,7 +112,7 @@ def test_the_options_of_a_nested_group_are_its_own(own):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected"),
     [
         ("forcing=rrare", "forcing=rrare: no such option; did you mean rare?"),
         (
@@ -132,23 +132,23 @@ def test_the_options_of_a_nested_group_are_its_own(own):
     ],
 )
 @pytest.mark.parametrize("command", ["train", "data"])
-def test_mistakes_are_explained_with_them(command, given, said, own, capsys):
+def test_error_messages_include_the_options_of_the_user(command, given, expected, own, capsys):
     assert cli.main([command, *given.split(), "data=toy", "--config-dir", "conf"]) == 1
     out, err = capsys.readouterr()
     assert not out
-    assert said in err
+    assert expected in err
     assert len(err.splitlines()) <= 2
 
 
 @pytest.mark.parametrize(
     "arguments", [["train"], ["data"], ["train", "--help"], ["data", "--help"], ["train", "-m"]]
 )
-def test_a_folder_that_is_not_there_is_one_line(arguments, own, capsys):
+def test_a_missing_folder_is_an_error_in_one_line(arguments, own, capsys):
     assert cli.main([*arguments, "data=toy", "--config-dir", "nowhere"]) == 1
     assert capsys.readouterr() == ("", "--config-dir: nowhere is not a folder\n")
 
 
-def test_a_file_that_is_not_yaml_is_named(own, capsys):
+def test_the_message_about_an_invalid_yaml_file_names_it(own, capsys):
     path = own / "conf" / "forcing" / "rare.yaml"
     path.write_text("# Broken.\nratio: [1\nother: 2\n", encoding="utf-8")
     assert cli.main(["train", "data=toy", "forcing=rare", "--config-dir", "conf"]) == 1
@@ -158,7 +158,7 @@ def test_a_file_that_is_not_yaml_is_named(own, capsys):
     assert len(err.splitlines()) == 1
 
 
-def test_the_choices_of_a_run_hold_nested_groups(own, outputs):
+def test_the_choices_of_a_run_contain_nested_groups(own, outputs):
     own_options = ["--config-dir", "conf", "model=own", "model/memory=large", "forcing=rare"]
     assert cli.main([*LITTLE, *own_options]) == 0
     (folder,) = tiny.folders(outputs)
@@ -175,7 +175,7 @@ def test_a_class_in_the_working_folder_is_found(own):
     assert len(tiny.folders(own / "runs")) == 1
 
 
-def test_it_is_found_in_the_jobs_of_a_launcher(own):
+def test_a_class_in_the_working_folder_is_found_in_the_jobs_of_a_launcher(own):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     (own / "own_data.py").write_text(
         "class Pairs:\n    def __init__(self, pairs: int): ...\n", encoding="utf-8"

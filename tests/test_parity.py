@@ -1,4 +1,4 @@
-"""The seminar's three experiments, update by update, against the literal reference."""
+"""The seminar's three experiments, update by update, compared with the literal reference."""
 
 import os
 from functools import partial
@@ -48,7 +48,7 @@ class Losses(pl.Callback):
 
 
 class Both:
-    """A model of ours, the reference with the same weights, and the data of an experiment."""
+    """Our model, the reference with the same weights, and the data of an experiment."""
 
     def __init__(self, experiment, corpus):
         recipe, sizes, self.learning_rate = CORPORA[corpus]
@@ -75,7 +75,7 @@ class Both:
         return (self.literal.encoder, self.model.encoder), (self.literal.decoder, self.model.decoder)
 
     def synchronise(self):
-        """Give the reference our weights."""
+        """Copy our weights to the reference."""
         for literal, ours in self.parts():
             literal.load_state_dict({name: weight.clone() for name, weight in literal_names(ours)})
 
@@ -97,7 +97,7 @@ class Both:
 
 
 def literal_names(part):
-    """The weights of our encoder or decoder under the reference's names."""
+    """The weights of our encoder or decoder with the names of the reference."""
     for name, weight in part.state_dict().items():
         name = name.replace("rnn.layers.0.", "gru.").replace("output.", "out.")
         yield name.replace("attention.combine.", "concat."), weight
@@ -114,7 +114,9 @@ def precision(request):
 @pytest.mark.parametrize("corpus", ["toy", pytest.param("archive", marks=archive)])
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, accelerator, corpus, precision):
+def test_every_loss_and_the_final_weights_are_equal_to_the_reference(
+    experiment, accelerator, corpus, precision
+):
     if experiment.startswith("attention") and precision == 1e-5:
         pytest.skip("rounding is amplified: see the test of single updates")
     both, losses = Both(experiment, corpus), Losses()
@@ -155,8 +157,9 @@ def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, ac
 
 @archive
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
-def test_in_single_precision_each_update_of_attention_is_the_references(accelerator):
-    """From the same weights. Over 150 updates the reference itself drifts 1e-4 from its own double precision."""
+def test_in_single_precision_each_update_of_attention_is_equal_to_the_reference(accelerator):
+    """Each update starts from the same weights: after 150 updates, the reference in single precision differs by 1e-4
+    from the reference in double precision."""
     both = Both("attention/mixed", "archive")
     optimizer = torch.optim.SGD(both.model.parameters(), lr=both.learning_rate)
     both.data.updates_per_block = 1

@@ -1,4 +1,4 @@
-"""A run goes on where it was stopped, as if it never had been; a finished one is left alone."""
+"""An interrupted run is resumed exactly where it was stopped; a finished run is not changed."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training import train as training
-from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.module import TranslationModule
 
-# Everything that has a state: coins, dropout, a shuffled order, an optimizer's moments.
+# Everything that has a state: coins, dropout, a shuffled order, the moments of an optimizer.
 STATEFUL = ("model=attention", "forcing=mixed", "model.dropout=0.3", "model.layers=2")
 BATCHED = (
     "loader.batch_size=8",
@@ -29,8 +29,8 @@ BATCHED = (
     "gradient_clip=1.0",
     "trainer.check_val_every_n_epoch=2",
 )
-INTERRUPTED = 130  # the exit status of a shell command that Ctrl-C ended
-BLOCKS = 5  # an epoch
+INTERRUPTED = 130  # the exit status of a command that was stopped by Ctrl-C
+BLOCKS = 5  # per epoch
 
 
 def summary(folder):
@@ -38,7 +38,7 @@ def summary(folder):
 
 
 def assert_same_state(one, other):
-    """Equal tensors and numbers throughout, in whatever containers."""
+    """All tensors and numbers are equal, in nested containers."""
     assert type(one) is type(other)
     if isinstance(one, torch.Tensor):
         assert torch.equal(one, other)
@@ -69,13 +69,13 @@ def stop(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """The uninterrupted runs that the others are held against, by their settings."""
+def uninterrupted(tmp_path_factory):
+    """Uninterrupted runs by their settings, for comparison."""
     made = {}
 
     def get(*settings):
         if settings not in made:
-            made[settings] = tiny.train(tmp_path_factory.mktemp("whole"), *settings)
+            made[settings] = tiny.train(tmp_path_factory.mktemp("uninterrupted"), *settings)
         return made[settings]
 
     return get
@@ -86,44 +86,46 @@ def whole(tmp_path_factory):
     [
         ((), [3]),
         ((), [BLOCKS]),
-        (BATCHED, [2, BLOCKS - 2, 1]),  # each counted from where the run goes on
+        (BATCHED, [2, BLOCKS - 2, 1]),  # each counted from the point where the run is resumed
     ],
     ids=["mid-epoch", "epoch's end", "batches, three times"],
 )
-def test_an_interrupted_run_ends_as_if_it_had_not_been(run, stop, whole, settings, blocks):
+def test_a_resumed_run_is_equal_to_an_uninterrupted_run(run, stop, uninterrupted, settings, blocks):
     settings = (*STATEFUL, *settings)
     for number in blocks:
         folder = stop("stopped", *settings, block=number)
         assert summary(folder)["status"] == "interrupted"
     assert run("stopped", *settings) == folder
     assert summary(folder)["status"] == "finished"
-    assert_same_run(folder, whole(*settings))
+    assert_same_run(folder, uninterrupted(*settings))
 
 
-def test_a_run_interrupted_in_its_last_block_is_finished(run, tmp_path, whole):
-    with tiny.interrupted_in_block(2 * BLOCKS), pytest.raises(KeyboardInterrupt):  # which a sweep has to hear
+def test_a_run_interrupted_in_its_last_block_is_finished(run, tmp_path, uninterrupted):
+    with tiny.interrupted_in_block(2 * BLOCKS), pytest.raises(KeyboardInterrupt):  # which also stops a sweep
         run("stopped", *STATEFUL)
     (folder,) = tiny.folders(tmp_path / "stopped")
     assert summary(folder)["status"] == "finished"
-    assert_same_run(folder, whole(*STATEFUL))
+    assert_same_run(folder, uninterrupted(*STATEFUL))
 
 
-def test_without_checkpoints_of_its_own_a_run_interrupted_at_an_epochs_end_goes_on_too(run, stop, whole):
+def test_a_run_without_checkpoint_callback_that_was_interrupted_at_the_end_of_an_epoch_is_resumed(
+    run, stop, uninterrupted
+):
     without = (*STATEFUL, "~callbacks.last_checkpoint")
     folder = stop("stopped", *without, block=BLOCKS)
     assert [path.name for path in folder.rglob("*.ckpt")] == [layout.LAST]
     run("stopped", *without)
-    assert tiny.curves(folder) == tiny.curves(whole(*STATEFUL))
+    assert tiny.curves(folder) == tiny.curves(uninterrupted(*STATEFUL))
     assert [path.name for path in folder.rglob("*.ckpt")] == [layout.LAST]
 
 
-def test_an_epoch_that_was_interrupted_took_the_time_of_its_parts(run, stop):
+def test_the_time_of_an_interrupted_epoch_is_the_sum_of_its_parts(run, stop):
     folder = stop("stopped", block=3)
     run("stopped")
     assert all(0 < float(row["perf/epoch_seconds"]) < 60 for row in tiny.rows(folder))
 
 
-def test_checkpoints_lie_in_the_runs_folder_whatever_logs(run, stop):
+def test_checkpoints_are_in_the_runs_folder_for_every_logger(run, stop):
     log = ("+logger.csv._target_=pytorch_lightning.loggers.CSVLogger", "+logger.csv._partial_=true")
     folder = stop("stopped", *log, block=BLOCKS + 2)
     assert (folder / layout.CHECKPOINTS / layout.LAST).exists()
@@ -131,12 +133,12 @@ def test_checkpoints_lie_in_the_runs_folder_whatever_logs(run, stop):
     assert not [path for path in folder.rglob("*.ckpt") if path.parent.name != layout.CHECKPOINTS]
 
 
-def test_the_best_checkpoint_is_known_in_a_folder_that_was_moved(stop, tmp_path):
+def test_the_best_checkpoint_is_found_after_the_folder_was_moved(stop, tmp_path):
     best = ("monitor.metric=val/loss_forced", "monitor.mode=max", "trainer.max_epochs=3", "callbacks=default")
     first = stop("stopped", *best, block=BLOCKS + 2, lean=False)
     assert (
         tiny.checkpoint(first, layout.BEST)["epoch"] == 0
-    )  # the loss falls, so that the first is the highest
+    )  # the loss decreases, so the first value is the highest
     moved = tmp_path / "moved"
     (tmp_path / "stopped").rename(moved)
     folder = tiny.train(moved, *best, lean=False)
@@ -144,9 +146,9 @@ def test_the_best_checkpoint_is_known_in_a_folder_that_was_moved(stop, tmp_path)
     assert summary(folder)["best"]["val/loss_forced"]["epoch"] != 1
 
 
-def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_a_checkpoint_is_written_atomically(tmp_path, monkeypatch):
     path = tmp_path / "last.ckpt"
-    WholeFiles().save_checkpoint({"n": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"n": 1}, path)
 
     def torn(checkpoint, file):
         file.write_bytes(b"half")
@@ -154,26 +156,28 @@ def test_a_checkpoint_is_whole_or_not_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", torn)
     with pytest.raises(OSError, match="disk full"):
-        WholeFiles().save_checkpoint({"n": 2}, path)
+        AtomicCheckpointIO().save_checkpoint({"n": 2}, path)
     assert torch.load(path) == {"n": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_that_another_process_ended_meanwhile_is_left_alone(run, whole, monkeypatch, tmp_path):
-    folder = tmp_path / "outputs" / whole(*STATEFUL).relative_to(whole(*STATEFUL).parents[2])
+def test_a_run_that_another_process_has_just_finished_is_not_changed(
+    run, uninterrupted, monkeypatch, tmp_path
+):
+    folder = tmp_path / "outputs" / uninterrupted(*STATEFUL).relative_to(uninterrupted(*STATEFUL).parents[2])
     make_data = training.make_data
 
     def slowly(config):
-        shutil.copytree(whole(*STATEFUL), folder, dirs_exist_ok=True)
+        shutil.copytree(uninterrupted(*STATEFUL), folder, dirs_exist_ok=True)
         return make_data(config)
 
     monkeypatch.setattr(training, "make_data", slowly)
     with pytest.raises(UserError, match="was just trained by another process"):
         run("outputs", *STATEFUL)
-    assert summary(folder) == summary(whole(*STATEFUL))
+    assert summary(folder) == summary(uninterrupted(*STATEFUL))
 
 
-def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole, monkeypatch):
+def test_a_failed_run_is_resumed_from_its_last_epoch(run, tmp_path, uninterrupted, monkeypatch):
     step, steps = TranslationModule.training_step, []
 
     def breaks_down(*arguments):
@@ -190,11 +194,11 @@ def test_a_run_that_broke_down_goes_on_from_its_last_epoch(run, tmp_path, whole,
     assert summary(folder)["status"] == "failed"
     assert summary(folder)["epochs"] == 1
     run("broken", *STATEFUL)
-    assert_same_run(folder, whole(*STATEFUL))
+    assert_same_run(folder, uninterrupted(*STATEFUL))
 
 
-def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_epoch(
-    run, tmp_path, whole, monkeypatch
+def test_a_second_ctrl_c_stops_at_once_and_the_run_is_resumed_from_its_last_epoch(
+    run, tmp_path, uninterrupted, monkeypatch
 ):
     step, steps = TranslationModule.training_step, []
 
@@ -203,7 +207,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_epoch(
         if len(steps) == BLOCKS + 3:
             tiny.press(signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(5)  # until it is heard, which ends the sleep
+            time.sleep(5)  # the handler of the signal interrupts the sleep
         return step(*arguments)
 
     with monkeypatch.context() as patched:
@@ -214,11 +218,11 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_goes_on_from_its_last_epoch(
     assert len(steps) == BLOCKS + 3
     assert summary(folder)["status"] == "interrupted"
     run("stopped", *STATEFUL)
-    assert_same_run(folder, whole(*STATEFUL))
+    assert_same_run(folder, uninterrupted(*STATEFUL))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_are_listened_to_while_it_runs_and_not_after(stop, number, monkeypatch):
+def test_signal_handlers_are_restored_after_a_run(stop, number, monkeypatch):
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(tiny, "CTRL_C", number)
     folder = stop("stopped", block=3)
@@ -228,7 +232,7 @@ def test_signals_are_listened_to_while_it_runs_and_not_after(stop, number, monke
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):
+def test_the_summary_is_updated_during_training(run, tmp_path, monkeypatch):
     seen = []
 
     def look(*_):
@@ -243,7 +247,7 @@ def test_it_is_running_while_it_runs(run, tmp_path, monkeypatch):
     assert seen[0]["corpus"]["pairs"] == 40
 
 
-def test_its_time_is_that_of_all_its_parts(run, stop):
+def test_the_time_of_a_resumed_run_is_the_sum_of_its_parts(run, stop):
     folder = stop("stopped", block=3)
     (folder / layout.SUMMARY).write_text(json.dumps(summary(folder) | {"seconds": 1000.0}), encoding="utf-8")
     run("stopped")
@@ -265,22 +269,22 @@ def test_every_epoch_is_logged_once(run, stop):
             assert sorted(steps[name]) == [1, 2], name
 
 
-def test_a_finished_run_is_not_trained_again(run, whole, capsys, tmp_path):
-    folder = tmp_path / "outputs" / whole(*STATEFUL).relative_to(whole(*STATEFUL).parents[2])
-    shutil.copytree(whole(*STATEFUL), folder)
+def test_a_finished_run_is_not_trained_again(run, uninterrupted, capsys, tmp_path):
+    folder = tmp_path / "outputs" / uninterrupted(*STATEFUL).relative_to(uninterrupted(*STATEFUL).parents[2])
+    shutil.copytree(uninterrupted(*STATEFUL), folder)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert run("outputs", *STATEFUL) == folder
-    assert "finished already" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
-def test_fresh_trains_anew_and_leaves_nothing_of_the_old_run(run, capsys):
+def test_fresh_trains_again_and_removes_the_files_of_the_old_run(run, capsys):
     folder = run("a", "trainer.max_epochs=1", lean=False)
     old = (folder / layout.CHECKPOINTS / layout.BEST).stat().st_mtime_ns
     capsys.readouterr()
     (folder / "notes.txt").write_text("the user's own")
     assert run("a", "trainer.max_epochs=1", "fresh=true", lean=False) == folder
-    assert "finished already" not in capsys.readouterr().out
+    assert "already finished" not in capsys.readouterr().out
     assert (folder / layout.CHECKPOINTS / layout.BEST).stat().st_mtime_ns != old
     assert len(list(folder.glob("events.out.tfevents.*"))) == 1
     assert len(tiny.rows(folder)) == 1
@@ -294,14 +298,14 @@ def test_fresh_trains_anew_and_leaves_nothing_of_the_old_run(run, capsys):
         ("monitor={metric: val/chrf, mode: max}", "callbacks.best_checkpoint.monitor"),
     ],
 )
-def test_another_run_of_the_same_name_is_refused_by_the_key_that_differs(plain_run, change, key):
+def test_another_run_with_the_same_name_is_refused_and_the_message_names_the_key(plain_run, change, key):
     before = {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")}
-    with pytest.raises(UserError, match=rf"holds another run \(it differs in {key}\).*fresh=true"):
+    with pytest.raises(UserError, match=rf"contains another run \(it differs in {key}\).*fresh=true"):
         tiny.train(plain_run.parents[2], "trainer.max_epochs=1", change, lean=False)
     assert {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")} == before
 
 
-def test_the_same_command_goes_on_and_other_pairs_are_refused(tmp_path, monkeypatch, capsys):
+def test_the_same_command_resumes_and_other_pairs_are_refused(tmp_path, monkeypatch, capsys):
     archive = tmp_path / "pairs.txt"
     settings = [setting for setting in tiny.SETTINGS if not setting.startswith("data")]
     command = ["train", *settings, *tiny.LEAN, "loader.held_out=0.3"]
@@ -310,17 +314,17 @@ def test_the_same_command_goes_on_and_other_pairs_are_refused(tmp_path, monkeypa
     archive.write_text("\n".join(lines), encoding="utf-8")
     with tiny.interrupted_in_block(1):
         assert cli.main(command) == INTERRUPTED
-    assert "the same command goes on from here" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err
     archive.write_text("\n".join(lines[1:]), encoding="utf-8")
     assert cli.main(command) == 1
-    assert "begun on other pairs" in capsys.readouterr().err
+    assert "started on different sentence pairs" in capsys.readouterr().err
     archive.write_text("\n".join(lines), encoding="utf-8")
     assert cli.main(command) == 0
     assert cli.main(command) == 0
-    assert "finished already" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
 
 
-def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(tmp_path):
+def test_a_damaged_checkpoint_is_an_error_and_no_file_is_removed(tmp_path):
     folder = tiny.stop(tmp_path, block=7)
     checkpoint = folder / layout.CHECKPOINTS / layout.LAST
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
@@ -333,13 +337,13 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(tmp_path):
 def test_two_processes_cannot_train_one_run(tmp_path):
     folder = tiny.train(tmp_path, "trainer.max_epochs=1")
     before = tiny.curves(folder)
-    with Run(folder).held(), pytest.raises(UserError, match="is being trained by another process"):
+    with Run(folder).lock(), pytest.raises(UserError, match="is being trained by another process"):
         tiny.train(tmp_path, "trainer.max_epochs=1", "fresh=true")
     assert tiny.curves(folder) == before
 
 
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
-def test_a_run_that_diverges_says_so_and_has_failed(tmp_path):
+def test_a_run_that_diverges_has_status_failed_and_a_clear_message(tmp_path):
     with pytest.raises(
         UserError, match=r"seed-0: training diverged, train/loss is nan in epoch 1; try a smaller"
     ):

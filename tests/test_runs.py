@@ -1,4 +1,4 @@
-"""A run's folder: what is written there is what is read from it."""
+"""The folder of a run: writing and reading give the same values."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def corpus():
     return ToyCorpus(pairs=30).load()
 
 
-def test_a_run_says_what_it_began_with(tmp_path, corpus):
+def test_the_files_of_a_new_run_contain_its_configuration_and_corpus(tmp_path, corpus):
     reference = Reference("theirs", "train/loss", {1: 0.5})
     measures = [Measure(name="distance", label="edit distance", unit="words", better="lower")]
     Run(tmp_path).begin(
@@ -44,13 +44,13 @@ def test_a_run_says_what_it_began_with(tmp_path, corpus):
     assert run.summary()["command"] == "seq2seq-lab train seed=3"
 
 
-def test_without_a_command_it_is_that_of_the_process(tmp_path, corpus, monkeypatch):
+def test_the_default_command_is_that_of_the_process(tmp_path, corpus, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/somewhere/bin/seq2seq-lab train", "name=a b"])
     Run(tmp_path).begin(CONFIG, corpus, max_length=9, loss_floor=0.0)
     assert Run(tmp_path).summary()["command"] == "seq2seq-lab train 'name=a b'"
 
 
-def test_keys_that_do_not_decide_what_is_learnt_are_no_difference(tmp_path, corpus):
+def test_keys_that_do_not_change_the_model_are_not_a_difference(tmp_path, corpus):
     run = Run(tmp_path)
     run.begin(CONFIG, corpus, max_length=9, loss_floor=0.0)
     other = CONFIG | {"threads": 8, "reference": {"file": "a.csv"}, "accelerate": "off"}
@@ -59,7 +59,7 @@ def test_keys_that_do_not_decide_what_is_learnt_are_no_difference(tmp_path, corp
     assert run.difference(CONFIG | {"model": {"size": 9}}) == "model.size"
 
 
-def test_keys_that_do_not_decide_what_is_learnt_are_not_in_the_path():
+def test_keys_that_do_not_change_the_model_are_not_in_the_path():
     config = {"output_dir": "out", "name": "a", "seed": 0}
     overrides = [
         "accelerate=off",
@@ -81,7 +81,7 @@ def test_a_folder_without_vocabularies_cannot_be_loaded(tmp_path, corpus):
         load_run(tmp_path)
 
 
-def test_reading_runs_loads_nothing_heavy():
+def test_reading_runs_imports_no_slow_library():
     script = "import sys, seq2seq_lab.runs.run, seq2seq_lab.runs.find; print(*sys.modules)"
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "scipy", "hydra", "matplotlib"} & set(answer.stdout.split())

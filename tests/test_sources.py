@@ -1,4 +1,4 @@
-"""Sources of one's own: one class with one method, which gets the shared settings, the cache and the commands."""
+"""Sources of the user: one class with one method has the shared settings, the cache and the commands."""
 
 from dataclasses import dataclass
 
@@ -88,7 +88,7 @@ def test_the_number_of_available_pairs_is_reported():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"targets": ["a"]}, "2 sources and 1 targets; the numbers should be equal"),
+        ({"targets": ["a"]}, "2 sources and 1 targets; the numbers must be equal"),
         ({"targets": ["a", "b"], "prefixed": []}, "2 sources and 2 targets and 0 sentences for prefixes"),
     ],
 )
@@ -98,11 +98,11 @@ def test_columns_of_different_lengths_are_an_error(columns, message):
 
 
 def test_a_source_without_pairs_is_an_error():
-    with pytest.raises(UserError, match="Digits: there is no pair in it"):
+    with pytest.raises(UserError, match="Digits: contains no pair"):
         Digits(count=0).load()
 
 
-def test_a_source_of_ones_own_is_an_option_of_the_commands(capsys):
+def test_a_source_of_the_user_is_an_option_of_the_commands(capsys):
     overrides = ["data=toy", "~data.pairs", "~data.seed", "data._target_=test_sources.Digits"]
     assert cli.main(["data", *overrides, "+data.count=20", "+data.keep=null"]) == 0
     assert capsys.readouterr().out.startswith("20 of 20 pairs of Digits\n")

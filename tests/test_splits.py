@@ -1,4 +1,4 @@
-"""Splits: no source on both sides, the same pairs every time, and the messages about errors."""
+"""Splits: no source in both parts, the same pairs every time, and error messages."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_both_parts_are_in_ascending_order_and_have_all_pairs(share):
     assert sum(map(len, parts)) == len(CORPUS) * (1 if share else 2)
 
 
-def test_share_and_seed_alone_decide_the_split():
+def test_the_split_depends_only_on_share_and_seed():
     first = split_by_source(CORPUS, 0.3, 0)
     np.random.seed(5)
     again = split_by_source(CORPUS, 0.3, 0)
@@ -38,7 +38,7 @@ def test_share_and_seed_alone_decide_the_split():
     assert split_by_source(CORPUS, 0.3, 1)[1].tolist() != first[1].tolist()
 
 
-def test_the_pairs_held_out_of_the_embedded_corpus_stay_the_same():
+def test_the_held_out_pairs_of_the_embedded_corpus_do_not_change():
     _, evaluation = split_by_source(ToyCorpus(pairs=40).load(), 0.1, 0)
     assert evaluation.tolist() == [4, 11, 24, 27]
 

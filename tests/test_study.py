@@ -18,7 +18,7 @@ EPOCH = 20
 
 @pytest.fixture
 def script(tmp_path):
-    """Runs a script of the copy; gives the rows of a table that it wrote."""
+    """Runs a script of the copy; returns the rows of a table that it wrote."""
     copy = tmp_path / "study"
     shutil.copytree(STUDY, copy, ignore=shutil.ignore_patterns("*.png", "*.svg", "*.csv"))
     shutil.copy(STUDY / "published.csv", copy)
@@ -50,7 +50,7 @@ def fake_run(outputs, model, *, seed, loss, unmasked=None, predict_sos=True, epo
     return fake_runs.write_run(folder, settings, rows=rows, corpus=fake_runs.ENG_FRA)
 
 
-def test_losses_stand_beside_the_published_ones(script, tmp_path):
+def test_losses_are_shown_with_the_published_losses(script, tmp_path):
     for seed, loss in enumerate((0.03, 0.05)):
         fake_run(tmp_path / "outputs", "attention", seed=seed, loss=loss, unmasked=8)
     rows = script("report.py", tmp_path / "outputs", table="losses")
@@ -77,14 +77,14 @@ def test_quirks_are_compared_within_seeds(script, tmp_path):
     assert rows["seq2seq, B", "attention, A + B"]["seeds"] == "2"
 
 
-def test_a_run_of_other_settings_does_not_take_the_place_of_one_of_the_study(script, tmp_path):
+def test_a_run_with_other_settings_is_refused(script, tmp_path):
     fake_run(tmp_path / "study", "seq2seq", seed=0, loss=0.04)
     fake_run(tmp_path / "other", "seq2seq", seed=0, loss=0.9)
     with pytest.raises(AssertionError, match="both are seq2seq, B with seed 0"):
         script("quirks.py", tmp_path, table="differences")
 
 
-def test_the_parts_of_the_loss_in_passing_and_afterwards(script, tmp_path):
+def test_the_loss_during_and_after_an_epoch(script, tmp_path):
     runs = [tiny.train(tmp_path, "model=attention", "forcing=mixed", f"seed={seed}") for seed in range(2)]
     (row,) = script("passing.py", *runs, table="passing")
     assert row["n"] == "2"

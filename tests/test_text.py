@@ -43,7 +43,7 @@ def random_sentences(seed: int, count: int = 300) -> list[str]:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_one_sentence_and_many_lines_agree_with_the_literal_reading(settings):
+def test_one_sentence_and_many_lines_are_equal_to_the_literal_implementation(settings):
     sentences = random_sentences(seed=0)
     normalise = Normalisation(**settings)
     expected = [data_reference.normalise(sentence, **settings) for sentence in sentences]

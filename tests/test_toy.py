@@ -1,4 +1,4 @@
-"""The embedded corpus: the same on every machine, of the seminar's sizes, and correct French and English."""
+"""The embedded corpus: the same on every machine, similar in size to the seminar's, with correct grammar."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def test_another_seed_gives_another_corpus():
     assert ToyCorpus(seed=0).load().fingerprint != ToyCorpus(seed=1).load().fingerprint
 
 
-def test_its_sizes_are_those_of_the_seminar():
+def test_the_sizes_are_similar_to_those_of_the_seminar():
     corpus = ToyCorpus().load()
     statistics = corpus.statistics(predict_sos=True)
     assert len(corpus) == 2000
@@ -41,7 +41,7 @@ def test_its_sizes_are_those_of_the_seminar():
     assert all(corpus.target_text(i).startswith(data_reference.SEMINAR_PREFIXES) for i in range(len(corpus)))
 
 
-def test_its_pairs_differ_and_some_sources_have_several_translations():
+def test_the_pairs_are_distinct_and_some_sources_have_several_translations():
     corpus = ToyCorpus().load()
     pairs = {(corpus.source_text(i), corpus.target_text(i)) for i in range(len(corpus))}
     assert len(pairs) == len(corpus)

@@ -1,4 +1,4 @@
-"""Training: the same seed is the same run, and what a run leaves behind is all there and agrees."""
+"""Training: the same seed gives the same run, and the files of a run are complete and consistent."""
 
 import json
 import math
@@ -42,7 +42,7 @@ class TestReproducibility:
         assert tiny.same_weights(one, other)
         assert tiny.curves(one) == tiny.curves(other)
 
-    def test_zero_is_a_seed_and_another_seed_is_another_run(self, run):
+    def test_seed_zero_is_valid_and_differs_from_other_seeds(self, run):
         zero, again, one = (
             tiny.curves(run(name, f"seed={seed}", "trainer.max_epochs=1"))
             for name, seed in (("zero", 0), ("again", 0), ("one", 1))
@@ -50,7 +50,7 @@ class TestReproducibility:
         assert zero == again
         assert zero != one
 
-    def test_updates_per_block_is_a_matter_of_speed_alone(self, run):
+    def test_updates_per_block_does_not_change_the_results(self, run):
         one = run("one", *MIXED, "loader.updates_per_block=1", "trainer.max_epochs=1")
         many = run("many", *MIXED, "loader.updates_per_block=128", "trainer.max_epochs=1")
         assert tiny.same_weights(one, many)
@@ -65,7 +65,7 @@ class TestReproducibility:
 
 
 def made(*overrides: str):
-    """The data and the module of a run that is not run."""
+    """The data and the module of a run, without training."""
     config = tiny.configuration(*tiny.SETTINGS, *overrides) | {"choices": tiny.DEFAULTS}
     check(config)
     data = make_data(config)
@@ -78,8 +78,8 @@ def orders(*overrides: str) -> list[list[int]]:
     return [np.concatenate([block.indices for block in blocks]).tolist() for _ in range(2)]
 
 
-class TestOwnersOfRandomness:
-    """Weights, order of the data and forcing coins do not move when something else does."""
+class TestRandomness:
+    """Initial weights, order of the data and forcing coins do not depend on other settings."""
 
     @pytest.mark.parametrize(
         "change",
@@ -92,35 +92,35 @@ class TestOwnersOfRandomness:
             "trainer.max_epochs=9",
         ],
     )
-    def test_initial_weights_are_the_seeds_alone(self, change):
+    def test_initial_weights_depend_only_on_the_seed(self, change):
         one, other = (module.model.state_dict() for _, module in (made(), made(change)))
         assert all(torch.equal(one[name], other[name]) for name in one)
 
     @pytest.mark.parametrize("change", ["forcing=mixed", "model=attention", "model.hidden_size=16"])
-    def test_the_order_of_the_data_is_the_seeds_alone(self, change):
+    def test_the_order_of_the_data_depends_only_on_the_seed(self, change):
         assert orders() == orders(change)
 
-    def test_what_is_drawn_while_training_is_the_seeds_alone(self):
+    def test_random_draws_of_training_depend_only_on_the_seed(self):
         one, other = (
             module.seed
             for _, module in (made(), made("model=attention", "data.pairs=80", "loader.batch_size=4"))
         )
         assert one == other
 
-    def test_another_seed_moves_all_three(self):
+    def test_another_seed_changes_weights_order_and_draws(self):
         (one_data, one), (other_data, other) = made("seed=0"), made("seed=1")
         assert one.seed != other.seed
         assert one_data.seed != other_data.seed
         name, weight = next(iter(one.model.state_dict().items()))
         assert not torch.equal(weight, other.model.state_dict()[name])
 
-    def test_no_two_owners_and_no_two_seeds_share_a_seed(self):
+    def test_every_use_and_every_seed_has_its_own_generator_seed(self):
         seeds = {owner_seed(seed, owner) for seed in range(50) for owner in ("weights", "order", "draws")}
         assert len(seeds) == 150
 
 
 class TestForcing:
-    def test_the_ratio_is_what_happens_and_ratio_one_is_full_forcing(self, run):
+    def test_the_ratio_is_the_measured_share_and_ratio_one_is_full_forcing(self, run):
         free, forced, full = (
             run(name, *settings, "trainer.max_epochs=1")
             for name, settings in (
@@ -134,7 +134,7 @@ class TestForcing:
         assert tiny.same_weights(forced, full)
         assert not tiny.same_weights(free, full)
 
-    def test_loss_falls(self, run):
+    def test_the_loss_decreases(self, run):
         losses = [float(row["train/loss"]) for row in tiny.rows(run("a", "trainer.max_epochs=3"))]
         assert losses == sorted(losses, reverse=True)
 
@@ -146,7 +146,7 @@ def scalars_of(folder):
 
 
 class TestRunFolder:
-    def test_it_holds_what_a_run_is(self, attention_run):
+    def test_the_folder_of_a_run_contains_all_files(self, attention_run):
         names = {path.relative_to(attention_run).as_posix() for path in attention_run.rglob("*")}
         assert names >= {
             layout.CONFIG,
@@ -159,7 +159,7 @@ class TestRunFolder:
         }
         assert not [name for name in names if name.endswith(".tmp")]
 
-    def test_its_configuration_is_resolved_and_says_which_options_were_chosen(self, attention_run):
+    def test_the_configuration_of_a_run_is_resolved_and_contains_the_choices(self, attention_run):
         text = (attention_run / layout.CONFIG).read_text(encoding="utf-8")
         config = yaml.safe_load(text)
         assert "${" not in text
@@ -169,7 +169,7 @@ class TestRunFolder:
         assert config["callbacks"]["best_checkpoint"]["monitor"] == config["monitor"]["metric"]
         assert config["seed"] == 0
 
-    def test_its_summary_says_how_it_went(self, attention_run):
+    def test_the_summary_of_a_run_contains_its_results(self, attention_run):
         summary = json.loads((attention_run / layout.SUMMARY).read_text(encoding="utf-8"))
         assert summary["status"] == "finished"
         assert summary["epochs"] == 6
@@ -186,7 +186,7 @@ class TestRunFolder:
             "epoch": int(best["epoch"]),
         }
 
-    def test_metrics_csv_has_a_row_an_epoch_and_the_projects_names(self, attention_run):
+    def test_metrics_csv_has_one_row_per_epoch_and_registered_names(self, attention_run):
         rows = tiny.rows(attention_run)
         assert [row["epoch"] for row in rows] == list("123456")
         assert set(rows[0]) == {
@@ -209,7 +209,7 @@ class TestRunFolder:
             gap = float(row["val/loss_free"]) - float(row["val/loss_forced"])
             assert float(row["val/exposure_gap"]) == pytest.approx(gap)
 
-    def test_tensorboard_has_the_same_scalars_an_epoch_a_step(self, attention_run):
+    def test_tensorboard_has_the_same_scalars_with_epochs_as_steps(self, attention_run):
         events, rows = scalars_of(attention_run), tiny.rows(attention_run)
         names = {name for name in rows[0] if name != "epoch"}
         assert names <= set(events.Tags()["scalars"])
@@ -229,11 +229,11 @@ class TestRunFolder:
         for sample in samples:
             assert f"| {sample['source']} | {' / '.join(sample['references'])} |" in text
 
-    def test_tensorboard_has_heat_maps_where_there_is_attention(self, attention_run, plain_run):
+    def test_tensorboard_has_heat_maps_only_for_models_with_attention(self, attention_run, plain_run):
         assert scalars_of(attention_run).Tags()["images"] == ["attention/0"]
         assert scalars_of(plain_run).Tags()["images"] == []
 
-    def test_tensorboard_has_hyper_parameters_with_results(self, attention_run):
+    def test_tensorboard_has_hyperparameters_and_results(self, attention_run):
         events = scalars_of(attention_run)
         (start,) = [
             HParamsPluginData.FromString(content).session_start_info
@@ -249,7 +249,7 @@ class TestRunFolder:
         (loss,) = events.Scalars("hp/train_loss")
         assert loss.value == pytest.approx(float(tiny.rows(attention_run)[-1]["train/loss"]), rel=1e-6)
 
-    def test_checkpoints_hold_plain_containers_only(self, attention_run):
+    def test_checkpoints_contain_only_plain_containers(self, attention_run):
         for name in (layout.LAST, layout.BEST):
             assert tiny.checkpoint(attention_run, name)["state_dict"]
 
@@ -259,7 +259,7 @@ class TestRunFolder:
         assert tiny.checkpoint(folder, layout.BEST)["epoch"] == 0, "the first loss is the greater one"
 
     @pytest.mark.parametrize("which", ["attention_run", "plain_run"])
-    def test_load_run_translates_as_the_run_did(self, request, capsys, which):
+    def test_a_loaded_run_gives_the_same_translations(self, request, capsys, which):
         folder = request.getfixturevalue(which)
         samples = json.loads((folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
         assert translate(str(folder), [sample["source"] for sample in samples]) == 0
@@ -279,7 +279,7 @@ class TestRunFolder:
         plain = json.loads((plain_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
         assert all("attention" not in sample for sample in plain)
 
-    def test_what_a_run_prints_names_its_folder_and_shows_ten_sentences(self, run, capsys):
+    def test_the_output_of_a_run_contains_its_folder_and_ten_sentences(self, run, capsys):
         folder = run("a", "trainer.max_epochs=1")
         out, err = capsys.readouterr()
         assert not err
@@ -290,9 +290,9 @@ class TestRunFolder:
 
 
 class TestNames:
-    """A run's path says what it is."""
+    """The path of a run describes it."""
 
-    def test_a_sweep_is_named_by_what_it_sweeps(self, tmp_path):
+    def test_the_folders_of_a_sweep_are_named_by_the_swept_keys(self, tmp_path):
         sweep = ["-m", "model=seq2seq,attention", "forcing=mixed", "forcing.ratio=0.5", "seed=0,1"]
         arguments = ["train", *sweep, *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
         assert cli.main([*arguments, "trainer.max_epochs=1"]) == 0
@@ -336,7 +336,7 @@ class TestNames:
             ),
         ],
     )
-    def test_a_path_tells_every_override(self, overrides, expected):
+    def test_the_path_of_a_run_contains_every_override(self, overrides, expected):
         config = tiny.configuration(*overrides)
         named = config["name"] is not None
         if not named:
@@ -347,20 +347,20 @@ class TestNames:
 
 
 class TestTrainersOwnSettings:
-    """Lightning's settings do what they say, or are refused."""
+    """Settings of Lightning's Trainer have their effect, or are refused."""
 
     @pytest.mark.parametrize("batch_size", [1, 4])
-    def test_double_precision(self, run, batch_size):
+    def test_a_run_in_double_precision(self, run, batch_size):
         folder = run("double", "+trainer.precision=64-true", f"loader.batch_size={batch_size}")
         assert all(weight.dtype == torch.float64 for weight in tiny.weights(folder).values())
         _, model, _ = load_run(folder)
         assert next(model.parameters()).dtype == torch.float64
 
-    def test_an_epoch_that_is_cut_short_is_logged(self, run):
-        rows = tiny.rows(run("steps", "+trainer.max_steps=7"))  # an epoch has five
+    def test_an_epoch_stopped_by_max_steps_is_logged(self, run):
+        rows = tiny.rows(run("steps", "+trainer.max_steps=7"))  # an epoch has five steps
         assert [float(row["train/loss"]) > 0 for row in rows] == [True, True]
 
-    def test_so_is_every_one_of_few_blocks(self, run):
+    def test_every_epoch_with_limited_batches_is_logged(self, run):
         rows = tiny.rows(run("few", "+trainer.limit_train_batches=2", "trainer.max_epochs=4"))
         assert [float(row["train/loss"]) > 0 for row in rows] == [True] * 4
 
@@ -370,7 +370,7 @@ class TestTrainersOwnSettings:
             run("devices", f"trainer.devices={devices}")
 
 
-def test_a_sweep_keeps_no_run_in_memory(tmp_path):
+def test_a_sweep_releases_the_memory_of_its_runs(tmp_path):
     script = """
 import gc, sys
 from seq2seq_lab.commands import main as cli
@@ -387,12 +387,12 @@ print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
     assert answer.stdout.split()[-2:] == ["0", "0"]
 
 
-def test_without_git_there_is_no_commit_and_nothing_else_is_amiss(monkeypatch):
+def test_without_git_the_commit_is_none(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert commit() is None
 
 
-def test_a_terminal_without_our_arrows_gets_something_else(tmp_path):
+def test_characters_that_the_terminal_cannot_encode_are_replaced(tmp_path):
     arguments = ["train", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
     answer = subprocess.run(
         [sys.executable, "-m", "seq2seq_lab", *arguments],
@@ -404,8 +404,8 @@ def test_a_terminal_without_our_arrows_gets_something_else(tmp_path):
     assert b"source ? reference ? hypothesis" in answer.stdout
 
 
-class TestUpdatesAreNamed:
-    """How updates are made stands in the summary, and on the terminal where it is asked for."""
+class TestUpdatesInTheSummary:
+    """The summary shows how updates are made; with `-v` or another `accelerate`, the terminal too."""
 
     ARGUMENTS = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
 
@@ -418,26 +418,28 @@ class TestUpdatesAreNamed:
             (
                 ["-v", "loader.batch_size=4"],
                 "eager",
-                "updates: eager (not compiled_sentence: it is for updates on single sentences, not for "
+                "updates: eager (not compiled_sentence: only single sentences are supported, not "
                 "loader.batch_size=4)\n",
             ),
         ],
     )
-    def test_which(self, more, name, line, outputs, capsys):
+    def test_the_implementation_of_updates_is_in_the_summary_and_printed(
+        self, more, name, line, outputs, capsys
+    ):
         assert cli.main([*self.ARGUMENTS, *more]) == 0
         (folder,) = tiny.folders(outputs)
         summary = json.loads((folder / layout.SUMMARY).read_text(encoding="utf-8"))
         assert summary["accelerate"]["updates"] == name
-        said = [
+        printed = [
             each for each in capsys.readouterr().out.splitlines(keepends=True) if each.startswith("updates:")
         ]
-        assert "".join(said) == line
+        assert "".join(printed) == line
 
-    def test_how_they_are_made_is_no_part_of_what_a_run_is(self, run):
+    def test_the_implementation_of_updates_does_not_change_the_folder(self, run):
         one, other = run("one"), run("one", "accelerate=off")
         assert one == other
 
-    def test_compiled_and_eager_runs_agree(self, run):
+    def test_compiled_and_eager_runs_have_equal_weights(self, run):
         settings = ("model=attention", "forcing=mixed", "model.dropout=0.2", "+trainer.precision=64-true")
         one, other = (tiny.weights(run(name, *settings, f"accelerate={name}")) for name in ("auto", "off"))
         for name, weight in one.items():

@@ -1,4 +1,4 @@
-"""Translating: a line for a line, unknown words named, and what cannot be done refused."""
+"""Translating: one line of output per line of input, unknown words, and errors."""
 
 import io
 import json
@@ -30,12 +30,12 @@ def translate(attention_run, capsys, monkeypatch):
 
 @pytest.fixture(scope="session")
 def sentences(attention_run):
-    """Two sentences of words that the run has seen."""
+    """Two sentences of known words."""
     samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
     return [sample["source"] for sample in samples]
 
 
-def test_arguments_and_standard_input_are_answered_alike(translate, sentences):
+def test_arguments_and_standard_input_give_the_same_output(translate, sentences):
     status, out, err = translate(*sentences)
     assert (status, err) == (0, "")
     assert len(out.splitlines()) == len(sentences)
@@ -49,7 +49,7 @@ def test_raw_sentences_are_normalised_as_in_training(translate, sentences):
     assert translate(f"« {raw} »") == plain
 
 
-def test_unknown_words_are_named_and_left_out(translate, sentences):
+def test_unknown_words_are_listed_and_skipped(translate, sentences):
     status, out, err = translate(f"Xylophone {sentences[0]} quux")
     assert status == 0
     assert out == translate(sentences[0])[1]
@@ -57,42 +57,42 @@ def test_unknown_words_are_named_and_left_out(translate, sentences):
     assert len(err.splitlines()) == 1
 
 
-def test_nothing_but_unknown_words_gives_an_empty_line_and_status_1(translate, sentences):
+def test_a_sentence_of_unknown_words_gives_an_empty_line_and_status_1(translate, sentences):
     status, out, err = translate("xylophone", sentences[0])
     assert status == 1
     assert out == "\n" + translate(sentences[0])[1]
     assert "'xylophone'" in err
-    assert "no word is left" in err
+    assert "no known word" in err
 
 
-def test_an_empty_line_is_answered_by_an_empty_line(translate, sentences):
+def test_an_empty_line_gives_an_empty_line(translate, sentences):
     status, out, err = translate(stdin=f"\n{sentences[0]}\n\n".encode())
     assert (status, err) == (0, "")
     assert [bool(line) for line in out.splitlines()] == [False, True, False]
 
 
 @pytest.mark.parametrize("given", [{"stdin": b""}, {"stdin": b"\n \n"}])
-def test_no_sentence_at_all_is_an_error(translate, given):
+def test_input_without_a_sentence_is_an_error(translate, given):
     status, _, err = translate(**given)
     assert status == 1
     assert err.startswith("no sentence to translate")
 
 
-def test_input_that_is_no_text_is_an_error(translate):
+def test_input_that_is_not_text_is_an_error(translate):
     status, _, err = translate(stdin=b"\xff\xfe\x00")
     assert status == 1
     assert err.startswith("standard input: not UTF-8 text")
     assert len(err.splitlines()) == 1
 
 
-def test_a_folder_that_is_no_run_is_named(translate, tmp_path):
-    for folder, said in ((tmp_path / "gone", "does not exist"), (tmp_path, "is no run")):
+def test_the_message_about_a_folder_that_is_not_a_run_names_it(translate, tmp_path):
+    for folder, message in ((tmp_path / "gone", "does not exist"), (tmp_path, "is not a run")):
         status, out, err = translate("je suis", folder=folder)
         assert (status, out) == (1, "")
-        assert f"{folder} {said}" in err
+        assert f"{folder} {message}" in err
 
 
-def test_a_run_without_a_checkpoint_is_named(translate, attention_run, tmp_path):
+def test_the_message_about_a_run_without_a_checkpoint_names_it(translate, attention_run, tmp_path):
     folder = shutil.copytree(attention_run, tmp_path / "copy")
     shutil.rmtree(folder / layout.CHECKPOINTS)
     status, _, err = translate("je suis", folder=folder)
@@ -100,7 +100,7 @@ def test_a_run_without_a_checkpoint_is_named(translate, attention_run, tmp_path)
     assert "no checkpoint" in err
 
 
-def test_a_damaged_checkpoint_is_named(translate, attention_run, tmp_path):
+def test_the_message_about_a_damaged_checkpoint_names_it(translate, attention_run, tmp_path):
     folder = shutil.copytree(attention_run, tmp_path / "copy")
     path = folder / layout.CHECKPOINTS / layout.LAST
     path.write_bytes(path.read_bytes()[:2000])
@@ -110,7 +110,7 @@ def test_a_damaged_checkpoint_is_named(translate, attention_run, tmp_path):
     assert len(err.splitlines()) == 1
 
 
-def test_the_best_checkpoint_is_taken_if_asked_for(translate, attention_run, sentences, tmp_path):
+def test_best_uses_the_best_checkpoint(translate, attention_run, sentences, tmp_path):
     folder = shutil.copytree(attention_run, tmp_path / "copy")
     path = folder / layout.CHECKPOINTS / layout.BEST
     best = torch.load(path, weights_only=True)
@@ -121,24 +121,24 @@ def test_the_best_checkpoint_is_taken_if_asked_for(translate, attention_run, sen
     assert translate("--best", sentences[0], folder=folder)[1] != translate(sentences[0])[1]
 
 
-def test_attention_is_drawn(translate, sentences, tmp_path):
+def test_attention_weights_are_drawn(translate, sentences, tmp_path):
     path = tmp_path / "new" / "attention.png"
     assert translate(*sentences, "--attention", path)[0] == 0
     assert path.read_bytes().startswith(PNG)
     assert [file.name for file in path.parent.iterdir()] == ["attention.png"]
 
 
-def test_attention_that_is_not_there_or_cannot_be_drawn_is_refused(translate, plain_run, tmp_path):
+def test_drawing_without_attention_or_to_another_format_is_an_error(translate, plain_run, tmp_path):
     status, out, err = translate("je suis", "--attention", tmp_path / "a.png", folder=plain_run)
     assert (status, out) == (1, "")
-    assert "a model without attention" in err
+    assert "has a model without attention" in err
     status, out, err = translate("je suis", "--attention", tmp_path / "a.jpg")
     assert (status, out) == (1, "")
-    assert "is not named *.png" in err
+    assert "does not end in .png" in err
     assert not list(tmp_path.glob("a.*"))
 
 
-def test_a_sentence_too_long_for_the_model_is_named_and_the_others_are_answered(run, capsys):
+def test_a_sentence_that_is_too_long_is_reported_and_the_others_are_translated(run, capsys):
     arguments = ("model=attention", "model.unmasked_positions=8", "trainer.max_epochs=1")
     folder = run("a", *arguments)
     _, _, words = load_run(folder)

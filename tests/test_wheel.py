@@ -1,4 +1,4 @@
-"""The built package stands alone: configuration and all, wherever it is installed."""
+"""The built wheel works without the checkout and contains the configuration."""
 
 import json
 import os
@@ -35,26 +35,26 @@ def run(installed, folder, *arguments):
 
 
 @pytest.mark.slow
-def test_it_finds_its_configuration(installed, tmp_path):
+def test_the_installed_package_finds_its_configuration(installed, tmp_path):
     assert "seminar/attention_mixed" in run(installed, tmp_path, "train", "--help")
     shown = run(installed, tmp_path, "train", "model=attention", "--cfg", "job")
     assert "seq2seq_lab.models.attention_model" in shown
 
 
 @pytest.mark.slow
-def test_it_tells_its_data_and_trains(installed, tmp_path):
+def test_the_installed_package_shows_data_and_trains(installed, tmp_path):
     assert json.loads(run(installed, tmp_path, "data", "data=toy", "--json"))["pairs"] == 2000
     little = ["data=toy", "data.pairs=30", "model.hidden_size=8", "trainer.max_epochs=1", "output_dir=out"]
     assert "train/loss" in run(installed, tmp_path, "train", *little)
     (summary,) = (tmp_path / "out").rglob("summary.json")
-    told = json.loads(summary.read_text(encoding="utf-8"))
-    assert told["status"] == "finished"
-    assert told["commit"] is None, "it is not the checkout that runs"
+    written = json.loads(summary.read_text(encoding="utf-8"))
+    assert written["status"] == "finished"
+    assert written["commit"] is None, "the package does not run from the checkout"
     run(installed, tmp_path, "compare", "out")
     assert "loss floor" in (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_it_holds_nothing_but_the_package(installed):
+def test_the_wheel_contains_only_the_package(installed):
     top = {path.relative_to(installed).parts[0] for path in installed.rglob("*") if path.is_file()}
     assert {name for name in top if not name.endswith(".dist-info")} == {"seq2seq_lab"}

@@ -1,4 +1,4 @@
-"""Tiny runs, made in this process, and how to hold them against each other."""
+"""Train tiny runs in this process, and compare them."""
 
 import copy
 import csv
@@ -22,7 +22,7 @@ from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import derived_name, run_folder
 
-# A quarter of a second of training: 36 pairs in five blocks an epoch, twice, and four held out.
+# A quarter of a second of training: two epochs of 36 pairs in five blocks, and four pairs held out.
 SETTINGS = (
     "data=toy",
     "data.pairs=40",
@@ -34,7 +34,7 @@ SETTINGS = (
     "compare=false",
 )
 WITH_SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
-# Only what is learnt and the checkpoint that it goes on from.
+# Only the trained model and the checkpoint for resuming.
 LEAN = ("logger=none", "~callbacks.translations", "~callbacks.best_checkpoint")
 CTRL_C = signal.SIGINT
 DEFAULTS = {
@@ -53,9 +53,9 @@ DEFAULTS = {
 
 
 def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
-    """Train what these overrides of `SETTINGS` make; the run's folder.
+    """Train one run with overrides of `SETTINGS`; returns its folder.
 
-    This is what the command line does with them, but for Hydra's application, which takes longer than the run.
+    This does the same as the command line, but without Hydra's application, which takes longer than the run.
     """
     from seq2seq_lab.training.train import train
 
@@ -72,7 +72,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
 
 
 def configuration(*overrides: str) -> dict[str, Any]:
-    """The resolved configuration of these overrides; the caller's own."""
+    """The resolved configuration of these overrides, as a copy that the caller may change."""
     return copy.deepcopy(_composed(overrides))
 
 
@@ -81,7 +81,7 @@ _load = cache(ToyCorpus.load)  # half of what a tiny run takes
 
 
 def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:
-    """The same, but it gets a Ctrl-C in its block of this number, counted from 1; the folder of what there is."""
+    """As `train`, but send Ctrl-C in a block, counted from 1; returns the folder of the interrupted run."""
     from seq2seq_lab.training.callbacks.interruption import Interrupted
 
     try:
@@ -94,21 +94,21 @@ def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:
 
 
 def folders(outputs: Path) -> list[Path]:
-    """All run folders below a folder."""
+    """All run folders in a folder and its subfolders."""
     return sorted(path.parent for path in outputs.rglob(layout.CONFIG))
 
 
 def press(number: int) -> None:
-    """Send this process a signal, and wait until the run has heard it, whatever thread it was delivered to."""
-    listening = signal.getsignal(number)
+    """Send a signal to this process, and wait until the run has handled it, in whatever thread it arrives."""
+    handler = signal.getsignal(number)
     os.kill(os.getpid(), number)
-    while signal.getsignal(number) is listening:  # the first signal heard gives the handlers back
+    while signal.getsignal(number) is handler:  # the run restores the handlers at the first signal
         time.sleep(0.001)
 
 
 @contextmanager
 def interrupted_in_block(number: int) -> Iterator[None]:
-    """The process gets a Ctrl-C while the run makes its block of this number, counted from 1."""
+    """Send Ctrl-C to the process while the run trains a block, counted from 1."""
     from seq2seq_lab.training.callbacks.interruption import Interruption
 
     listen = Interruption.on_train_batch_end
@@ -126,14 +126,14 @@ def interrupted_in_block(number: int) -> Iterator[None]:
 
 
 def checkpoint(folder: Path, name: str = layout.LAST) -> dict[str, Any]:
-    """A checkpoint, read as strictly as PyTorch can."""
+    """A checkpoint, loaded with `weights_only=True`."""
     import torch
 
     return torch.load(folder / layout.CHECKPOINTS / name, weights_only=True)  # type: ignore[no-any-return]
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    """The weights at a run's end."""
+    """The weights at the end of a run."""
     return checkpoint(folder)["state_dict"]  # type: ignore[no-any-return]
 
 
@@ -146,21 +146,21 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    """The rows of metrics.csv as they are written."""
+    """The rows of metrics.csv as text."""
     with (folder / layout.METRICS).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def curves(folder: Path) -> list[dict[str, str]]:
-    """The same without what depends on the machine's speed."""
+    """The rows without the columns that depend on the machine's speed."""
     return [{k: v for k, v in row.items() if not k.startswith("perf/")} for row in rows(folder)]
 
 
 def corpus(pairs: list[tuple[str, str]]) -> Corpus:
-    """A corpus of one's own normalised pairs, source first."""
+    """A corpus of the given normalised pairs (source, target)."""
     sources, targets = zip(*pairs, strict=True)
     return Corpus.build(
-        sources, targets, archive_pairs=len(pairs), normalise=Normalisation(), origin="a test's own"
+        sources, targets, archive_pairs=len(pairs), normalise=Normalisation(), origin="a test"
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing files that a user would miss: to a temporary name first, then renamed, so none is ever half there."""
+"""Write files atomically: to a temporary name first, which then replaces the file. No file is ever incomplete."""
 
 import uuid
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes `path`'s place when the block ends well."""
+    """Yield a temporary path next to `path`; it replaces `path` if the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -19,6 +19,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as a whole or not at all."""
+    """Write a text file atomically: a reader sees the old file or the complete new one."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Updates on single sentences, compiled: forward, back and the step of plain SGD in one call."""
+"""Compiled updates on single sentences: forward pass, backward pass and the SGD step in one call."""
 
 from typing import NamedTuple
 
@@ -30,13 +30,13 @@ class CompiledSentence:
     """Updates on single sentences by plain SGD on a CPU, compiled by Numba."""
 
     def refuses(self, job: Job) -> str | None:
-        """Why a job is not for it; None where it is."""
+        """The reason why a job is not supported; None if it is."""
         if job.batch_size != 1:
-            return f"it is for updates on single sentences, not for loader.batch_size={job.batch_size}"
+            return f"only single sentences are supported, not loader.batch_size={job.batch_size}"
         if job.device.type != "cpu":
-            return f"it is for the CPU, and the model is on {job.device}"
+            return f"only the CPU is supported, but the model is on {job.device}"
         if job.gradient_clip is not None:
-            return "it does not clip gradients"
+            return "gradient clipping is not supported"
         reasons = (
             unknown_module(job.model),
             unknown_setting(job.model),
@@ -49,12 +49,12 @@ class CompiledSentence:
         return available(str(next(job.model.parameters()).dtype).removeprefix("torch."))
 
     def updates(self, job: Job) -> "CompiledUpdates":
-        """Its updates of a job."""
+        """The updates of a supported job."""
         return CompiledUpdates(job)
 
 
 class CompiledUpdates(EagerUpdates):
-    """The updates of a block in one compiled call; where a plan needs an earlier pass or feeds mixtures, eager ones."""
+    """Makes the updates of a block in one compiled call; if a plan needs an earlier pass or mixtures, eagerly."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
@@ -93,17 +93,17 @@ class CompiledUpdates(EagerUpdates):
     def _fed(self, block: Block, plan: Plan, draws: Draws) -> "_Fed":
         feeder, own, words = plan.feeder, plan.own, gold_inputs(block.target)
         size = self.job.model.decoder.output.out_features
-        nowhere = torch.zeros_like(own)
+        none = torch.zeros_like(own)
         if isinstance(feeder, Uniform):
-            return _Fed(feeder.words(draws, words, own, size), nowhere)
+            return _Fed(feeder.words(draws, words, own, size), none)
         if isinstance(feeder, Unk):
-            return _Fed(words, nowhere, zero=own)
+            return _Fed(words, none, zero=own)
         if not isinstance(feeder, WordFeeder) or not own.any():
             return _Fed(words, own)
         return _Fed(words, own, feeder.scale, feeder.noise(draws, words.shape[1], size, 0))
 
     def _masks(self, block: Block, draws: Draws, zero: Tensor | None) -> DropoutMasks | None:
-        """Masks of dropout; the decoder's inputs are zero where `zero` [N, T] is True."""
+        """Dropout masks; they also set the decoder's inputs to zero where `zero` [N, T] is True."""
         encoder, decoder = self.job.model.encoder, self.job.model.decoder
         drops = any(isinstance(module, Dropout) and module.active for module in self.job.model.modules())
         found: list[Tensor | None] = []
@@ -120,7 +120,7 @@ class CompiledUpdates(EagerUpdates):
 
 
 class _Fed(NamedTuple):
-    """What `SentenceUpdates.block` is given of feeding, and where the decoder's inputs are zero."""
+    """The arguments of `SentenceUpdates.block` for feeding, and the positions where the decoder's inputs are zero."""
 
     words: Tensor
     own: Tensor

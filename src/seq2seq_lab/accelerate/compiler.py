@@ -1,4 +1,4 @@
-"""Where Numba keeps what it compiles, what it says meanwhile, and whether it can compile here at all."""
+"""Compiling with Numba: the folder of its cache, the message during compilation, and whether it is available."""
 
 import atexit
 import hashlib
@@ -20,23 +20,26 @@ _SOURCES = ("tiles.py", "kernels.py", "layer_kernels.py", "sentence_kernel.py")
 
 @cache
 def available(dtype: str = "float32") -> str | None:
-    """Why updates on sentences cannot be compiled here, or `None` once they are compiled or read from the cache.
+    """Compile the sentence update, or load it from the cache.
 
     Args:
-        dtype: of the parameters, float32 or float64.
+        dtype: type of the parameters, float32 or float64.
+
+    Returns:
+        None, or the reason why it cannot be compiled on this machine.
     """
     try:
         _compile(np.dtype(dtype))
     except ImportError as error:
         return f"Numba cannot be imported ({error})"
-    except Exception as error:  # whatever a compiler may find wrong with a machine
+    except Exception as error:  # a compiler can raise any exception
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        return f"Numba cannot compile here ({lines[0]})"
+        return f"Numba cannot compile on this machine ({lines[0]})"
     return None
 
 
 def update_block(*arguments: Any) -> int:
-    """`sentence_kernel.update_block`, imported when it is first used."""
+    """Call `sentence_kernel.update_block`, which is imported at the first call."""
     return int(_function()(*arguments))
 
 
@@ -65,7 +68,7 @@ def _function() -> Any:
 
 
 def _folder() -> Path:
-    """A folder of this version of the code: Numba only notices changes of the file that it starts from."""
+    """The cache folder of this version of the code: Numba only detects changes in the file of the compiled function."""
     here = Path(__file__).parent
     version = hashlib.sha256(b"".join((here / name).read_bytes() for name in _SOURCES)).hexdigest()[:12]
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba")
@@ -75,14 +78,14 @@ def _folder() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        _say(f"{folder}: {error.strerror}; what is compiled is not kept")
+        _say(f"{folder}: {error.strerror}; the compiled code is not cached")
     temporary = tempfile.mkdtemp(prefix="seq2seq-lab-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     return Path(temporary)
 
 
 def _compile(dtype: np.dtype[Any]) -> None:
-    """One update of a model of single numbers."""
+    """Compile by making one update of a model in which all sizes are 1."""
     numbers = [np.zeros((3, 2), dtype) for _ in range(14)]
     addresses = np.array([array.ctypes.data for array in numbers])
     ids, lengths = np.zeros((1, 1), np.int64), np.ones(1, np.int64)

@@ -1,8 +1,8 @@
-"""Updates on a GPU as CUDA graphs. It has never run on a GPU in this version; `accelerate=cuda_graphs` turns it on.
+"""Updates on a GPU as CUDA graphs. Not yet tested on a GPU in this version; use `accelerate=cuda_graphs`.
 
-An update on one sentence is some hundred kernels of a few microseconds each: a GPU waits for Python to launch them. A
-CUDA graph launches all of them at once (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs). It is bound to
-fixed memory and shapes, so each combination of lengths gets a graph of its own, up to a limit.
+An update on one sentence launches some hundred kernels of a few microseconds each, so the GPU waits for Python. A
+CUDA graph launches all of them at once (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs). Its
+memory and shapes are fixed, so each combination of lengths needs its own graph, up to a limit.
 """
 
 from typing import Any
@@ -23,27 +23,25 @@ from seq2seq_lab.models.seq2seq import gold_inputs
 from seq2seq_lab.training.update import EagerUpdates, Job, Made, update
 
 FEEDERS = (type(None), ArgMax)
-WARM_UPS = 3  # as PyTorch's documentation advises
-MOST = 256  # graphs; beyond, updates of new shapes are eager
+WARM_UPS = 3  # as PyTorch's documentation recommends
+MOST = 256  # maximum number of graphs; after that, updates of new shapes are eager
 
 
 class CudaGraphs:
     """Updates on unpadded batches by plain SGD as CUDA graphs."""
 
     def refuses(self, job: Job) -> str | None:
-        """Why a job is not for it; None where it is."""
+        """The reason why a job is not supported; None if it is."""
         if job.device.type != "cuda":
-            return f"CUDA graphs need a CUDA GPU, and the model is on {job.device}"
+            return f"CUDA graphs need a CUDA GPU, but the model is on {job.device}"
         if job.batch_size != 1:
-            return (
-                f"CUDA graphs are for updates on single sentences, not for loader.batch_size={job.batch_size}"
-            )
+            return f"CUDA graphs support only single sentences, not loader.batch_size={job.batch_size}"
         if job.lr_changes:
             return "a CUDA graph has a fixed learning rate, and the schedule changes it with each update"
         if job.gradient_clip is not None:
-            return "CUDA graphs do not clip gradients"
+            return "CUDA graphs do not support gradient clipping"
         if any(isinstance(module, Dropout) and module.p for module in job.model.modules()):
-            return "CUDA graphs do not draw dropout"
+            return "CUDA graphs do not support dropout"
         reasons = (
             unknown_module(job.model),
             unknown_setting(job.model),
@@ -54,12 +52,12 @@ class CudaGraphs:
         return next(filter(None, reasons), None)
 
     def updates(self, job: Job) -> "CapturedUpdates":
-        """Its updates of a job."""
+        """The updates of a supported job."""
         return CapturedUpdates(job)
 
 
 class Captured:
-    """One graph, with the memory that it reads and writes."""
+    """One captured graph, with its input and output tensors."""
 
     def __init__(self, job: Job, batch: Batch, own: Tensor | None, pool: Any) -> None:
         self.source, self.target = batch.source.clone(), batch.target.clone()
@@ -76,7 +74,7 @@ class Captured:
         with torch.no_grad():
             for parameter, value in zip(model.parameters(), before, strict=True):
                 parameter.copy_(value)
-        optimizer.zero_grad()  # so that gradients are allocated in the graph's own memory
+        optimizer.zero_grad()  # so that gradients are allocated in the graph's memory pool
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph, pool=pool):
             self.losses = self._step(job)
@@ -85,7 +83,7 @@ class Captured:
         return captured_step(job, self.source, self.target, self.own)
 
     def replay(self, batch: Batch, own: Tensor | None) -> Tensor:
-        """One update; the losses of its pairs, [B]."""
+        """Make one update; returns the losses of its pairs, [B]."""
         self.source.copy_(batch.source)
         self.target.copy_(batch.target)
         if self.own is not None and own is not None:
@@ -95,9 +93,9 @@ class Captured:
 
 
 def captured_step(job: Job, source: Tensor, target: Tensor, own: Tensor | None) -> Tensor:
-    """An update that looks at no value of a tensor: what `training.update.update` does, with all pairs stepped.
+    """The update of `training.update.update`, without any access to the value of a tensor from Python.
 
-    own [B, T], on the model's device, is True where the decoder is fed its own word; None where it never is.
+    own [B, T], on the model's device, is True where the decoder is fed its own word; None if it never is.
     """
     encoded = encode(job.model, source)
     fed = gold_inputs(target)
@@ -113,7 +111,7 @@ def captured_step(job: Job, source: Tensor, target: Tensor, own: Tensor | None) 
 
 
 class CapturedUpdates(EagerUpdates):
-    """Replays graphs, each captured when its shape first comes; a changed learning rate captures all of them anew."""
+    """Replays graphs. Each is captured when its shape first appears, and again after a change of the learning rate."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)

@@ -1,9 +1,9 @@
-"""Products, gates, softmax and choice as compiled functions: the parts of `sentence_kernel.py`.
+"""Matrix products, GRU gates, softmax and arg-max as compiled functions, used by `sentence_kernel.py`.
 
-An update on one pair of sentences multiplies matrices that do not fit into the first caches by a few rows. So it
-costs what reading the matrices costs. Forward, `affine` reads a matrix once for all rows that are known. Back,
-`descend` computes the gradient of the inputs and makes the SGD step in one reading; a gradient of a matrix is never
-written.
+An update on one pair of sentences multiplies large matrices, which do not fit into the first caches, by a few rows.
+So its cost is that of reading the matrices. In the forward pass, `affine` reads a matrix once for all known rows. In
+the backward pass, `descend` reads it once to compute the gradient of the inputs and to make the SGD step; the gradient
+of a matrix is never stored.
 """
 
 from math import factorial
@@ -21,7 +21,7 @@ from seq2seq_lab.accelerate.tiles import (
     add_rows,
     back_and_step_rows,
     back_rows,
-    keep_apart,
+    never_inline,
     products,
     step_rows,
 )
@@ -29,19 +29,21 @@ from seq2seq_lab.accelerate.tiles import (
 Array: TypeAlias = NDArray[Any]
 
 _options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-entry = njit(fastmath=True, cache=True, **_options)  # what Python calls; all that it calls is in its cache
+entry = njit(
+    fastmath=True, cache=True, **_options
+)  # called from Python; cached with all functions that it calls
 _options |= {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 fast = njit(fastmath=True, **_options)
 _flags = {"contract", "nsz", "arcp"}
-exact = njit(fastmath=_flags, **_options)  # sums keep their order, and what is not a number stays so
-ONE: Any = np.float32(1)  # of the smallest type, so that float32 stays float32
+exact = njit(fastmath=_flags, **_options)  # keeps the order of sums, infinities and NaN
+ONE: Any = np.float32(1)  # as a float32, so that float32 expressions are not promoted
 TWO: Any = np.float32(2)
 
 
 @fast
 def affine(matrix: Array, bias: Array, rows: Array, out: Array) -> None:
     """out[t] = W rows[t] + b; W [O, I], b [O], rows [T, I], out [T, O]."""
-    keep_apart()
+    never_inline()
     whole, length = len(matrix) // HEIGHT * HEIGHT, len(rows)
     for o in range(0, whole, HEIGHT):
         t = 0
@@ -60,7 +62,7 @@ def affine(matrix: Array, bias: Array, rows: Array, out: Array) -> None:
 @fast
 def add_transposed(matrix: Array, factors: Array, out: Array) -> None:
     """out[t] += Wᵀ factors[t]; W [O, I], factors [T, O], out [T, I]."""
-    keep_apart()
+    never_inline()
     whole = len(matrix) // HEIGHT * HEIGHT
     for t in range(len(factors)):
         for o in range(0, whole, HEIGHT):
@@ -72,14 +74,14 @@ def add_transposed(matrix: Array, factors: Array, out: Array) -> None:
 
 @fast
 def descend(matrix: Array, bias: Array, delta: Array, inputs: Array, rate: float, back: Array) -> None:
-    """Back through `affine`, and its SGD step.
+    """The backward pass of `affine`, with its SGD step.
 
-    back[t] += Wᵀ delta[t], then W -= rate · deltaᵀ inputs and b -= rate · Σ_t delta[t]. The rows of W are taken
-    from the last to the first, since the last ones are still in the cache from the forward pass.
+    back[t] += Wᵀ delta[t], then W -= rate · deltaᵀ inputs and b -= rate · Σ_t delta[t]. The rows of W are
+    processed from the last to the first, as the last ones are still in the cache from the forward pass.
 
-    W [O, I], b [O], delta [T, O], inputs [T, I]; back [T, I], or fewer rows where not all are wanted.
+    W [O, I], b [O], delta [T, O], inputs [T, I]; back [T, I], or fewer rows if not all are needed.
     """
-    keep_apart()
+    never_inline()
     length, size = inputs.shape
     steps = np.empty((length, size), inputs.dtype)
     for t in range(length):
@@ -111,13 +113,14 @@ def descend(matrix: Array, bias: Array, delta: Array, inputs: Array, rate: float
 
 @fast
 def positions_at_once(length: int) -> int:
-    """At most MOST_STEPS, and such that all tiles are of about the same size."""
+    """Number of positions in a tile: at most MOST_STEPS, and so that all tiles have about the same size."""
     tiles = max(1, -(-length // MOST_STEPS))
     return max(1, -(-length // tiles))
 
 
 def exp(x: float) -> float:
-    """e^x by arithmetic alone, so that LLVM can vectorise a loop over it; its relative error is two units or so."""
+    """e^x without a library call, so that LLVM can vectorise a loop over it; relative error about two units in the
+    last place."""
     raise NotImplementedError
 
 
@@ -139,7 +142,7 @@ def _exp(x: Any) -> Any:
     single = x == types.float32
     number: Any = np.float32 if single else np.float64
     whole: Any = np.int32 if single else np.int64
-    bits, terms = (23, 8) if single else (52, 14)  # of the fraction; of the series
+    bits, terms = (23, 8) if single else (52, 14)  # bits of the fraction, terms of the series
     low, high, scale, shift, log2, log2_rest = (number(c) for c in (_SINGLE if single else _DOUBLE))
     first, *others = (number(1 / factorial(n)) for n in reversed(range(terms)))
     series = tuple(others)
@@ -173,7 +176,7 @@ def tanh(x: float) -> float:
 
 @exact
 def gates(t: int, sums: Array, recurrent: Array, states: Array) -> None:
-    """One step of a GRU: states[t + 1], and in the place of `sums` r, z and n.
+    """One step of a GRU: writes states[t + 1], and replaces `sums` by r, z and n.
 
     r = σ(sums_r + recurrent_r), z = σ(sums_z + recurrent_z), n = tanh(sums_n + r · recurrent_n),
     states[t + 1] = n + z · (states[t] - n); sums, recurrent [T, 3H], states [T + 1, H].
@@ -198,9 +201,10 @@ def gates_back(
     of_input: Array,
     of_state: Array,
 ) -> None:
-    """Back through `gates`: gradients of `sums` and of `recurrent`, [T, 3H], at position t.
+    """The backward pass of `gates`: the gradients of `sums` and of `recurrent`, [T, 3H], at position t.
 
-    passed [1, H] is what comes from position t + 1, and afterwards z's share of what goes to t - 1.
+    passed [1, H] is the gradient of states[t + 1] from position t + 1; it is replaced by the part of the gradient of
+    states[t] that passes through z.
     """
     size = states.shape[1]
     for i in range(size):
@@ -216,7 +220,7 @@ def gates_back(
 
 @fast
 def largest(row: Array) -> float:
-    """The largest number of a row; of eight numbers at a time, since each comparison waits for the one before."""
+    """The maximum of a row. It keeps eight partial maxima, so that a comparison need not wait for the previous one."""
     a = b = c = d = e = f = g = h = row[0]
     whole = len(row) // 8 * 8
     for i in range(0, whole, 8):
@@ -236,7 +240,7 @@ def exponentials(row: Array, top: float) -> None:
 
 @fast
 def softmax(row: Array) -> float:
-    """In place; returns the logarithm of the sum of the exponentials."""
+    """Softmax in place; returns the logarithm of the sum of the exponentials."""
     top, total = largest(row), row.dtype.type(0)
     exponentials(row, top)
     for i in range(len(row)):

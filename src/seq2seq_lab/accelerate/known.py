@@ -1,4 +1,4 @@
-"""What accelerators know: exact classes and settings, by their place in the model. All else is refused."""
+"""The classes and settings that accelerators support, by their place in the model. Everything else is refused."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -58,14 +58,14 @@ _STEP_HOOKS = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
 
 
 def unknown_module(model: nn.Module) -> str | None:
-    """What in a model is not on the lists, in a few words; None where everything is."""
+    """The first part of a model that is not on the lists, in a few words; None if everything is on them."""
     for path, module in model.named_modules():
         place = ".".join("*" if part.isdecimal() else part for part in path.split("."))
         name = f"{path or 'the model'} ({type(module).__name__})"
         if type(module) is not PLACES.get(place):
-            return f"{name} is not of a class that it knows"
+            return f"{name} is of an unsupported class"
         if extra := set(vars(module)) - _OF_EVERY_MODULE - set(ATTRIBUTES[type(module)]):
-            return f"{name} has an attribute that it does not know: {sorted(extra)[0]}"
+            return f"{name} has an unsupported attribute: {sorted(extra)[0]}"
         if any(vars(module)[hooks] for hooks in _HOOKS):
             return f"{name} has a hook"
     if len({module.training for module in model.modules()}) > 1:
@@ -93,13 +93,13 @@ def _unknown_parameter(model: nn.Module) -> str | None:
 
 
 def unknown_setting(model: Seq2Seq) -> str | None:
-    """What is not as it must be in the settings of PyTorch's own modules; None where everything is."""
+    """The first setting of PyTorch's modules that is not supported; None if there is none."""
     encoder, decoder = model.encoder, model.decoder
     if len(encoder.rnn.layers) != len(decoder.rnn.layers):
         return "encoder and decoder have different numbers of layers"
     for module in model.modules():
         if isinstance(module, nn.GRU) and not _is_plain(module):
-            return "a GRU is bidirectional, without bias, or has several layers or dropout of its own"
+            return "a GRU is bidirectional, has no bias, or has several layers or dropout"
         if isinstance(module, nn.Linear) and "bias" not in dict(module.named_parameters()):
             return "a linear layer has no bias"
         if isinstance(module, nn.Embedding) and (
@@ -108,7 +108,7 @@ def unknown_setting(model: Seq2Seq) -> str | None:
             or module.sparse
             or module.padding_idx is not None
         ):
-            return "an embedding has settings that it does not know"
+            return "an embedding has unsupported settings"
     return None
 
 
@@ -117,7 +117,7 @@ def _is_plain(gru: nn.GRU) -> bool:
 
 
 def unknown_optimizer(optimizer: Optimizer, model: nn.Module) -> str | None:
-    """Why an optimizer is not plain SGD of one learning rate over all parameters of a model; None where it is."""
+    """The reason why an optimizer is not plain SGD over all parameters of a model; None if it is."""
     if type(optimizer) is not torch.optim.SGD:
         return f"the optimizer is {type(optimizer).__name__}, not torch.optim.SGD"
     if len(optimizer.param_groups) != 1:
@@ -127,7 +127,7 @@ def unknown_optimizer(optimizer: Optimizer, model: nn.Module) -> str | None:
         if group[name]:
             return f"the optimizer has {name}={group[name]}"
     if {id(each) for each in group["params"]} != {id(each) for each in model.parameters()}:
-        return "the optimizer does not step all parameters of the model"
+        return "the optimizer does not update all parameters of the model"
     own_step = vars(optimizer).get("step")
     if own_step is not None and not hasattr(own_step, "_wrapped_by_lr_sched"):
         return "the step of the optimizer is replaced"

@@ -1,4 +1,4 @@
-"""A GRU layer and dot attention on one sentence, forward and back: compiled parts of `sentence_kernel.py`.
+"""Forward and backward pass of a GRU layer and of dot attention on one sentence, used by `sentence_kernel.py`.
 
 The equations are those of `torch.nn.GRU` and of dot attention (https://arxiv.org/abs/1508.04025). T positions, H
 hidden, M positions of the memory. A backward function also makes the SGD step of its parameters.
@@ -24,15 +24,15 @@ from seq2seq_lab.accelerate.kernels import (
 Layer: TypeAlias = tuple[
     Array, Array, Array, Array
 ]  # weight_ih [3H, in], weight_hh [3H, H], bias_ih [3H], bias_hh [3H]
-Trace: TypeAlias = tuple[Array, ...]  # of a layer, or of all layers: see `new_trace`
+Trace: TypeAlias = tuple[Array, ...]  # of one layer, or of all layers; see `new_trace`
 
 
 @fast
 def new_trace(layers: int, length: int, size: int, dtype: Any) -> Trace:
-    """What a backward pass needs of L layers.
+    """Arrays that the forward pass of L layers fills for the backward pass.
 
-    Their inputs [L, T, H] (not used for the first layer), the gates r, z and n [L, T, 3H], the recurrent sums
-    [L, T, 3H], and the states [L, T + 1, H], zeros at first.
+    The inputs [L, T, H] (not used for the first layer), the gates r, z and n [L, T, 3H], the recurrent sums
+    [L, T, 3H], and the states [L, T + 1, H], initialised with zeros.
     """
     return (
         np.empty((layers, length, size), dtype),
@@ -44,7 +44,10 @@ def new_trace(layers: int, length: int, size: int, dtype: Any) -> Trace:
 
 @fast
 def recur(layer: Layer, inputs: Array, start: int, trace: Trace, from_zero: bool) -> None:
-    """A layer from position `start` on; inputs [T, E]; trace: see `new_trace`; from_zero: it starts from zeros."""
+    """Run a layer from position `start` on.
+
+    inputs [T, E]; trace: see `new_trace`; from_zero: whether the first state is zero.
+    """
     weight_ih, weight_hh, bias_ih, bias_hh = layer
     sums, recurrent, states = trace
     affine(weight_ih, bias_ih, inputs, sums[start:])
@@ -68,16 +71,16 @@ def recur_back(
     passed: Array,
     back: Array,
 ) -> None:
-    """Back through a layer, with its SGD step.
+    """The backward pass of a layer, with its SGD step.
 
-    delta [T, H]: of the states. passed [1, H]: what is added for the last state; afterwards the gradient of the
-    first state, unless that is zeros. The gradient of the inputs is added to back [T, E].
+    delta [T, H]: gradient of the states. passed [1, H]: gradient to add for the last state; it is replaced by the
+    gradient of the first state, unless that is a zero state. The gradient of the inputs is added to back [T, E].
     """
     weight_ih, weight_hh, bias_ih, bias_hh = layer
     sums, recurrent, states = trace
     length = len(delta)
     of_input, of_state = np.empty_like(sums), np.empty_like(sums)
-    first = 1 if from_zero else 0  # where the state before it is not zeros
+    first = 1 if from_zero else 0  # first position whose previous state is not zero
     for t in range(length - 1, -1, -1):
         gates_back(t, sums, recurrent, states, delta, passed, of_input, of_state)
         if t > first:
@@ -123,7 +126,11 @@ def attend_back(
     rate: float,
     of_memory: Array,
 ) -> None:
-    """delta [T, H] of the outputs becomes that of the states; that of the memory is added to of_memory [M, H]."""
+    """The backward pass of `attend`, with its SGD step.
+
+    delta [T, H] is the gradient of the outputs; it is replaced by the gradient of the states. The gradient of the
+    memory is added to of_memory [M, H].
+    """
     size, of_value = memory.shape[1], np.empty_like(states)
     of_joined, scores = np.zeros_like(joined), np.empty_like(weights)
     for t in range(len(states)):
@@ -155,7 +162,7 @@ def embed(embedding: Array, words: Array, out: Array) -> None:
 
 @fast
 def embed_back(embedding: Array, words: Array, delta: Array, rate: float) -> None:
-    """The SGD step of the rows of `words`; the row of a word that comes twice moves twice."""
+    """The SGD step of the embeddings of `words`; a word that appears twice is updated with the sum of its gradients."""
     for t in range(len(words)):
         for i in range(delta.shape[1]):
             embedding[words[t], i] -= rate * delta[t, i]
@@ -163,7 +170,7 @@ def embed_back(embedding: Array, words: Array, delta: Array, rate: float) -> Non
 
 @fast
 def relu(rows: Array) -> None:
-    """In place."""
+    """ReLU in place."""
     for t in range(len(rows)):
         for i in range(rows.shape[1]):
             rows[t, i] = max(rows[t, i], rows.dtype.type(0))
@@ -171,7 +178,7 @@ def relu(rows: Array) -> None:
 
 @fast
 def relu_back(delta: Array, rows: Array) -> None:
-    """delta = 0 where `rows`, behind the ReLU and a mask, are 0."""
+    """delta = 0 where `rows`, the output of the ReLU and a dropout mask, are 0."""
     for t in range(len(rows)):
         for i in range(rows.shape[1]):
             if rows[t, i] <= 0:
@@ -180,7 +187,7 @@ def relu_back(delta: Array, rows: Array) -> None:
 
 @exact
 def tanh_all(rows: Array) -> None:
-    """In place."""
+    """tanh in place."""
     for t in range(len(rows)):
         for i in range(rows.shape[1]):
             rows[t, i] = tanh(rows[t, i])
@@ -188,7 +195,7 @@ def tanh_all(rows: Array) -> None:
 
 @fast
 def multiply(rows: Array, mask: Array) -> None:
-    """rows *= mask, where the mask has rows."""
+    """rows *= mask; a mask without rows changes nothing."""
     for t in range(len(rows) if len(mask) else 0):
         for i in range(rows.shape[1]):
             rows[t, i] *= mask[t, i]
@@ -196,7 +203,7 @@ def multiply(rows: Array, mask: Array) -> None:
 
 @fast
 def copy(rows: Array, out: Array) -> None:
-    """out[t] = rows[t], of as many rows as there are."""
+    """out[t] = rows[t] for all rows."""
     for t in range(len(rows)):
         for i in range(out.shape[1]):
             out[t, i] = rows[t, i]

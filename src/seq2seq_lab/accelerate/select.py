@@ -1,7 +1,7 @@
-"""The one door to everything that makes updates faster.
+"""Select the implementation of the updates: an accelerator, or plain PyTorch.
 
-`training/update.py` is the meaning of an update. An accelerator stands in for it where it accepts every class and
-setting involved, by exact type and by an explicit list: a subclass, a new attribute or a hook is never ignored.
+`training/update.py` is the reference implementation. An accelerator replaces it only if every class and setting of the
+job is on its explicit list. Classes are compared exactly: a subclass, a new attribute or a hook is never ignored.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,7 +16,7 @@ from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 
 class Updates(Protocol):
-    """The updates of a block, one after the other."""
+    """Makes the updates of a block one after the other."""
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
         """Make the updates of the block's N pairs."""
@@ -24,24 +24,24 @@ class Updates(Protocol):
 
 
 class Accelerator(Protocol):
-    """A faster way to make the same updates."""
+    """A faster implementation of the same updates."""
 
     def refuses(self, job: Job) -> str | None:
-        """Why this job is not for it, in a few words; None where it is."""
+        """The reason why this job is not supported, in a few words; None if it is."""
         ...
 
     def updates(self, job: Job) -> Updates:
-        """Its updates of an accepted job."""
+        """The updates of a supported job."""
         ...
 
 
 class Selection(NamedTuple):
-    """What makes the updates.
+    """The selected implementation of the updates.
 
     Attributes:
         updates: the updates.
-        name: of the accelerator; `eager` is plain PyTorch.
-        refused: why others do not apply: name → reason.
+        name: name of the accelerator; `eager` is plain PyTorch.
+        refused: the accelerators that do not support the job: name → reason.
     """
 
     updates: Updates
@@ -54,7 +54,7 @@ class Selection(NamedTuple):
 
 
 def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
-    """The first accelerator that accepts a job, else plain PyTorch."""
+    """The first accelerator that supports a job, or else plain PyTorch."""
     refused: dict[str, str] = {}
     for name, accelerator in accelerators.items():
         reason = accelerator.refuses(job)
@@ -65,15 +65,15 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
 
 
 def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
-    """Why a plan is not one of a single pass and one of these feeders, by exact class; None where it is."""
+    """The reason why a plan has several passes or a feeder that is not of these exact classes; None if not."""
     if plan.passes or plan.revise is not None:
         return "the forcing policy needs an earlier pass"
     known = type(plan.feeder) in feeders
-    return None if known else f"the forcing policy feeds by {type(plan.feeder).__name__}"
+    return None if known else f"the feeder {type(plan.feeder).__name__} is not supported"
 
 
 def unknown_objective(objective: Objective) -> str | None:
     """Why an objective is not the plain negative log-likelihood; None where it is."""
     if type(objective) is not NegativeLogLikelihood:
         return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
-    return "the objective smooths labels" if objective.label_smoothing else None
+    return "the objective uses label smoothing" if objective.label_smoothing else None

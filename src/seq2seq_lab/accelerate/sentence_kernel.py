@@ -1,9 +1,9 @@
-"""One SGD step on one pair of sentences as one compiled function, the step within the backward pass.
+"""One SGD step on one pair of sentences as one compiled function; the backward pass also updates the parameters.
 
 The equations are those of `torch.nn.GRU`, of dot attention and of the cross-entropy. Shapes: S source and T target
 positions, E embedding, H hidden, V target vocabulary, L layers, M positions of the memory (S, or more where padding
-takes part in attention). The decoder works in pieces, since a word that it chooses itself is known only when the
-position before is done; the backward pass is one piece. In it no parameter is read after its step.
+takes part in attention). The decoder runs in pieces, because a word that it chooses itself is known only after the
+previous position; the backward pass is one piece. It reads no parameter after its update.
 """
 
 from typing import Any, TypeAlias
@@ -30,17 +30,16 @@ from seq2seq_lab.accelerate.layer_kernels import (
 from seq2seq_lab.accelerate.tiles import pointer
 
 Weights: TypeAlias = tuple[Array, Array, Array, Array, Array, Array]  # see `weights_at`
-Masks: TypeAlias = tuple[
-    Array, Array, Array, Array
-]  # those of `DropoutMasks` of one pair, or arrays without rows
+Masks: TypeAlias = tuple[Array, Array, Array, Array]  # the `DropoutMasks` of one pair, or arrays without rows
 
-# Where the parameters are in the table of addresses; the layers follow, the encoder's first, four parameters each.
+# Indices of the parameters in the table of addresses. The layers follow: first those of the encoder, with four
+# parameters each.
 SOURCE_EMBEDDING, TARGET_EMBEDDING, COMBINE, COMBINE_BIAS, OUTPUT, OUTPUT_BIAS, LAYERS = range(7)
 
 
 @fast
 def weights_at(addresses: Array, sizes: tuple[int, ...], dtype: Any) -> Weights:
-    """The parameters that are not of a layer; `combine` has no rows where there is no attention."""
+    """The parameters outside the layers; `combine` has no rows if there is no attention."""
     _, _, source_width, target_width, size, source_words, target_words, attention = sizes
     joined = size if attention else 0
     return (
@@ -67,9 +66,9 @@ def layer_at(addresses: Array, k: int, inputs: int, size: int, dtype: Any) -> La
 
 @fast
 def advance(addresses: Array, first_layer: int, words: Array, masks: Array, start: int, trace: Trace) -> None:
-    """All layers of the encoder (`first_layer` is 0) or the decoder, from position `start` on.
+    """Run all layers of the encoder (`first_layer` is 0) or the decoder, from position `start` on.
 
-    words [T, E]: the embedded words from there on. masks: [L - 1, T, H] of all positions, or no rows.
+    words [T, E]: the embedded words from `start` on. masks: [L - 1, T, H] of all positions, or no rows.
     """
     inputs, sums, recurrent, states = trace
     stop = start + len(words)
@@ -94,9 +93,9 @@ def go_back(
     passed: Array,
     rate: float,
 ) -> Array:
-    """Back through all layers; returns the gradient of `words` [T, E].
+    """The backward pass of all layers; returns the gradient of `words` [T, E].
 
-    delta [T, H]: of the top layer's outputs. passed [L, 1, H]: as in `recur_back`, for each layer.
+    delta [T, H]: gradient of the top layer's outputs. passed [L, 1, H]: as in `recur_back`, for each layer.
     """
     inputs, sums, recurrent, states = trace
     for k in range(len(states) - 1, -1, -1):
@@ -127,10 +126,10 @@ def decode(
     noise: Array,
     logits: Array,
 ) -> None:
-    """The decoder, piece by piece: a piece ends before a position whose word it chooses itself.
+    """Run the decoder piece by piece; a piece ends before a position whose word it chooses itself.
 
-    fed [T, E] becomes what the GRU is given, and `words` what the decoder was fed. attention: memory, weights,
-    joined and outputs, as in `attend`. logits [T, V].
+    Writes the inputs of the GRU to fed [T, E], and the words that the decoder was fed to `words`. attention: memory,
+    weights, joined and outputs, as in `attend`. logits [T, V].
     """
     _, embedding, combine, combine_bias, output, output_bias = weights
     memory, shares, joined, features = attention
@@ -154,7 +153,7 @@ def decode(
 
 @fast
 def cross_entropy(logits: Array, target: Array) -> float:
-    """The sum over positions; its gradient takes the place of the logits [T, V]."""
+    """The cross-entropy, summed over positions; its gradient replaces the logits [T, V]."""
     loss = 0.0
     for t in range(len(target)):
         gold = logits[t, target[t]]
@@ -199,7 +198,7 @@ def update(
     attention = memory, shares, joined, features
     decode(weights, addresses, decoder_at, fed, masks, decoder, attention, words, own, scale, noise, logits)
     loss = cross_entropy(logits, target)
-    # Back
+    # Backward
     delta, of_memory = np.zeros((length, size), dtype), np.zeros_like(memory)
     passed = np.zeros((layers, 1, size), dtype)
     descend(output, output_bias, logits, features, rate, delta)
@@ -217,7 +216,7 @@ def update(
 
 @fast
 def in_range(ids: Array, stop: int) -> bool:
-    """Whether there are ids, and all of them are from 0 to stop - 1."""
+    """Whether there is at least one id, and all ids are from 0 to stop - 1."""
     for number in ids:
         if number < 0 or number >= stop:
             return False
@@ -246,13 +245,13 @@ def update_block(
 ) -> int:
     """One SGD step for each of N pairs, in their order.
 
-    addresses: of the parameters, in the order above. sizes: the number of the encoder's first layer and of the
-    decoder's, the widths of the embeddings, H, the source and the target words, and whether there is attention.
-    positions: rows of the memory at least. The other arguments are those of `SentenceUpdates.block`; noise and
-    masks may have no rows.
+    addresses: addresses of the parameters, in the order above. sizes: the index of the encoder's first layer and of
+    the decoder's, the widths of the embeddings, H, the numbers of source and target words, and whether there is
+    attention. positions: minimum number of rows of the memory. The other arguments are those of
+    `SentenceUpdates.block`; noise and masks may have no rows.
 
-    Writes the losses [N], and into `words` what the decoder chose. Returns the number of the first pair with an id
-    or a length out of range, before which it stops, or -1.
+    Writes the losses [N], and the words that the decoder chose into `words`. If a pair has an id or a length
+    out of range, it stops before this pair and returns its index; otherwise it returns -1.
     """
     none2, none3 = np.empty((0, 0), noise.dtype), np.empty((0, 0, 0), noise.dtype)
     for n in range(len(source)):

@@ -1,4 +1,4 @@
-"""Updates on single pairs by a compiled function: `sentence_kernel.py` for the parameters of a model.
+"""Updates on single pairs with a compiled function: calls `sentence_kernel.py` with the parameters of a model.
 
 Numba (https://numba.pydata.org) compiles the function at its first use on a machine; see `compiler.py`.
 """
@@ -18,13 +18,13 @@ _Ids: TypeAlias = NDArray[np.int64]
 
 
 class DropoutMasks(NamedTuple):
-    """Masks of N pairs, already divided by the probability to keep; `None` where nothing is dropped.
+    """Masks of N pairs, already divided by the probability of keeping a value; `None`: no dropout.
 
     Attributes:
-        source: [N, S, E], of the embedded source words.
-        encoder: [N, L - 1, S, H], of what a layer of the encoder gives to the next one.
-        target: [N, T, E], of the decoder's embedded words, after their ReLU.
-        decoder: [N, L - 1, T, H], of what a layer of the decoder gives to the next one.
+        source: [N, S, E], for the embedded source words.
+        encoder: [N, L - 1, S, H], between the layers of the encoder.
+        target: [N, T, E], for the decoder's embedded words, after their ReLU.
+        decoder: [N, L - 1, T, H], between the layers of the decoder.
     """
 
     source: ArrayLike | None = None
@@ -38,12 +38,12 @@ class SentenceUpdates:
 
     Args:
         encoder_embedding: [Vs, Es].
-        encoder_layers: of a GRU, as in `torch.nn.GRU`: each `tuple(gru.parameters())` of one layer.
+        encoder_layers: layers of a GRU; each is `tuple(gru.parameters())` of a `torch.nn.GRU` with one layer.
         decoder_embedding: [Vt, Et].
-        decoder_layers: as many as the encoder has.
-        combine: weight [H, 2H] and bias [H] after dot attention, or `None` where there is no attention.
+        decoder_layers: the same number of layers.
+        combine: weight [H, 2H] and bias [H] after dot attention; `None`: no attention.
         output: weight [Vt, H] and bias [Vt].
-        positions: rows of the memory, zeros after the sentence; 0: as many as the sentence has.
+        positions: rows of the memory, zeros after the sentence; 0: the length of the sentence.
 
     Raises:
         ValueError: the parameters do not fit together, or are not float32 or float64, contiguous and on the CPU.
@@ -74,7 +74,9 @@ class SentenceUpdates:
         self._parameters = [encoder_embedding, decoder_embedding, *(combine or ()), *output]
         self._parameters += [tensor for layer in (*encoder_layers, *decoder_layers) for tensor in layer]
         if [tuple(tensor.shape) for tensor in self._parameters] != expected or layers != len(decoder_layers):
-            raise ValueError("not the parameters of an encoder and a decoder of as many GRU layers")
+            raise ValueError(
+                "not the parameters of an encoder and a decoder with the same number of GRU layers"
+            )
         self._attention, self._positions = combine is not None, positions
         self._sizes = (
             0,
@@ -90,19 +92,19 @@ class SentenceUpdates:
         self._find()
 
     def _find(self) -> None:
-        """Note where the parameters are."""
+        """Store the addresses of the parameters."""
         dtype = self._parameters[0].dtype
         for tensor in self._parameters:
             if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
-                raise ValueError("parameters should be contiguous, on the CPU and of one type")
+                raise ValueError("parameters must be contiguous, on the CPU and of one type")
         if dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"parameters should be float32 or float64, not {dtype}")
+            raise ValueError(f"parameters must be float32 or float64, not {dtype}")
         self._dtype: Any = np.float32 if dtype == torch.float32 else np.float64
         self._none = [np.empty((0,) * axes, self._dtype) for axes in range(5)]
         self._pointers = [tensor.data_ptr() for tensor in self._parameters]
         addresses = list(self._pointers)
         if not self._attention:
-            addresses[2:2] = [0, 0]  # of `combine`
+            addresses[2:2] = [0, 0]  # no `combine`
         self._addresses = np.array(addresses, np.int64)
 
     def block(
@@ -119,24 +121,25 @@ class SentenceUpdates:
         noise: ArrayLike | None = None,
         dropout: DropoutMasks | None = None,
     ) -> tuple[NDArray[np.float64], _Ids]:
-        """One update for each of N pairs, in their order; whatever lies beyond a pair's lengths is not read.
+        """Make one update for each of N pairs, in their order; values beyond a pair's lengths are not read.
 
         Args:
             source, source_lengths: [N, S] ids, [N].
             target, target_lengths: [N, T] ids, [N].
-            words: [N, T] ids that the decoder is fed where that is known in advance; not read elsewhere.
-            own: [N, T] whether it is fed its own choice from the position before instead; not at the first one.
+            words: [N, T] ids that the decoder is fed where they are known in advance; not read elsewhere.
+            own: [N, T] whether it is fed its own choice at the previous position instead; not read at the first one.
             lr: the learning rate.
-            scale, noise: the choice is the first v at which scale · logits[v] + noise[n, t, v] is largest;
+            scale, noise: its choice is the first v at which scale · logits[v] + noise[n, t, v] is largest;
                 noise [N, T, Vt], or `None` for zeros.
             dropout: masks of the N pairs.
 
         Returns:
-            The loss of each pair before its update, summed over its positions [N]; what the decoder was fed [N, T].
+            The loss of each pair before its update, summed over its positions [N]; the words that the decoder was fed
+            [N, T].
 
         Raises:
             ValueError: shapes do not fit together.
-            IndexError: an id or a length is out of range; earlier pairs are updated.
+            IndexError: an id or a length is out of range; the pairs before it were updated.
         """
         if [tensor.data_ptr() for tensor in self._parameters] != self._pointers:
             self._find()
@@ -159,7 +162,7 @@ class SentenceUpdates:
         fits = all(not len(a) or a.shape == shape for a, shape in zip(numbers, shapes, strict=True))
         lengths_fit = source_lengths.shape == target_lengths.shape == (pairs,) == source.shape[:1]
         if not (fits and lengths_fit and fed.shape == own.shape == target.shape):
-            raise ValueError("arrays of a block that do not fit together")
+            raise ValueError("the arrays of a block do not fit together")
         losses = np.empty(pairs)
         failed = update_block(
             self._addresses, self._sizes, source, source_lengths, target, target_lengths, fed, own,
@@ -181,7 +184,7 @@ class SentenceUpdates:
         noise: ArrayLike | None = None,
         dropout: DropoutMasks | None = None,
     ) -> float:
-        """One update on one pair: a block of one, without its first dimension; noise and masks have it."""
+        """Make one update on one pair: as `block`, but without the first dimension, except in noise and masks."""
         source, target = _ids(source), _ids(target)
         losses, _ = self.block(
             source[None],

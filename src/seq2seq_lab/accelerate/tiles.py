@@ -1,11 +1,11 @@
-"""The two innermost loops of every product, a few rows by a few rows at a time, in vectors of the processor.
+"""The inner loops of the matrix products, for tiles of a few rows, with vector instructions.
 
-LLVM vectorises a plain loop over one row well. Of several rows it would first have to prove that no two of them
-overlap, and it keeps fewer of them in registers. So these loops are written in LLVM's own instructions, by Python
-loops that repeat them for each row of a tile; Numba compiles them into the functions that call them.
+LLVM vectorises a plain loop over one row well. For several rows it must first prove that they do not overlap, and it
+keeps fewer of them in registers. So these loops are generated as LLVM instructions: Python loops emit them for each
+row of a tile, and Numba compiles them into the functions that call them.
 
-Arrays are [rows, columns], contiguous along the columns, float32 or float64. The last columns, where they do not
-fill a vector, are read and written under a mask.
+Arrays are [rows, columns], contiguous along the columns, float32 or float64. If the last columns do
+not fill a vector, they are read and written with a mask.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,20 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-_features = config.CPU_FEATURES  # where the user sets $NUMBA_CPU_FEATURES, or another processor
+_features = config.CPU_FEATURES  # set if the user defines $NUMBA_CPU_FEATURES
 if _features is None:
     _features = llvm.get_host_cpu_features().flatten()
 WIDE = "+avx512f" in _features
-BYTES = 64 if WIDE else 32  # of a vector; LLVM splits it where registers are smaller
-HEIGHT = 8  # rows of a matrix at once
-MOST_PRODUCTS, MOST_STEPS = (6, 4) if WIDE else (3, 3)  # positions at once, so that the registers suffice
+BYTES = 64 if WIDE else 32  # size of a vector; LLVM splits it if registers are smaller
+HEIGHT = 8  # rows of a matrix in a tile
+MOST_PRODUCTS, MOST_STEPS = (
+    (6, 4) if WIDE else (3, 3)
+)  # positions in a tile, limited by the number of registers
 _I32 = ir.IntType(32)
 
 
 class _Rows:
-    """Consecutive rows of an array, from which vectors are read and to which they are written."""
+    """Consecutive rows of an array, to read and write vectors."""
 
     def __init__(self, context: Any, builder: Any, kind: types.Array, array: Any, row: Any) -> None:
         view = context.make_array(kind)(context, builder, array)
@@ -48,7 +50,7 @@ class _Rows:
         return cgutils.pointer_add(self.builder, self.start, offset, self.vector.as_pointer())
 
     def load(self, row: int, column: Any, mask: Any, count: int = 0) -> Any:
-        """A vector, or a shorter one; its lanes that the mask leaves out are zeros."""
+        """Read a vector, or a shorter one with `count` lanes; lanes that are not in the mask are zero."""
         pointer = self._pointer(row, column)
         if count:
             pointer = self.builder.bitcast(pointer, ir.VectorType(self.number, count).as_pointer())
@@ -59,7 +61,7 @@ class _Rows:
         return self._masked("load", self.vector, [pointer, align, mask, zeros])
 
     def prefetch(self, row: int, column: Any) -> None:
-        """Have a vector brought to the nearest cache; it need not be in the array."""
+        """Prefetch a vector into the first cache; its address may be outside the array."""
         kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, _I32, _I32, _I32])
         function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
         pointer = self.builder.bitcast(self._pointer(row, column), cgutils.voidptr_t)
@@ -67,7 +69,7 @@ class _Rows:
         self.builder.call(function, [pointer, for_reading, nearest, data])
 
     def store(self, row: int, column: Any, mask: Any, value: Any) -> None:
-        """Write those lanes that are not masked."""
+        """Write the lanes of a vector that are in the mask; all of them if there is no mask."""
         pointer = self._pointer(row, column)
         if mask is None:
             pointer = self.builder.bitcast(pointer, value.type.as_pointer())
@@ -83,13 +85,13 @@ class _Rows:
         return self.builder.call(function, arguments)
 
     def splat(self, row: int, column: Any, offset: int) -> Any:
-        """A vector with one number in every lane."""
+        """Read one number into every lane of a vector."""
         place = self._pointer(row, self.builder.add(column, ir.Constant(column.type, offset)))
         number = self.builder.load(self.builder.bitcast(place, self.number.as_pointer()))
         return splat(self.builder, number, self.vector.count)
 
     def for_each_vector(self, body: Callable[[Any, Any], None]) -> None:
-        """Emit `body(column, mask)` for all whole vectors of a row in a loop, and for the rest of it."""
+        """Emit `body(column, mask)` in a loop over all full vectors of a row, and once with a mask for the rest."""
         builder, columns, count = self.builder, self.columns, self.vector.count
         lanes = ir.Constant(columns.type, count)
         rest = builder.srem(columns, lanes)
@@ -109,7 +111,7 @@ def splat(builder: Any, number: Any, count: int) -> Any:
 
 
 def add_product(builder: Any, total: Any, a: Any, b: Any) -> Any:
-    """total + a · b, rounded once where the processor can."""
+    """total + a · b, as a fused multiply-add if the processor has one."""
     return builder.fadd(total, builder.fmul(a, b, flags=["contract"]), flags=["contract"])
 
 
@@ -120,7 +122,7 @@ def sums_of_lanes(builder: Any, vectors: list[Any]) -> Any:
         return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_I32, len(order)), order))
 
     def add_pairs(one: Any, other: Any, low: list[int], high: list[int]) -> Any:
-        """In every group of four lanes; 10 + k means lane k of `other`."""
+        """Add the lanes `low` and `high` of every group of four lanes; 10 + k means lane k of `other`."""
         count = one.type.count
         groups = range(0, count, 4)
         low, high = ([g + k % 10 + k // 10 * count for g in groups for k in order] for order in (low, high))
@@ -136,7 +138,7 @@ def sums_of_lanes(builder: Any, vectors: list[Any]) -> Any:
 
 
 def _for_each_case(builder: Any, count: Any, most: int, body: Callable[[int], None]) -> None:
-    """Emit `body` for every number from 1 to `most`, and the choice of the one that `count` is."""
+    """Emit a switch over `count` with `body(case)` for every case from 1 to `most`."""
     end = builder.append_basic_block("end")
     choice = builder.switch(count, end)
     for case in range(1, most + 1):
@@ -266,7 +268,7 @@ back_rows, back_and_step_rows, step_rows = _step(True, False), _step(True, True)
 
 @intrinsic  # type: ignore[untyped-decorator]
 def pointer(typing: Any, address: Any) -> Any:
-    """A number as an address, for `numba.carray`."""
+    """Convert a number to a pointer, for `numba.carray`."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
@@ -275,8 +277,8 @@ def pointer(typing: Any, address: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def keep_apart(typing: Any) -> Any:
-    """Forbid LLVM to copy the function that calls this into its callers: it compiles several times faster so."""
+def never_inline(typing: Any) -> Any:
+    """Forbid LLVM to inline the function that calls this: compilation is several times faster."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.function.attributes.add("noinline")

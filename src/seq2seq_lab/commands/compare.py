@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="a folder that contains runs: one sweep, or all of outputs",
+        help="a folder that contains runs, such as outputs or the folder of one sweep",
     )
     parser.add_argument(
         "--metric",
@@ -31,26 +31,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE.csv",
         default=[],
-        help="curves to show beside the runs, such as published ones: a column `epoch`, and one for each curve with"
-        " its name as the heading; may be repeated",
+        help="reference curves, such as published losses: a CSV file with a column `epoch` and one column per curve,"
+        " headed by its name; may be repeated",
     )
     parser.add_argument(
         "--reference-metric",
         default="train/loss",
         metavar="NAME",
-        help="the metric that the references are values of (default: train/loss)",
+        help="the metric of the reference curves (default: train/loss)",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="the folder to write (default: comparison/ beside the runs)",
+        help="the output folder (default: comparison/ in the folder of the runs)",
     )
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command; give its exit status."""
-    from seq2seq_lab.compare import compare  # late, so that the command line starts at once
+    """Run the command; returns its exit status."""
+    from seq2seq_lab.compare import compare  # imported here, so that `--help` is fast
     from seq2seq_lab.runs.reference import read_curves
 
     references = [each for path in args.references for each in read_curves(path, args.reference_metric)]

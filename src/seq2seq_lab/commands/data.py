@@ -9,9 +9,9 @@ from seq2seq_lab.commands.overrides import add_overrides, show_help
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.description = "Shows the statistics of what a run would train on."
+    parser.description = "Shows statistics of the corpus that a run would be trained on."
     add_overrides(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:

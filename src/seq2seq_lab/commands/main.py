@@ -1,6 +1,6 @@
 """The console command: its parser and its exit status.
 
-What a command needs is imported when it runs, so that `--help` answers at once.
+The imports of a command are in its function, so that `--help` is fast.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from seq2seq_lab.commands import compare, data, train, translate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.startup import add_modules_of, replace_unencodable
 
-# Each command, the module that has its arguments and its function, and a line of help.
+# Command → the module with its arguments and its function, and one line of help.
 COMMANDS = {
-    "train": (train, "train a run, or with -m a sweep of runs"),
-    "data": (data, "show what a run would train on"),
+    "train": (train, "train a run, or a sweep of runs with -m"),
+    "data": (data, "show statistics of the training data"),
     "translate": (translate, "translate sentences with a trained run"),
     "compare": (compare, "compare runs: table, plots, report, TensorBoard"),
 }
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0 for success, 1 for a mistake, 2 for wrong arguments, 130 for Ctrl-C.
+        The exit status: 0 for success, 1 for an error, 2 for wrong arguments, 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     replace_unencodable()
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of the output has ended
+    except BrokenPipeError:  # the process that reads the output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="seq2seq-lab",
-        description="Change how a sequence-to-sequence decoder is fed while it learns, and see what that did.",
+        description="Change how a sequence-to-sequence decoder is fed during training, and see the effect.",
     )
     parser.add_argument("--version", action="version", version=f"seq2seq-lab {__version__}")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -60,6 +60,6 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         commands[name].set_defaults(main=module.main)
     if arguments and arguments[0] in commands:
         known = argparse.Namespace(command_line=shlex.join(["seq2seq-lab", *arguments]))
-        # Options may stand before, between and after the other arguments.
+        # Options may come before, between and after the other arguments.
         return commands[arguments[0]].parse_intermixed_args(arguments[1:], known)
     return parser.parse_args(arguments)

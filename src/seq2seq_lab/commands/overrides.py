@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Declare the overrides and the folder of the user's own options, both in any position."""
+    """Declare the overrides and `--config-dir`; they may come in any order."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "overrides",
@@ -19,18 +19,18 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         "-cd",
         type=Path,
         metavar="DIR",
-        help="a folder of your own options, in the same groups",
+        help="a folder with your own options, in the same groups",
     )
-    # Shown when all arguments are known, as the groups that it lists depend on them.
+    # Not argparse's own help: the groups in the help text depend on the other arguments.
     parser.add_argument("-h", "--help", action="store_true", help="show this help and exit")
     parser.set_defaults(parser=parser)
 
 
 def show_help(args: argparse.Namespace, groups: Sequence[str]) -> int:
-    """Print the help of the command with the options of these groups; returns the exit status.
+    """Print the help of a command with the options of some groups; returns the exit status.
 
     Raises:
-        UserError: `--config-dir` names no folder.
+        UserError: `--config-dir` is not a folder.
     """
     from seq2seq_lab.config.compose import search_path
     from seq2seq_lab.config.explain import describe_groups

@@ -5,9 +5,9 @@ import argparse
 from seq2seq_lab.commands.overrides import add_overrides, show_help
 
 DESCRIPTION = """\
-Trains one run; with -m (--multirun), one for each combination of values that commas separate:
+Trains one run. With -m (--multirun), trains one run for each combination of comma-separated values:
   seq2seq-lab train -m model=seq2seq,attention forcing=mixed forcing.ratio=0,0.5,1 seed=0,1
-A finished run is not trained again; one that was interrupted goes on where it was stopped."""
+A finished run is not trained again. An interrupted run is resumed where it was stopped."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--cfg",
         choices=("job", "hydra", "all"),
-        help="show the configuration instead of training: the run's, Hydra's own, or both",
+        help="show the configuration instead of training: that of the run, of Hydra, or both",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="say how the updates of a run are made")
-    parser.add_argument("--resolve", action="store_true", help="with --cfg: replace interpolations")
-    parser.add_argument("-p", "--package", metavar="KEY", help="with --cfg: only what is below this key")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show how the updates of a run are made")
+    parser.add_argument("--resolve", action="store_true", help="with --cfg: resolve interpolations")
+    parser.add_argument(
+        "-p", "--package", metavar="KEY", help="with --cfg: show only this key and what it contains"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -34,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
 
         return show_help(args, [*GROUPS, EXPERIMENT])
     if (args.resolve or args.package) and not args.cfg:
-        args.parser.error("--resolve and --package go with --cfg")
+        args.parser.error("--resolve and --package require --cfg")
     from seq2seq_lab.launch.launch import launch
 
     flags = ["--multirun"] if args.multirun else []

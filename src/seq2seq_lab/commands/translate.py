@@ -12,10 +12,10 @@ from seq2seq_lab.files import replacing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.description = "Translates sentences with a trained run, and prints one translation a line."
+    parser.description = "Translates sentences with a trained run, and prints one translation per line."
     parser.add_argument("folder", metavar="RUN", help="the run's folder")
     parser.add_argument(
-        "sentences", nargs="*", metavar="SENTENCE", help="default: standard input, one a line"
+        "sentences", nargs="*", metavar="SENTENCE", help="default: standard input, one per line"
     )
     parser.add_argument("--best", action="store_true", help="the best checkpoint instead of the last")
     parser.add_argument("--attention", type=Path, metavar="FILE.png", help="draw the attention weights")
@@ -29,28 +29,27 @@ def main(args: argparse.Namespace) -> int:
 def translate(
     run: str, sentences: Iterable[str], *, best: bool = False, attention: Path | None = None
 ) -> int:
-    """Print a translation of each sentence, one a line; returns the exit status.
+    """Print a translation of each sentence, one per line; returns the exit status.
 
-    Words that the model has never seen are named on standard error and left out. A sentence without any known
-    word, or that is too long, gives an empty line, so that each line of output belongs to one of input, and exit
-    status 1.
+    Unknown words are listed on standard error and skipped. A sentence that has no known word or is too long gives an
+    empty line, so that output line i always belongs to input line i, and exit status 1.
 
     Args:
         run: the run's folder.
-        sentences: raw; they are normalised as in training.
-        best: translate by the best checkpoint instead of the last.
-        attention: a PNG file to draw the attention weights into.
+        sentences: raw sentences; they are normalised as in training.
+        best: use the best checkpoint instead of the last.
+        attention: a PNG file for a heat map of the attention weights.
 
     Raises:
-        UserError: there is no such run, there is no sentence, or the model has no attention to draw.
+        UserError: the run does not exist, there is no sentence, or the model has no attention.
     """
     from seq2seq_lab.runs.load import load_run
 
     _, model, words = load_run(run, best=best)
     if attention is not None and model.decoder.attention is None:
-        raise UserError(f"--attention: {run} is a model without attention; use a run of model=attention")
+        raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
     if attention is not None and attention.suffix != ".png":
-        raise UserError(f"--attention: {attention} is not named *.png")
+        raise UserError(f"--attention: {attention} does not end in .png")
 
     drawn: list[dict[str, Any]] = []
     given = answered = 0
@@ -62,7 +61,9 @@ def translate(
             answered += 1
             drawn.append(sample)
     if not given:
-        raise UserError("no sentence to translate; give some as arguments, or one a line on standard input")
+        raise UserError(
+            "no sentence to translate; give sentences as arguments, or one per line on standard input"
+        )
     if attention is not None and drawn:
         from seq2seq_lab.training.callbacks.samples import attention_figure
 
@@ -81,7 +82,7 @@ def _lines() -> Iterator[str]:
 
 
 def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:
-    """A sentence as in translations.json; None where nothing of it can be translated."""
+    """A sentence in the form of translations.json; None if it cannot be translated."""
     import torch
 
     from seq2seq_lab.data.vocabulary import EOS
@@ -94,11 +95,11 @@ def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:
     unknown = words.source.unknown(normalised)
     if named := ", ".join(
         repr(word) for word in unknown if word
-    ):  # there is an empty one beside a quotation mark
-        print(f"{sentence.strip()}: left out, as the model has never seen them: {named}", file=sys.stderr)
+    ):  # a quotation mark at the end leaves an empty word
+        print(f"{sentence.strip()}: unknown words were skipped: {named}", file=sys.stderr)
     known = [word for word in normalised if word not in unknown]
     if not any(known):
-        print(f"{sentence.strip()}: no word is left to translate", file=sys.stderr)
+        print(f"{sentence.strip()}: no known word to translate", file=sys.stderr)
         return None
     source = torch.tensor([[*words.source.encode(known), EOS]])
     try:

@@ -1,4 +1,4 @@
-"""From folders to a comparison: read, group, pair, print, write."""
+"""Make a comparison from folders: read the runs, group and pair them, print and write the results."""
 
 import sys
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ from seq2seq_lab.runs.run import Run
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared, and where it is written.
+    """The compared runs, and the folder of the output.
 
     Attributes:
         runs: all runs that could be read, by name.
-        groups: the same, in groups that differ in more than the seed; repeated runs are in none.
-        metrics: those shown; the CSV files hold all.
+        groups: the same runs, in groups that differ in more than the seed; without repeated runs.
+        metrics: the metrics to show; the CSV files contain all metrics.
         pairs: groups that differ in one setting, compared seed by seed, in every metric.
-        references: curves from elsewhere that are shown beside the groups.
-        notes: what was left out, and why.
-        caveats: what the numbers do not show.
-        output: the folder to write.
+        references: reference curves that are shown with the groups.
+        notes: what was skipped, and why.
+        caveats: limits of the results that the user should know.
+        output: the output folder.
     """
 
     runs: Sequence[Run]
@@ -45,7 +45,7 @@ class Comparison:
 
     @property
     def shown_pairs(self) -> list[Pair]:
-        """The pairs in the metrics shown, in order of those."""
+        """The pairs for the metrics to show, in the order of the metrics."""
         return [each for metric in self.metrics for each in self.pairs if each.metric == metric]
 
 
@@ -60,9 +60,9 @@ def gather(
 
     Args:
         paths: folders that contain runs, at any depth.
-        metrics: those to show, wild cards allowed; if none are given, those whose measures say so.
-        references: curves to show beside those that the runs name; their metrics are shown too.
-        output: the folder to write; ``comparison`` beside the runs if none is given.
+        metrics: names or patterns of the metrics to show; by default, those of measures with ``shown``.
+        references: reference curves, in addition to those of the runs; their metrics are shown too.
+        output: the output folder; by default, ``comparison`` in the folder of the runs.
 
     Raises:
         UserError: no run was found, a path does not exist, or no run measured a metric.
@@ -96,11 +96,11 @@ def compare(
     output: Path | None = None,
     stream: TextIO | None = None,
 ) -> Comparison:
-    """Compare the runs under some folders: print a table; write files, plots, a report, TensorBoard runs.
+    """Compare the runs under some folders: print a table, and write files, plots, a report and TensorBoard runs.
 
     Args:
         paths, metrics, references, output: see `gather`.
-        stream: where to print; standard output if none is given.
+        stream: the stream to print to; standard output by default.
 
     Raises:
         UserError: as `gather`, or the folder cannot be written.
@@ -117,9 +117,11 @@ def compare(
 def _output(output: Path) -> Path:
     with find.explain_unreachable(output):
         if (output / layout.CONFIG).exists():
-            raise UserError(f"{output}: this is the folder of a run; give --output a folder of its own")
+            raise UserError(f"{output}: this is the folder of a run; give --output another folder")
         if output.exists() and not output.is_dir():
-            raise UserError(f"{output}: this is a file; give --output a folder, or a name not yet taken")
+            raise UserError(
+                f"{output}: this is a file; give --output a folder, or a path that does not exist"
+            )
     return output
 
 
@@ -131,13 +133,13 @@ def _read(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
         try:
             run.config()
         except UserError as error:
-            notes.append(f"{error}; left out")
+            notes.append(f"{error}; skipped")
         else:
             read.append(run)
     if not read:
         raise UserError(
-            f"{'; '.join(notes[-3:])}. A run is a folder with a {layout.CONFIG}, as `seq2seq-lab train`"
-            " makes it; give a folder that contains runs"
+            f"{'; '.join(notes[-3:])}. A run is a folder with a {layout.CONFIG}, written by `seq2seq-lab"
+            " train`; give a folder that contains runs"
         )
     read.sort(key=lambda run: find.natural(run.name))
     notes += [f"{run.name}: {note}" for run in read for note in run.notes]
@@ -146,7 +148,11 @@ def _read(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
 
 def _write(comparison: Comparison, title: str) -> None:
     from seq2seq_lab.compare.report import page as report
-    from seq2seq_lab.compare.views import figures, plots, tensorboard  # late, for these load slowly
+    from seq2seq_lab.compare.views import (  # imported here, as these imports are slow
+        figures,
+        plots,
+        tensorboard,
+    )
 
     output, groups, metrics = comparison.output, comparison.groups, comparison.metrics
     measured = list(dict.fromkeys(metric for run in comparison.runs for metric in run.curves()))
@@ -173,5 +179,5 @@ def _write(comparison: Comparison, title: str) -> None:
         write_text(output / layout.REPORT, report.page(contents))
     except OSError as error:
         raise UserError(
-            f"{output}: cannot be written ({error.strerror}); give another folder by --output"
+            f"{output}: cannot be written ({error.strerror}); give --output another folder"
         ) from None

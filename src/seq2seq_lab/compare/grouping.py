@@ -23,12 +23,12 @@ class Group:
 
     Attributes:
         label: the settings in which it differs from the others, as ``model=attention, ratio=0.5``.
-        settings: the same, key → value.
-        config: its configuration, dotted key → value, but for the seed.
+        settings: the same settings, key → value.
+        config: its configuration without the seed, dotted key → value.
         corpus: the pairs that it was trained on.
-        runs: the finished runs, one a seed, in order of their seeds: what every mean is taken over.
-        others: runs that are not averaged, as they are unfinished, failed or damaged.
-        described: the measures that any of the compared runs describes, by name; the same in every group.
+        runs: the finished runs, one per seed, in the order of their seeds; means are computed over these.
+        others: runs that are not averaged, because they are unfinished, failed or damaged.
+        described: measures in the summaries of all compared runs, by name; the same in every group.
     """
 
     label: str
@@ -40,38 +40,38 @@ class Group:
     described: Mapping[str, Measure]
 
     def measure(self, metric: str) -> Measure:
-        """The facts of a metric: from the registry, or as the runs describe it."""
+        """The facts of a metric: from the registry, or else from the summaries of the runs."""
         return measure(metric, self.described)
 
     def last(self, metric: str) -> Estimate:
-        """Over the finished runs, the value of the last epoch in which a metric was measured."""
+        """The last value of a metric, over the finished runs."""
         return Estimate.of([value for run in self.runs if (value := run.last(metric)) is not None])
 
     def best(self, metric: str) -> Estimate:
-        """Over the finished runs, the best value of a metric, each run's at its own epoch."""
+        """The best value of a metric, over the finished runs; the epoch of each run may differ."""
         better = self.measure(metric).better
         return Estimate.of([best[0] for run in self.runs if (best := run.best(metric, better)) is not None])
 
     def by_seed(self, metric: str) -> dict[int, float]:
-        """Seed → last value, of the finished runs that have both."""
+        """Seed → last value, for the finished runs that have both."""
         values = ((run.seed, run.last(metric)) for run in self.runs)
         return {seed: value for seed, value in values if seed is not None and value is not None}
 
     def curve(self, metric: str) -> dict[int, Estimate]:
-        """Epoch by epoch the mean and spread over the finished runs."""
+        """Epoch → mean and standard deviation over the finished runs."""
         return average([run.curves()[metric] for run in self.runs if metric in run.curves()])
 
     @property
     def metrics(self) -> list[str]:
-        """All that any of the runs measured, in order of appearance."""
+        """All metrics of the runs, in order of appearance."""
         return list(dict.fromkeys(metric for run in (*self.runs, *self.others) for metric in run.curves()))
 
 
 def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
-    """Group the runs that differ only in seed; give notes on those that repeat another.
+    """Group the runs that differ only in the seed; also returns notes on repeated runs.
 
-    The result does not depend on the order of the runs. Groups on one corpus stand next to each other, in
-    order of their settings.
+    The result does not depend on the order of the runs. Groups on one corpus are adjacent, in the order of
+    their settings.
     """
     runs = sorted(runs, key=lambda run: natural(run.name))
     configs = _configurations(runs)
@@ -83,7 +83,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     kept = [_without_repeats(together, notes) for together in members.values()]
     flat = [configs[together[0]] for together in kept]
     described: dict[str, Measure] = {}
-    for run in reversed(runs):  # the first run that describes a measure counts
+    for run in reversed(runs):  # the first run with a description of a measure is used
         described |= from_dict(run.summary().get("measures"))
     apart = naming.settings(flat, [_choices(together) for together in kept])
     groups = [
@@ -102,7 +102,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
 
 
 def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """The groups on each corpus, by what to add to a title: nothing if there is only one corpus."""
+    """The groups on each corpus. The key is a suffix for titles, which is empty if there is only one corpus."""
     together: dict[str | None, list[Group]] = {}
     for group in groups:
         together.setdefault(group.corpus.fingerprint, []).append(group)
@@ -112,7 +112,7 @@ def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
 
 
 def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
-    """The configuration of each run, without the seed and without the keys that do not decide what is learnt."""
+    """The configuration of each run, without the seed and without the keys that do not change the trained model."""
     flat = {run: dict(naming.flatten(run.config())) for run in runs}
     seeds = _following_the_seed(flat)
     configurations = {}
@@ -138,7 +138,7 @@ def _identity(config: Mapping[str, Any], fingerprint: str | None) -> _Identity:
 
 
 def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
-    """``seed``, and keys such as ``data.seed`` that equal it in every run, as ``${seed}`` would."""
+    """``seed``, and keys such as ``data.seed`` that are equal to it in every run, such as ``${seed}``."""
     named = {key for config in flat.values() for key in config if key.rpartition(".")[2] == "seed"}
     return {
         key
@@ -148,7 +148,7 @@ def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
 
 
 def _relocated(value: Any, folders: Iterable[str]) -> Any:
-    """A value; if it is a path inside the run's own folder, as it is or was, without the folder."""
+    """A value; if it is a path inside the run's current or original folder, without that folder."""
     for folder in folders:
         if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
             return "." + value.removeprefix(folder)
@@ -163,7 +163,7 @@ def _choices(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _adopt(members: dict[_Identity, list[Run]]) -> None:
-    """Unfinished runs that do not say their corpus go with the finished ones of their configuration."""
+    """Move unfinished runs without a known corpus to the finished runs of the same configuration."""
     for orphan in [identity for identity in members if identity[1] is None]:
         homes = [identity for identity in members if identity[0] == orphan[0] and identity[1] is not None]
         if len(homes) == 1 and not any(run.finished for run in members[orphan]):
@@ -171,7 +171,7 @@ def _adopt(members: dict[_Identity, list[Run]]) -> None:
 
 
 def _without_repeats(runs: Sequence[Run], notes: list[str]) -> list[Run]:
-    """One run a seed, in order of the seeds: the newest that finished, else the newest."""
+    """One run per seed, in the order of the seeds: the newest finished run, or else the newest run."""
     by_seed: dict[int, list[Run]] = defaultdict(list)
     kept = [run for run in runs if run.seed is None]
     for run in runs:
@@ -182,9 +182,9 @@ def _without_repeats(runs: Sequence[Run], notes: list[str]) -> list[Run]:
         kept.append(chosen)
         if rest:
             names = ", ".join(run.name for run in sorted(same, key=lambda run: natural(run.name)))
-            why = "the newest that finished" if chosen.finished else "the newest, for none finished"
+            why = "the newest finished run" if chosen.finished else "the newest run, as none is finished"
             notes.append(
-                f"the same configuration and seed {seed} twice: {names}; only {chosen.name} is kept ({why})"
+                f"several runs with the same configuration and seed {seed}: {names}; only {chosen.name} is used ({why})"
             )
     return kept
 
@@ -203,7 +203,7 @@ def _ordered(groups: Sequence[Group]) -> list[Group]:
 
 
 def _rank(value: Any) -> tuple[int, float, Any]:
-    """Absent, then numbers by size, then the rest by name."""
+    """A sort key: missing values first, then numbers by value, then other values by their text."""
     if value is naming.ABSENT:
         return (0, 0.0, [])
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -212,7 +212,7 @@ def _rank(value: Any) -> tuple[int, float, Any]:
 
 
 def _labelled(groups: Sequence[Group]) -> list[Group]:
-    """Name the groups; the corpus or a number is added where the settings shown are the same."""
+    """Set the labels of the groups; if two are equal, add the corpus or a number."""
     labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
     labelled: list[Group] = []
     taken: set[str] = set()

@@ -13,15 +13,15 @@ _FEW = 4
 def shown(
     asked: Sequence[str] | None, measured: Sequence[str], described: Mapping[str, Measure]
 ) -> list[str]:
-    """The metrics to show: those asked for, wild cards replaced by what they match, or the default ones.
+    """The metrics to show: the given ones, with patterns expanded, or the default ones.
 
     Args:
-        asked: names or patterns such as `val/*`; the default ones if there are none.
-        measured: by any run.
-        described: measures that runs describe, by name; see `evaluation.measures.measure`.
+        asked: names or patterns such as `val/*`; if empty, the default metrics.
+        measured: all metrics of all runs.
+        described: measures in the summaries of runs, by name; see `evaluation.measures.measure`.
 
     Raises:
-        UserError: no run measured what was asked for.
+        UserError: no run measured a given metric.
     """
     if not asked:
         return _default(measured, described)
@@ -35,14 +35,14 @@ def shown(
 
 
 def not_measured(name: str, measured: Sequence[str]) -> str:
-    """The words of an error about a metric that no run measured."""
+    """The message about a metric that no run measured."""
     near = difflib.get_close_matches(name, measured, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"no run measured it; {hint}there are {', '.join(measured) or 'none'}"
 
 
 def _default(measured: Sequence[str], described: Mapping[str, Measure]) -> list[str]:
-    """Those whose measure says that it is shown; of an evaluation, those on held-out pairs where there are any."""
+    """The metrics of measures with `shown`; for an evaluation, those on held-out pairs if there are any."""
     held_out = any(metric.startswith("val/") for metric in measured)
     found = []
     for metric in measured:

@@ -1,4 +1,4 @@
-"""The settings in which configurations differ, under short names."""
+"""The settings in which configurations differ, with short names."""
 
 import json
 import re
@@ -8,13 +8,23 @@ from typing import Any
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
 _TARGET = "_target_"
-_COLUMNS = {"run", "group", "seed", "n", "runs", "status", "averaged", "epochs", "corpus"}  # of the tables
-# Another corpus differs in every key of its option, so it goes by the option alone.
+_COLUMNS = {
+    "run",
+    "group",
+    "seed",
+    "n",
+    "runs",
+    "status",
+    "averaged",
+    "epochs",
+    "corpus",
+}  # column names of the tables
+# Two corpora differ in every key of their options, so only the name of the option is shown.
 _NAMED_WHOLE = ("data",)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of a nested configuration, by dotted key, in order."""
+    """The dotted keys and values of a nested configuration, in order."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
@@ -23,14 +33,14 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def canonical(value: Any) -> Any:
-    """A value to compare by: 1 is 1.0 but neither true nor "1"; lists by content."""
+    """A value for comparisons: 1 equals 1.0, but not true or "1"; lists are compared by content."""
     if isinstance(value, bool | list | Mapping):
         return ("json", json.dumps(value, sort_keys=True, default=str))
     return value
 
 
 def show(value: Any) -> str:
-    """A value as a person would write it in YAML, cut where it is long."""
+    """A value as one would write it in YAML; long values are truncated."""
     if isinstance(value, float):
         text = f"{value:g}"
     elif isinstance(value, str):
@@ -41,7 +51,7 @@ def show(value: Any) -> str:
 
 
 def _reads_otherwise(text: str) -> bool:
-    """Whether text without quotes would be read as a number, null, true or a list."""
+    """Whether YAML would read the text without quotes as a number, null, true or a list."""
     try:
         json.loads(text)
     except ValueError:
@@ -50,7 +60,7 @@ def _reads_otherwise(text: str) -> bool:
 
 
 def file_names(labels: Sequence[str]) -> list[str]:
-    """Labels as names for files: short, different, and of characters that every file system takes."""
+    """File names for labels: short, distinct, and valid on every file system."""
     names: list[str] = []
     for label in labels:
         name = re.sub(r"[^\w .,=+#-]", "-", label)[:150]
@@ -59,7 +69,7 @@ def file_names(labels: Sequence[str]) -> list[str]:
 
 
 def differing(configs: Sequence[Flat]) -> list[str]:
-    """The keys whose values differ, or that some lack; node by node in order of appearance."""
+    """The keys whose values differ or that some configurations lack, node by node in order of appearance."""
     keys = dict.fromkeys(key for config in configs for key in config)
     nodes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
     found = [key for key in keys if len({canonical(config.get(key, ABSENT)) for config in configs}) > 1]
@@ -67,17 +77,17 @@ def differing(configs: Sequence[Flat]) -> list[str]:
 
 
 def determines(key: str, other: str, settings: Sequence[Flat]) -> bool:
-    """Whether the value of a key fixes that of another one in all settings, as an optimizer may a learning rate."""
+    """Whether the value of a key determines that of another key in all settings, as `optimizer` may determine `lr`."""
     pairs = {(show(each.get(key, ABSENT)), show(each.get(other, ABSENT))) for each in settings}
     return len(pairs) == len({value for value, _ in pairs})
 
 
 def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The settings in which each configuration differs: short key → value; without keys that its options lack.
+    """The settings in which each configuration differs: short key → value, without keys that its options lack.
 
-    A node that different options were chosen for is named by the option, and so is not what the option
-    implies: its ``_target_``, and keys that only one of the options has. A key that several options have,
-    with different values, is shown: whether the option or the user set it, it is a difference.
+    If different options were chosen for a node, the node is shown by the name of the option. What the option implies is
+    not shown: its ``_target_``, and keys that only one option has. A key that several options have with different
+    values is shown, no matter if the option or the user set it.
     """
     keys = differing(configs)
     shown: dict[str, list[Any]] = {}
@@ -86,7 +96,7 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
         options = _options(node, configs, choices)
         named = len(set(options)) > 1
         if named:
-            nested = "." in node  # a node that some models do not have
+            nested = "." in node  # some models do not have this node
             shown[node] = [_FOREIGN if nested and option == ABSENT else option for option in options]
         for key in (key for key in keys if nodes[key] == node):
             values = [config.get(key, ABSENT) for config in configs]
@@ -99,13 +109,13 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
     ]
 
 
-_FOREIGN = object()  # in place of a value: the option chosen has no such key
+_FOREIGN = object()  # placeholder: the chosen option does not have this key
 
 
 def _nodes(
     keys: Sequence[str], configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]
 ) -> dict[str, str]:
-    """The node of each key: that of a nested group with several options, such as `model.score`, or the first part."""
+    """The node of each key: its first part, or a nested group with several options, such as `model.score`."""
     groups = {group for chosen in choices for group in chosen if "/" in group}
     nested = [f"{group.replace('/', '.')}." for group in groups if _has_options(group, configs, choices)]
     nodes = {}
@@ -116,16 +126,16 @@ def _nodes(
 
 
 def _has_options(group: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> bool:
-    """Whether several options of a nested group were chosen, and nobody who chose none has keys of it."""
+    """Whether several options of a nested group were chosen, and only configurations with a choice have its keys."""
     prefix = group.replace("/", ".") + "."
     without = [config for config, chosen in zip(configs, choices, strict=True) if group not in chosen]
     if any(key.startswith(prefix) for config in without for key in config):
-        return False  # a run of a time before it was a group
+        return False  # a run of an earlier version, in which it was not a group
     return len({chosen[group] for chosen in choices if group in chosen}) > 1
 
 
 def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[str]:
-    """The option chosen for a node in each configuration; the name of its class where that is not known of all."""
+    """The option chosen for a node in each configuration, or the name of its class if some options are unknown."""
     group = node.replace(".", "/")
     if group != node or all(group in chosen for chosen in choices):
         return [show(chosen[group]) if group in chosen else ABSENT for chosen in choices]
@@ -148,7 +158,7 @@ def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]
 
 
 def _shorten(keys: Sequence[str]) -> list[str]:
-    """Each key by as many of its last parts as no other key ends in; a class goes by the key of its node."""
+    """Shorten each key to the fewest last parts that are unique; a ``_target_`` gets the key of its node."""
     paths = [key.removesuffix(f".{_TARGET}").split(".") for key in keys]
 
     def short(path: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a reader of a comparison has to know: which runs are not averaged, and what the numbers do not show."""
+"""Notes on a comparison: runs that are not averaged, and limits of the results."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from seq2seq_lab.runs.run import Run
 _FEW_NAMES = 6
 _STATUS = {"running": "still running or killed"}
 _TRAIN_CAVEAT = (
-    "Training losses under different forcing are not comparable: each is measured while the decoder is fed as"
-    " its own policy says, so it mixes two regimes. Compare val/* or the forced and free-running losses."
+    "Training losses under different forcing are not comparable: each depends on how its policy feeds"
+    " the decoder. Compare val/*, or the teacher-forced and free-running losses."
 )
 
 
 def not_averaged(groups: Sequence[Group]) -> list[str]:
-    """A note for each way in which runs did not finish, with their names."""
+    """One note for each status of unfinished runs, with the names of the runs."""
     by_status: dict[str, list[Run]] = defaultdict(list)
     for each in groups:
         for run in each.others:
@@ -35,21 +35,23 @@ def _names(several: Sequence[Run]) -> str:
 
 
 def uneven(groups: Sequence[Group]) -> list[str]:
-    """Notes on runs that are averaged though one has more epochs, or another version of the package wrote it."""
+    """Notes on groups that average runs with different numbers of epochs, and on different versions of the package."""
     notes = []
     for each in groups:
         lengths = sorted({run.epochs for run in each.runs})
         if len(lengths) > 1:
-            notes.append(f"{each.label}: its runs end at different epochs ({', '.join(map(str, lengths))})")
+            notes.append(
+                f"{each.label}: its runs have different last epochs ({', '.join(map(str, lengths))})"
+            )
     summaries = [run.summary() for each in groups for run in each.runs]
     versions = {str(summary["version"]) for summary in summaries if "version" in summary}
     if len(versions) > 1:
-        notes.append(f"runs of several versions of seq2seq-lab are compared: {', '.join(sorted(versions))}")
+        notes.append(f"the runs are from several versions of seq2seq-lab: {', '.join(sorted(versions))}")
     return notes
 
 
 def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
-    """What the numbers do not show."""
+    """Limits of the results that the user should know."""
     keys = differing([each.config for each in groups])
     forcing_differs = any(key.startswith("forcing.") for key in keys)
     return [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []

@@ -14,11 +14,11 @@ from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two groups that differ in one node of the configuration, and what that changes in one metric.
+    """Two groups that differ in one node of the configuration, and the difference in one metric.
 
     Attributes:
-        node: of the configuration, in which they differ.
-        difference: of the last values, second minus first, over the seeds that both have.
+        node: the node of the configuration in which they differ.
+        difference: difference of the last values, second minus first, over the common seeds.
     """
 
     first: Group
@@ -29,7 +29,7 @@ class Pair:
 
     @property
     def title(self) -> str:
-        """What changes from the first to the second group, and beside it what both share."""
+        """The setting that changes from the first to the second group, and the common settings in parentheses."""
         first, second = self.first.settings, self.second.settings
         keys = list(dict.fromkeys([*first, *second]))
         changed = [k for k in keys if k not in first or k not in second or first[k] != second[k]]
@@ -45,28 +45,28 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """The interval in words."""
+        """The interpretation of the interval, in words."""
         difference, better = self.difference, self.first.measure(self.metric).better
         if difference.n == 1:
-            return "one seed in common: no interval can be given"
+            return "only one common seed: no interval"
         if math.isnan(difference.low):
-            return f"not a number in some of the {difference.n} seeds: a run diverged"
+            return f"not a number for some of the {difference.n} seeds: a run diverged"
         if not difference.excludes_zero:
             return f"not distinguishable from zero, {difference.n} seeds"
         way = "higher" if difference.mean > 0 else "lower"
         if not self.comparable:
-            return f"{way}, but under different forcing: not comparable"
+            return f"{way}, but with different forcing: not comparable"
         judged = "" if better is None else " (better)" if way == better else " (worse)"
         return f"{way}{judged}, {difference.n} seeds"
 
     @property
     def comparable(self) -> bool:
-        """Whether the metric means the same in both: a training loss depends on how the decoder is fed."""
+        """Whether the metric is comparable: a training loss depends on how the decoder is fed."""
         return self.metric != TRAINING_LOSS or self.node != "forcing"
 
     @property
     def interval(self) -> str:
-        """Mean difference and its 95 % interval, as ``+0.12 [+0.03, +0.21]``."""
+        """Mean difference and its 95 % interval, such as ``+0.12 [+0.03, +0.21]``."""
         low, mean, high = self.difference.low, self.difference.mean, self.difference.high
         if math.isnan(low):
             return f"{mean:+.3g}"
@@ -78,8 +78,8 @@ class Pair:
 def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
     """All pairs of groups on one corpus that differ in one setting and share a seed, for each metric.
 
-    A setting is one key, or the option chosen for a node with all keys that the option brings along. Between
-    groups that differ in several settings, a difference could not be attributed to one of them.
+    A setting is one key, or the option of a node with all keys that the option sets. If two groups differ in several
+    settings, a difference cannot be attributed to one of them.
     """
     settings = [each.settings for each in groups]
     determined = cache(partial(determines, settings=settings))
@@ -100,14 +100,14 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
 
 
 def headline(pairs: Sequence[Pair]) -> str:
-    """The first metric in which all pairs can be compared; the first of all if there is none."""
+    """The first metric for which all pairs are comparable; the first metric if there is none."""
     metrics = dict.fromkeys(each.metric for each in pairs)
     fair = (m for m in metrics if all(each.comparable for each in pairs if each.metric == m))
     return next(fair, next(iter(metrics)))
 
 
 def _differ_in_one_setting(first: Group, second: Group, determined: Callable[[str, str], bool]) -> bool:
-    """Whether two groups that differ in one node differ in one setting of it, with what it brings along."""
+    """Whether two groups that differ in one node differ in only one setting of it, with the keys that it sets."""
     both = [key for key in first.settings if key in second.settings]
     changed = [key for key in both if first.settings[key] != second.settings[key]]
     return all(determined(changed[0], key) for key in changed[1:])

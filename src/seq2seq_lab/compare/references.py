@@ -1,4 +1,4 @@
-"""The reference curves that groups are shown beside."""
+"""The reference curves that are shown with the groups."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,7 +18,7 @@ def of_runs(runs: Iterable[Run]) -> list[Reference]:
 
 
 def with_own_names(references: Iterable[Reference]) -> list[Reference]:
-    """The references, each once; of two that differ and have one name, the second gets a number."""
+    """The distinct references; if two different ones have the same name, the second gets a number."""
     distinct: list[Reference] = []
     named: list[Reference] = []
     for reference in references:
@@ -34,7 +34,7 @@ def with_own_names(references: Iterable[Reference]) -> list[Reference]:
 
 
 def named_by(reference: Reference, groups: Iterable[Group]) -> list[Group]:
-    """The groups with a run whose configuration names a reference."""
+    """The groups with a run whose configuration names the reference."""
 
     def same(other: Reference | None) -> bool:
         return other is not None and (other.metric, other.values) == (reference.metric, reference.values)

@@ -1,4 +1,4 @@
-"""Means, spreads and intervals over seeds."""
+"""Means, standard deviations and confidence intervals over seeds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Estimate":
-        """Estimate from values; one that is not a finite number makes the mean so too."""
+        """Compute the estimate; if one value is not finite, the mean is not finite either."""
         if not values:
             return cls(math.nan, math.nan, 0)
         if not all(map(math.isfinite, values)):
@@ -30,16 +30,16 @@ class Estimate:
 
 
 def average(curves: Sequence[Curve]) -> dict[int, Estimate]:
-    """For each epoch, the estimate over the curves that have a value in it."""
+    """For each epoch, the estimate over the curves that have a value for it."""
     epochs = sorted({epoch for curve in curves for epoch in curve})
     return {epoch: Estimate.of([curve[epoch] for curve in curves if epoch in curve]) for epoch in epochs}
 
 
 @cache
 def student_t_quantile(probability: float, df: int) -> float:
-    """The t with P(|T| ≤ t) = ``probability`` for Student's t with ``df`` degrees of freedom."""
+    """The value t with P(|T| ≤ t) = ``probability`` for Student's t with ``df`` degrees of freedom."""
     from scipy.special import (
-        stdtrit,  # late: it takes a quarter of a second to load; scipy.stats six times as long
+        stdtrit,  # imported here: it takes a quarter of a second, and scipy.stats six times as long
     )
 
     return float(stdtrit(df, (1 + probability) / 2))
@@ -63,7 +63,7 @@ class Difference:
 def paired_difference(
     first: Mapping[int, float], second: Mapping[int, float], *, confidence: float = 0.95
 ) -> Difference:
-    """Second minus first, paired by seed: d̄ ± t(confidence, n − 1) · s_d / √n over the seeds of both."""
+    """Second minus first, paired by seed: d̄ ± t(confidence, n − 1) · s_d / √n over the common seeds."""
     seeds = sorted(first.keys() & second.keys())
     estimate = Estimate.of([second[seed] - first[seed] for seed in seeds])
     if estimate.n < 2 or math.isnan(estimate.sd):

@@ -1,4 +1,4 @@
-"""Pairs of id sequences to the tensors of an update, in an order that a seed decides."""
+"""Batches: the tensors of each update, in an order that depends on the seed."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,10 +17,10 @@ class Batch(NamedTuple):
 
     Attributes:
         source: ids [B, S].
-        source_lengths: [B]; None where no source is padded.
+        source_lengths: [B]; None if no source is padded.
         target: the ids to predict [B, T].
-        target_lengths: [B]; None where no target is padded.
-        rows: where its pairs stand in their block.
+        target_lengths: [B]; None if no target is padded.
+        rows: the rows of its pairs in the block.
     """
 
     source: Tensor
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A batch's rows in its block and their lengths: the shortest and the longest of either side."""
+    """The rows of a batch in its block, and the minimum and maximum lengths of its sources and targets."""
 
     rows: slice
     source: tuple[int, int]
@@ -39,20 +39,20 @@ class Shape(NamedTuple):
 
 
 class Block:
-    """The batches of consecutive updates, which one Lightning step makes one after the other.
+    """The batches of consecutive updates, which are made in one Lightning step.
 
-    Lightning's loop costs most of a millisecond a step, as much as half an update on one sentence. A step that
-    makes many updates pays it once for all of them. The updates are the same, in the same order.
+    Lightning's loop takes almost a millisecond per step, as much as half an update on one sentence. With many updates
+    per step, this time is spent only once. The updates and their order are the same.
 
     Args:
-        indices: which pairs of the corpus these are, [N].
-        source, source_lengths, target, target_lengths: of all N pairs, padded to the longest, [N, ·] and [N].
+        indices: indices of the N pairs in the corpus, [N].
+        source, source_lengths, target, target_lengths: padded ids [N, S] or [N, T], and lengths [N].
         shapes: the batches.
-        first_update: number of the block's first update in its epoch, from 0.
-        updates: of the whole epoch.
+        first_update: number of the block's first update in its epoch, counted from 0.
+        updates: number of updates in the epoch.
     """
 
-    # No dataclass, as Lightning would take it apart, to turn its numbers into those of the trainer's precision.
+    # Not a dataclass: Lightning would convert the fields of a dataclass to the precision of the trainer.
     def __init__(
         self,
         indices: NDArray[np.int64],
@@ -118,7 +118,7 @@ class Block:
 
     @property
     def update_numbers(self) -> Tensor:
-        """For each pair the number of its update in the epoch, [N]."""
+        """For each pair, the number of its update in the epoch, [N]."""
         numbers = torch.empty(len(self), dtype=torch.int64)
         for number, shape in enumerate(self.shapes, self.first_update):
             numbers[shape.rows] = number
@@ -126,7 +126,7 @@ class Block:
 
 
 def _padded(ragged: Ragged, rows: NDArray[np.int64]) -> tuple[Tensor, NDArray[np.int64]]:
-    """Rows as a matrix [N, longest], filled up with zeros, and their lengths [N]."""
+    """The rows as a matrix [N, longest], padded with zeros, and their lengths [N]."""
     starts = ragged.offsets[rows]
     lengths = ragged.offsets[rows + 1] - starts
     columns = np.arange(lengths.max())
@@ -136,10 +136,9 @@ def _padded(ragged: Ragged, rows: NDArray[np.int64]) -> tuple[Tensor, NDArray[np
 
 
 class BlockLoader:
-    """Iterates over blocks; each iteration is one epoch, in an order that (seed, epoch) alone decide.
+    """Iterates over blocks. Each iteration is one epoch, in an order that depends only on (seed, epoch).
 
-    It is its own sampler, and its `state_dict` is saved and restored, so that a resumed run goes on at the very
-    pair where it was stopped.
+    It needs no sampler. Its `state_dict` is saved and restored, so that a resumed run continues with the next pair.
 
     Args:
         corpus: where the pairs are.
@@ -183,7 +182,7 @@ class BlockLoader:
         return -(-len(self.indices) // self.block_size)
 
     def __iter__(self) -> Iterator[Block]:
-        if self.blocks_done and not self._resumed:  # the epoch before was cut short
+        if self.blocks_done and not self._resumed:  # the previous epoch was not completed
             self.epoch, self.blocks_done = self.epoch + 1, 0
         self._resumed = False
         order = self._order()
@@ -194,11 +193,11 @@ class BlockLoader:
             yield self._block(order, done)
 
     def state_dict(self) -> dict[str, int]:
-        """Where the next block stands."""
+        """The epoch and the number of completed blocks."""
         return {"epoch": self.epoch, "blocks_done": self.blocks_done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where `state` was taken."""
+        """Continue from `state`."""
         self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
         self._resumed = True
 
@@ -209,7 +208,7 @@ class BlockLoader:
         order = generator.permutation(self.indices)
         if self.batch_size == 1 or not self.bucketing:
             return order
-        # A stable sort of a shuffled order: pairs of one length still meet others each epoch.
+        # The sort is stable and the order is shuffled, so pairs of equal length are in new batches in each epoch.
         order = order[np.lexsort((self.corpus.source.lengths[order], self.target.lengths[order]))]
         whole = len(order) // self.batch_size * self.batch_size
         batches = generator.permutation(order[:whole].reshape(-1, self.batch_size), axis=0)

@@ -1,4 +1,4 @@
-"""The cache on disk: where downloads are stored, and corpora that are numbered already."""
+"""The cache on disk, for downloads and for prepared corpora."""
 
 import json
 import logging
@@ -67,6 +67,6 @@ def read_corpus(path: Path) -> Corpus | None:
             return corpus
     except FileNotFoundError:
         return None
-    except Exception as error:  # damage can raise almost any exception, and the remedy is always the same
+    except Exception as error:  # a damaged file can raise almost any exception
         _log.info("%s is damaged (%s); the corpus is prepared again", path, error)
         return None

@@ -24,7 +24,7 @@ class Corpus:
         target_vocabulary: the target's words.
         archive_pairs: number of pairs before any filter.
         normalise: how the sentences were normalised; new sentences must be normalised in the same way.
-        origin: one line for people that says where the pairs come from.
+        origin: one line of text that says where the pairs come from.
     """
 
     source: Ragged
@@ -67,7 +67,7 @@ class Corpus:
     def to_predict(self, *, predict_sos: bool) -> Ragged:
         """The ids that a model has to predict for each pair, one per target position.
 
-        This is the only place that adds ``<sos>`` to a target. Batches, lengths and the loss floor all follow it.
+        This is the only place that adds ``<sos>`` to a target. Batches, lengths and the loss floor all use it.
 
         Args:
             predict_sos: the seminar's quirk B: ``<sos>`` is the first id to predict. If false, ``<sos>`` is only
@@ -83,7 +83,7 @@ class Corpus:
     def fingerprint(self) -> str:
         """SHA-256 of the ids and the words: the identity of the data, in hexadecimal."""
         state = hashlib.sha256()
-        # The hash has always been taken with <sos> in the targets. Earlier runs can be recognised only if it stays.
+        # The targets of the hash include <sos>. This must not change, as earlier runs contain the hash.
         for rows in (self.source, self._target_after_sos):
             for array in (rows.values, rows.offsets):
                 # One byte order, so that the identity does not depend on the machine.
@@ -122,7 +122,7 @@ class Corpus:
         _, pairs = np.unique(sources * (targets.max() + 1) + targets, return_inverse=True)
         shares = np.bincount(pairs)[pairs] / np.bincount(sources)[sources]
         positions = self.to_predict(predict_sos=predict_sos).lengths[chosen]
-        # If all shares are 1, the mean is -0.0, which would be printed with its sign.
+        # If all shares are 1, the mean is -0.0, which would be printed with a minus sign.
         return abs(float(np.mean(-np.log(shares) / positions)))
 
     def statistics(

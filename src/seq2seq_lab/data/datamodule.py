@@ -1,4 +1,4 @@
-"""A corpus, split and batched, as Lightning takes it."""
+"""The data module: splits a corpus and makes batches for Lightning."""
 
 from typing import Any, Protocol
 
@@ -16,30 +16,30 @@ EVALUATION_BATCH = 128  # results do not depend on it
 
 
 class Recipe(Protocol):
-    """Anything that makes a corpus; the same one each time."""
+    """Anything with a method that returns a corpus, always the same one."""
 
     def load(self) -> Corpus:
-        """The corpus, from its cache where it has one."""
+        """Return the corpus, from the cache if it is there."""
         ...
 
 
 class TranslationDataModule(pl.LightningDataModule):
-    """Splits a corpus and serves it in blocks of batches.
+    """Splits a corpus and returns loaders of blocks of batches.
 
     Args:
-        recipe: makes the corpus.
-        batch_size: pairs an update.
-        updates_per_block: updates that one Lightning step makes, one after the other.
-        shuffle: a new order each epoch, decided by `seed`; else file order.
-        bucketing: shuffled batches hold pairs of like lengths.
-        held_out: share of the distinct sources, with all their translations, that is kept from training and
-            evaluated. 0 trains on everything (the seminar's quirk C) and evaluates on the training pairs.
-        held_out_seed: decides which; not `seed`, so that runs of different seeds are held against the same pairs.
-        predict_sos: the seminar's quirk B, explained at `BlockLoader`.
-        seed: of the order.
+        recipe: returns the corpus.
+        batch_size: pairs per update.
+        updates_per_block: updates in one Lightning step.
+        shuffle: a new order for each epoch, which depends on `seed`; if false, file order.
+        bucketing: put pairs of similar lengths into one batch if shuffled.
+        held_out: share of the distinct sources that are held out with all their translations: they are evaluated and
+            not trained on. 0: all pairs are trained on and evaluated (the seminar's quirk C).
+        held_out_seed: seed of this choice; separate from `seed`, so that all seeds are evaluated on the same pairs.
+        predict_sos: the seminar's quirk B; see `BlockLoader`.
+        seed: seed of the order.
 
     Raises:
-        UserError: a value is out of its range, or the split leaves a part empty.
+        UserError: a value is out of its range, or one part of the split would be empty.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class TranslationDataModule(pl.LightningDataModule):
         self._loaded: dict[str, Any] = {}
 
     def prepare_data(self) -> None:
-        """Fill the cache, once for all processes."""
+        """Fill the cache; called in one process only."""
         if not hasattr(self, "corpus"):
             self.recipe.load()
 
     def setup(self, stage: str | None = None) -> None:
-        """Load and split; again does nothing."""
+        """Load and split the corpus; a second call does nothing."""
         if hasattr(self, "corpus"):
             return
         self.corpus = self.recipe.load()
@@ -86,21 +86,21 @@ class TranslationDataModule(pl.LightningDataModule):
 
     @property
     def evaluated(self) -> str:
-        """What the evaluated pairs are called in metric names: `val`, or `train` where none are held out."""
+        """The prefix of the evaluated pairs in metric names: `val`, or `train` if none are held out."""
         return "val" if self.held_out else "train"
 
     @property
     def max_length(self) -> int:
-        """Positions that a hypothesis may have: those of the corpus's longest target."""
+        """Maximum number of positions of a hypothesis: the length of the longest target in the corpus."""
         return int(self.corpus.to_predict(predict_sos=self.predict_sos).lengths.max())
 
     @property
     def loss_floor(self) -> float:
-        """The training loss, as this run measures it, of a model that has remembered every training pair."""
+        """The lowest training loss that a model can reach on the training pairs; see `Corpus.loss_floor`."""
         return self.corpus.loss_floor(self.training, predict_sos=self.predict_sos)
 
     def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
-        """For each pair all translations of its source in the corpus, each once, its own first."""
+        """For each pair, all distinct translations of its source in the corpus; its own target is the first one."""
         group = self.corpus.source_groups()
         translations: dict[int, list[str]] = {}
         for index, own in enumerate(group.tolist()):
@@ -111,7 +111,7 @@ class TranslationDataModule(pl.LightningDataModule):
         ]
 
     def train_dataloader(self) -> BlockLoader:
-        """Blocks of the training pairs; of a resumed run, from where it was stopped."""
+        """Blocks of the training pairs; in a resumed run, from the block where it was stopped."""
         self._training_loader = BlockLoader(
             self.corpus,
             self.training,
@@ -129,29 +129,29 @@ class TranslationDataModule(pl.LightningDataModule):
         return self._training_loader
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the training pairs stand.
+        """The state of the training loader.
 
-        Lightning keeps a loader's state too, but gives it back only in the middle of an epoch: a run that goes on
-        from an epoch's end would see the first epoch's order again.
+        Lightning also saves a loader's state, but restores it only in the middle of an epoch: a run that is resumed at
+        the end of an epoch would use the order of the first epoch again.
         """
         return self._training_loader.state_dict() if self._training_loader else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Keep it for the loader that is made next."""
+        """Store the state for the next training loader."""
         self._loaded = state_dict
 
     def val_dataloader(self) -> BlockLoader:
-        """Blocks, of one batch each, of the evaluated pairs in file order."""
+        """Blocks of the evaluated pairs in file order, with one batch per block."""
         return BlockLoader(
             self.corpus, self.evaluation, batch_size=EVALUATION_BATCH, predict_sos=self.predict_sos
         )
 
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
-        """A block moves as a whole; its batches are views of it."""
+        """Move a block to a device; its batches are views of its tensors."""
         return batch if device.type == "cpu" else batch.to(device)
 
     def block(self, indices: NDArray[np.int64]) -> Block:
-        """Pairs of one's choice, in one batch."""
+        """The given pairs as one block with one batch."""
         return next(
             iter(BlockLoader(self.corpus, indices, batch_size=len(indices), predict_sos=self.predict_sos))
         )

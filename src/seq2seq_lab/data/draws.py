@@ -1,7 +1,7 @@
 """Random numbers that belong to a pair: a function of (seed, purpose, epoch, pair, position), not of a stream.
 
-So what is drawn for a pair does not depend on its batch, on the block, on the order, on a resume or on what else is
-trained with it, and no state has to be saved.
+So the numbers of a pair do not depend on its batch, its block, the order, a resume or other pairs, and no state has to
+be saved.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2⁶⁴ divided by the golden ratio, as a signed number
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64)
-_BITS = 23  # of a uniform number: with the half that is added, exact in single precision
+_BITS = 23  # bits of a uniform number; with the added half, it is exact in single precision
 
 
 class Draws:
     """Uniform numbers for each of N pairs.
 
-    SplitMix64 (Steele et al. 2014, https://doi.org/10.1145/2660193.2660195) with a key for each pair: the i-th
+    SplitMix64 (Steele et al. 2014, https://doi.org/10.1145/2660193.2660195) with one key per pair: the i-th
     number is a hash of key + i · 2⁶⁴/φ.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         epoch: counted from 0.
-        pairs: the index of each pair in the corpus, [N]; numbers are made on its device.
+        pairs: the index of each pair in the corpus, [N]; the numbers are computed on its device.
     """
 
     def __init__(self, seed: int, epoch: int, pairs: Tensor) -> None:
@@ -40,18 +40,18 @@ class Draws:
         return Draws(self.seed, self.epoch, self.pairs[rows])
 
     def to(self, device: torch.device) -> "Draws":
-        """The same draws, made on `device`."""
+        """The same draws, computed on `device`."""
         return Draws(self.seed, self.epoch, self.pairs.to(device))
 
     def uniform(self, purpose: str, *sizes: int, first: int = 0) -> Tensor:
         """Numbers in (0, 1), float32 [N, *sizes].
 
-        A number is a function of its indices, whatever the sizes: a longer sequence begins with the same numbers.
+        A number depends only on its indices, not on the sizes: a longer sequence begins with the same numbers.
 
         Args:
-            purpose: what they are for; other purposes get other numbers.
-            sizes: at most two: positions, and numbers a position.
-            first: the position that the first number belongs to.
+            purpose: name of their use; other purposes have other numbers.
+            sizes: at most two: positions, and numbers per position.
+            first: the position of the first number.
         """
         keys = _mix(self.pairs + _mix_number(_key(self.seed, purpose) + self.epoch * _GOLDEN))
         for axis, size in enumerate(sizes):

@@ -1,4 +1,4 @@
-"""Splits: which pairs of a corpus are trained on, and which are evaluated."""
+"""Splits of a corpus into training pairs and evaluated pairs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ def split_by_source(corpus: Corpus, share: float, seed: int) -> Split:
         corpus: the pairs.
         share: share of the distinct sources to hold out, in [0, 1). 0 holds out nothing: all pairs are trained on,
             and all pairs are evaluated (the seminar's quirk C).
-        seed: decides which sources are held out; a whole number, at least 0.
+        seed: seed of the choice; a whole number, at least 0.
 
     Raises:
         UserError: an argument is out of its range, or one of the two parts would be empty.
@@ -41,7 +41,7 @@ def split_by_source(corpus: Corpus, share: float, seed: int) -> Split:
 
 
 def check_held_out(share: float, seed: int) -> None:
-    """Check the range of both settings, before there is a corpus to split.
+    """Check the range of both settings before the corpus is loaded.
 
     Raises:
         UserError: one of them is out of its range.

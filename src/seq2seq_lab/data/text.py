@@ -12,7 +12,7 @@ _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def words(sentence: str) -> list[str]:
-    """Split a normalised sentence at each space. Between two spaces there is an empty word, which counts."""
+    """Split a normalised sentence at each space. Two adjacent spaces give an empty word, which counts as a word."""
     return sentence.split(" ")
 
 
@@ -101,7 +101,7 @@ def _without_marks(text: str) -> str:
     return _NON_ASCII.sub(lambda run: _decomposed(run[0]), text)
 
 
-@lru_cache(maxsize=4096)  # in most languages a few dozen accented letters are nearly all runs
+@lru_cache(maxsize=4096)  # in most languages, almost all runs are one of a few dozen accented letters
 def _decomposed(run: str) -> str:
     characters = unicodedata.normalize("NFD", run)
     return "".join([c for c in characters if unicodedata.category(c) != "Mn"])

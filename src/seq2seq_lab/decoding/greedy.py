@@ -11,12 +11,12 @@ from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
 class Hypotheses(NamedTuple):
-    """What a model says when it is fed its own words only.
+    """Translations of a model that is fed only its own words.
 
     Attributes:
-        words: ids [B, L]; what stands after a sentence's first `<eos>` is to be ignored.
-        logits: [B, L, V], the scores that the words are the arg-max of.
-        weights: attention weights [B, L, S]; None without attention.
+        words: ids [B, L]; ignore the words after the first `<eos>` of a sentence.
+        logits: [B, L, V]; the words are their arg-max.
+        weights: attention weights [B, L, S]; None for a model without attention.
     """
 
     words: Tensor

@@ -1,4 +1,4 @@
-"""The only loop over steps: a decoder that is fed what it says itself."""
+"""The loop over decoder steps, for a decoder that is fed its own predictions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,13 +13,13 @@ from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
 class Unrolled(NamedTuple):
-    """What the steps gave.
+    """The results of all steps.
 
     Attributes:
         inputs: what the decoder was fed, [B, T, E].
-        words: the same as words, [B, T]; None where mixtures of words were fed.
+        words: ids of the words that it was fed, [B, T]; None if mixtures of words were fed.
         logits: [B, T, V].
-        weights: attention weights [B, T, S]; None without attention.
+        weights: attention weights [B, T, S]; None for a model without attention.
     """
 
     inputs: Tensor
@@ -28,13 +28,13 @@ class Unrolled(NamedTuple):
     weights: Tensor | None
 
     def need_words(self) -> Tensor:
-        """The words."""
+        """Return the words; they must not be None."""
         assert self.words is not None
         return self.words
 
 
 def argmax(logits: Tensor, first: int = 0, draws: Draws | None = None) -> Tensor:
-    """The most probable words [B, n] by scores [B, n, V]; of equal ones the first."""
+    """The words with the largest scores [B, n], from scores [B, n, V]; the first one if several are equal."""
     return logits.argmax(dim=2)
 
 
@@ -75,7 +75,9 @@ def unroll(
     mix: Callable[[Tensor], Tensor] | None = None,
     draws: Draws | None = None,
 ) -> Unrolled:
-    """Step through T positions. Gradients flow through each step and through mixtures, not through a choice of words.
+    """Run the decoder step by step over T positions.
+
+    Gradients flow through the states and through mixtures, but not through the choice of a word.
 
     Args:
         model: what is stepped.

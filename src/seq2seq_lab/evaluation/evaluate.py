@@ -1,4 +1,4 @@
-"""What is measured of a model on a part of the data."""
+"""Evaluation of a model on a set of pairs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from seq2seq_lab.models.seq2seq import Seq2Seq
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model did with N pairs.
+    """The results of a model on N pairs.
 
     Attributes:
         hypotheses: greedy translations.
         references: the accepted translations of each pair, at least one.
-        losses_forced: negative log-likelihood of each target under gold words, nats per word, float64 [N].
-        losses_free: the same under the model's own words, float64 [N].
+        losses_forced: negative log-likelihood of each target with gold words as inputs, nats per word, float64 [N].
+        losses_free: the same with the model's own words as inputs, float64 [N].
     """
 
     hypotheses: Sequence[str]
@@ -32,27 +32,27 @@ class Evaluation:
 
 
 class EvaluationMeasure(Protocol):
-    """One number of an evaluation. A class of one's own needs nothing but these two."""
+    """A measure of an evaluation. A new class needs only this attribute and this method."""
 
     facts: Measure
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The value."""
+        """Return the value."""
         ...
 
 
 def measured(evaluation: Evaluation, measures: Mapping[str, EvaluationMeasure]) -> dict[str, float]:
-    """The value of each measure, by the name in its facts."""
+    """The value of each measure, by its name."""
     return {each.facts.name: float(each(evaluation)) for each in measures.values()}
 
 
 @dataclass
 class Evaluator:
-    """Takes batches one by one and gives an evaluation of all.
+    """Evaluates batches one by one and returns one evaluation of all pairs.
 
     Args:
         to_text: target ids up to and without `<eos>` → sentence.
-        max_length: positions that a hypothesis may have.
+        max_length: maximum number of positions of a hypothesis.
     """
 
     to_text: Callable[[list[int]], str]
@@ -74,6 +74,6 @@ class Evaluator:
         self.hypotheses.extend(self.to_text(ids) for ids in found.words[:, : self.max_length].tolist())
 
     def evaluation(self, references: Sequence[Sequence[str]]) -> Evaluation:
-        """What was added, beside the references of these pairs; later ones than were added count for nothing."""
+        """The evaluation of all added pairs, with their references; references of further pairs are ignored."""
         losses = torch.cat(self.forced), torch.cat(self.free)
         return Evaluation(self.hypotheses, references[: len(self.hypotheses)], *losses)

@@ -1,4 +1,4 @@
-"""Losses of the gold words, and what the model loses when it is fed its own."""
+"""Losses of the gold targets, with gold words or the model's own words as inputs, and their difference."""
 
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.measures import measure
@@ -23,7 +23,7 @@ class LossFree:
 
 
 class ExposureGap:
-    """The free-running loss less the teacher-forced one."""
+    """The free-running loss minus the teacher-forced loss."""
 
     facts = measure("exposure_gap")
 

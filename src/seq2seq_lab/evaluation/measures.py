@@ -1,7 +1,7 @@
-"""The registry of measures: what each is called, in which unit, which way is better, and how it is computed.
+"""The registry of measures: their names, units, better directions and formulas.
 
-Logging, best values, monitors, TensorBoard's HParams, tables, plots and the page `docs/measures.md` take their
-facts from here. A metric is a measure on a part of the data, written `part/name`: `val/bleu`, `train/loss`.
+Logging, best values, monitors, TensorBoard's HParams, tables, plots and the page `docs/measures.md` use these facts. A
+metric is a measure on a part of the data, written `part/name`: `val/bleu`, `train/loss`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +17,14 @@ class Measure:
     """The facts of a measure.
 
     Attributes:
-        name: the last part of the names of its metrics, as `bleu` of `val/bleu`.
-        label: its name for people.
-        unit: its unit and, where it has one, its range.
-        better: which way is better; None where neither is, and then it has no best value.
-        formula: how it is computed, in a line.
-        stage: where it is measured: while a model trains, when it is evaluated, or of the machine.
-        log: whether its curve falls over decades, as a loss does.
-        shown: whether a comparison shows it when no metric is asked for.
+        name: the last part of the names of its metrics, such as `bleu` in `val/bleu`.
+        label: its name in tables and plots.
+        unit: its unit and, if it has one, its range.
+        better: the better direction; None if neither is better, and then it has no best value.
+        formula: how it is computed, in one line.
+        stage: when it is measured: in training or in an evaluation; or whether it is the speed of the machine.
+        log: whether its axis may be logarithmic, as for a loss.
+        shown: whether a comparison shows it by default.
     """
 
     name: str
@@ -97,7 +97,7 @@ _REGISTRY = (
         name="exposure_gap",
         label="exposure gap",
         unit="nats per word",
-        better=None,  # an untrained model has none
+        better=None,  # not a measure of quality: an untrained model has no gap
         formula="loss_free − loss_forced, on the same sentences",
         shown=False,
     ),
@@ -145,11 +145,11 @@ TRAINING_LOSS = "train/loss"
 
 
 def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Measure:
-    """The facts of a metric such as `val/bleu`; one that is unknown goes by its own name.
+    """The facts of a metric such as `val/bleu`. An unknown metric gets its own name as the label, and no other facts.
 
     Args:
         metric: `part/name`, or a name alone.
-        described: measures that runs describe themselves (by name), for those that are not registered.
+        described: measures in the summaries of runs, by name, for measures that are not in the registry.
     """
     name = metric.rpartition("/")[2]
     found = REGISTRY.get(name) or (described or {}).get(name)
@@ -157,12 +157,12 @@ def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Meas
 
 
 def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
-    """Measures by name as plain data, for a run's summary: whoever reads the run needs no class of it."""
+    """Measures as plain data, by name, for a run's summary: the run can be read without their classes."""
     return {each.name: asdict(each) for each in measures}
 
 
 def from_dict(described: Any) -> dict[str, Measure]:
-    """The measures that `to_dict` gave; what is no measure is left out, as anybody may have written the file."""
+    """The inverse of `to_dict`. Invalid entries are skipped, as the file may come from another user."""
     found: dict[str, Measure] = {}
     for name, facts in described.items() if isinstance(described, Mapping) else ():
         if not isinstance(facts, Mapping):

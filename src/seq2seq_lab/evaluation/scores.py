@@ -1,7 +1,7 @@
 """Scores of translations, on normalised text: sacreBLEU's BLEU and chrF, and exact match.
 
-A hypothesis may match any of its references. Full stops are words here, set apart by the normalisation, so no
-tokenizer is run over them.
+A hypothesis may match any of its references. The normalisation already separates punctuation from words, so no
+tokenizer is used.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Bleu:
     facts = measure("bleu")
 
     def __call__(self, evaluation: Evaluation) -> float:
-        import sacrebleu  # 0.3 s that most commands do not need
+        import sacrebleu  # imported here, as it takes 0.3 s and most commands do not need it
 
         streams = _streams(evaluation.references)
         return sacrebleu.corpus_bleu(evaluation.hypotheses, streams, tokenize="none", force=True).score
@@ -45,6 +45,6 @@ class ExactMatch:
 
 
 def _streams(references: Sequence[Sequence[str]]) -> Any:
-    """sacreBLEU's form: stream i has the i-th reference of each sentence, None where there are fewer."""
+    """The references in the form of sacreBLEU: stream i has the i-th reference of each sentence, or None."""
     most = max(map(len, references))
     return [[row[i] if i < len(row) else None for row in references] for i in range(most)]

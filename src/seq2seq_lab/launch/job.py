@@ -1,4 +1,4 @@
-"""One run of a launch: what Hydra calls with each configuration that it composes."""
+"""One job of a launch: Hydra calls it with each composed configuration."""
 
 import os
 import sys
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """A function of a composed configuration, which it trains; launchers send it to other processes.
+    """Trains one run from a composed configuration. It can be pickled, as launchers send it to other processes.
 
     Args:
-        command: the command line of the launch, to be kept in each run's summary.
-        working_folder: of the launch; the user's own modules are found there.
-        register: where the jobs of a sweep report what became of them.
-        verbose: whether each run says how its updates are made.
+        command: the command line of the launch, stored in each run's summary.
+        working_folder: the working folder of the launch; the user's own modules are imported from it.
+        register: the file to which the jobs of a sweep write their results.
+        verbose: whether each run prints how its updates are made.
 
     Attributes:
-        error: why a single run failed, for the process that launched it; those of a sweep are in the register.
+        error: the error of a single run, for the process that launched it; errors of a sweep are in the register.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Job:
         self._launcher = os.getpid()
 
     def __call__(self, cfg: "DictConfig") -> dict[str, float] | None:
-        """Train a configuration; returns the last value of every metric, None if it failed."""
+        """Train one run; returns the last value of every metric, or None if it failed."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
@@ -72,14 +72,14 @@ class Job:
             return train(config, folder, jobs=jobs, command=self.command, verbose=self.verbose)
         except Interrupted:
             but = ", without fresh=true" if config["fresh"] else ""
-            print(f"{folder}: interrupted; the same command{but} goes on from here", file=sys.stderr)
+            print(f"{folder}: interrupted; run the same command{but} to resume", file=sys.stderr)
             raise KeyboardInterrupt from None
 
     def _report(
         self, folder: Path | None, compare: bool, failure: UserError | None, overrides: list[str]
     ) -> None:
         error = f"{failure}\n  in the job {' '.join(overrides)}" if failure else ""
-        # The launching process and its children write to the terminal of the user; others to files.
+        # Only the launching process and its children write to the user's terminal; other processes write to files.
         shown = self._launcher in (os.getpid(), os.getppid())
         if error and shown:
             print(error, file=sys.stderr)
@@ -94,15 +94,15 @@ def _configured(
     config = resolve(cfg)
     check(config)
     for group in GROUPS:
-        if group in SETS and group not in choices:  # Hydra does not say which options a list names
+        if group in SETS and group not in choices:  # Hydra does not list the options of such a group
             choices[group] = ",".join(config[group])
         if group not in choices:
-            raise UserError(f"{group}: a run takes one of its options: {', '.join(options(group))}")
+            raise UserError(f"{group}: choose one of its options: {', '.join(options(group))}")
     config[CHOICES] = {
         each: choices[each]
         for group in GROUPS
         for each in sorted(choices)
-        if each == group or each.startswith(f"{group}/")  # a group that is nested in it
+        if each == group or each.startswith(f"{group}/")  # a group nested in it
     }
     named = config["name"] is not None
     if not named:
@@ -111,6 +111,6 @@ def _configured(
 
 
 def _jobs(hydra_config: Any) -> int:
-    """Runs that the launcher has on this machine at once."""
+    """Number of runs that the launcher trains at the same time on this machine."""
     jobs = hydra_config.launcher.get("n_jobs", 1) or 1
     return int(jobs) if jobs > 0 else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""`seq2seq-lab train`: Hydra composes the configurations and hands each to a job, here or through a launcher."""
+"""`seq2seq-lab train`: Hydra composes the configurations and passes each to a job, here or through a launcher."""
 
 import os
 import sys
@@ -23,17 +23,17 @@ def launch(
     flags: Sequence[str] = (),
     verbose: bool = False,
 ) -> int:
-    """Train what the overrides say; returns the exit status.
+    """Train one run or a sweep; returns the exit status.
 
     Args:
         overrides: as on the command line.
-        command: the whole command line, to be kept in each run's summary.
-        folder: a folder of the user's own options, as `--config-dir` names it.
-        flags: Hydra's own, such as `--multirun`.
-        verbose: whether each run says how its updates are made.
+        command: the complete command line, stored in each run's summary.
+        folder: a folder with the user's own options, as given by `--config-dir`.
+        flags: Hydra's flags, such as `--multirun`.
+        verbose: whether each run prints how its updates are made.
 
     Raises:
-        UserError: the overrides give no configuration, or a single run failed.
+        UserError: no configuration can be composed from the overrides, or a single run failed.
     """
     import hydra
 
@@ -57,7 +57,7 @@ def launch(
 
 @contextmanager
 def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
-    """What Hydra reads: its arguments, and a variable without which it ends the process on an error."""
+    """Set Hydra's arguments, and the variable without which Hydra exits the process on an error."""
     argv, variable = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = ["seq2seq-lab train", *arguments]
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -71,7 +71,7 @@ def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
 
 
 def _output_dir(overrides: Sequence[str]) -> Path:
-    """Where a sweep's register goes, before any configuration is composed: all of its jobs must reach it."""
+    """The folder for a sweep's register. It is needed before any configuration is composed, as all jobs write to it."""
     default = os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"
     given = [override.partition("=")[2] for override in overrides if override.startswith("output_dir=")]
     path = given[-1].strip("'\"") if given else ""
@@ -81,4 +81,4 @@ def _output_dir(overrides: Sequence[str]) -> Path:
 
 def _no_jobs(overrides: Sequence[str]) -> str:
     globs = [override for override in overrides if "glob(" in override]
-    return f"{' '.join(globs) or 'the sweep'}: it matches no option, so there is nothing to train"
+    return f"{' '.join(globs) or 'the sweep'}: no option matches, so there is nothing to train"

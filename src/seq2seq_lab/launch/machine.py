@@ -1,4 +1,4 @@
-"""What a run uses of the machine: threads and a device."""
+"""The threads and the device that a run uses."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -25,14 +25,18 @@ def set_threads(config: Mapping[str, Any], jobs: int) -> None:
 
 
 def _processors() -> int:
-    """The number of processors that this process may run on; on a shared machine, not all."""
+    """The number of processors that this process may use; on a shared machine, not all of them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def check_accelerator(trainer: Mapping[str, Any]) -> None:
-    """Refuse a GPU where there is none, several devices, and half precision, before any data is prepared."""
+    """Check the device and the precision before any data is prepared.
+
+    Raises:
+        UserError: a GPU that is not available, several devices, or half precision.
+    """
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator: PyTorch {torch.__version__} finds no CUDA GPU for {trainer['accelerator']}; "
@@ -41,8 +45,8 @@ def check_accelerator(trainer: Mapping[str, Any]) -> None:
     devices = trainer.get("devices", 1)
     if devices not in (1, "1") and not (isinstance(devices, Sequence) and len(devices) == 1):
         raise UserError(
-            f"trainer.devices: {devices}; a run trains on one device, as trainer.devices=1 or [N]; several runs at "
-            "once are a sweep's"
+            f"trainer.devices: {devices}; a run trains on one device: trainer.devices=1 or [N]; to train several "
+            "runs in parallel, start a sweep"
         )
     if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", "64", "64-true"):
         raise UserError(f"trainer.precision: {precision}; a run trains in 32-true or 64-true")

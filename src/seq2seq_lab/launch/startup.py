@@ -1,4 +1,4 @@
-"""What a process does first: imports without the garbage collector, output that cannot fail, the user's modules."""
+"""The first steps of a process: faster imports, an output encoding that cannot fail, the user's modules."""
 
 import gc
 import io
@@ -10,10 +10,11 @@ from pathlib import Path
 
 @contextmanager
 def imports() -> Iterator[None]:
-    """Import large libraries without the garbage collector, which would only search what they define in vain.
+    """Disable the garbage collector while large libraries are imported, as it would find nothing to collect.
 
-    This saves a quarter of the time that importing PyTorch and Lightning takes, and as much again at exit. It is
-    done once in a process: between a sweep's runs it would keep the objects of the last run for ever.
+    This saves a quarter of the time for importing PyTorch and Lightning, and the same time again at exit. It is done
+    only once per process: if it were repeated between the runs of a sweep, the objects of the previous run would
+    never be freed.
     """
     if gc.get_freeze_count():
         yield
@@ -27,13 +28,13 @@ def imports() -> Iterator[None]:
 
 
 def replace_unencodable() -> None:
-    """Replace characters that the encoding of the output does not have, instead of failing on them."""
+    """Replace characters that the output's encoding does not contain, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def add_modules_of(folder: Path) -> None:
-    """Let Python find the modules in a folder, after all others, so that they hide none."""
+    """Add a folder to the end of `sys.path`, so that its modules can be imported but do not hide others."""
     if str(folder) not in sys.path:
         sys.path.append(str(folder))

@@ -1,4 +1,4 @@
-"""The jobs of a sweep: what became of each, in whatever process or on whatever machine, and their comparison."""
+"""The jobs of a sweep: the result of each, from any process or machine, and their comparison."""
 
 import json
 import sys
@@ -11,13 +11,13 @@ from seq2seq_lab.runs.run import Run
 
 @dataclass(frozen=True)
 class Entry:
-    """A job that has ended.
+    """The result of one job.
 
     Attributes:
-        folder: of its run; None if its configuration does not allow to name it.
-        compare: whether the run is to be compared with the others.
-        error: why it failed; empty if it did not.
-        shown: whether the user has seen the error already.
+        folder: the folder of its run; None if the configuration was invalid before the folder was known.
+        compare: whether to compare the run with the others.
+        error: the error message; empty if the job succeeded.
+        shown: whether the error was already printed on the user's terminal.
     """
 
     folder: str | None
@@ -30,7 +30,7 @@ class Entry:
 class Register:
     """A file to which each job of a sweep adds an entry.
 
-    The launching process decides on its path, and reads and removes it at the end.
+    The launching process chooses its path, and reads and removes it at the end.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Register:
             file.write(json.dumps(asdict(entry)) + "\n")
 
     def close(self) -> list[Entry]:
-        """Remove the file; returns its entries, none if no job has ended."""
+        """Remove the file; returns its entries (empty if no job has ended)."""
         if not self.path.exists():
             return []
         lines = self.path.read_text(encoding="utf-8").splitlines()
@@ -51,16 +51,16 @@ class Register:
 
 
 def show_errors(entries: Sequence[Entry]) -> None:
-    """Print the errors that the user has not seen yet: those of jobs that ran elsewhere."""
+    """Print the errors that were not shown yet: those of jobs in other processes."""
     for entry in entries:
         if entry.error and not entry.shown:
             print(entry.error, file=sys.stderr)
 
 
 def compare_all(entries: Sequence[Entry]) -> None:
-    """Compare the runs of a sweep, unless they are configured not to be."""
+    """Compare the runs of a sweep, except those with `compare=false`."""
     folders = {Path(entry.folder) for entry in entries if entry.folder is not None and entry.compare}
-    # Earlier runs of the same configurations with other seeds count in the means.
+    # Earlier runs of the same configurations with other seeds are included in the means.
     runs = sorted({run for folder in folders for run in folder.parent.glob("seed-*") if Run(run).exists()})
     if len(runs) > 1:
         from seq2seq_lab.compare import compare
@@ -68,4 +68,4 @@ def compare_all(entries: Sequence[Entry]) -> None:
         print()
         compare(runs)
     if refused := sorted(str(folder) for folder in folders if not Run(folder).exists()):
-        print(f"Note: these runs did not begin, for the errors above: {', '.join(refused)}")
+        print(f"Note: these runs did not start because of the errors above: {', '.join(refused)}")

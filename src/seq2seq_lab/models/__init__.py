@@ -1,4 +1,4 @@
-"""The models, as plain modules, and one function for each that builds it."""
+"""The models as plain modules, with one builder function for each."""
 
 from seq2seq_lab.models.builders import attention_model, seq2seq_model
 from seq2seq_lab.models.decoder import Decoder

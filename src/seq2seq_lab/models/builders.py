@@ -26,18 +26,18 @@ def seq2seq_model(
     score: Callable[..., Attention] | None = None,
     unmasked_positions: int | None = None,
 ) -> Seq2Seq:
-    """The plain model: all the decoder knows of the source is the encoder's last state.
+    """The plain model: the decoder receives only the last state of the encoder.
 
     Args:
-        source_vocabulary_size, target_vocabulary_size: words of either side, the special ones included.
+        source_vocabulary_size, target_vocabulary_size: numbers of words, including the special words.
         hidden_size: H, of encoder and decoder.
-        embedding_size: E, of both sides.
-        layers: recurrent layers, of both sides.
+        embedding_size: E, of encoder and decoder.
+        layers: number of recurrent layers of encoder and decoder.
         dropout: on embedded words and between layers, in [0, 1).
         cell: class of a recurrent layer, `torch.nn.GRU` or `torch.nn.LSTM`.
-        bidirectional: whether the encoder reads in both directions, with H / 2 in each.
-        bridge: whether a linear layer and tanh stand between the encoder's and the decoder's state.
-        score: a class of attention, called with `hidden_size`; None is the plain model.
+        bidirectional: whether the encoder is bidirectional, with hidden size H / 2 in each direction.
+        bridge: whether to apply a linear layer and tanh between the encoder's and the decoder's state.
+        score: a class of attention, called with `hidden_size`; None: no attention.
         unmasked_positions: see `Encoder`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The decoder: what it is fed and what it remembers, to scores of the next word."""
+"""The decoder: maps its inputs and its state to scores of the next word."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ from seq2seq_lab.models.rnn import RNN, State
 
 
 class Decoded(NamedTuple):
-    """Scores of the next word at each position, and what was attended to for them.
+    """Scores of the next word at each position, and attention weights.
 
     Attributes:
         logits: [B, T, V].
-        weights: attention weights [B, T, S]; None without attention.
+        weights: attention weights [B, T, S]; None for a model without attention.
     """
 
     logits: Tensor
@@ -27,10 +27,10 @@ class Decoder(nn.Module):
     """Embedding → ReLU → recurrent layers → (attention →) linear to the vocabulary.
 
     Args:
-        embedding: of the target words [V, E].
-        rnn: its layers; each starts at the encoder's state of that layer.
-        output: H → V.
-        attention: what the output layer reads instead of the state alone; None reads the state.
+        embedding: embedding of the target words [V, E].
+        rnn: recurrent layers; each starts with the encoder's state of the same layer.
+        output: linear layer H → V.
+        attention: its result is the input of the output layer; None: the state is.
         dropout: probability of dropping a value of an embedded word, in training.
     """
 
@@ -55,7 +55,7 @@ class Decoder(nn.Module):
         return self.embedding(words).relu()  # type: ignore[no-any-return]
 
     def embed_mixture(self, weights: Tensor) -> Tensor:
-        """Weights of words [B, T, V] → inputs [B, T, E]: what `embed` makes of the weighted mean of embeddings."""
+        """Weights of words [B, T, V] → inputs [B, T, E]: as `embed`, for the weighted mean of the embeddings."""
         return (weights @ self.embedding.weight).relu()
 
     def forward(
@@ -67,14 +67,14 @@ class Decoder(nn.Module):
         draws: Draws | None = None,
         first: int = 0,
     ) -> tuple[Decoded, State]:
-        """A sequence, or one step of it, which is a sequence of one position.
+        """Run a sequence, or one step as a sequence of one position.
 
         Args:
-            inputs: what `embed` gave, [B, T, E].
-            memory: of the source.
-            state: before the first position; None is the memory's.
-            draws: of dropout.
-            first: number of the first position.
+            inputs: outputs of `embed`, [B, T, E].
+            memory: memory of the source.
+            state: state before the first position; None: the state of the memory.
+            draws: random numbers of dropout.
+            first: index of the first position.
         """
         inputs = self.dropout(inputs, draws, first)
         states, state = self.rnn(inputs, memory.state if state is None else state, draws=draws, first=first)

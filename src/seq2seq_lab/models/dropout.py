@@ -1,4 +1,4 @@
-"""Dropout whose masks can belong to a pair and a position."""
+"""Dropout with masks that can be a function of the pair and the position."""
 
 from torch import Tensor, nn
 
@@ -8,12 +8,12 @@ from seq2seq_lab.data.draws import Draws
 class Dropout(nn.Module):
     """Inverted dropout (Srivastava et al. 2014): in training, zero with probability `p`, else divided by 1 − p.
 
-    With draws, a mask is a function of (seed, site, epoch, pair, position): the same whether a sequence is computed at
-    once or step by step, and in any batch. Without, it comes from PyTorch's generator, as that of `nn.Dropout`.
+    With draws, a mask is a function of (seed, site, epoch, pair, position): it is the same if a sequence is
+    computed at once or step by step, and in any batch. Without draws, PyTorch's generator is used, as in `nn.Dropout`.
 
     Args:
         p: the probability, in [0, 1).
-        site: what the mask is drawn for; other sites get other masks.
+        site: name of the place in the model; other sites have other masks.
 
     Raises:
         ValueError: `p` is not in [0, 1).
@@ -28,11 +28,11 @@ class Dropout(nn.Module):
 
     @property
     def active(self) -> bool:
-        """Whether it drops anything now."""
+        """Whether values are dropped: in training mode, if `p` is not 0."""
         return self.training and self.p > 0
 
     def forward(self, values: Tensor, draws: Draws | None = None, first: int = 0) -> Tensor:
-        """values [B, T, F], whose first position is number `first` of the sequence → the same with some zeros."""
+        """values [B, T, F] → [B, T, F] with some zeros; `first` is the index of their first position."""
         if not self.active:
             return values
         if draws is None:
@@ -40,7 +40,7 @@ class Dropout(nn.Module):
         return values * self.mask(draws, values.shape[1], values.shape[2], first).to(values.dtype)
 
     def mask(self, draws: Draws, positions: int, size: int, first: int = 0) -> Tensor:
-        """What values are multiplied by: 0 or 1 / (1 − p), float32 [B, positions, size]."""
+        """The factors of the values: 0 or 1 / (1 − p), float32 [B, positions, size]."""
         kept = draws.uniform(f"dropout/{self.site}", positions, size, first=first) >= self.p
         return kept / (1 - self.p)
 

@@ -1,4 +1,4 @@
-"""The encoder: a source sentence to a memory that a decoder reads."""
+"""The encoder: maps a source sentence to a memory for the decoder."""
 
 from typing import NamedTuple
 
@@ -11,11 +11,11 @@ from seq2seq_lab.models.rnn import RNN, State
 
 
 class Memory(NamedTuple):
-    """What a decoder knows of the source.
+    """The result of the encoder, which the decoder reads.
 
     Attributes:
         outputs: [B, S, H], the encoder's output at every source position.
-        mask: [B, S], True where there is a word to attend to; None where every position counts.
+        mask: [B, S], True at positions that attention may use; None: all positions.
         state: the context: the encoder's state after the last word of each sentence.
     """
 
@@ -24,7 +24,7 @@ class Memory(NamedTuple):
     state: State
 
     def select(self, rows: Tensor) -> "Memory":
-        """That of some of the sentences."""
+        """The memory of some of the sentences."""
         mask = None if self.mask is None else self.mask[rows]
         return Memory(self.outputs[rows], mask, tuple(each[rows] for each in self.state))
 
@@ -34,7 +34,7 @@ class Bridge(nn.Module):
 
     Args:
         hidden_size: H.
-        states: how many tensors a state has.
+        states: number of tensors of a state.
     """
 
     def __init__(self, *, hidden_size: int, states: int) -> None:
@@ -42,7 +42,7 @@ class Bridge(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(states))
 
     def forward(self, state: State) -> State:
-        """[B, H] of each → the same."""
+        """State, tensors [B, H] → state, tensors [B, H]."""
         return tuple(linear(each).tanh() for linear, each in zip(self.linears, state, strict=True))
 
 
@@ -50,12 +50,12 @@ class Encoder(nn.Module):
     """Embedding → recurrent layers, from a zero state.
 
     Args:
-        embedding: of the source words [V, E].
-        rnn: its layers.
+        embedding: embedding of the source words [V, E].
+        rnn: recurrent layers.
         dropout: probability of dropping a value of an embedded word, in training.
-        bridge: between its last state and the decoder's first one; None passes the state on as it is.
-        unmasked_positions: the seminar's quirk A where set: the outputs are in a block of this many positions, zero
-            beyond the sentence, and attention covers all of the block. None, the sound choice, masks padding.
+        bridge: applied to its last state, for the decoder's first state; None: the state is not changed.
+        unmasked_positions: if set, the seminar's quirk A: the outputs are in a block with this number of positions,
+            zero after the sentence, and attention covers the complete block. None: padding is masked.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Encoder(nn.Module):
         self.unmasked_positions = unmasked_positions
 
     def forward(self, source: Tensor, lengths: Tensor | None = None, draws: Draws | None = None) -> Memory:
-        """source ids [B, S]; lengths [B], or None where no sentence is padded.
+        """source ids [B, S]; lengths [B], or None if no sentence is padded.
 
         Raises:
             ValueError: a source is longer than `unmasked_positions`.
@@ -92,7 +92,7 @@ class Encoder(nn.Module):
         return Memory(outputs, mask, state)
 
     def positions(self, longest: int) -> int:
-        """How many positions attention covers, for sources of up to `longest` positions.
+        """The number of positions that attention covers, for sources of up to `longest` positions.
 
         Raises:
             ValueError: a source is longer than `unmasked_positions`.

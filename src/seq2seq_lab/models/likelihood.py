@@ -1,4 +1,4 @@
-"""How probable targets are under a model: its decoder as a conditional language model."""
+"""The negative log-likelihood of targets."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 def sentence_losses(logits: Tensor, target: Tensor, target_lengths: Tensor | None) -> Tensor:
     """Each pair's negative log-likelihood, summed over its target positions: [B].
 
-    logits [B, T, V]; target [B, T]; target_lengths [B], or None where no target is padded.
+    logits [B, T, V]; target [B, T]; target_lengths [B], or None if no target is padded.
     """
     losses = nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
     if target_lengths is not None:

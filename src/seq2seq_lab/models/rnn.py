@@ -1,4 +1,4 @@
-"""Stacked recurrent layers of PyTorch's own cells."""
+"""Stacked recurrent layers from PyTorch."""
 
 from collections.abc import Callable
 from typing import cast
@@ -11,7 +11,7 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.scan import scan_layer
 
-State = tuple[Tensor, ...]  # of each layer in turn h [B, H], and c [B, H] where the cell is an LSTM
+State = tuple[Tensor, ...]  # h [B, H] of each layer; for an LSTM, h and c [B, H] of each layer
 Cell = Callable[..., nn.RNNBase]  # torch.nn.GRU, torch.nn.LSTM, or a class with their arguments and results
 
 
@@ -20,12 +20,12 @@ class RNN(nn.Module):
 
     Args:
         input_size: E.
-        hidden_size: H, of an output; a bidirectional layer has H / 2 in each direction.
-        layers: layers stacked on each other's outputs.
+        hidden_size: H, size of an output; a bidirectional layer has H / 2 in each direction.
+        layers: number of stacked layers.
         dropout: probability of dropping an output between layers, in training.
-        cell: the class of a layer.
-        bidirectional: each layer reads its inputs in both directions.
-        site: of the dropout masks.
+        cell: class of a layer.
+        bidirectional: whether the layers are bidirectional.
+        site: prefix of the sites of the dropout masks.
 
     Raises:
         ValueError: `hidden_size` is odd, but there are two directions; or the cell has a setting of its own that is not
@@ -65,17 +65,17 @@ class RNN(nn.Module):
         draws: Draws | None = None,
         first: int = 0,
     ) -> tuple[Tensor, State]:
-        """A sequence, or one step of it, which is a sequence of one position.
+        """Run a sequence, or one step as a sequence of one position.
 
         Args:
             inputs: [B, T, E].
-            state: before the first position; None is zeros.
-            lengths: of the sequences, [B]; None where none is padded.
-            draws: of dropout.
-            first: number of the first position.
+            state: state before the first position; None: zeros.
+            lengths: lengths of the sequences, [B]; None if no sequence is padded.
+            draws: random numbers of dropout.
+            first: index of the first position.
 
         Returns:
-            The outputs [B, T, H] (zero beyond a sequence's length), and the state after its last position.
+            The outputs [B, T, H] (zero after the end of a sequence), and the state after its last position.
         """
         after: list[Tensor] = []
         each = len(state) // len(self.layers) if state else 0

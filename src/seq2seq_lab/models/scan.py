@@ -1,7 +1,7 @@
 """A recurrent layer as a `scan`, for `torch.export`.
 
 Exporting `nn.GRU` or `nn.LSTM` fixes the number of positions at that of the example
-(https://github.com/pytorch/pytorch/issues/126339). A scan over PyTorch's own cells keeps it dynamic.
+(https://github.com/pytorch/pytorch/issues/126339). A scan over PyTorch's cells keeps it dynamic.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 def scan_layer(
     layer: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, ...] | None, lengths: Tensor | None
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """What one layer of a GRU or an LSTM computes: inputs [B, T, E] → outputs [B, T, H], last state.
+    """Compute one layer of a GRU or an LSTM: inputs [B, T, E] → outputs [B, T, H], last state.
 
     Raises:
-        TypeError: the layer is neither.
+        TypeError: the layer is neither a GRU nor an LSTM.
     """
     if type(layer) not in (nn.GRU, nn.LSTM):
         raise TypeError(f"only GRU and LSTM can be exported, not {type(layer).__name__}")

@@ -9,7 +9,7 @@ from seq2seq_lab.models.encoder import Encoder, Memory
 
 
 def gold_inputs(target: Tensor) -> Tensor:
-    """What the decoder is fed under teacher forcing: `<sos>`, then each gold word but the last; [B, T] → [B, T]."""
+    """The decoder's input with teacher forcing: `<sos>`, then each gold word except the last one; [B, T] → [B, T]."""
     return nn.functional.pad(target, (1, -1), value=SOS)
 
 
@@ -40,15 +40,15 @@ class Seq2Seq(nn.Module):
         memory: Memory | None = None,
         draws: Draws | None = None,
     ) -> Decoded:
-        """Scores of every target word.
+        """Compute the scores of every target position.
 
         Args:
             source: ids [B, S].
             target: the gold ids [B, T] to predict; padding at the end may hold any id.
-            source_lengths: [B]; None where no source is padded.
-            inputs: what the decoder is fed, embedded (`Decoder.embed`), [B, T, E]; None feeds the gold words.
-            memory: of the source, where the encoder has run already.
-            draws: of dropout; None takes PyTorch's generator.
+            source_lengths: [B]; None if no source is padded.
+            inputs: what the decoder is fed, embedded (`Decoder.embed`), [B, T, E]; None: the gold words.
+            memory: memory of the source, if the encoder has already run.
+            draws: random numbers of dropout; None: PyTorch's generator.
         """
         if memory is None:
             memory = self.encoder(source, source_lengths, draws)

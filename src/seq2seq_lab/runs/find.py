@@ -1,4 +1,4 @@
-"""Finding the runs below a folder."""
+"""Find the runs in a folder and its subfolders."""
 
 import os
 import re
@@ -11,16 +11,16 @@ from seq2seq_lab.runs import layout
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:
-    """A sort key by which ``seed-2`` comes before ``seed-10``."""
+    """A sort key that puts ``seed-2`` before ``seed-10``."""
     parts = re.findall(r"\d+|\D+", text)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def common_root(paths: Sequence[Path]) -> Path:
-    """The folder that the runs' names start from: the one given, or the common parent of those given.
+    """The folder that the names of runs are relative to: the given folder, or the common parent of several.
 
     Raises:
-        UserError: a path does not exist or is no folder.
+        UserError: a path does not exist or is not a folder.
     """
     tops = []
     for path in paths:
@@ -40,15 +40,15 @@ def common_root(paths: Sequence[Path]) -> Path:
 
 @contextmanager
 def explain_unreachable(path: Path) -> Iterator[None]:
-    """Raise a `UserError` for a path that the system refuses: a name that is too long, no permission."""
+    """Raise a `UserError` if the system cannot access the path: the name is too long, or permission is missing."""
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be reached ({error.strerror})") from None
+        raise UserError(f"{path}: cannot be accessed ({error.strerror})") from None
 
 
 def find(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """The folders of all runs under the paths, each once, and notes on what looks like a run but is none."""
+    """The folders of all runs under the paths, each once, and notes on folders that look like a run but are not."""
     found: dict[Path, None] = {}
     notes = []
     for path in paths:
@@ -69,16 +69,16 @@ def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
     failed: list[OSError] = []
     for name, folders, files in os.walk(top, onerror=failed.append):
         folder = Path(name)
-        # Hidden folders hold Hydra's own config.yaml, which is not that of a run.
+        # Hidden folders contain Hydra's own config.yaml, which is not the config.yaml of a run.
         folders[:] = sorted(each for each in folders if not each.startswith("."))
-        if {layout.REPORT, layout.RESULTS} <= set(files):  # a comparison, under any name
+        if {layout.REPORT, layout.RESULTS} <= set(files):  # the output of a comparison
             folders[:] = [each for each in folders if each != layout.TENSORBOARD]
         if layout.CONFIG in files:
             folders.clear()
             yield folder, None
         elif {layout.SUMMARY, layout.METRICS} & set(files):
-            yield folder, f"{folder}: no run, for it has no {layout.CONFIG}; left out"
+            yield folder, f"{folder}: not a run, as it has no {layout.CONFIG}; skipped"
         elif folder != top and not folders and not files:
-            yield folder, f"{folder}: an empty folder; left out"
+            yield folder, f"{folder}: an empty folder; skipped"
     for error in failed:
-        yield Path(error.filename), f"{error.filename}: cannot be read ({error.strerror}); left out"
+        yield Path(error.filename), f"{error.filename}: cannot be read ({error.strerror}); skipped"

@@ -1,4 +1,4 @@
-"""The file names of a run's folder, and of a comparison's. Every reader and writer takes them from here."""
+"""The file names in the folder of a run and of a comparison. All code that reads or writes them uses these."""
 
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
 # Status, why it stopped, metrics, seconds, version, commit, machine, command, corpus, measures, reference, init_from.
@@ -7,14 +7,15 @@ METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the sca
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
 CHECKPOINTS = "checkpoints"
-LOCK = ".lock"  # held by the process that trains
+LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 
-COMPARISON = "comparison"  # the folder that a comparison is written to by default
+COMPARISON = "comparison"  # default folder of a comparison
 REPORT = "report.html"
 RESULTS = "results.csv"
 TENSORBOARD = "tensorboard"
 
-# Keys of the configuration that do not decide what is learnt, but where and how fast, and what it is shown with.
+# Keys of the configuration that do not change the trained model: where it is stored, how fast it is trained, and
+# how it is shown.
 INCIDENTAL = ("output_dir", "threads", "name", "compare", "fresh", "logger", "accelerate", "reference")

@@ -1,4 +1,4 @@
-"""Loading the model of a run."""
+"""Load the model of a run."""
 
 import json
 import re
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The words of both sides, how raw sentences become them, and how long a translation may get.
+    """The source and target vocabularies, the normalisation of raw sentences, and the maximum length of a translation.
 
-    `max_length` counts `<eos>`, and `<sos>` where the model predicts it.
+    `max_length` includes `<eos>`, and `<sos>` if the model predicts it.
     """
 
     source: Vocabulary
@@ -37,27 +37,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """A checkpoint's contents, on the CPU.
 
     Raises:
-        UserError: it is damaged.
+        UserError: the file is damaged.
     """
     import torch
 
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         state["state_dict"]
-    except Exception as error:  # a damaged file raises nearly any exception
-        raise UserError(f"{path}: damaged; copy it again, or train anew with fresh=true") from error
+    except Exception as error:  # a damaged file can raise almost any exception
+        raise UserError(f"{path}: damaged; copy it again, or train again with fresh=true") from error
     return state
 
 
 def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
-    """A trained model: its configuration, the model in evaluation mode, its vocabularies.
+    """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.
 
     Args:
         path: the run's folder.
         best: the best checkpoint instead of the last.
 
     Raises:
-        UserError: the folder is no run, or the run has no checkpoint yet.
+        UserError: the folder is not a run, or the run has no checkpoint yet.
     """
     run, checkpoint = _find(path, best=best)
 
@@ -173,5 +173,5 @@ def _read_vocabularies(path: Path) -> Vocabularies:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: missing or damaged; copy the run again, or train anew with fresh=true"
+            f"{path}: missing or damaged; copy the run again, or train again with fresh=true"
         ) from error

@@ -1,4 +1,4 @@
-"""What a run is called, and which part of its configuration identifies it."""
+"""The name of a run, and the part of its configuration that identifies it."""
 
 import hashlib
 import json
@@ -9,9 +9,9 @@ from typing import Any
 
 from seq2seq_lab.runs import layout
 
-# Keys that the first part of a name already gives.
+# Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio")
-# Keys that have a part of the path of their own, or do not decide what is learnt.
+# Keys that have their own part of the path, or that do not change the trained model.
 _NOT_IN_PATH = (
     *layout.INCIDENTAL,
     "seed",
@@ -38,11 +38,11 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
 
     Args:
         config: the resolved configuration.
-        overrides: of the command line, `key=value`.
-        named: whether the configuration gave the name; else the name is derived from model and forcing.
+        overrides: those of the command line, `key=value`.
+        named: whether the configuration contained a name; otherwise it was derived from model and forcing.
     """
     left_out = _NOT_IN_PATH if named else (*_NOT_IN_PATH, *_IN_NAME)
-    parts = {}  # sorted by key, as the order of the command line means nothing; the last override of a key holds
+    parts = {}  # sorted by key below, as the order on the command line has no effect; the last override wins
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         value = re.sub(r"^\[([\w,]+)\]$", r"\1", value)  # several options of a group
@@ -56,7 +56,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that decides what is learnt."""
+    """The part of a configuration that the trained model depends on."""
     kept = {key: value for key, value in config.items() if key not in layout.INCIDENTAL}
     if isinstance(choices := kept.get("choices"), Mapping):
         kept["choices"] = {group: choices[group] for group in choices if group not in layout.INCIDENTAL}
@@ -70,7 +70,7 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:
-    """The dotted key of the first difference of two nested values; None where they are equal."""
+    """The dotted key of the first difference between two nested values; None if they are equal."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in [*one, *(key for key in other if key not in one)]:
             below = f"{path}.{key}" if path else str(key)

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: the machine, the commit of the code, the command."""
+"""Provenance of a run: the machine, the commit of the code, and the command."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def machine() -> str:
-    """The operating system, the number of processors and their model, in a line."""
+    """The operating system, the number of processors and their model, in one line."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -20,7 +20,7 @@ def machine() -> str:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the package runs from; None where it is installed from a wheel."""
+    """The commit of the checkout that contains the package; None if it was installed from a wheel."""
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None
@@ -37,6 +37,6 @@ def commit() -> str | None:
 
 
 def command() -> str:
-    """The command line of this process, quoted for a shell; the program goes by its name, not its path."""
+    """The command line of this process, quoted for a shell, with the name of the program instead of its path."""
     program, *arguments = sys.argv
     return " ".join((Path(program).name, *map(shlex.quote, arguments)))

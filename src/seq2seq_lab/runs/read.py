@@ -1,4 +1,4 @@
-"""The files of a run's folder as data, as far as they are whole: a run may be killed at any moment."""
+"""Read the files of a run's folder. They may be incomplete, as a run can be killed at any time."""
 
 import csv
 import json
@@ -8,15 +8,15 @@ from typing import Any
 
 import yaml
 
-Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs in which nothing was measured are absent
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs without a value are missing
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is ten times as fast
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The configuration of a run.
 
     Raises:
-        ValueError: the file cannot be read, or is not the configuration of a run; the text says why.
+        ValueError: the file cannot be read, or is not the configuration of a run; the message gives the reason.
     """
     try:
         config = yaml.load(path.read_bytes(), Loader=_Loader)
@@ -26,16 +26,16 @@ def read_config(path: Path) -> dict[str, Any]:
         why = getattr(error, "problem", None) or getattr(error, "strerror", None) or error
         raise ValueError(f"{path.name}{where} cannot be read ({why})") from None
     if not isinstance(config, dict) or not config:
-        raise ValueError(f"{path.name} holds no configuration")
+        raise ValueError(f"{path.name} contains no configuration")
     if "model" not in config:
-        raise ValueError(f"{path.name} is not that of a run")
+        raise ValueError(f"{path.name} is not the configuration of a run")
     return {str(key): value for key, value in config.items()}
 
 
 def read_summary(path: Path) -> tuple[dict[str, Any], str]:
-    """The summary, and the status: the one that the run wrote, or what is wrong with the file.
+    """The summary and the status of a run.
 
-    The summary of a file that is missing or damaged is empty.
+    If the file is missing or damaged, the summary is empty and the status describes the problem.
     """
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
@@ -51,16 +51,16 @@ def read_summary(path: Path) -> tuple[dict[str, Any], str]:
 def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
     """Metric → epoch → value, and notes on what could not be read.
 
-    An incomplete line is left out; so is a last line without an end, as its last number may be cut. Of an epoch
-    that is there twice, as after a resume, the last row counts.
+    Incomplete lines are skipped. A last line without a line feed is skipped too, as its last number may be
+    truncated. If an epoch appears twice, as after a resume, the last row is used.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         return {}, [f"no {path.name}" if missing else f"{path.name} cannot be read ({error.strerror})"]
-    whole, _, rest = text.rpartition("\n")
-    rows = [row.split(",") if '"' not in row else next(csv.reader([row])) for row in whole.splitlines()]
+    complete, _, rest = text.rpartition("\n")
+    rows = [row.split(",") if '"' not in row else next(csv.reader([row])) for row in complete.splitlines()]
     header = [cell.strip() for cell in rows[0]] if rows else []
     if "epoch" not in header:
         return {}, [f"{path.name} has no column `epoch`" if header else f"{path.name} is empty"]
@@ -77,5 +77,5 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
         for metric, value in values.items():
             curves[metric][epoch] = value
     lines = ", ".join(map(str, sorted(incomplete)))
-    notes = [f"{path.name}: line {lines} is incomplete; left out"] if incomplete else []
+    notes = [f"{path.name}: line {lines} is incomplete; skipped"] if incomplete else []
     return {metric: curve for metric, curve in curves.items() if curve}, notes

@@ -1,7 +1,7 @@
-"""Reference curves: values from elsewhere, such as published losses, that runs are shown beside.
+"""Reference curves: external values, such as published losses, that are shown next to runs.
 
-A CSV file holds some: a column `epoch`, then a column for each curve, headed by its name; empty cells are epochs
-without a value.
+They are read from a CSV file with a column `epoch` and one column for each curve, with the name of the curve as its
+heading. An empty cell is an epoch without a value.
 """
 
 import csv
@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reference:
-    """A curve that others have measured.
+    """A curve from another source.
 
     Attributes:
-        name: of the curve.
-        metric: that its values are of, such as `train/loss`.
+        name: name of the curve.
+        metric: metric of its values, such as `train/loss`.
         values: epoch, counted from 1 → value.
     """
 
@@ -42,7 +42,7 @@ class Reference:
 
     @classmethod
     def from_dict(cls, data: Any) -> "Reference | None":
-        """The reference that `to_dict` gave; None for anything else, as anybody may have written the file."""
+        """The inverse of `to_dict`; None for any other data, as the file may come from another user."""
         try:
             values = {int(epoch): float(value) for epoch, value in data["values"].items()}
             return cls(str(data["name"]), str(data["metric"]), values) if values else None
@@ -51,18 +51,18 @@ class Reference:
 
 
 def read_reference(setting: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The reference that a run's configuration names, as plain data for the run's summary.
+    """Read the reference in a run's configuration, as plain data for the run's summary.
 
     Args:
-        setting: the key `reference` of the configuration: `file`, `curve` and `metric`; or None. The file's path
-            is relative to the working folder, or else to the checkout's root.
+        setting: the key `reference` of the configuration: `file`, `curve` and `metric`; or None. The path
+            of the file is relative to the working folder, or else to the root of the checkout.
 
     Returns:
-        See `Reference.to_dict`. None if there is no setting, or no such file: an installed package comes without
-        the experiments.
+        See `Reference.to_dict`. None if there is no setting, or if the file does not exist: an installed package does
+        not contain the folder `experiments`.
 
     Raises:
-        UserError: the file cannot be read, or has no such curve.
+        UserError: the file cannot be read, or does not contain the curve.
     """
     if setting is None:
         return None
@@ -70,7 +70,7 @@ def read_reference(setting: Mapping[str, Any] | None) -> dict[str, Any] | None:
     places = (path, Path(__file__).parents[3] / path)
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        _log.warning("reference.file: there is no %s; the run goes on without a reference", path)
+        _log.warning("reference.file: %s does not exist; the run continues without a reference", path)
         return None
     curves = {each.name: each for each in read_curves(found, setting["metric"])}
     if setting["curve"] not in curves:
@@ -81,14 +81,14 @@ def read_reference(setting: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def read_curves(path: Path, metric: str) -> list[Reference]:
-    """All curves of a CSV file.
+    """Read all curves of a CSV file.
 
     Args:
         path: the file.
-        metric: that its values are of.
+        metric: metric of its values.
 
     Raises:
-        UserError: the file cannot be read, has no column `epoch` or no other one, or a cell is not a number.
+        UserError: the file cannot be read, has no column `epoch` or no other column, or a cell is not a number.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -98,17 +98,17 @@ def read_curves(path: Path, metric: str) -> list[Reference]:
             f"{path}: cannot be read ({error.strerror}); give a CSV file of reference curves"
         ) from None
     except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path}: this is not a CSV file in UTF-8") from None
+        raise UserError(f"{path}: not a CSV file in UTF-8") from None
     header = [cell.strip() for cell in rows[0][1]] if rows else []
     names = [name for name in header if name and name != "epoch"]
     if "epoch" not in header or not names:
-        raise UserError(f"{path}: its first line must have a column `epoch` and one for each curve")
+        raise UserError(f"{path}: the first line must have a column `epoch` and one column for each curve")
     if len(set(header)) < len(header):
         raise UserError(f"{path}: two columns have the same name")
     curves: dict[str, dict[int, float]] = {name: {} for name in names}
     for line, row in rows[1:]:
         if len(row) != len(header):
-            raise UserError(f"{path}, line {line}: it has {len(row)} cells, the first line {len(header)}")
+            raise UserError(f"{path}, line {line}: {len(row)} cells, but the first line has {len(header)}")
         cells = dict(zip(header, map(str.strip, row), strict=True))
         epoch = _number(cells["epoch"], path, line)
         if epoch < 1 or epoch != int(epoch):
@@ -119,7 +119,7 @@ def read_curves(path: Path, metric: str) -> list[Reference]:
             if cells[name]:
                 curves[name][int(epoch)] = _number(cells[name], path, line)
     if empty := [name for name, values in curves.items() if not values]:
-        raise UserError(f"{path}: there is no value in column {empty[0]}")
+        raise UserError(f"{path}: column {empty[0]} contains no value")
     return [Reference(name, metric, values) for name, values in curves.items()]
 
 

@@ -1,4 +1,4 @@
-"""A run on disk, for whoever writes or reads one."""
+"""A run on disk: all code that reads or writes a run uses the class `Run`."""
 
 import json
 import math
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from seq2seq_lab.data.corpus import Corpus
 
 FINISHED = "finished"
-_FILES = ("_config", "_summary", "_metrics")  # what is kept of the files once they are read
+_FILES = ("_config", "_summary", "_metrics")  # cached contents of the files
 
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """What a run's summary says of the pairs that it was trained on; ``None`` where it does not say."""
+    """Facts about the training pairs, from a run's summary; ``None`` if the summary does not contain them."""
 
     fingerprint: str | None = None
     pairs: int | None = None
@@ -41,11 +41,11 @@ class CorpusFacts:
 class Run:
     """A run's folder.
 
-    A file is read when it is first asked for, and again after this object has written it or entered `held`.
+    A file is read when it is first needed, and read again after this object has written it or entered `lock`.
 
     Args:
-        folder: of the run, which need not exist yet.
-        name: to call it by in messages and tables; the folder's path by default.
+        folder: the folder of the run; it may not exist yet.
+        name: the name of the run in messages and tables; the path of the folder by default.
     """
 
     def __init__(self, folder: Path, name: str = "") -> None:
@@ -54,34 +54,34 @@ class Run:
 
     @property
     def last_checkpoint(self) -> Path:
-        """The state that a resumed run goes on from."""
+        """The checkpoint that the run is resumed from."""
         return self.folder / layout.CHECKPOINTS / layout.LAST
 
     @property
     def best_checkpoint(self) -> Path:
-        """The state that was best by the monitored metric."""
+        """The checkpoint with the best value of the monitored metric."""
         return self.folder / layout.CHECKPOINTS / layout.BEST
 
     def exists(self) -> bool:
-        """Whether the folder is a run's."""
+        """Whether the folder contains a run."""
         return (self.folder / layout.CONFIG).exists()
 
-    # What is read
+    # Reading
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration.
 
         Raises:
-            UserError: it cannot be read.
+            UserError: the file cannot be read.
         """
         return self._config
 
     def summary(self) -> dict[str, Any]:
-        """The summary; empty where none was written or it is damaged, which `status` says."""
+        """The summary; empty if the file is missing or damaged (see `status`)."""
         return self._summary[0]
 
     def curves(self) -> Mapping[str, Curve]:
-        """Metric → epoch → value, as far as the file is complete."""
+        """Metric → epoch → value, from all complete lines of the file."""
         return self._metrics[0]
 
     @cached_property
@@ -101,29 +101,29 @@ class Run:
 
     @property
     def status(self) -> str:
-        """What the run wrote: running, finished, interrupted or failed; or what is wrong with its files."""
+        """The status that the run wrote: running, finished, interrupted or failed; or what is wrong with its files."""
         status = self._summary[1]
         return "finished, but without a value" if status == FINISHED and not self.curves() else status
 
     @property
     def finished(self) -> bool:
-        """Whether it was trained to its end and has values."""
+        """Whether training is complete and the run has values."""
         return self.status == FINISHED
 
     @property
     def seed(self) -> int | None:
-        """Its seed."""
+        """The seed of the run."""
         seed = self.config().get("seed")
         return seed if isinstance(seed, int) else None
 
     @property
     def epochs(self) -> int:
-        """The last epoch that has a value; 0 if none has."""
+        """The last epoch that has a value; 0 if there is none."""
         return max((epoch for curve in self.curves().values() for epoch in curve), default=0)
 
     @property
     def corpus(self) -> CorpusFacts:
-        """The pairs that it was trained on."""
+        """Facts about the pairs that the run was trained on."""
         found = self.summary().get("corpus")
         if not isinstance(found, dict):
             return CorpusFacts()
@@ -137,12 +137,12 @@ class Run:
 
     @property
     def reference(self) -> Reference | None:
-        """The curve that its configuration named for it to be shown beside."""
+        """The reference curve that its configuration names."""
         return Reference.from_dict(self.summary().get("reference"))
 
     @property
     def started(self) -> float:
-        """When it started, in seconds since 1970; when its configuration was written if it does not say."""
+        """The start time, in seconds since 1970; the time of its configuration file if the summary has none."""
         try:
             return datetime.fromisoformat(self.summary()["started"]).timestamp()
         except (KeyError, TypeError, ValueError):
@@ -150,13 +150,13 @@ class Run:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader has to know about values that are missing."""
+        """Notes for the user about missing values."""
         if self.status == "running":
-            return []  # a file that is being written to may well end in half a line
+            return []  # the last line of a file may be incomplete while it is written
         notes = list(self._metrics[1])
         expected = self.summary().get("epochs")
         if self.finished and isinstance(expected, int) and self.epochs < expected:
-            notes.append(f"finished, but {layout.METRICS} stops at epoch {self.epochs} of {expected}")
+            notes.append(f"finished, but {layout.METRICS} ends at epoch {self.epochs} of {expected}")
         return notes
 
     def last(self, metric: str) -> float | None:
@@ -165,7 +165,7 @@ class Run:
         return curve[max(curve)] if curve else None
 
     def best(self, metric: str, better: Literal["lower", "higher"] | None) -> tuple[float, int] | None:
-        """The best value of a metric and the first epoch that reached it; None if neither way is better."""
+        """The best value of a metric and its first epoch; None if neither direction is better."""
         if better is None:
             return None
         sign = 1 if better == "lower" else -1
@@ -173,17 +173,17 @@ class Run:
         return min(finite, key=lambda point: (sign * point[0], point[1])) if finite else None
 
     def difference(self, config: Mapping[str, Any]) -> str | None:
-        """The first key by which this run is another one than `config` describes; None where it is the same."""
+        """The first key in which this run differs from `config`; None if it is the same run."""
         return first_difference(identity(self.config()), identity(config))
 
-    # What is written
+    # Writing
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep other processes from training into the folder meanwhile.
+    def lock(self) -> Iterator[None]:
+        """Lock the folder, so that no other process trains in it.
 
         Raises:
-            UserError: another process trains into it.
+            UserError: another process trains in it.
         """
         from filelock import FileLock, Timeout
 
@@ -194,8 +194,8 @@ class Run:
                 yield
         except Timeout:
             raise UserError(
-                f"{self.folder} is being trained by another process; wait for it, or give this run a name=… of "
-                "its own"
+                f"{self.folder} is being trained by another process; wait for it, or give this run another "
+                "name=…"
             ) from None
 
     def begin(
@@ -210,7 +210,7 @@ class Run:
         init_from: Mapping[str, Any] | None = None,
         command: str | None = None,
     ) -> None:
-        """Make the folder a run's.
+        """Write the files of a new run; the folder is created if necessary.
 
         Args:
             config: the resolved configuration.
@@ -257,13 +257,13 @@ class Run:
         self._read_again()
 
     def write_summary(self, **changes: Any) -> None:
-        """Change entries of the summary, keep the others."""
+        """Change some entries of the summary."""
         summary = self.summary() | changes
         write_text(self.folder / layout.SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
         self._read_again()
 
     def clear(self) -> None:
-        """Remove what an earlier run left here; other files stay."""
+        """Remove the files of an earlier run; other files are kept."""
         names = (layout.CONFIG, layout.SUMMARY, layout.METRICS, layout.TRANSLATIONS, layout.VOCABULARIES)
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
         for path in (*(self.folder / name for name in names), *of_tensorboard):

@@ -20,7 +20,7 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.training.callbacks.checkpoint import WholeFiles
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.early_stopping import EarlyStopping
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
@@ -180,7 +180,7 @@ def make_trainer(
         default_root_dir=str(run.folder),
         logger=loggers,
         callbacks=callbacks,
-        plugins=[WholeFiles()],
+        plugins=[AtomicCheckpointIO()],
         enable_progress_bar=on_terminal,
         log_every_n_steps=1,
     )

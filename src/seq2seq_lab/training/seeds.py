@@ -1,4 +1,4 @@
-"""A seed for each owner of random numbers."""
+"""A separate seed for each use of random numbers."""
 
 import hashlib
 import random
@@ -8,12 +8,12 @@ import torch
 
 
 def owner_seed(seed: int, owner: str) -> int:
-    """A seed for one owner of randomness, unrelated to the others'."""
+    """The seed for one use of random numbers, independent of the others."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{owner}".encode()).digest()[:6], "big")
 
 
 def seed_generators(seed: int) -> None:
-    """Seed PyTorch's, Python's and NumPy's own generators: initial weights first, then whatever a user's code draws."""
+    """Seed the global generators of PyTorch, Python and NumPy, for initial weights and for the user's own code."""
     torch.manual_seed(owner_seed(seed, "weights"))
     random.seed(owner_seed(seed, "python"))
     np.random.seed(owner_seed(seed, "numpy") % 2**32)

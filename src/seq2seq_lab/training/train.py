@@ -43,26 +43,26 @@ def train(
     command: str | None = None,
     verbose: bool = False,
 ) -> dict[str, float]:
-    """Train what `config` says into `folder`; returns the last value of every metric.
+    """Train one run in `folder`; returns the last value of every metric.
 
-    A run that is finished is not trained again, one that was interrupted goes on, unless `config["fresh"]`.
+    A finished run is not trained again, and an interrupted run is resumed, unless `config["fresh"]` is true.
 
     Args:
         config: resolved and checked, with the group choices under `choices`.
         folder: the run's folder.
-        jobs: runs that go on at once on this machine, to share its processors with.
+        jobs: number of runs that train at the same time on this machine and share its processors.
         command: the command line that launched it; None: that of this process.
-        verbose: say how the updates are made, which is said too where `accelerate` is not `auto`.
+        verbose: whether to print how the updates are made; always printed if `accelerate` is not `auto`.
 
     Raises:
-        UserError: something in the configuration cannot be, and nothing was written; or training diverged.
+        UserError: the configuration is invalid, and nothing was written; or training diverged.
         Interrupted: stopped by a signal; a checkpoint was written.
-        KeyboardInterrupt: the same, but the run had come to its end.
+        KeyboardInterrupt: stopped by a signal, but the run was already complete.
     """
     run = Run(folder)
     resume, before = _resumable(run, config), run.summary()
     if resume and before.get("status") == "finished":
-        print(f"{folder}: finished already, not trained again (fresh=true would)")
+        print(f"{folder}: already finished, not trained again (use fresh=true to train it again)")
         return dict(before["last"])
 
     _quieten()
@@ -70,7 +70,7 @@ def train(
     check_accelerator(config["trainer"])
     data = make_data(config)
     if resume and before.get("corpus", {}).get("fingerprint") != data.corpus.fingerprint:
-        raise UserError(f"{folder} was begun on other pairs than data gives now; fresh=true replaces it")
+        raise UserError(f"{folder} was started on different sentence pairs; use fresh=true to replace it")
     module = make_module(config, data)
     check_metrics(config, module)
     reference = read_reference(config["reference"])
@@ -79,10 +79,10 @@ def train(
     trainer = make_trainer(config, run, module, scalars, interruption)
     checkpoint = _checkpoint(run) if resume else None
     init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
-    with run.held():
+    with run.lock():
         if run.summary() != before:
             raise UserError(
-                f"{folder} was just trained by another process; the same command goes on from there"
+                f"{folder} was just trained by another process; run the same command again to resume it"
             )
         summary = Summary(
             run,
@@ -115,7 +115,7 @@ def train(
             summary.write(status)
     _show_result(run, data, module)
     if interruption.asked:
-        raise KeyboardInterrupt  # too late for this run, but not for the rest of a sweep
+        raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last
 
 
@@ -146,12 +146,16 @@ def _fit(
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except (MisconfigurationException, DivergenceError) as error:
         raise UserError(f"{trainer.default_root_dir}: {first_line(error)}") from error
-    except SystemExit:  # what Lightning makes of a KeyboardInterrupt, a second Ctrl-C's
+    except SystemExit:  # Lightning turns a KeyboardInterrupt (a second Ctrl-C) into this
         raise KeyboardInterrupt from None
 
 
 def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
-    """Whether the folder holds this very run; another one there is an error, nothing there is not."""
+    """Whether the folder contains this run.
+
+    Raises:
+        UserError: it contains another run.
+    """
     if config["fresh"] or not run.exists():
         return False
     version = str(run.summary().get("version", __version__))
@@ -162,14 +166,14 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
         )
     if (key := run.difference(config)) is not None:
         raise UserError(
-            f"{run.folder} holds another run (it differs in {key}); give this one a name=… of its own, or replace "
+            f"{run.folder} contains another run (it differs in {key}); give this one another name=…, or replace "
             "it with fresh=true"
         )
     return True
 
 
 def _quieten() -> None:
-    """Lightning's advice is about loaders, loggers and GPUs that are not used here."""
+    """Hide Lightning's advice about loaders, loggers and GPUs, which does not apply here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (

@@ -1,4 +1,4 @@
-"""One update in plain PyTorch: the meaning of training. Whatever is faster gives the same numbers."""
+"""One update in plain PyTorch. It is the reference: every accelerator must give the same numbers."""
 
 from typing import NamedTuple
 
@@ -16,11 +16,12 @@ from seq2seq_lab.training.objectives.base import Objective, Outcome
 
 
 class Made(NamedTuple):
-    """What updates on N pairs have seen.
+    """Results of the updates on N pairs.
 
     Attributes:
         losses: negative log-likelihood of each target before its own update, summed over positions, [N].
-        forced_share: the share of each pair's target positions that was fed the gold word, [N], on the CPU.
+        forced_share: share of the target positions of each pair where the decoder was fed the gold word, [N], on the
+            CPU.
     """
 
     losses: Tensor
@@ -41,12 +42,12 @@ def update(
 
     Args:
         model: in training mode.
-        optimizer: of its parameters.
-        objective: gives the loss of each pair that is minimised; the gradient is that of their mean.
+        optimizer: optimizer of its parameters.
+        objective: computes the loss of each pair; the gradient is that of the mean loss.
         batch: the pairs.
-        plan: what they are fed; on the CPU.
-        draws: their random numbers, on the model's device.
-        gradient_clip: limit of the gradient's norm; None does not clip.
+        plan: what the decoder is fed at each position; on the CPU.
+        draws: random numbers of the pairs, on the model's device.
+        gradient_clip: maximum norm of the gradient; None: no clipping.
     """
     optimizer.zero_grad()
     followed = follow(
@@ -70,7 +71,7 @@ def update(
 
 
 class Job(NamedTuple):
-    """What is to be trained, and how.
+    """A training job: what is trained, and how.
 
     Attributes:
         model: on its device.
@@ -92,15 +93,15 @@ class Job(NamedTuple):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return next(self.model.parameters()).device
 
 
 class EagerUpdates:
-    """The updates of a block, one after the other, by `update`.
+    """Makes the updates of a block one after the other, with `update`.
 
     Args:
-        job: what is trained, and how.
+        job: the training job.
     """
 
     def __init__(self, job: Job) -> None:

@@ -1,6 +1,6 @@
-"""The comparison as one page that opens in any browser, from disk, without a network.
+"""The comparison as one HTML file, which can be opened in any browser without a network.
 
-The templates `page.html.j2` and `macros.html.j2` say how it looks; here is the data that they show.
+The templates `page.html.j2` and `macros.html.j2` define the layout; this module computes the data that they show.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,17 +22,17 @@ from seq2seq_lab.compare.views.figures import Plot, sample
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
 
-_MANY_PAIRS = 60  # rows; the rest is in the CSV file
+_MANY_PAIRS = 60  # maximum number of rows; the rest is in the CSV file
 _PROVENANCE = ("command", "version", "commit", "machine", "started", "seconds")
 _Data = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Contents:
-    """All that the page shows; see `Comparison`.
+    """The contents of the page; see `Comparison`.
 
     Attributes:
-        plots: each with its panels, title → SVG element.
+        plots: each plot with its panels, title → SVG element.
     """
 
     title: str
@@ -47,7 +47,7 @@ class Contents:
 
 
 def page(contents: Contents) -> str:
-    """The whole page as text."""
+    """The page as HTML text."""
     found, damaged = translations.of_groups(contents.groups)
     return (
         environment()
@@ -74,7 +74,7 @@ def page(contents: Contents) -> str:
 
 
 def environment() -> Environment:
-    """Jinja with the templates of this folder; what is not `Markup` is escaped."""
+    """The Jinja environment with the templates of this folder; everything except `Markup` is escaped."""
     return Environment(
         loader=FunctionLoader(_read),
         autoescape=True,
@@ -97,7 +97,7 @@ def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Da
     floor = f"; loss floor {corpus.loss_floor:.4f}" if corpus.loss_floor is not None else ""
     return {
         "title": title.removeprefix(" · ").capitalize(),
-        "corpus": (corpus.origin or "a corpus that the runs do not name") + floor,
+        "corpus": (corpus.origin or "unknown corpus") + floor,
         "settings": len(left),
         "metrics": [(heading(groups, metric), len(columns)) for metric, columns in right.items()],
         "names": names,
@@ -122,7 +122,7 @@ def _reference(reference: Reference, groups: Sequence[Group]) -> tuple[str, ...]
 
 
 def _pairs(pairs: Sequence[Pair]) -> Iterator[_Data]:
-    """The differences, metric by metric; those of the headline are shown at once."""
+    """The differences, metric by metric; those of the headline metric are visible when the page is opened."""
     for metric in dict.fromkeys(pair.metric for pair in pairs):
         of_metric = [pair for pair in pairs if pair.metric == metric]
         yield {

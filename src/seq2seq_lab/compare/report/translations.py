@@ -1,4 +1,4 @@
-"""The translations of the same sentences by each group, with their attention."""
+"""Translations of the same sentences by each group, with attention weights."""
 
 import json
 import math
@@ -15,11 +15,11 @@ EOS = "<eos>"
 
 @dataclass(frozen=True)
 class Translation:
-    """A sentence as one run translated it.
+    """A sentence with its translation by one run.
 
     Attributes:
-        attention: a row for each word of the hypothesis and its ``<eos>``, a weight for each word of the
-            source and its ``<eos>``; none for a model without attention.
+        attention: one row for each word of the hypothesis and its ``<eos>``, with a weight for each word of the source
+            and its ``<eos>``; empty for a model without attention.
     """
 
     source: str
@@ -33,7 +33,7 @@ class Translation:
 
 
 def read(path: Path) -> list[Translation]:
-    """The translations of a run; none if it kept none.
+    """Read the translations of a run; empty if it saved none.
 
     Raises:
         ValueError: the file is not a list of translations.
@@ -57,7 +57,7 @@ def _translation(entry: Mapping[str, Any]) -> Translation:
 
 
 def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str, Translation]]], list[str]]:
-    """For each group the first run that kept translations: its name, and source → translation."""
+    """For each group, the first run with translations: its name, and source → translation; and notes."""
     found: dict[Group, tuple[str, dict[str, Translation]]] = {}
     notes = []
     for group in groups:
@@ -65,7 +65,7 @@ def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str,
             try:
                 translations = read(run.folder / layout.TRANSLATIONS)
             except ValueError as error:
-                notes.append(f"{run.name}: {error}; left out")
+                notes.append(f"{run.name}: {error}; skipped")
                 continue
             if translations:
                 found[group] = (run.name, {each.source: each for each in translations})
@@ -76,7 +76,7 @@ def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str,
 def section(
     found: Mapping[Group, tuple[str, Mapping[str, Translation]]], most: int = 12
 ) -> dict[str, Any] | None:
-    """The sentences that most groups translated, each with every group's hypothesis; None if there are none."""
+    """The sentences that most groups translated, with the hypothesis of every group; None if there are none."""
     counts: dict[str, int] = {}
     for _, translations in found.values():
         for source in translations:
@@ -105,7 +105,8 @@ def _sentence(source: str, found: Mapping[Group, tuple[str, Mapping[str, Transla
 
 
 def attention_map(translation: Translation) -> dict[str, Any]:
-    """Attention as a table: a row a hypothesis word, a column a source position; darker is more weight."""
+    """Attention weights as a table: one row per word of the hypothesis, one column per source position; darker cells
+    have more weight."""
     positions = max(map(len, translation.attention))
     words = _padded([*translation.hypothesis.split(" "), EOS], len(translation.attention), "")
     return {

@@ -1,4 +1,4 @@
-"""How groups look: a colour for the first key swept, dashes for the second, a marker for the third."""
+"""Line styles of groups: the first swept key sets the colour, the second the dashes, the third the marker."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any
 
 from seq2seq_lab.compare.naming import ABSENT, determines
 
-# Okabe and Ito's palette, which colour-blind readers can distinguish, without black and yellow: these colours are
-# visible on white paper and on a dark screen.
+# Okabe and Ito's palette, which colour-blind readers can distinguish, without black and yellow, so that all colours
+# are visible on a white and on a dark background.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# The lighter two thirds of matplotlib's viridis, for values that have an order.
+# The lighter two thirds of matplotlib's viridis, for values with an order.
 _SCALE = ("#33638D", "#287D8E", "#1F968B", "#29AF7F", "#55C667", "#95D840")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (6, 1.5, 1, 1.5), (9, 3))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -17,9 +17,9 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, dashes (on, off … in line widths; none for a solid line) and marker.
+    """Colour, dashes (lengths on, off … in line widths; empty for a solid line) and marker.
 
-    Markers go by matplotlib's names; the signs ○, □ and △ are hollow ones.
+    Markers have matplotlib's names; ○, □ and △ are hollow markers.
     """
 
     colour: str
@@ -29,14 +29,14 @@ class Look:
 
 
 def keys_shown(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that a look shows, that of the colour first; without keys that another one determines."""
+    """The keys that a look shows, beginning with that of the colour; without keys that another key determines."""
     keys = list(dict.fromkeys(key for each in settings for key in each))
     for key in reversed(keys):
         others = [other for other in keys if other != key]
         if any(determines(other, key, settings) for other in others):
             keys = others
     if len(keys) > 1 and _count(keys[1], settings) > max(len(_DASHES), _count(keys[0], settings)):
-        keys[:2] = keys[1], keys[0]  # there are more colours than dashes
+        keys[:2] = keys[1], keys[0]  # as there are more colours than dashes
     return keys
 
 
@@ -45,9 +45,9 @@ def _count(key: str, settings: Sequence[Mapping[str, Any]]) -> int:
 
 
 def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
-    """A look for each of several settings; the same value of a key looks the same in all of them.
+    """A look for each of several settings; a value of a key has the same look in all of them.
 
-    More values than colours have the colours come again with other dashes, and those with other markers.
+    If there are more values than colours, the colours are repeated with other dashes, and then with other markers.
     """
     columns = [[each.get(key, ABSENT) for each in settings] for key in keys_shown(settings)]
     columns += [[ABSENT] * len(settings)] * (3 - len(columns))
@@ -64,7 +64,7 @@ def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a setting has a place on an axis."""
+    """Whether a setting is a number, which can be drawn on an axis."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -77,7 +77,7 @@ def _distinct(values: Sequence[Any]) -> list[Any]:
 
 
 def _palette(values: Sequence[Any]) -> Sequence[str]:
-    """Colours on a scale for numbers, another one where there is none; else colours that differ clearly."""
+    """Colours from a scale if the values are numbers, and another colour for a missing value; else distinct colours."""
     numbers = [value for value in values if is_number(value)]
     if len(numbers) < 3 or any(value is not ABSENT for value in values if value not in numbers):
         return _COLOURS

@@ -1,4 +1,4 @@
-"""The cells that tables on the terminal and in the report share: means, settings, headings."""
+"""The cells of the tables on the terminal and in the report: means, settings and headings."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ _HUGE = 1e6
 
 
 def formatted(estimates: Sequence[Estimate]) -> list[str]:
-    """Estimates of one column as ``mean ± sd``, with decimals for two digits of the middle spread."""
+    """The estimates of one column as ``mean ± sd``, with two significant digits of the median standard deviation."""
     spreads = sorted(e.sd for e in estimates if e.sd > 0)
     sizes = sorted(abs(e.mean) for e in estimates if math.isfinite(e.mean) and e.mean)
-    # The middle, not the largest: a group that diverged must not decide how the others are shown.
+    # The median, not the maximum: a group that diverged must not change how the others are shown.
     size = sizes[(len(sizes) - 1) // 2] if sizes else 1.0
     scale = spreads[(len(spreads) - 1) // 2] / 10 if spreads else size / 1000
-    most = 5 - math.ceil(math.log10(size))  # decimals that give five digits in all
+    most = 5 - math.ceil(math.log10(size))  # number of decimals for five digits in total
     digits = max(0, min(math.ceil(-math.log10(scale)), most, 6))
     return [_shown(estimate, digits) for estimate in estimates]
 
@@ -28,7 +28,7 @@ def _shown(estimate: Estimate, digits: int) -> str:
     if not estimate.n:
         return _NOTHING
     if abs(estimate.mean) >= _HUGE or 0 < estimate.sd < 0.5 * 10**-digits:
-        # The column's decimals would be too many, or too few to show it.
+        # The number of decimals of the column does not suit this value.
         mean, sd = f"{estimate.mean:.5g}", f"{estimate.sd:.2g}"
     else:
         mean, sd = f"{estimate.mean:.{digits}f}", f"{estimate.sd:.{digits}f}"
@@ -36,13 +36,13 @@ def _shown(estimate: Estimate, digits: int) -> str:
 
 
 def averaged(group: Group) -> str:
-    """The number of runs that a mean is over, as ``2 of 3`` if some are not averaged."""
+    """The number of averaged runs, such as ``2 of 3`` if some are not averaged."""
     done, all_ = len(group.runs), len(group.runs) + len(group.others)
     return str(done) if done == all_ else f"{done} of {all_}"
 
 
 def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
-    """A heading and a cell a group, of the last and, where one way is better, the best values."""
+    """Columns of the last and, if one direction is better, the best values: a heading, then a cell per group."""
     columns = {"last": [group.last(metric) for group in groups]}
     if groups[0].measure(metric).better:
         columns["best"] = [group.best(metric) for group in groups]
@@ -59,7 +59,7 @@ def heading(groups: Sequence[Group], metric: str) -> str:
 
 
 def setting_columns(groups: Sequence[Group]) -> list[list[str]]:
-    """A heading and a cell a group, of what sets the groups apart and of how many runs they have."""
+    """Columns of the differing settings and of the number of runs: a heading, then a cell per group."""
     columns = [
         [key, *(show(group.settings[key]) if key in group.settings else "" for group in groups)]
         for key in setting_keys(groups)
@@ -68,5 +68,5 @@ def setting_columns(groups: Sequence[Group]) -> list[list[str]]:
 
 
 def setting_keys(groups: Sequence[Group]) -> list[str]:
-    """The keys that set the groups apart, in order of appearance."""
+    """The keys in which the groups differ, in order of appearance."""
     return list(dict.fromkeys(key for group in groups for key in group.settings))

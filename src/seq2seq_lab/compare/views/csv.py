@@ -1,4 +1,4 @@
-"""The comparison as CSV files of all that was measured."""
+"""The comparison as CSV files with all metrics."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from seq2seq_lab.runs.run import Run
 
 
 def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]) -> str:
-    """A row a run, those that are not averaged too: its settings, its status, last and best values."""
+    """One row per run, also for runs that are not averaged: settings, status, last and best values."""
     home = {run: group for group in groups for run in (*group.runs, *group.others)}
     rows = []
     for run in runs:
@@ -37,7 +37,7 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
 
 
 def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
-    """A row a group: what sets it apart, and mean, standard deviation and number of the finished runs."""
+    """One row per group: its settings, and mean, standard deviation and number of the finished runs."""
     rows = []
     for group in groups:
         row: dict[str, Any] = {"group": group.label}
@@ -56,7 +56,7 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
 
 
 def pairs(several: Iterable[Pair]) -> str:
-    """A row for two groups and a metric: the mean difference of the last values and its 95 % interval."""
+    """One row per pair of groups and metric: the mean difference of the last values and its 95 % interval."""
     return _text(
         [
             {
@@ -75,7 +75,7 @@ def pairs(several: Iterable[Pair]) -> str:
 
 
 def _text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows under the union of their columns, in order of appearance."""
+    """The rows as CSV, with the union of their columns in order of appearance."""
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, list(names), lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Panels and a legend, as files for a paper and as SVG elements for the report: drawn once, used for both."""
+"""Draw panels and a legend once, as files for a paper and as SVG elements for the report."""
 
 import io
 import re
@@ -17,19 +17,19 @@ from matplotlib.lines import Line2D
 from seq2seq_lab.compare.views.appearance import Look
 from seq2seq_lab.files import replacing, write_text
 
-# The report replaces these by the colours of the reader's screen, so nothing else may have them.
+# The report replaces these by the colours of the browser's theme, so nothing else may use them.
 INK, GRID = "#1f2328", "#d7dade"
 _PANEL = (5.2, 3.4)  # inches
 _LEFT, _RIGHT, _BOTTOM, _TOP = 0.75, 0.15, 0.5, 0.35  # inches around the axes of a panel
-_TITLE = 0.25  # inches at the top of a panel that its title takes
-_POINTS = 72  # an inch in the units of matplotlib's SVG
+_TITLE = 0.25  # inches at the top of a panel for its title
+_POINTS = 72  # units per inch in matplotlib's SVG
 _LEGEND_LINE = 0.2  # inches
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 _HOLLOW = {"○": "o", "□": "s", "△": "^"}
 _DEFINITION = re.compile(r'<(path|clipPath) id="(\w+)"(?:[^>]*/>|>.*?</clipPath>)', re.DOTALL)
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
-    "svg.fonttype": "none",  # words stay words: small files, text that can be searched
+    "svg.fonttype": "none",  # keep text as text: the files are smaller and the text can be searched
     "svg.hashsalt": "seq2seq-lab",  # the same runs give the same file, byte for byte
     "axes.facecolor": "none",
     "axes.edgecolor": GRID,
@@ -51,13 +51,13 @@ _STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Plot:
-    """What a file shows.
+    """The contents of a plot file.
 
     Attributes:
-        name: of its files, without a suffix.
-        title: what it shows, for people.
-        panels: title → what draws the panel.
-        legend: label → what is drawn so.
+        name: name of its files, without a suffix.
+        title: title of the plot.
+        panels: title → function that draws the panel.
+        legend: label → look.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Plot:
 @contextmanager
 def _styled() -> Iterator[None]:
     with mpl.rc_context():
-        mpl.rcdefaults()  # the reader's own matplotlibrc does not change a result
+        mpl.rcdefaults()  # the user's matplotlibrc must not change the result
         for setting, value in _STYLE.items():
             mpl.rcParams[setting] = value
         yield
@@ -79,7 +79,7 @@ def save(plot: Plot, folder: Path) -> dict[str, str]:
     """Write a plot as PNG and SVG; the same runs give the same bytes.
 
     Returns:
-        Title → SVG element of each panel, for a page: in the page's colours, with ids of its own.
+        Title → SVG element of each panel, for an HTML page: with the page's colours and unique ids.
     """
     with _styled():
         figure = _figure(plot)
@@ -92,12 +92,12 @@ def save(plot: Plot, folder: Path) -> dict[str, str]:
 
 
 def discard(prefix: str, folder: Path, *, keep: Container[str]) -> None:
-    """Remove the plots of an earlier comparison whose names begin so: what `save` wrote, in both its forms."""
-    for picture in folder.glob(f"{prefix}*.svg"):
-        twin = picture.with_suffix(".png")
-        if picture.stem not in keep and twin.exists():
-            picture.unlink()
-            twin.unlink()
+    """Remove the PNG and SVG files of an earlier comparison whose names begin with `prefix`, except `keep`."""
+    for svg in folder.glob(f"{prefix}*.svg"):
+        png = svg.with_suffix(".png")
+        if svg.stem not in keep and png.exists():
+            svg.unlink()
+            png.unlink()
 
 
 def _columns(plot: Plot) -> int:
@@ -121,7 +121,7 @@ def _figure(plot: Plot) -> Figure:
 
 
 def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]:
-    """Panels with fixed room around each, in inches: matplotlib takes most of a second to measure the text."""
+    """Panels with fixed margins, in inches, because matplotlib takes almost a second to measure the text."""
     width, height = columns * _PANEL[0], rows * _PANEL[1] + below
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -137,7 +137,7 @@ def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]
 
 
 def _panels(svg: str, plot: Plot) -> dict[str, str]:
-    """The panels, without titles, cut out of the SVG of a plot; matplotlib indents its groups by their depth."""
+    """Extract the panels without titles from the SVG of a plot; matplotlib indents its groups by their depth."""
     groups = re.findall(r'^  <g id="axes_\d+">\n.*?^  </g>\n', svg, flags=re.DOTALL | re.MULTILINE)
     definitions = {each[2]: each[0] for each in _DEFINITION.finditer(svg)}
     width, height = _PANEL
@@ -145,7 +145,7 @@ def _panels(svg: str, plot: Plot) -> dict[str, str]:
     for number, (title, group) in enumerate(zip(plot.panels, groups, strict=False)):
         row, column = divmod(number, _columns(plot))
         drawing = re.sub(r'^   <g id="title">\n.*?^   </g>\n', "", group, flags=re.DOTALL | re.MULTILINE)
-        # A marker is defined in the first panel that has it, the place of every panel at the end.
+        # A marker is defined in the first panel that uses it, and the clip paths of all panels at the end.
         used = dict.fromkeys(re.findall(r'(?:url\(|href=")#(\w+)', drawing))
         missing = "".join(definitions[each] for each in used if f'id="{each}"' not in drawing)
         box = (column * width, row * height + _TITLE, width, height - _TITLE)
@@ -161,12 +161,12 @@ def _embedded(svg: str, prefix: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib does not read as mathematics between dollar signs."""
+    """Escape dollar signs, so that matplotlib does not read the text as mathematics."""
     return text.replace("$", r"\$")
 
 
 def line_style(look: Look) -> dict[str, Any]:
-    """A look as the keywords of matplotlib."""
+    """A look as keyword arguments for matplotlib."""
     style = ("none" if not look.line else (0, look.dashes)) if look.dashes or not look.line else "-"
     marker = {"marker": _HOLLOW.get(look.marker, look.marker) or None}
     return {"color": look.colour, "linestyle": style, **marker} | (
@@ -175,7 +175,7 @@ def line_style(look: Look) -> dict[str, Any]:
 
 
 def sample(look: Look) -> dict[str, str]:
-    """A look for the legend of a page: colour, whether there is a line, its dashes, and a sign for the marker."""
+    """A look for the legend of an HTML page: colour, whether there is a line, its dashes, and its marker."""
     return {
         "colour": "currentColor" if look.colour == INK else look.colour,
         "line": "yes" if look.line else "",

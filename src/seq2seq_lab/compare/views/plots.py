@@ -1,4 +1,4 @@
-"""Curves over epochs, and results over what was swept."""
+"""Plots of curves over epochs, and of results over a swept setting."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from seq2seq_lab.runs.reference import Reference
 
 _BAND = 0.16  # opacity
 _FALL = 20  # a loss that falls by this factor is drawn on a logarithmic axis
-_MANY = 12  # groups; beyond, the legend explains the keys one by one
+_MANY = 12  # with more groups, the legend explains each key separately
 _SPREAD = 50  # a swept value that spans this factor is drawn on a logarithmic axis
 _FLOOR = Look(INK, dashes=(2, 2))
 _UNFINISHED = Look(INK, dashes=(1, 3))
@@ -31,11 +31,11 @@ _Points = Sequence[tuple[float, float]]
 
 
 def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence[Reference] = ()) -> Plot:
-    """Every metric over epochs: the mean over seeds, and a band of one standard deviation to both sides.
+    """Every metric over epochs: the mean over seeds, with a band of ± one standard deviation.
 
-    After the last epoch that all its runs reached, a mean continues as a thin dotted line; a run that is not
-    finished is a thin dotted line too. ``train/loss`` is shown with the corpus's loss floor, and each metric with
-    its references, as hollow markers.
+    After the last epoch that all runs of a group reached, the mean continues as a thin dotted line. An unfinished run
+    is also a thin dotted line. ``train/loss`` is shown with the loss floor of the corpus, and each metric with its
+    references, as hollow markers.
     """
     look = dict(zip(groups, looks([group.settings for group in groups]), strict=True))
     markers = cycle(_HOLLOW)
@@ -59,24 +59,24 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
     if TRAINING_LOSS in metrics and any(group.corpus.loss_floor for group in groups):
         legend["loss floor of the corpus"] = _FLOOR
     if any(len({run.epochs for run in group.runs}) > 1 for group in groups):
-        legend["past |: mean of the runs that got so far"] = _FEWER
+        legend["after |: mean of the runs that reached the epoch"] = _FEWER
     if any(group.others for group in groups):
-        legend["a run that is not finished"] = _UNFINISHED
+        legend["an unfinished run"] = _UNFINISHED
     not_shown = ", ".join(keys_shown([group.settings for group in groups])[3:])
     title = "Mean over seeds ± one standard deviation"
     return Plot(
-        "curves", f"{title} (lines differ in {not_shown} too)" if not_shown else title, panels, legend
+        "curves", f"{title} (lines also differ in {not_shown})" if not_shown else title, panels, legend
     )
 
 
 def _reference_look(reference: Reference, groups: Mapping[Group, Look], marker: str) -> Look:
-    """A hollow marker, in the colour of the group that names the reference if only one does."""
+    """A hollow marker, in the colour of the group that names the reference if there is only one."""
     colours = [groups[group].colour for group in named_by(reference, groups)]
     return Look(colours[0] if len(colours) == 1 else INK, marker=marker, line=False)
 
 
 def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
-    """For every numeric key that was swept, the metrics' last values over it: mean, spread, and each seed."""
+    """For every swept numeric key, the last values of the metrics over it: mean, standard deviation, and each seed."""
     plots = []
     for key in setting_keys(groups):
         panels: dict[str, Callable[[Axes], None]] = {}
@@ -91,7 +91,7 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
                 drawn = [(lines[others], look[others]) for others in lines]
                 panels[f"{metric}{title}"] = partial(_draw_sweep, lines=drawn, metric=metric, key=key)
         if panels:
-            title = f"Last values over {key}: mean ± one standard deviation, a dot a seed"
+            title = f"Last values over {key}: mean ± one standard deviation, one dot per seed"
             plots.append(Plot(file_names([f"sweep-{key}"])[0], title, panels, legend))
     return plots
 
@@ -149,7 +149,7 @@ def _shared(curve: Mapping[int, Estimate]) -> list[int]:
 
 
 def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[float]:
-    """Draw a mean; give the values that can be drawn."""
+    """Draw a mean; returns the values that can be drawn."""
     shared = _shared(curve)
     tail = [epoch for epoch in curve if shared and epoch >= shared[-1]]
     means = {epoch: estimate.mean for epoch, estimate in curve.items()}
@@ -164,7 +164,7 @@ def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[fl
 
 
 def _band(curve: Mapping[float, Estimate]) -> Iterator[_Points]:
-    """One standard deviation around a mean, as polygons: one for each stretch of points that have one."""
+    """The band of ± one standard deviation as polygons: one for each sequence of points with a standard deviation."""
     low: list[tuple[float, float]] = []
     high: list[tuple[float, float]] = []
     for x, estimate in [*curve.items(), (math.nan, Estimate(math.nan, math.nan, 0))]:
@@ -177,7 +177,7 @@ def _band(curve: Mapping[float, Estimate]) -> Iterator[_Points]:
 
 
 def _fill(axes: Axes, bands: Sequence[tuple[_Points, str]], opacity: float) -> None:
-    """Draw all bands of a panel at once: matplotlib takes ten times as long for one at a time."""
+    """Draw all bands of a panel at once: one by one, matplotlib takes ten times as long."""
     if bands:
         polygons = [polygon for polygon, _ in bands]
         colours = [(colour, opacity) for _, colour in bands]
@@ -193,7 +193,7 @@ def _draw_floor(axes: Axes, floor: float | None) -> None:
 def _lines_over(
     key: str, groups: Sequence[Group]
 ) -> dict[tuple[tuple[str, object], ...], dict[float, Group]]:
-    """Groups by all their settings but one, then by the number that the one has; at least two to a line."""
+    """Groups by all settings except one, then by the value of that setting; at least two groups per line."""
     lines: dict[tuple[tuple[str, object], ...], dict[float, Group]] = {}
     for group in groups:
         value = group.settings.get(key)

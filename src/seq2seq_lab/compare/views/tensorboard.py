@@ -1,4 +1,4 @@
-"""The comparison as TensorBoard runs: a mean and a band a group, references, loss floors."""
+"""The comparison as TensorBoard runs: mean and band of each group, references, and loss floors."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +19,8 @@ from seq2seq_lab.files import replacing
 from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.reference import Reference
 
-# One name for all, which TensorBoard recognises as an event file: a repeated comparison replaces its own files,
-# and finds those that it no longer needs.
+# The same name for all event files, in the form that TensorBoard recognises: a repeated comparison replaces its own
+# files, and finds those that it no longer needs.
 _FILE = "events.out.tfevents.0000000000.seq2seq-lab-compare"
 _Scalars = Mapping[int, Mapping[str, float]]  # epoch → tag → value
 
@@ -28,8 +28,8 @@ _Scalars = Mapping[int, Mapping[str, float]]  # epoch → tag → value
 def write(groups: Sequence[Group], references: Sequence[Reference], folder: Path) -> None:
     """Write a run for each group, for each reference, and for the loss floor of each corpus.
 
-    Under a metric's own tag stands the mean, so that it shows in one chart with single runs; under
-    ``~band/…`` stand the mean less and plus one standard deviation. A step is an epoch.
+    The mean has the tag of the metric, so that it is in one chart with single runs. The tags ``~band/…`` are the mean
+    minus and plus one standard deviation. A step is an epoch.
     """
     runs = dict(_runs(groups, references))
     metrics = sorted({metric for group in groups for metric in group.metrics}, key=natural)
@@ -57,12 +57,12 @@ def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[
 
 
 def _tags(metric: str) -> tuple[str, str, str]:
-    """Where the mean stands, and the lower and the upper edge of its band."""
-    return metric, f"~band/{metric}/lower", f"~band/{metric}/upper"  # ~ comes last in TensorBoard's order
+    """The tags of the mean, and of the lower and the upper limit of its band."""
+    return metric, f"~band/{metric}/lower", f"~band/{metric}/upper"  # TensorBoard sorts ~ last
 
 
 def _flat(metric: str, value: float) -> dict[str, float]:
-    # TensorBoard's margin chart leaves out a series that has no band.
+    # TensorBoard's margin chart does not show a series without a band.
     return dict.fromkeys(_tags(metric), value)
 
 
@@ -77,7 +77,7 @@ def _mean_and_band(group: Group) -> _Scalars:
 
 
 def _layout(metrics: Sequence[str]) -> Any:
-    """What makes a margin chart of each metric, on the page of custom scalars."""
+    """The layout of the page Custom Scalars: one margin chart per metric."""
     page = layouts.Layout()
     for split in dict.fromkeys(metric.partition("/")[0] for metric in metrics):
         category = page.category.add(title=f"{split}: mean over seeds ± one standard deviation")

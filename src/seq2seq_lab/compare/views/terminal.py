@@ -28,13 +28,13 @@ def results(groups: Sequence[Group], metrics: Sequence[str], pairs: Sequence[Pai
         parts.append(_differences(compared))
     elif pairs:
         parts.append(
-            "With one seed, a difference cannot be distinguished from chance; train several: seed=0,1,2"
+            "With one seed, a difference cannot be distinguished from chance; train several seeds: seed=0,1,2"
         )
     return "\n\n".join(filter(None, parts))
 
 
 def _differences(pairs: Sequence[Pair]) -> str:
-    """All pairs if they are few, else the first ones of the first metric that can be compared."""
+    """All pairs if they are few, else the first ones of the headline metric."""
     shown = list(pairs)
     if len(shown) > _FEW_PAIRS:
         metric = headline(pairs)
@@ -46,12 +46,12 @@ def _differences(pairs: Sequence[Pair]) -> str:
 
 
 def notes(several: Sequence[str]) -> str:
-    """A line for each note."""
+    """The notes, one per line."""
     return "".join(f"\nNote: {each}" for each in several)
 
 
 def written(output: Path) -> str:
-    """Where to look for what was written."""
+    """The paths of the written files, to print."""
     if output.resolve().is_relative_to(Path.cwd()):
         output = output.resolve().relative_to(Path.cwd())
     return (
@@ -62,7 +62,7 @@ def written(output: Path) -> str:
 
 
 def render(groups: Sequence[Group], metrics: Sequence[str], *, width: int | None = None) -> str:
-    """The table for a terminal: as many metrics side by side as fit its width, the rest below."""
+    """The table for a terminal: as many metrics side by side as fit its width, the others below."""
     width = width or shutil.get_terminal_size((100, 24)).columns
     left = _side_by_side("", setting_columns(groups))
     blocks: list[list[list[str]]] = []
@@ -77,20 +77,20 @@ def render(groups: Sequence[Group], metrics: Sequence[str], *, width: int | None
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines, every column as wide as its widest cell."""
+    """The rows as lines with aligned columns."""
     sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(c.ljust(n) for c, n in zip(row, sizes, strict=True)).rstrip() for row in rows]
 
 
 def _side_by_side(title: str, columns: Sequence[Sequence[str]]) -> list[str]:
-    """Columns as one, of lines equally long, under a title."""
+    """Columns joined into one under a title, with lines of equal length."""
     rows = aligned(list(zip(*columns, strict=True)))
     size = max(map(len, (title, *rows)))
     return [line.ljust(size) for line in (title, *rows)]
 
 
 def write(text: str, stream: TextIO) -> None:
-    """Print a text, if there is any, to a stream, with signs replaced that its encoding does not have."""
+    """Print a text to a stream, if it is not empty; characters that the encoding does not contain are replaced."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     for sign, plain in _PLAIN.items():
         if sign.encode(encoding, errors="ignore") == b"":
@@ -98,7 +98,5 @@ def write(text: str, stream: TextIO) -> None:
     try:
         if text:
             print(text.encode(encoding, errors="replace").decode(encoding), file=stream, flush=True)
-    except (
-        BrokenPipeError
-    ):  # the reader, such as `head`, has closed the pipe; the files are written all the same
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe; the files are still written
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -22,10 +22,10 @@ class ArchiveCorpus(PairSource):
         member_sha256: expected SHA-256 of the pair file inside the download.
         environment: variable that may name the user's own file.
         credit: the authors of the download's sentences. It is shown for the download, and for a file of the user
-            that has the hash ``sha256`` or ``member_sha256``; other files are not theirs.
+            with the hash ``sha256`` or ``member_sha256``, but not for other files.
         source_column: column of the source sentences, counted from 1.
         target_column: column of the target sentences. Exchange the two to translate in the other direction.
-        prefix_column: column that ``prefixes`` is about.
+        prefix_column: column that ``prefixes`` applies to.
 
     Raises:
         UserError: a setting is out of its range.
@@ -53,7 +53,7 @@ class ArchiveCorpus(PairSource):
         """The path or address, and the hash of the file.
 
         Raises:
-            UserError: the file cannot be found, downloaded or read, or it has another hash than expected.
+            UserError: the file cannot be found, downloaded or read, or its hash is not the expected one.
         """
         path = self._path()
         digest = tsv.digest(path)

@@ -1,6 +1,6 @@
-"""What every source of sentence pairs has in common: normalisation, filters, and the cache of the result.
+"""The base class of all sources of sentence pairs: normalisation, filters, and the cache of the result.
 
-A source of your own is a subclass of `PairSource` with its settings and the method `read`, and a YAML file in
+To add a source, write a subclass of `PairSource` with its settings and the method `read`, and a YAML file in
 ``conf/data/`` (or a folder given by ``--config-dir``) that names the class.
 """
 
@@ -23,7 +23,7 @@ _FORMAT = 2  # of a cached corpus; increase it whenever preparing the same pairs
 
 @dataclass(frozen=True, kw_only=True)
 class RawPairs:
-    """Pairs of sentences as they are written.
+    """Pairs of raw sentences.
 
     Attributes:
         sources: the source sentences, ``[N]``.
@@ -45,15 +45,15 @@ class RawPairs:
         if not len(self.sources) == len(self.targets) == len(third):
             lengths = f"{len(self.sources)} sources and {len(self.targets)} targets"
             also = "" if self.prefixed is None else f" and {len(self.prefixed)} sentences for prefixes"
-            raise UserError(f"data: the source returned {lengths}{also}; the numbers should be equal")
+            raise UserError(f"data: the source returned {lengths}{also}; the numbers must be equal")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where pairs come from.
+    """The origin of sentence pairs.
 
     Attributes:
-        origin: a path, an address or a name, for people.
+        origin: a path, an address or a name, to show to the user.
         credit: the authors of the sentences, if they must be named.
         fingerprint: a text that changes whenever `PairSource.read` would return other pairs: a hash of the data,
             and the settings that `read` uses. The prepared corpus is cached by it. ``None`` = do not cache.
@@ -68,7 +68,7 @@ class Provenance:
 class PairSource(ABC):
     """A source of sentence pairs, with the settings that all sources share.
 
-    A pair is kept if all filters keep it. The filters look at normalised sentences.
+    A pair is kept if all filters keep it. The filters are applied to normalised sentences.
     A subclass that defines ``__post_init__`` must call that of this class.
 
     Args:
@@ -97,7 +97,7 @@ class PairSource(ABC):
                 require_positive(name, value)
         if isinstance(self.prefixes, str) or not all(isinstance(p, str) for p in self.prefixes or ()):
             raise UserError(
-                f"data.prefixes={self.prefixes!r}: it should be a list of texts, such as ['i am ','he is']"
+                f"data.prefixes={self.prefixes!r}: it must be a list of texts, such as ['i am ','he is']"
             )
         _ = self.normalise
 
@@ -110,7 +110,7 @@ class PairSource(ABC):
         """
 
     def provenance(self) -> Provenance:
-        """Where the pairs come from, without reading them. By default, the name of the class; nothing is cached."""
+        """The origin of the pairs, without reading them. By default, the name of the class, and nothing is cached."""
         return Provenance(origin=type(self).__name__)
 
     @cached_property
@@ -119,7 +119,7 @@ class PairSource(ABC):
         return Normalisation(**{field.name: getattr(self, field.name) for field in fields(Normalisation)})
 
     def load(self) -> Corpus:
-        """The corpus: from the cache, or else read, normalised, filtered, numbered and cached.
+        """Return the corpus: from the cache, or else read, normalised, filtered, numbered and cached.
 
         Raises:
             UserError: the pairs cannot be read, or the filters keep none of them.
@@ -135,10 +135,10 @@ class PairSource(ABC):
         return replace(corpus, origin=f"{origin}; {provenance.credit}" if provenance.credit else origin)
 
     def _cache_path(self, fingerprint: str) -> Path:
-        # A subclass's own settings are part of its fingerprint where they matter.
+        # A subclass includes its own settings in its fingerprint if they change the pairs.
         shared = {field.name: getattr(self, field.name) for field in fields(PairSource)}
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
-        # Another Unicode version may lower-case and decompose differently.
+        # Lower case and decomposition can differ between Unicode versions.
         state = [_FORMAT, kind, fingerprint, shared, unicodedata.unidata_version]
         key = hashlib.sha256(json.dumps(state, default=list).encode()).hexdigest()
         return cache_dir() / "prepared" / f"{key}.npz"
@@ -146,7 +146,7 @@ class PairSource(ABC):
     def _prepare(self, raw: RawPairs, origin: str) -> Corpus:
         total = len(raw.sources) if raw.available is None else raw.available
         if not raw.sources:
-            raise UserError(f"{origin}: there is no pair in it")
+            raise UserError(f"{origin}: contains no pair")
         sources, targets = self._kept(raw)
         if not sources:
             relaxed = {"prefixes": replace(self, prefixes=None), "max_words": replace(self, max_words=None)}
@@ -159,7 +159,7 @@ class PairSource(ABC):
         """The normalised source and target of each pair that is kept."""
         columns = {"target": raw.targets, "source": raw.sources}
         if self.prefixes and raw.prefixed is not None:
-            # First, as few pairs pass it, and the other columns are normalised for these only.
+            # This filter is the first one: few pairs pass it, and the other columns are normalised only for these.
             columns = {"prefixed": raw.prefixed, **columns}
         first = next(iter(columns))
         rows: Sequence[int] = range(len(raw.sources))
@@ -183,4 +183,4 @@ def require_positive(name: str, value: object) -> None:
         UserError: it is not; the message names the key ``data.<name>``.
     """
     if not isinstance(value, int) or value < 1:
-        raise UserError(f"data.{name}={value}: it should be a whole number, at least 1")
+        raise UserError(f"data.{name}={value}: it must be a whole number, at least 1")

@@ -40,7 +40,7 @@ def locate(
                 path.stat()
             except OSError as error:
                 raise UserError(
-                    f"{name}={value}: {error.strerror}; it should name a zip or text file"
+                    f"{name}={value}: {error.strerror}; it must name a zip or text file"
                 ) from None
             return path
     if not url:
@@ -63,7 +63,7 @@ def _is_intact(path: Path, sha256: str | None) -> bool:
 
 def _download(url: str, path: Path, sha256: str | None) -> None:
     """Download ``url`` to ``path``. If several processes start at once, one downloads and the others wait."""
-    # Importing either takes longer than loading a cached corpus.
+    # Imported here, as each import takes longer than loading a cached corpus.
     import pooch
     from filelock import FileLock
 

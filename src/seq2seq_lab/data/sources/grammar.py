@@ -16,7 +16,7 @@ class _Person(NamedTuple):
     english: str
     etre: str
     be: str
-    ending: str  # of a verb in -er
+    ending: str  # the ending of a verb in -er
     feminine: bool
     plural: bool
 
@@ -81,7 +81,7 @@ _ADJECTIVES = [
     _Word("réveillé", "réveillée", "awake", degree=False),
 ]
 
-# These follow the noun in French and precede it in English.
+# Adjectives after the noun in French and before it in English.
 _EPITHETS = [
     _Word("célèbre", "célèbre", "famous"),
     _Word("honnête", "honnête", "honest"),

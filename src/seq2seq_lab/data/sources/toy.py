@@ -44,8 +44,8 @@ class ToyCorpus(PairSource):
         """
         raw = list(dict.fromkeys(grammar.sentences()))
         french, english = (Normalisation().lines(side) for side in zip(*raw, strict=True))
-        # "Heureux" is singular and plural, and "tu" is masculine and feminine: pairs that are equal once normalised
-        # count once. The draw does not depend on this corpus's own normalisation.
+        # "Heureux" is singular and plural, and "tu" is masculine and feminine: pairs that are equal after
+        # normalisation count once. The draw does not depend on this corpus's own normalisation.
         distinct: dict[tuple[str, str], tuple[str, str]] = {}
         for normalised, pair in zip(zip(french, english, strict=True), raw, strict=True):
             if all(len(words(side)) <= _MAX_WORDS for side in normalised):

@@ -46,7 +46,7 @@ def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | Non
         member_sha256: expected hash of the text: the member of a zip, or the text file itself.
 
     Raises:
-        UserError: the file is missing, damaged or empty, has another hash than expected, or is not UTF-8 text.
+        UserError: the file is missing, damaged or empty, has an unexpected hash, or is not UTF-8 text.
     """
     content, name = _content(path), str(path)
     if sha256:
@@ -58,14 +58,14 @@ def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | Non
     if member_sha256:
         check_digest(name, hashlib.sha256(content).hexdigest(), member_sha256)
     if not content.strip():
-        raise UserError(f"{name}: empty; it should hold one pair a line, its columns separated by tabs")
+        raise UserError(f"{name}: empty; it must contain one pair per line, with columns separated by tabs")
     try:
         return content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{name} line {line}: not UTF-8 text (byte 0x{content[error.start]:02x} at offset {error.start});"
-            " it should be a zip or a UTF-8 text file of tab-separated pairs"
+            " it must be a zip or a UTF-8 text file of tab-separated pairs"
         ) from None
 
 
@@ -73,7 +73,7 @@ def read_columns(text: str, name: str | Path, columns: Sequence[int]) -> list[li
     """Take columns of a tab-separated text.
 
     Args:
-        text: one pair a line. Only a line feed, alone or after a carriage return, ends a line. Empty lines at the
+        text: one pair per line. Only a line feed, alone or after a carriage return, ends a line. Empty lines at the
             end are ignored.
         name: the name of the text, for messages.
         columns: numbers of the columns, counted from 1.
@@ -89,7 +89,7 @@ def read_columns(text: str, name: str | Path, columns: Sequence[int]) -> list[li
     widths = [line.count("\t") + 1 for line in lines]
     for number, width in enumerate(widths, 1) if min(widths) < max(columns) else ():
         if width == 1:
-            raise UserError(f"{name} line {number}: no tab; a line should be columns separated by tabs")
+            raise UserError(f"{name} line {number}: no tab; the columns of a line must be separated by tabs")
         if width < max(columns):
             raise UserError(f"{name} line {number}: {width} columns, but column {max(columns)} is needed")
     if min(widths) == max(
@@ -122,7 +122,7 @@ def _pair_member(content: bytes, name: str) -> tuple[bytes, str]:
                 if has_tab:
                     name = f"{name}: {info.filename}"
                     return archive.read(info), name
-    # Damage and unknown compression can raise almost any exception of zipfile, zlib, struct and io.
+    # A damaged file or an unknown compression can raise almost any exception of zipfile, zlib, struct and io.
     except Exception as error:
         raise UserError(f"{name}: a damaged or unreadable zip ({error}); fetch or copy it again") from None
     raise UserError(f"{name}: a zip without a pair file: no .txt member has a tab in its first line")

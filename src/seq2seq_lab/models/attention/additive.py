@@ -8,7 +8,7 @@ from seq2seq_lab.models.attention.base import Attention
 class AdditiveAttention(Attention):
     """score(h_t, e_s) = vᵀ tanh(W h_t + U e_s) (Bahdanau et al. 2015, https://arxiv.org/abs/1409.0473, appendix A.1.2).
 
-    There it is computed from the state before the step; here, as for the other scores, from the new one.
+    In the paper the score uses the state before the step; here it uses the new state, as for the other scores.
     """
 
     def __init__(self, *, hidden_size: int) -> None:

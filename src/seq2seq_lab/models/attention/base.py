@@ -1,4 +1,4 @@
-"""Global attention over the encoder's outputs; a subclass is a score."""
+"""Global attention over the encoder's outputs; a subclass defines the score."""
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ class Attention(nn.Module):
         raise NotImplementedError
 
     def forward(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Decoder states [B, T, H] → what the output layer reads [B, T, H], and the weights [B, T, S]."""
+        """Decoder states [B, T, H] → inputs of the output layer [B, T, H], and weights [B, T, S]."""
         scores = self.score(states, memory.outputs)
         if memory.mask is not None:
             scores = scores.masked_fill(~memory.mask.unsqueeze(1), -torch.inf)

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, and good wherever the run's folder lies."""
+"""Checkpoints that are written atomically and that remain valid when the run's folder is moved or renamed."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from seq2seq_lab.files import replacing
 
 
 class Checkpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, which also knows its best model after the folder was moved or named otherwise.
+    """Lightning's ModelCheckpoint, but it still finds its best model after the folder was moved or renamed.
 
-    Lightning's own forgets it then, and overwrites the best checkpoint with whatever comes next.
+    Lightning's class ignores the best model in this case, and overwrites the best checkpoint with the next one.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take back what was best, by paths in the folder as it is called now."""
+        """Restore the best scores, with the paths changed to the current folder."""
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
         here = {name: self._here(state_dict[name]) for name in paths}
         best = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
@@ -27,11 +27,14 @@ class Checkpoint(ModelCheckpoint):
         return str(Path(self.dirpath or "", Path(path).name)) if path else path
 
 
-class WholeFiles(TorchCheckpointIO):
-    """Writes beside the checkpoint and renames; Lightning's own writes to the system's temporary folder and copies,
-    so that a run killed in that moment has no checkpoint to go on from."""
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint to a temporary file in the same folder, then renames it.
+
+    Lightning's class writes to the system's temporary folder and copies the file. If a run is killed during the copy,
+    it has no checkpoint to resume from.
+    """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint as a whole or not at all."""
+        """Write a checkpoint atomically."""
         with replacing(Path(path)) as temporary:
             torch.save(checkpoint, temporary)

@@ -1,4 +1,4 @@
-"""TensorBoard's HParams."""
+"""Hyperparameters and results for TensorBoard's HParams tab."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from seq2seq_lab.training.callbacks.scalars import EpochScalars
 
 
 class HyperParameters(pl.Callback):
-    """What distinguishes runs, with their results, for TensorBoard's HParams tab.
+    """Logs the hyperparameters of a run and its results for TensorBoard's HParams tab.
 
     Args:
-        values: the hyper-parameters, flat.
+        values: the hyperparameters, as a flat dictionary.
         results: names of the metrics to show.
-        scalars: has their values.
+        scalars: the callback that stores the values of these metrics.
     """
 
     def __init__(self, values: dict[str, Any], results: Sequence[str], scalars: EpochScalars) -> None:
@@ -24,7 +24,7 @@ class HyperParameters(pl.Callback):
         self.scalars = scalars
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Announce them."""
+        """Log the hyperparameters and the names of the results."""
         from torch.utils.tensorboard.summary import hparams
 
         for logger in trainer.loggers:
@@ -35,7 +35,7 @@ class HyperParameters(pl.Callback):
                     writer.add_summary(summary)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Fill in the results."""
+        """Log the last values of the results."""
         values = {_hparam(name): value for name, value in self.scalars.last.items() if name in self.results}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM."""
+"""Stop a run on Ctrl-C (SIGINT) and SIGTERM, with a checkpoint."""
 
 import signal
 import sys
@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 
-class Interrupted(Exception):  # noqa: N818, since it is no error
+class Interrupted(Exception):  # noqa: N818, as it is not an error
     """The user or the system asked the run to stop; a checkpoint was written."""
 
 
@@ -28,18 +28,22 @@ class Interruption(Checkpoint):
         self._before: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Remember who listens, before Lightning does."""
+        """Store the current signal handlers, before Lightning installs its own."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen; had it begun earlier, Lightning would put it back when the run has ended."""
+        """Install the handler; if it were installed earlier, Lightning would restore it after the run."""
         for number in self._before:
             signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
-        print("\nstopping at the end of this block; once more to stop at once", file=sys.stderr, flush=True)
+        print(
+            "\nstopping at the end of this block; press Ctrl-C again to stop at once",
+            file=sys.stderr,
+            flush=True,
+        )
         self._restore()
 
     def _restore(self) -> None:
@@ -50,17 +54,17 @@ class Interruption(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop if asked."""
-        if self.asked and not trainer.is_last_batch:  # else the epoch's end comes first
+        """Stop if a signal was received."""
+        if self.asked and not trainer.is_last_batch:  # the end of the epoch has its own hook below
             self._stop(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the epoch if asked to stop while it ended."""
+        """Save a checkpoint if a signal was received during the end of the epoch."""
         if self.asked:
             trainer.save_checkpoint(self.checkpoint)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop if asked while the last epoch ended."""
+        """Stop if a signal was received during the end of the last epoch."""
         if self.asked:
             raise Interrupted
 
@@ -69,5 +73,5 @@ class Interruption(Checkpoint):
         raise Interrupted
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Listen no more."""
+        """Restore the original signal handlers."""
         self._restore()

@@ -1,4 +1,4 @@
-"""Sample translations: what the model says of a few fixed sentences, and where it looks."""
+"""Sample translations of a few fixed sentences, with their attention weights."""
 
 import json
 from pathlib import Path
@@ -19,12 +19,12 @@ from seq2seq_lab.training.module import TranslationModule
 
 
 class SampleTranslations(pl.Callback):
-    """Translations of the same few evaluated sentences every few epochs, and where the model looked for them.
+    """Logs translations of the same few evaluated sentences every few epochs, with their attention weights.
 
     Args:
-        sentences: how many.
-        maps: of how many of them attention is drawn; a drawing takes a quarter of a second.
-        every_n_epochs: how often; the first and the last epoch always.
+        sentences: number of sentences.
+        maps: number of sentences whose attention is drawn as a heat map; each one takes a quarter of a second.
+        every_n_epochs: number of epochs between two logs; the first and the last epoch are always logged.
     """
 
     def __init__(self, *, sentences: int = 10, maps: int = 4, every_n_epochs: int = 5) -> None:
@@ -40,7 +40,7 @@ class SampleTranslations(pl.Callback):
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log a text table, and heat maps of attention where there is any."""
+        """Log a table of the translations, and heat maps if the model has attention."""
         epoch = trainer.current_epoch + 1
         if epoch not in (1, trainer.max_epochs) and epoch % self.every_n_epochs:
             return
@@ -56,7 +56,7 @@ class SampleTranslations(pl.Callback):
                         logger.experiment.add_figure(f"attention/{number}", attention_figure([sample]), epoch)
 
     def samples(self, data: TranslationDataModule, module: TranslationModule) -> list[dict[str, Any]]:
-        """Sentence, references, hypothesis and attention weights of the sample."""
+        """Source, references, hypothesis and attention weights of each sample sentence."""
         chosen = np.random.default_rng(0).permutation(data.evaluation)[: self.sentences]
         block = data.block(np.sort(chosen))
         return translate_block(block, data, module)
@@ -65,7 +65,7 @@ class SampleTranslations(pl.Callback):
 def translate_block(
     block: Block, data: TranslationDataModule, module: TranslationModule
 ) -> list[dict[str, Any]]:
-    """Greedy translations of a block's sources, as they stand in translations.json."""
+    """Greedy translations of a block's sources, in the form of translations.json."""
     was_training = module.training
     module.eval()
     moved = block.to(module.device)
@@ -88,7 +88,7 @@ def translate_block(
 
 
 def word_weights(words: Tensor, weights: Tensor, source_positions: int) -> list[list[float]]:
-    """Weights of the words of a hypothesis, `<eos>` included and `<sos>` not, on the source's: rounded lists."""
+    """Attention weights as rounded lists: one row per word of the hypothesis, with `<eos>` and without `<sos>`."""
     rows = []
     for word, row in zip(words.tolist(), weights[:, :source_positions].tolist(), strict=True):
         if word != SOS:
@@ -99,14 +99,14 @@ def word_weights(words: Tensor, weights: Tensor, source_positions: int) -> list[
 
 
 def as_markdown(samples: list[dict[str, Any]]) -> str:
-    """Samples as the table that TensorBoard renders."""
+    """The samples as a Markdown table, which TensorBoard renders."""
     lines = ["| source | reference | hypothesis |", "| --- | --- | --- |"]
     lines += [f"| {s['source']} | {' / '.join(s['references'])} | {s['hypothesis']} |" for s in samples]
     return "\n".join(lines)
 
 
 def attention_figure(samples: list[dict[str, Any]]) -> Any:
-    """A heat map for each sample: a row for each word of the hypothesis, a column for each of the source."""
+    """One heat map per sample: one row per word of the hypothesis, one column per word of the source."""
     from matplotlib.figure import Figure
 
     rows = [[*sample["hypothesis"].split(" "), "<eos>"][: len(sample["attention"])] for sample in samples]

@@ -1,4 +1,4 @@
-"""The scalars of a run, epoch by epoch."""
+"""The scalars of a run, one row per epoch."""
 
 import csv
 import io
@@ -16,10 +16,10 @@ from seq2seq_lab.training.module import TranslationModule
 
 
 class EpochScalars(pl.Callback):
-    """One row an epoch, to every logger and to metrics.csv alike; the step of a logger is the epoch, from 1.
+    """Writes the scalars of each epoch to every logger and to metrics.csv; the step is the epoch, counted from 1.
 
     Args:
-        described: measures that are not registered, by name.
+        described: measures that are not in the registry, by name.
     """
 
     def __init__(self, described: Mapping[str, Measure] | None = None) -> None:
@@ -42,21 +42,21 @@ class EpochScalars(pl.Callback):
         write_text(Path(trainer.default_root_dir) / layout.METRICS, text.getvalue())
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far: a resumed run's table begins with them."""
+        """The rows so far; the table of a resumed run begins with them."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them back."""
+        """Restore the rows."""
         self.rows = list(state_dict["rows"])
 
     @property
     def last(self) -> dict[str, float]:
-        """The newest value of each scalar."""
+        """The latest value of each scalar."""
         return {name: value for row in self.rows for name, value in row.items() if name != "epoch"}
 
     @property
     def best(self) -> dict[str, dict[str, float]]:
-        """The best value of each measure of quality and its epoch."""
+        """The best value of each metric that has a better direction, and its epoch."""
         best: dict[str, dict[str, float]] = {}
         for row in self.rows:
             for name, value in row.items():

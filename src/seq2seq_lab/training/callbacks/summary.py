@@ -1,4 +1,4 @@
-"""The summary of a run, kept up to date while it trains."""
+"""Updates the summary of a run while it trains."""
 
 import time
 
@@ -10,13 +10,13 @@ from seq2seq_lab.training.module import TranslationModule
 
 
 class Summary(pl.Callback):
-    """Keeps the run's summary up to date, an epoch at a time, so that one that was killed tells how far it came.
+    """Updates the run's summary after each epoch, so that the summary of a killed run still shows its last epoch.
 
     Args:
-        run: whose summary.
-        scalars: what it has measured.
-        seconds: that an earlier part of the run took.
-        show_updates: whether to print what makes the updates.
+        run: the run.
+        scalars: the callback that stores the values of its metrics.
+        seconds: training time before the run was resumed.
+        show_updates: whether to print which implementation makes the updates.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Summary(pl.Callback):
         self.started = time.monotonic() - seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write, once, what makes the updates; `on_train_start` is called before the module has selected it."""
+        """Write once which implementation makes the updates. In `on_train_start` the module has not selected it yet."""
         assert isinstance(pl_module, TranslationModule)
         chosen = pl_module.selection
         if chosen is None or self.updates_written:
@@ -41,11 +41,11 @@ class Summary(pl.Callback):
             print(chosen, flush=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write it."""
+        """Write the summary with the status `running`."""
         self.write("running")
 
     def write(self, status: str) -> None:
-        """Write it, with a status: running, finished, interrupted or failed."""
+        """Write the summary, with a status: running, finished, interrupted or failed."""
         self.run.write_summary(
             status=status,
             stopped=self.stopped,
