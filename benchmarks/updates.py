@@ -22,6 +22,7 @@ from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.schedules import Constant
 
 BLOCKS, LITERAL = 8, 12  # blocks of updates that are timed, and updates of the reference between two of them
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
@@ -71,6 +72,7 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
         model=model,
         forcing=forcing,
         optimizer=partial(torch.optim.SGD, lr=0.01),
+        schedule=Constant(),
         objective=NegativeLogLikelihood(),
         select=partial(select, {"compiled_sentence": CompiledSentence()}),
         measures={},

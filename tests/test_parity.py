@@ -21,6 +21,7 @@ from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.schedules import Constant
 from seq2seq_lab.training.update import Job
 
 UPDATES, SEED = 200, 3
@@ -132,6 +133,7 @@ def test_every_loss_and_the_weights_at_the_end_are_the_references(experiment, ac
         model=both.model,
         forcing=both.forcing,
         optimizer=partial(torch.optim.SGD, lr=both.learning_rate),
+        schedule=Constant(),
         objective=NegativeLogLikelihood(),
         select=partial(select, ACCELERATORS[accelerator]),
         to_text=str,
