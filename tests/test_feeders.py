@@ -9,6 +9,7 @@ from torch import nn
 import tiny
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import SPECIAL_WORDS
+from seq2seq_lab.decoding.unroll import encode
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
 from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
@@ -51,7 +52,7 @@ def fed(model, feeder, own=OWN, rows=slice(None)):
     """The inputs [B, T, E] that a feeder gives the decoder."""
     source, target = SOURCE[rows], TARGET[rows]
     plan = Plan(~own[rows], feeder)
-    feeding = Feeding(model.decoder, model.encoder(source), gold_inputs(target), plan.own, plan, DRAWS[rows])
+    feeding = Feeding(model, encode(model, source), gold_inputs(target), plan.own, plan, DRAWS[rows])
     return feeder.inputs(feeding)
 
 
