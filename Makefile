@@ -32,8 +32,9 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(INSTALLED) ## write docs/measures.md anew, from the registry of measures
+docs: $(INSTALLED) ## write docs/measures.md and the pictures of docs/forcing.md anew
 	$(BIN)/python -m seq2seq_lab.evaluation.measures > docs/measures.md
+	$(BIN)/python docs/draw_forcing.py
 
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed,seminar/seq2seq_mixed,seminar/seq2seq_full seed=0,1,2,3,4 compare=false

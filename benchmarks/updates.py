@@ -20,14 +20,22 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy
+from seq2seq_lab.forcing.scheduled import ScheduledForcing
+from seq2seq_lab.forcing.schedules import Constant
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.schedules import Constant as ConstantRate
 
 BLOCKS, LITERAL = 8, 12  # timed blocks of updates, and updates of the reference after each
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
     "seq2seq/full": (partial(models.seq2seq_model), FullForcing()),
     "seq2seq/mixed": (partial(models.seq2seq_model), MixedForcing(ratio=0.5)),
     "attention/mixed": (partial(models.attention_model, unmasked_positions=8), MixedForcing(ratio=0.5)),
+    # A coin for each position at the mean ratio of a schedule from 1 to 0, so that the share of gold words is the same.
+    "attention/scheduled": (
+        partial(models.attention_model, unmasked_positions=8),
+        ScheduledForcing(decay=Constant(), start=0.5, unit="position"),
+    ),
 }
 
 
@@ -71,6 +79,7 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
         model=model,
         forcing=forcing,
         optimizer=partial(torch.optim.SGD, lr=0.01),
+        schedule=ConstantRate(),
         objective=NegativeLogLikelihood(),
         select=partial(select, {"compiled_sentence": CompiledSentence()}),
         measures={},

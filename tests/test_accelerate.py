@@ -171,6 +171,32 @@ def hook():
     return model
 
 
+def hook_on_a_parameter():
+    model = seq2seq_model(**SIZES)
+    model.decoder.output.weight.register_hook(lambda gradient: gradient * 0)
+    return model
+
+
+def overlapping():
+    model = seq2seq_model(**SIZES, hidden_size=4, embedding_size=4)
+    memory = torch.zeros(20)
+    model.encoder.rnn.layers[0].bias_ih_l0 = nn.Parameter(memory[:12])
+    model.encoder.rnn.layers[0].bias_hh_l0 = nn.Parameter(memory[8:])
+    return model
+
+
+def output_of_another_class():
+    model = attention_model(**SIZES)
+    model.decoder.attention = nn.Linear(256, 256)
+    return model
+
+
+def step_of_its_own():
+    made = job()
+    made.optimizer.step = lambda: None
+    return made
+
+
 def frozen():
     model = seq2seq_model(**SIZES)
     model.encoder.embedding.weight.requires_grad_(False)
@@ -189,13 +215,17 @@ REFUSED = {
     "flag": (lambda: job(new_flag()), "encoder .* has an unsupported attribute: backwards"),
     "method": (lambda: job(replaced_method()), "decoder .* has an unsupported attribute: forward"),
     "hook": (lambda: job(hook()), "decoder.output .* has a hook"),
+    "parameter": (lambda: job(hook_on_a_parameter()), "decoder.output.weight has a hook"),
+    "overlap": (lambda: job(overlapping()), "share memory"),
+    "place": (lambda: job(output_of_another_class()), "decoder.attention .* is of an unsupported class"),
+    "step": (step_of_its_own, "step of the optimizer is replaced"),
     "frozen": (lambda: job(frozen()), "frozen"),
     "tied": (lambda: job(tied()), "share memory"),
     "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is of an unsupported class"),
     "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is of an unsupported class"),
     "bidirectional": (lambda: job(seq2seq_model(**SIZES, bidirectional=True)), "bidirectional"),
     "score": (lambda: job(attention_model(**SIZES, score=AdditiveAttention)), "AdditiveAttention"),
-    "half": (lambda: job(seq2seq_model(**SIZES).bfloat16()), "float32 or float64"),
+    "half": (lambda: job(seq2seq_model(**SIZES).bfloat16()), "all float32, nor all float64"),
     "momentum": (lambda: job(momentum=0.9), "momentum=0.9"),
     "decay": (lambda: job(weight_decay=0.1), "weight_decay=0.1"),
     "adam": (lambda: job(optimizer=torch.optim.Adam), "the optimizer is Adam"),
@@ -235,7 +265,22 @@ def test_without_numba_updates_are_eager_and_the_reason_is_shown(monkeypatch):
     assert str(selection) == "updates: eager (not compiled_sentence: Numba cannot be imported)"
 
 
+@pytest.mark.parametrize("register", [nn.modules.module.register_module_forward_hook])
+def test_a_hook_on_all_modules_is_refused(register):
+    handle = register(lambda *_: None)
+    try:
+        assert "hook on all modules" in str(CompiledSentence().refuses(job()))
+    finally:
+        handle.remove()
+
+
 class TestCudaGraphs:
+    @pytest.mark.parametrize("build", [seq2seq_model, attention_model])
+    def test_on_a_gpu_they_accept_the_models_of_the_seminar(self, build, monkeypatch):
+        monkeypatch.setattr(Job, "device", torch.device("cuda"))
+        assert CudaGraphs().refuses(job(build(**SIZES))) is None
+        assert "Bridge" in str(CudaGraphs().refuses(job(build(**SIZES, bridge=True))))
+
     def test_they_are_refused_without_a_gpu(self):
         assert "need a CUDA GPU" in str(CudaGraphs().refuses(job()))
 

@@ -179,3 +179,13 @@ def test_a_group_with_a_diverged_run_has_no_finite_mean(tmp_path):
     estimate = group.last("train/loss")
     assert estimate.n == 2
     assert estimate.mean != estimate.mean
+
+
+def test_runs_that_start_from_the_run_of_their_own_seed_are_one_group(tmp_path):
+    for start in ("full", "free"):
+        for seed in range(3):
+            settings = config(seed=seed) | {"init_from": f"outputs/{start}/seed-{seed}"}
+            write_run(tmp_path / start / f"seed-{seed}", settings)
+    groups = gather([tmp_path]).groups
+    assert [len(each.runs) for each in groups] == [3, 3]
+    assert [each.label for each in groups] == ["init_from=outputs/free", "init_from=outputs/full"]

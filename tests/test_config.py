@@ -81,6 +81,24 @@ ERRORS = [
     ("name=../elsewhere", "name: '../elsewhere' is not the path of a folder below output_dir"),
     # Combinations that are invalid
     ("loader.held_out=0", "monitor.metric: val/bleu is not measured, as nothing is held out"),
+    ("schedule=plateau schedule.metric=val/belu", "schedule.metric: val/belu is not measured"),
+    (
+        "callbacks=[default,early_stopping] callbacks.early_stopping.metric=val/belu",
+        "callbacks.early_stopping.metric: val/belu is not measured",
+    ),
+    (
+        "callbacks=[default,early_stopping] callbacks.early_stopping.patience=0",
+        "callbacks.early_stopping.patience must be at least 1, got 0",
+    ),
+    ("schedule=plateau schedule.factor=1", "schedule.factor must lie in (0, 1), got 1"),
+    ("schedule=cosine schedule.epochs=0", "schedule.epochs must be at least 1, got 0"),
+    ("schedule=cosine trainer.max_epochs=-1", "it is trainer.max_epochs by default"),
+    ("schedule=inverse_sqrt schedule.warm_up=0", "schedule.warm_up must be at least 1, got 0"),
+    ("schedule=plateau schedule.min_lr=-1", "schedule.min_lr must be at least 0"),
+    ("objective=minimum_risk objective.candidates=0", "objective.candidates must be at least 1, got 0"),
+    ("objective=minimum_risk objective.mix=2", "objective.mix must lie in [0, 1], got 2"),
+    ("objective=minimum_risk objective.temperature=0", "objective.temperature must be positive and finite"),
+    ("init_from=nowhere", "init_from: nowhere does not exist"),
     ("monitor.metric=val/belu", "monitor.metric: val/belu is not measured; measured are"),
     # Invalid overrides
     ("seed", "seed: not an override of the form KEY=VALUE"),
@@ -278,3 +296,53 @@ def test_a_bug_is_not_reported_as_a_user_error():
 
     with pytest.raises(AttributeError, match="ours"):
         call(broken, "node")
+
+
+POLICIES = """
+import torch
+from seq2seq_lab.forcing.plan import Plan
+class NoPlan: ...
+class Flat:
+    def plan(self, pairs): return Plan(torch.ones(len(pairs.lengths), dtype=torch.bool))
+class Floats:
+    def plan(self, pairs): return Plan(torch.ones(len(pairs.lengths), pairs.positions))
+class Unit:
+    def plan(self, pairs): return Plan(pairs.coins("word") < 0.5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NoPlan", "forcing: NoPlan is not a policy: it has no method plan(pairs)"),
+        ("Flat", "forcing: a plan must be a Plan whose gold is a boolean tensor of shape"),
+        ("Floats", "forcing: a plan must be a Plan whose gold is a boolean tensor of shape"),
+        ("Unit", "forcing.unit must be one of sentence, position, prefix, got word"),
+    ],
+)
+def test_a_policy_that_makes_no_plan_is_refused(name, said, tmp_path, monkeypatch, outputs, capsys):
+    (tmp_path / "own_policies.py").write_text(POLICIES, encoding="utf-8")
+    (tmp_path / "conf" / "forcing").mkdir(parents=True)
+    (tmp_path / "conf" / "forcing" / "own.yaml").write_text(
+        f"_target_: own_policies.{name}\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", *tiny.SETTINGS, "forcing=own", "--config-dir", "conf"]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith(said)
+    assert len(err.splitlines()) == 1
+    assert not tiny.folders(outputs)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("+model.cell.num_layers=2", "model.cell must have num_layers=1, got 2"),
+        ("+callbacks.mine._target_=builtins.dict", "callbacks.mine._target_: builtins.dict has no signature"),
+    ],
+)
+def test_settings_that_would_have_no_effect_or_no_meaning_are_refused(override, said, outputs, capsys):
+    assert cli.main(["train", *tiny.SETTINGS, override]) == 1
+    assert said in capsys.readouterr().err
+    assert not tiny.folders(outputs)

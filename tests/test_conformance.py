@@ -8,17 +8,18 @@ import pytest
 import torch
 
 import tiny
-from seq2seq_lab.accelerate.select import Job
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.options import description, groups, nests, option_files, options
 from seq2seq_lab.config.schema import GROUPS, SETS
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure, page
 from seq2seq_lab.forcing.plan import Pairs, Plan
-from seq2seq_lab.training.update import EagerUpdates
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import EagerUpdates, Job
 
 ALL = [(group, option) for group in groups() for option in options(group)]
 SMALL = ("data=toy", "model.hidden_size=6", "model.embedding_size=5")
@@ -29,14 +30,27 @@ SIZES = {
 }
 
 
-def nested_choices(model):
-    """Every combination of the options of the groups that are nested in a model, as overrides."""
-    inner = [f"model/{name}" for name in sorted(nests(option_files("model")[model], "model"))]
-    for chosen in itertools.product(*(options(group) for group in inner)):
-        yield (f"model={model}", *(f"{group}={option}" for group, option in zip(inner, chosen, strict=True)))
+def nested_in(option, group):
+    """The groups that are nested in an option."""
+    return [f"{group}/{name}" for name in sorted(nests(option_files(group)[option], group))]
 
 
-MODELS = [each for model in options("model") for each in nested_choices(model)]
+def combinations(option, group):
+    """Every combination of the options of the groups that are nested in an option, as overrides."""
+    inner = nested_in(option, group)
+    for chosen in itertools.product(*map(options, inner)):
+        yield (f"{group}={option}", *(f"{name}={each}" for name, each in zip(inner, chosen, strict=True)))
+
+
+def variants(option, group):
+    """An option, and with each option of one of the groups that are nested in it, as overrides."""
+    yield (f"{group}={option}",)
+    for name in nested_in(option, group):
+        yield from ((f"{group}={option}", f"{name}={each}") for each in options(name))
+
+
+MODELS = [each for option in options("model") for each in combinations(option, "model")]
+POLICIES = [each for option in options("forcing") for each in variants(option, "forcing")]
 
 
 def made(*overrides, group):
@@ -56,6 +70,13 @@ class ByWord:
         return Plan(pairs.coins() < 0.5)
 
 
+def job_of(model, policy, *, optimizer=None, batch_size=1, objective=None):
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=0.1)
+    one = torch.ones(1, dtype=torch.long)
+    plan = policy.plan(Pairs(2 * one, 2, Draws(3, 0, one), one - 1, 1, epochs=1))
+    return Job(model, optimizer, objective or NegativeLogLikelihood(), None, batch_size, plan)
+
+
 def trained(updates, policy, batch_size=1, pairs=12):
     """The losses of an epoch in two blocks."""
     per_block = max(1, pairs // batch_size // 2)
@@ -63,9 +84,11 @@ def trained(updates, policy, batch_size=1, pairs=12):
     losses = []
     for block in BlockLoader(CORPUS, rows, batch_size=batch_size, updates_per_block=per_block):
         draws = Draws(3, 0, torch.from_numpy(block.indices))
-        progress = block.update_numbers.double() / block.updates
-        plan = policy.plan(Pairs(block.target_lengths, block.target.shape[1], progress, draws))
-        losses.append(updates(block, plan, draws))
+        update = block.update_numbers
+        plan = policy.plan(
+            Pairs(block.target_lengths, block.target.shape[1], draws, update, block.updates, epochs=1)
+        )
+        losses.append(updates(block, plan, draws).losses)
     return torch.cat(losses)
 
 
@@ -80,57 +103,60 @@ def changed(model, train):
     return losses
 
 
-def by_sgd(model, policy, batch_size=1):
-    updates = EagerUpdates(model, torch.optim.SGD(model.parameters(), lr=0.1))
-    return trained(updates, policy, batch_size)
+def eagerly(model, policy, batch_size=1, **how):
+    return trained(EagerUpdates(job_of(model, policy, batch_size=batch_size, **how)), policy, batch_size)
 
 
 @pytest.mark.parametrize(("group", "option"), ALL)
 def test_it_has_a_line_for_help_and_composes(group, option):
-    path = option_files(group)[option]
-    assert description(path), "its first line should be a comment"
-    chosen = [f"{group}={option}"]
-    parent, _, nested = group.partition("/")
-    if nested:
-        chosen.insert(
-            0,
-            next(
-                f"{parent}={each}"
-                for each in options(parent)
-                if nested in nests(option_files(parent)[each], parent)
-            ),
-        )
-    if group != "data" and group != "experiment":
-        chosen.insert(0, "data=toy")
-    config = tiny.configuration(*chosen)
-    check(config)
-    for part in GROUPS:
-        members = config[part] if part in SETS else {"": config[part]}
-        assert all(build(node, part) is not None for node in members.values())
+    assert description(option_files(group)[option]), "its first line should be a comment"
+    parent = group.partition("/")[0]
+    data = () if group in ("data", "experiment") else ("data=toy",)
+    above = [(f"{parent}={each}",) for each in options(parent) if group in nested_in(each, parent)]
+    for outer in above or [()]:
+        config = tiny.configuration(*data, *outer, f"{group}={option}")
+        check(config)
+        for part in GROUPS if not outer else ():
+            members = config[part] if part in SETS else {"": config[part]}
+            assert all(build(node, part) is not None for node in members.values())
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
 @pytest.mark.parametrize("overrides", MODELS, ids="-".join)
 def test_a_model_trains(overrides, batch_size):
-    changed(model_of(*overrides), lambda model: by_sgd(model, ByWord(), batch_size))
+    changed(model_of(*overrides), lambda model: eagerly(model, ByWord(), batch_size))
+
+
+@pytest.mark.parametrize("overrides", POLICIES, ids="-".join)
+def test_a_policy_trains(overrides):
+    refused = ""
+    try:
+        policy = made(*overrides, group="forcing")
+    except UserError as error:
+        refused = str(error)
+    if refused:  # a policy need not take every part
+        assert refused.startswith("forcing")
+        assert len(overrides) > 1
+        return
+    for option, batch_size in itertools.product(options("model"), (1, 5)):
+        changed(model_of(f"model={option}"), lambda model, size=batch_size: eagerly(model, policy, size))
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
-@pytest.mark.parametrize("policy", options("forcing"))
-@pytest.mark.parametrize("model", options("model"))
-def test_a_policy_trains(policy, model, batch_size):
-    made_policy = made(f"forcing={policy}", group="forcing")
-    changed(model_of(f"model={model}"), lambda model: by_sgd(model, made_policy, batch_size))
-
-
-@pytest.mark.parametrize("batch_size", [1, 5])
-@pytest.mark.parametrize("optimizer", options("optimizer"))
-def test_an_optimizer_trains(optimizer, batch_size):
-    factory = made(f"optimizer={optimizer}", group="optimizer")
+@pytest.mark.parametrize("option", options("optimizer"))
+def test_an_optimizer_trains(option, batch_size):
+    factory = made(f"optimizer={option}", group="optimizer")
     changed(
         model_of(),
-        lambda model: trained(EagerUpdates(model, factory(model.parameters())), ByWord(), batch_size),
+        lambda model: eagerly(model, ByWord(), batch_size, optimizer=factory(model.parameters())),
     )
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("option", options("objective"))
+def test_an_objective_trains(option, batch_size):
+    objective = made(f"objective={option}", group="objective")
+    changed(model_of(), lambda model: eagerly(model, ByWord(), batch_size, objective=objective))
 
 
 class TestAccelerators:
@@ -148,17 +174,18 @@ class TestAccelerators:
         both = []
         for accelerated in (False, True):
             built = model_of(f"model={model}").train()
-            optimizer = torch.optim.SGD(built.parameters(), lr=0.1)
-            updates = EagerUpdates(built, optimizer)
+            made_policy = made(f"forcing={policy}", group="forcing")
+            job = job_of(built, made_policy, batch_size=batch_size)
+            updates = EagerUpdates(job)
             if accelerated:
                 node = tiny.configuration("data=toy", f"accelerate={option}")["accelerate"][name]
-                accelerator, job = build(node, name), Job(built, optimizer, None, batch_size)
+                accelerator = build(node, name)
                 reason = accelerator.refuses(job)
                 if reason is not None:
                     assert reason.strip()
                     return None
                 updates = accelerator.updates(job)
-            losses = trained(updates, made(f"forcing={policy}", group="forcing"), batch_size)
+            losses = trained(updates, made_policy, batch_size)
             both.append((losses, *built.state_dict().values()))
         return both
 

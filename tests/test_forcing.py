@@ -1,5 +1,8 @@
 """What policies plan. The properties hold for every policy that is registered, one's own included."""
 
+import functools
+import math
+
 import pytest
 import torch
 
@@ -7,9 +10,14 @@ import tiny
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.options import options
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.forcing.by_step import ByStepForcing
+from seq2seq_lab.forcing.free import FreeForcing
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs, Plan, mean_of_first
+from seq2seq_lab.forcing.scheduled import ScheduledForcing
+from seq2seq_lab.forcing.schedules import Constant, Exponential, InverseSigmoid, Linear, Schedule
+from seq2seq_lab.forcing.two_pass import TwoPassForcing
 
 N, T = 60, 7
 LENGTHS = torch.randint(1, T + 1, (N,), generator=torch.Generator().manual_seed(0))
@@ -56,34 +64,160 @@ class TestFull:
         assert FullForcing().plan(pairs()).gold.all()
 
 
-class TestMixed:
-    @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5, 1.0])
-    def test_the_share_of_forced_sentences_is_the_ratio(self, ratio):
-        numbers = torch.arange(20_000)
-        many = Pairs(torch.full((20_000,), T), T, Draws(0, 0, numbers), numbers, 20_000)
-        share = MixedForcing(ratio=ratio).plan(many).gold.float().mean().item()
-        assert share == pytest.approx(ratio, abs=0.015)
-        assert ratio not in (0.0, 1.0) or share == ratio
+def many(count=20_000, update=None, lengths=T):
+    """Pairs of equal length, one an update."""
+    numbers = torch.arange(count)
+    update = numbers if update is None else torch.full((count,), update)
+    return Pairs(
+        torch.full((count,), lengths), lengths, Draws(0, 0, numbers), update, count, epoch=2, epochs=5
+    )
 
-    def test_a_sentence_is_forced_throughout_or_not_at_all(self):
-        gold = MixedForcing(ratio=0.5).plan(pairs()).gold
+
+def bound(p, n):
+    """4.5 standard errors of a share of n; a false alarm in 150,000 of them."""
+    return 4.5 * math.sqrt(p * (1 - p) / n) + 1e-7
+
+
+class TestUnits:
+    @pytest.mark.parametrize("ratio", [0.0, 0.03, 0.25, 0.5, 0.9, 1.0])
+    def test_a_coin_a_sentence(self, ratio):
+        gold = MixedForcing(ratio=ratio).plan(many()).gold
         assert torch.equal(gold, gold[:, :1].expand_as(gold))
-        assert 0 < gold[:, 0].sum() < N
+        assert abs(gold[:, 0].double().mean().item() - ratio) <= bound(ratio, len(gold))
 
+    @pytest.mark.parametrize("ratio", [0.0, 0.03, 0.25, 0.5, 0.9, 1.0])
+    def test_a_coin_a_position(self, ratio):
+        """At each position by itself, and independent of the position before."""
+        gold = MixedForcing(ratio=ratio, unit="position").plan(many()).gold.double()
+        count = len(gold)
+        assert (gold.mean(dim=0) - ratio).abs().max() <= bound(ratio, count)
+        both = gold[:, 1:] * gold[:, :-1]
+        assert (both.mean(dim=0) - ratio**2).abs().max() <= bound(ratio**2, count)
+
+    @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.34, 0.5, 0.999, 1.0])
+    def test_the_first_positions_of_each_pair(self, ratio):
+        """The first ⌊εT⌋ of a pair's own T."""
+        gold = MixedForcing(ratio=ratio, unit="prefix").plan(pairs()).gold
+        for row, length in enumerate(LENGTHS.tolist()):
+            forced = math.floor(ratio * length)
+            assert gold[row, :length].tolist() == [True] * forced + [False] * (length - forced)
+
+    def test_a_prefix_grows_with_the_schedule(self):
+        policy = ScheduledForcing(decay=Linear(), start=0.0, end=1.0, unit="prefix")
+        gold = policy.plan(pairs()).gold
+        for row, (length, update) in enumerate(zip(LENGTHS.tolist(), UPDATE.tolist(), strict=True)):
+            assert gold[row, :length].sum() == math.floor(length * (1 - (1 - update / 100)))
+
+    @pytest.mark.parametrize("unit", ["sentence", "position"])
     @pytest.mark.parametrize("other", [{"seed": 1}, {"epoch": 1}, {"first": N}])
-    def test_another_seed_epoch_or_pair_has_other_coins(self, other):
-        policy = MixedForcing(ratio=0.5)
+    def test_another_seed_epoch_or_pair_has_other_coins(self, other, unit):
+        policy = MixedForcing(ratio=0.5, unit=unit)
         assert not torch.equal(policy.plan(pairs(**other)).gold, policy.plan(pairs()).gold)
 
-    def test_a_higher_ratio_forces_the_same_sentences_and_more(self):
-        low, high = (MixedForcing(ratio=ratio).plan(pairs()).gold for ratio in (0.3, 0.6))
+    @pytest.mark.parametrize("unit", ["sentence", "position", "prefix"])
+    def test_a_higher_ratio_forces_the_same_and_more(self, unit):
+        low, high = (MixedForcing(ratio=ratio, unit=unit).plan(pairs()).gold for ratio in (0.3, 0.6))
         assert (high | ~low).all()
         assert (high & ~low).any()
 
+    @pytest.mark.parametrize("policy", [MixedForcing, TwoPassForcing])
     @pytest.mark.parametrize("ratio", [-0.1, 1.1, float("nan")])
-    def test_a_ratio_out_of_range_is_refused(self, ratio):
+    def test_a_ratio_out_of_range_is_refused(self, ratio, policy):
         with pytest.raises(ValueError, match="ratio must lie in"):
-            MixedForcing(ratio=ratio)
+            policy(ratio=ratio)
+
+    @pytest.mark.parametrize(
+        "make", [MixedForcing, TwoPassForcing, lambda unit, **_: ScheduledForcing(decay=Linear(), unit=unit)]
+    )
+    def test_a_unit_that_there_is_not_is_refused(self, make):
+        with pytest.raises(ValueError, match=r"^unit must be one of sentence, position, prefix, got word"):
+            make(ratio=0.5, unit="word")
+
+
+class TestShares:
+    @pytest.mark.parametrize("unit", ["sentence", "position"])
+    @pytest.mark.parametrize("decay", [Linear(), Exponential(), InverseSigmoid()])
+    @pytest.mark.parametrize(("start", "end"), [(1.0, 0.0), (0.2, 0.9)])
+    def test_the_share_of_gold_follows_the_schedule(self, decay, start, end, unit):
+        """In each tenth of training the mean of the coins is the mean of ε."""
+        plan = ScheduledForcing(decay=decay, start=start, end=end, unit=unit).plan(many())
+        for gold, ratio in zip(plan.gold[:, 3].double().chunk(10), plan.ratio.chunk(10), strict=True):
+            wanted = ratio.mean().item()
+            assert abs(gold.mean().item() - wanted) <= bound(min(max(wanted, 0.0), 1.0), len(gold))
+
+    @pytest.mark.parametrize("schedule", [None, Schedule(decay=Linear())])
+    def test_the_share_at_a_position_follows_the_step(self, schedule):
+        plan = ByStepForcing(decay=Exponential(k=0.8), schedule=schedule).plan(many(update=5000))
+        factor = 1 if schedule is None else 0.75
+        for t, share in enumerate(plan.gold.double().mean(dim=0).tolist(), start=1):
+            wanted = factor * 0.8**t
+            assert abs(share - wanted) <= bound(wanted, len(plan.gold))
+
+    @pytest.mark.parametrize("name", ["word_dropout", "uniform"])
+    def test_a_tenth_of_the_words_is_replaced(self, name):
+        config = tiny.configuration("data=toy", f"forcing={name}")
+        own = build(config["forcing"], "forcing").plan(many()).own
+        shares = own.double().mean(dim=0)
+        assert shares[0] == 0
+        assert (shares[1:] - 0.1).abs().max() <= bound(0.1, len(own))
+
+
+class TestEnds:
+    """Where ε is 1 or 0 a policy is `full` or `free`: the same masks, and the same weights of a run."""
+
+    def made(self, epsilon):
+        return [
+            MixedForcing(ratio=epsilon),
+            MixedForcing(ratio=epsilon, unit="position"),
+            MixedForcing(ratio=epsilon, unit="prefix"),
+            *(
+                ScheduledForcing(decay=decay, start=epsilon, end=epsilon, unit=unit)
+                for decay in (Constant(), Linear(), Exponential(), InverseSigmoid())
+                for unit in ("sentence", "position", "prefix")
+            ),
+            ByStepForcing(decay=Linear(), start=epsilon, end=epsilon),
+            TwoPassForcing(ratio=epsilon),
+        ]
+
+    @pytest.mark.parametrize(("epsilon", "end"), [(1.0, FullForcing()), (0.0, FreeForcing())])
+    def test_masks(self, epsilon, end):
+        inside = torch.arange(T) < LENGTHS.unsqueeze(1)
+        for policy in self.made(epsilon):
+            assert torch.equal(policy.plan(pairs()).own & inside, end.plan(pairs()).own & inside)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            "forcing=mixed forcing.ratio=E",
+            "forcing=mixed forcing.ratio=E forcing.unit=position",
+            "forcing=scheduled forcing.start=E forcing.end=E",
+            "forcing=scheduled forcing.start=E forcing.end=E forcing.unit=prefix forcing/decay=linear",
+            "forcing=by_step forcing.start=E forcing.end=E",
+        ],
+    )
+    @pytest.mark.parametrize("batch", [(), ("loader.batch_size=5",)])
+    def test_weights(self, settings, batch, ends, run):
+        for epsilon, end in (("1", "full"), ("0", "free")):
+            folder = run(end, *settings.replace("=E", f"={epsilon}").split(), *batch)
+            assert tiny.same_weights(folder, ends(end, *batch))
+        assert not tiny.same_weights(ends("full", *batch), ends("free", *batch))
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            ("forcing=two_pass", "forcing.ratio=1"),
+            ("forcing=confidence", "forcing.golden=1", "forcing.random=1"),
+        ],
+    )
+    def test_weights_under_earlier_passes(self, settings, ends, run):
+        assert tiny.same_weights(run("a", *settings, "accelerate=off"), ends("full", "accelerate=off"))
+
+    @pytest.fixture(scope="class")
+    def ends(self, tmp_path_factory):
+        """The runs under `full` and `free` that others are held against, each made once."""
+        return functools.cache(
+            lambda end, *settings: tiny.train(tmp_path_factory.mktemp(end), f"forcing={end}", *settings)
+        )
 
 
 def test_the_first_position_is_never_the_decoders_own():

@@ -8,7 +8,7 @@ from torch import nn
 
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.greedy import greedy
-from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models import attention_model, seq2seq_model
@@ -17,7 +17,7 @@ from seq2seq_lab.models.attention.general import GeneralAttention
 from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.rnn import RNN
-from seq2seq_lab.models.seq2seq import gold_inputs
+from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
 B, S, T, SOURCE, TARGET = 4, 5, 6, 13, 17
 
@@ -139,15 +139,13 @@ class TestFeeding:
     """Stepping and the whole sequence give the same numbers, also with dropout."""
 
     def unrolled(self, case):
-        memory = case.model.encoder(case.source, case.source_lengths, case.draws)
+        encoded = encode(case.model, case.source, case.source_lengths, case.draws)
         known = gold_inputs(case.target)
         embedded = case.model.decoder.embed(known)
-        return unroll(
-            case.model.decoder, memory, embedded, case.plan.own, words=known, draws=case.draws
-        ), memory
+        return unroll(case.model, encoded, embedded, case.plan.own, words=known, draws=case.draws)
 
-    def test_own_words_are_the_arg_max_of_the_logits_of_the_training_pass(self, case):
-        unrolled, _ = self.unrolled(case)
+    def test_own_words_are_the_arg_max_of_the_very_logits_that_are_learnt_from(self, case):
+        unrolled = self.unrolled(case)
         settings = {"source_lengths": case.source_lengths, "draws": case.draws}
         whole = case.model(case.source, case.target, inputs=unrolled.inputs, **settings).logits
         torch.testing.assert_close(unrolled.logits, whole)
@@ -158,8 +156,8 @@ class TestFeeding:
         followed = follow(case.model, case.source, case.target, case.plan, **settings)
         torch.testing.assert_close(followed.decoded.logits, whole)
 
-    def test_unrolling_gives_the_gradients_of_the_whole_sequence(self, case):
-        unrolled, memory = self.unrolled(case)
+    def test_unrolling_carries_the_gradients_of_the_whole_sequence(self, case):
+        unrolled = self.unrolled(case)
         stepped = gradients(case.model, unrolled.logits.sin().sum())
         inputs = case.model.decoder.embed(unrolled.words)
         memory = case.model.encoder(case.source, case.source_lengths, case.draws)
@@ -174,6 +172,23 @@ class TestFeeding:
         for t in range(T):
             step, state = model.decoder(model.decoder.embed(fed[:, t : t + 1]), memory, state)
             torch.testing.assert_close(step.logits[:, 0], whole.logits[:, t])
+
+    def test_a_forward_of_a_subclass_decides_every_step(self, case):
+        class Biased(Seq2Seq):
+            def forward(self, *arguments, **settings):
+                decoded = super().forward(*arguments, **settings)
+                bias = torch.zeros(TARGET, dtype=decoded.logits.dtype)
+                bias[3] = 50
+                return decoded._replace(logits=decoded.logits + bias)
+
+        model = Biased(encoder=case.model.encoder, decoder=case.model.decoder)
+        found = greedy(model.eval(), case.source, case.source_lengths, max_length=4)
+        assert (found.words == 3).all()
+        settings = {"source_lengths": case.source_lengths, "draws": case.draws}
+        followed = follow(model.train(), case.source, case.target, case.plan, **settings)
+        words = torch.where(case.plan.own, 3, gold_inputs(case.target))
+        whole = model(case.source, case.target, inputs=model.decoder.embed(words), **settings)
+        torch.testing.assert_close(followed.decoded.logits, whole.logits)
 
     def test_greedy_words_are_the_arg_max_of_their_logits(self, case):
         case.model.eval()

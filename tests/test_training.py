@@ -194,6 +194,7 @@ class TestRunFolder:
             "train/loss",
             "train/forced_share",
             "train/forcing_ratio",
+            "train/lr",
             "val/loss_forced",
             "val/loss_free",
             "val/exposure_gap",

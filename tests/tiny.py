@@ -43,6 +43,7 @@ DEFAULTS = {
     "forcing": "full",
     "objective": "nll",
     "optimizer": "sgd",
+    "schedule": "none",
     "trainer": "cpu",
     "logger": "tensorboard",
     "callbacks": "default",

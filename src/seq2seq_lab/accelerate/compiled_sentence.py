@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.accelerate.compiler import available
-from seq2seq_lab.accelerate.select import plain_likelihood, plain_sgd, unknown_module, unknown_plan
+from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unknown_setting
+from seq2seq_lab.accelerate.select import unknown_objective, unknown_plan
 from seq2seq_lab.accelerate.sentence_updates import DropoutMasks, SentenceUpdates
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
@@ -17,30 +18,11 @@ from seq2seq_lab.forcing.feeders.sample import Sample
 from seq2seq_lab.forcing.feeders.uniform import Uniform
 from seq2seq_lab.forcing.feeders.unk import Unk
 from seq2seq_lab.forcing.plan import Plan, mean_of_first
-from seq2seq_lab.models.attention.dot import DotAttention
-from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.dropout import Dropout
-from seq2seq_lab.models.encoder import Encoder
-from seq2seq_lab.models.rnn import RNN
-from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.models.seq2seq import gold_inputs
 from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
-# Exact class → the attributes that it may have in addition to its parameters and modules.
-KNOWN: dict[type, tuple[str, ...]] = {
-    Seq2Seq: (),
-    Encoder: ("bridge", "unmasked_positions"),
-    Decoder: ("attention",),
-    RNN: ("hidden_size",),
-    Dropout: ("p", "site"),
-    nn.ModuleList: (),
-    nn.GRU: tuple(vars(nn.GRU(1, 1))),
-    nn.Embedding: tuple(vars(nn.Embedding(1, 1))),
-    nn.Linear: tuple(vars(nn.Linear(1, 1))),
-    DotAttention: (),
-}
-
-
-# Exact classes of the feeders that a plan may have; None is the arg-max.
+# Exact classes of what a plan may feed; None is the arg-max.
 FEEDERS = (type(None), ArgMax, Sample, GumbelArgMax, Uniform, Unk)
 
 
@@ -55,45 +37,20 @@ class CompiledSentence:
             return f"only the CPU is supported, but the model is on {job.device}"
         if job.gradient_clip is not None:
             return "gradient clipping is not supported"
-        reason = unknown_module(job.model, KNOWN) or plain_likelihood(job.objective)
-        reason = reason or unknown_plan(job.plan, FEEDERS)
-        reason = reason or plain_sgd(job.optimizer, job.model.parameters())
-        if reason := reason or _unknown_setting(job.model):
+        reasons = (
+            unknown_module(job.model),
+            unknown_setting(job.model),
+            unknown_optimizer(job.optimizer, job.model),
+            unknown_objective(job.objective),
+            unknown_plan(job.plan, FEEDERS),
+        )
+        if reason := next(filter(None, reasons), None):
             return reason
         return available(str(next(job.model.parameters()).dtype).removeprefix("torch."))
 
     def updates(self, job: Job) -> "CompiledUpdates":
         """The updates of a supported job."""
         return CompiledUpdates(job)
-
-
-def _unknown_setting(model: Seq2Seq) -> str | None:
-    """The first setting of PyTorch's modules that is not supported; None if there is none."""
-    encoder, decoder = model.encoder, model.decoder
-    if len(encoder.rnn.layers) != len(decoder.rnn.layers):
-        return "encoder and decoder have different numbers of layers"
-    for module in model.modules():
-        if isinstance(module, nn.GRU) and not _is_plain(module):
-            return "a GRU is bidirectional, has no bias, or has several layers or dropout"
-        if isinstance(module, nn.Linear) and "bias" not in dict(module.named_parameters()):
-            return "a linear layer has no bias"
-        if isinstance(module, nn.Embedding) and (
-            module.max_norm is not None
-            or module.scale_grad_by_freq
-            or module.sparse
-            or module.padding_idx is not None
-        ):
-            return "an embedding has unsupported settings"
-    parameters = [parameter for _, parameter in model.named_parameters(remove_duplicate=False)]
-    if len({parameter.data_ptr() for parameter in parameters}) != len(parameters):
-        return "parameters share memory"
-    dtypes = {parameter.dtype for parameter in parameters}
-    known = dtypes in ({torch.float32}, {torch.float64}) and all(each.is_contiguous() for each in parameters)
-    return None if known else "parameters are not all contiguous and of one type, float32 or float64"
-
-
-def _is_plain(gru: nn.GRU) -> bool:
-    return gru.num_layers == 1 and gru.bias and not gru.bidirectional and not gru.dropout and gru.batch_first
 
 
 class CompiledUpdates(EagerUpdates):

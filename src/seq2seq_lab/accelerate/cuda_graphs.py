@@ -8,35 +8,20 @@ memory and shapes are fixed, so each combination of lengths needs its own graph,
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from seq2seq_lab.accelerate.select import plain_likelihood, plain_sgd, unknown_module, unknown_plan
+from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unknown_setting
+from seq2seq_lab.accelerate.select import unknown_objective, unknown_plan
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
 from seq2seq_lab.forcing.plan import Plan, mean_of_first
-from seq2seq_lab.models.attention.dot import DotAttention
-from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.dropout import Dropout
-from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.likelihood import sentence_losses
-from seq2seq_lab.models.rnn import RNN
-from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.models.seq2seq import gold_inputs
 from seq2seq_lab.training.update import EagerUpdates, Job, Made, update
 
-KNOWN: dict[type, tuple[str, ...]] = {
-    Seq2Seq: (),
-    Encoder: ("unmasked_positions",),
-    Decoder: (),
-    RNN: ("hidden_size",),
-    Dropout: ("p", "site"),
-    nn.ModuleList: (),
-    nn.GRU: tuple(vars(nn.GRU(1, 1))),
-    nn.Embedding: tuple(vars(nn.Embedding(1, 1))),
-    nn.Linear: tuple(vars(nn.Linear(1, 1))),
-    DotAttention: (),
-}
 FEEDERS = (type(None), ArgMax)
 WARM_UPS = 3  # as PyTorch's documentation recommends
 MOST = 256  # maximum number of graphs; after that, updates of new shapes are eager
@@ -51,13 +36,20 @@ class CudaGraphs:
             return f"CUDA graphs need a CUDA GPU, but the model is on {job.device}"
         if job.batch_size != 1:
             return f"CUDA graphs support only single sentences, not loader.batch_size={job.batch_size}"
+        if job.lr_changes:
+            return "a CUDA graph has a fixed learning rate, and the schedule changes it with each update"
         if job.gradient_clip is not None:
             return "CUDA graphs do not support gradient clipping"
         if any(isinstance(module, Dropout) and module.p for module in job.model.modules()):
             return "CUDA graphs do not support dropout"
-        reason = unknown_module(job.model, KNOWN) or plain_likelihood(job.objective)
-        reason = reason or unknown_plan(job.plan, FEEDERS)
-        return reason or plain_sgd(job.optimizer, job.model.parameters())
+        reasons = (
+            unknown_module(job.model),
+            unknown_setting(job.model),
+            unknown_optimizer(job.optimizer, job.model),
+            unknown_objective(job.objective),
+            unknown_plan(job.plan, FEEDERS),
+        )
+        return next(filter(None, reasons), None)
 
     def updates(self, job: Job) -> "CapturedUpdates":
         """The updates of a supported job."""
@@ -105,13 +97,13 @@ def captured_step(job: Job, source: Tensor, target: Tensor, own: Tensor | None) 
 
     own [B, T], on the model's device, is True where the decoder is fed its own word; None if it never is.
     """
-    memory = job.model.encoder(source, None)
+    encoded = encode(job.model, source)
     fed = gold_inputs(target)
     if own is not None:
         with torch.no_grad():
             embedded = job.model.decoder.embed(fed)
-            fed = unroll(job.model.decoder, memory, embedded, own, words=fed).need_words()
-    decoded = job.model(source, target, inputs=job.model.decoder.embed(fed), memory=memory)
+            fed = unroll(job.model, encoded, embedded, own, words=fed).need_words()
+    decoded = job.model(source, target, inputs=job.model.decoder.embed(fed), memory=encoded.memory)
     losses = sentence_losses(decoded.logits, target, None)
     losses.mean().backward()  # type: ignore[no-untyped-call]
     job.optimizer.step()

@@ -4,12 +4,8 @@
 job is on its explicit list. Classes are compared exactly: a subclass, a new attribute or a hook is never ignored.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
-
-import torch
-from torch import nn
-from torch.optim import Optimizer
 
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
@@ -68,47 +64,6 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
     return Selection(EagerUpdates(job), "eager", refused)
 
 
-_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
-def unknown_module(model: nn.Module, known: Mapping[type, Iterable[str]]) -> str | None:
-    """The first part of a model that is not on a list, in a few words; None if everything is on it.
-
-    Args:
-        model: the model; all of its modules are checked.
-        known: exact class → names of the attributes that it may have in addition to its parameters and modules.
-    """
-    for path, module in model.named_modules():
-        name = f"{path or 'the model'} ({type(module).__name__})"
-        if type(module) not in known:
-            return f"{name} is of an unsupported class"
-        if extra := set(vars(module)) - _OF_EVERY_MODULE - set(known[type(module)]):
-            return f"{name} has an unsupported attribute: {sorted(extra)[0]}"
-        if any(vars(module)[hooks] for hooks in _HOOKS):
-            return f"{name} has a hook"
-    return None
-
-
-def plain_sgd(optimizer: Optimizer, parameters: Iterable[nn.Parameter]) -> str | None:
-    """The reason why an optimizer is not plain SGD of exactly these parameters with one rate; None if it is."""
-    if type(optimizer) is not torch.optim.SGD:
-        return f"the optimizer is {type(optimizer).__name__}, not torch.optim.SGD"
-    if len(optimizer.param_groups) != 1:
-        return "the optimizer has several parameter groups"
-    group = optimizer.param_groups[0]
-    for name in ("momentum", "weight_decay", "dampening", "nesterov", "maximize", "differentiable"):
-        if group[name]:
-            return f"the optimizer has {name}={group[name]}"
-    every = list(parameters)
-    if {id(each) for each in group["params"]} != {id(each) for each in every}:
-        return "the optimizer does not update all parameters of the model"
-    if not all(each.requires_grad for each in every):
-        return "some parameters are frozen"
-    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
-    return "the optimizer has a hook" if any(hooks) else None
-
-
 def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
     """The reason why a plan has several passes or a feeder that is not of these exact classes; None if not."""
     if plan.passes or plan.revise is not None:
@@ -117,8 +72,8 @@ def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
     return None if known else f"the feeder {type(plan.feeder).__name__} is not supported"
 
 
-def plain_likelihood(objective: Objective) -> str | None:
-    """The reason why an objective is not the plain negative log-likelihood; None if it is."""
+def unknown_objective(objective: Objective) -> str | None:
+    """Why an objective is not the plain negative log-likelihood; None where it is."""
     if type(objective) is not NegativeLogLikelihood:
         return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
     return "the objective uses label smoothing" if objective.label_smoothing else None

@@ -119,11 +119,18 @@ def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
     for run, config in flat.items():
         made_in = Path(str(config.get("output_dir")), str(config.get("name")), f"seed-{run.seed}")
         configurations[run] = {
-            key: _relocated(value, (str(run.folder), str(made_in)))
+            key: _relocated(_any_seed(key, value, run.seed), (str(run.folder), str(made_in)))
             for key, value in config.items()
             if key not in seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
         }
     return configurations
+
+
+def _any_seed(key: str, value: Any, seed: int | None) -> Any:
+    """`init_from` without the seed where each run starts from the run of its own seed."""
+    if key == "init_from" and isinstance(value, str):
+        return value.rstrip("/").removesuffix(f"/seed-{seed}")
+    return value
 
 
 def _identity(config: Mapping[str, Any], fingerprint: str | None) -> _Identity:

@@ -12,6 +12,20 @@ from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES, SETS, Root
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
+# Lightning's own settings that a run does not follow: key → (the values that change nothing, what to write instead).
+_REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "gradient_clip_val": ((None,), "write gradient_clip=…"),
+    "gradient_clip_algorithm": ((None, "norm"), "write gradient_clip=…, which limits the norm"),
+    "accumulate_grad_batches": ((1,), "write loader.batch_size=…, the pairs of an update"),
+    "val_check_interval": (
+        (None, 1.0),
+        "a run is evaluated at the end of epochs; write trainer.check_val_every_n_epoch=…",
+    ),
+    "strategy": (("auto",), "a run trains on one device; several runs at once are a sweep's"),
+    "num_nodes": ((1,), "a run trains on one device; several runs at once are a sweep's"),
+    "reload_dataloaders_every_n_epochs": ((0,), "the loader draws a new order each epoch; leave it out"),
+    "barebones": ((False,), "write callbacks=none logger=none"),
+}
 _OF_HYDRA = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
@@ -75,6 +89,9 @@ def _check_ranges(config: Node) -> None:
     for key in ("max_epochs", "check_val_every_n_epoch"):  # Lightning accepts 0 and does nothing
         if config["trainer"].get(key) == 0:
             raise UserError(f"trainer.{key}: it must be at least 1, got 0")
+    for key, (harmless, instead) in _REFUSED.items():
+        if key in config["trainer"] and config["trainer"][key] not in harmless:
+            raise UserError(f"trainer.{key}: {config['trainer'][key]}; {instead}")
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
     name = config["name"]
@@ -106,7 +123,12 @@ def check_node(config: Node, path: str) -> None:
 
 def _check_target(node: Node, path: str) -> None:
     target = _locate(node["_target_"], path)
-    parameters = inspect.signature(target).parameters
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError as error:  # some classes of Python itself have none
+        raise UserError(
+            f"{path}._target_: {node['_target_']} has no signature to check its keys by"
+        ) from error
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
     hints = _hints(target)
     for key, value in node.items():

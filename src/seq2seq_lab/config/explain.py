@@ -116,8 +116,8 @@ def _no_such_key(key: str, extra: Sequence[Path]) -> str:
     if not parent:
         near = nearest(key, {*siblings, *GROUPS, EXPERIMENT})
     elif siblings:
-        below = nearest(key.rpartition(".")[2], siblings, f"{parent}.")
-        near = nearest(key.replace(".", "/"), nested) or below
+        last, inner = key.rpartition(".")[2], [group.rpartition("/")[2] for group in nested]
+        near = nearest(last, siblings, f"{parent}.") or nearest(last, inner, f"{parent.replace('.', '/')}/")
     else:
         near = nearest(key.partition(".")[0], {*GROUPS, *NODES})
     return f"{key}: no such key{near} (a new key is added with +{key}=…)"

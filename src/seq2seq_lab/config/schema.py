@@ -9,6 +9,7 @@ GROUPS = (
     "forcing",
     "objective",
     "optimizer",
+    "schedule",
     "trainer",
     "logger",
     "callbacks",
@@ -49,6 +50,8 @@ class Root(TypedDict):
     fresh: bool
     compare: bool
     threads: int | None
+    init_from: str | None
+    init_from_checkpoint: Literal["last", "best"]
     gradient_clip: float | None
     monitor: Monitor
     reference: Reference | None

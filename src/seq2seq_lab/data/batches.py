@@ -86,6 +86,21 @@ class Block:
                 rows,
             )
 
+    def split(self) -> Iterator["Block"]:
+        """A block for each of its batches, which is cut to the batch's longest source and target."""
+        for number, shape in enumerate(self.shapes):
+            rows, (_, source), (_, target) = shape
+            yield Block(
+                self.indices[rows],
+                self.source[rows, :source],
+                self.source_lengths[rows],
+                self.target[rows, :target],
+                self.target_lengths[rows],
+                [shape._replace(rows=slice(0, rows.stop - rows.start))],
+                self.first_update + number,
+                self.updates,
+            )
+
     def to(self, device: torch.device) -> "Block":
         """The block with its tensors on `device`."""
         tensors = (self.source, self.source_lengths, self.target, self.target_lengths)
@@ -126,14 +141,15 @@ class BlockLoader:
     It needs no sampler. Its `state_dict` is saved and restored, so that a resumed run continues with the next pair.
 
     Args:
-        corpus: the corpus of the pairs.
-        indices: indices of the pairs to use, [N].
-        batch_size: pairs per update.
-        updates_per_block: updates per block.
-        predict_sos: the seminar's quirk B: `<sos>` is the first word to predict, and not only the first input.
-        shuffle: draw a new order for each epoch; if false, the order of `indices`.
-        bucketing: put pairs of similar lengths into one batch if shuffled, so that less padding is needed.
-        seed: seed of the order.
+        corpus: where the pairs are.
+        indices: which of them, [N].
+        batch_size: pairs an update.
+        updates_per_block: updates a block.
+        predict_sos: the seminar's quirk B: `<sos>` is the first word to predict, not only the first one fed.
+        shuffle: draw a new order each epoch; else the order of `indices`.
+        bucketing: shuffled batches are of pairs of like lengths, which saves padding.
+        seed: of the order.
+        freeze_order: every epoch has the order of the first one.
     """
 
     def __init__(
@@ -147,6 +163,7 @@ class BlockLoader:
         shuffle: bool = False,
         bucketing: bool = True,
         seed: int = 0,
+        freeze_order: bool = False,
     ) -> None:
         self.corpus = corpus
         self.target = corpus.to_predict(predict_sos=predict_sos)
@@ -156,6 +173,7 @@ class BlockLoader:
         self.shuffle = shuffle
         self.bucketing = bucketing
         self.seed = seed
+        self.freeze_order = freeze_order
         self.epoch = 0
         self.blocks_done = 0
         self._resumed = False
@@ -186,7 +204,7 @@ class BlockLoader:
     def _order(self) -> NDArray[np.int64]:
         if not self.shuffle:
             return self.indices
-        generator = np.random.default_rng((self.seed, self.epoch))
+        generator = np.random.default_rng((self.seed, 0 if self.freeze_order else self.epoch))
         order = generator.permutation(self.indices)
         if self.batch_size == 1 or not self.bucketing:
             return order

@@ -121,6 +121,8 @@ class TranslationDataModule(pl.LightningDataModule):
             shuffle=self.shuffle,
             bucketing=self.bucketing,
             seed=self.seed,
+            # Lightning freezes the order of its own loaders only.
+            freeze_order=getattr(self.trainer, "overfit_batches", 0) > 0,
         )
         if self._loaded:
             self._training_loader.load_state_dict(self._loaded)

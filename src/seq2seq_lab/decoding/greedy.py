@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import SOS
-from seq2seq_lab.decoding.unroll import unroll
+from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
@@ -30,7 +30,7 @@ def greedy(model: Seq2Seq, source: Tensor, source_lengths: Tensor | None, max_le
 
     source [B, S] and its lengths [B] are as in `Seq2Seq.forward`.
     """
-    memory = model.encoder(source, source_lengths)
+    encoded = encode(model, source, source_lengths)
     first = model.decoder.embed(source.new_full((len(source), 1), SOS)).expand(-1, max_length, -1)
-    unrolled = unroll(model.decoder, memory, first)
+    unrolled = unroll(model, encoded, first)
     return Hypotheses(unrolled.logits.argmax(dim=2), unrolled.logits, unrolled.weights)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.models.decoder import Decoded, Decoder
+from seq2seq_lab.models.decoder import Decoded
 from seq2seq_lab.models.encoder import Memory
+from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
 class Unrolled(NamedTuple):
@@ -37,9 +38,35 @@ def argmax(logits: Tensor, first: int = 0, draws: Draws | None = None) -> Tensor
     return logits.argmax(dim=2)
 
 
+class Encoded(NamedTuple):
+    """Sources, and what the encoder made of them.
+
+    Attributes:
+        source: ids [B, S].
+        source_lengths: [B]; None where no source is padded.
+        memory: of the encoder.
+    """
+
+    source: Tensor
+    source_lengths: Tensor | None
+    memory: Memory
+
+    def select(self, rows: Tensor) -> "Encoded":
+        """Those of some of the sentences."""
+        lengths = None if self.source_lengths is None else self.source_lengths[rows]
+        return Encoded(self.source[rows], lengths, self.memory.select(rows))
+
+
+def encode(
+    model: Seq2Seq, source: Tensor, source_lengths: Tensor | None = None, draws: Draws | None = None
+) -> Encoded:
+    """Run the encoder."""
+    return Encoded(source, source_lengths, model.encoder(source, source_lengths, draws))
+
+
 def unroll(
-    decoder: Decoder,
-    memory: Memory,
+    model: Seq2Seq,
+    encoded: Encoded,
     known: Tensor,
     own: Tensor | None = None,
     *,
@@ -53,17 +80,17 @@ def unroll(
     Gradients flow through the states and through mixtures, but not through the choice of a word.
 
     Args:
-        decoder: the decoder.
-        memory: memory of the source.
-        known: embedded inputs that are known in advance, [B, T, E]; the first one is `<sos>`.
-        own: [B, T], True where the decoder is fed its own prediction from the previous position; None: True at all
-            positions. The first position is always fed `known`.
-        words: the words of `known`, [B, T], for `Unrolled.words`; None if these are not needed.
-        choose: scores [B, 1, V], index of the position that is fed, draws → the word that is fed [B, 1].
-        mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None: words are fed.
-        draws: random numbers for dropout and `choose`.
+        model: what is stepped.
+        encoded: the sources.
+        known: what is fed where it is known in advance, embedded, [B, T, E]; the first is `<sos>`.
+        own: [B, T], True where the decoder is fed what comes of its scores of the position before; None is everywhere
+            but at the first position, which is always fed `known`.
+        words: the words of `known`, [B, T], for `Unrolled.words`; None where nobody asks for them.
+        choose: scores [B, 1, V], number of the position that is fed, draws → the word that is fed [B, 1].
+        mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None feeds words.
+        draws: of dropout and of `choose`.
     """
-    state, fed = memory.state, known[:, :1]
+    decoder, state, fed = model.decoder, encoded.memory.state, known[:, :1]
     word = None if words is None else words[:, :1]
     inputs, chosen, steps = [fed], [word], list[Decoded]()
     for t in range(known.shape[1]):
@@ -80,7 +107,10 @@ def unroll(
                 fed = torch.where(here.unsqueeze(2), fed, known[:, t : t + 1])
             inputs.append(fed)
             chosen.append(word)
-        step, state = decoder(fed, memory, state, draws=draws, first=t)
+        if model.overrides_forward:
+            step = _last_position(model, encoded, torch.cat(inputs, dim=1), draws)
+        else:
+            step, state = decoder(fed, encoded.memory, state, draws=draws, first=t)
         steps.append(step)
     weights = [step.weights for step in steps if step.weights is not None]
     found = [each for each in chosen if each is not None]
@@ -90,3 +120,12 @@ def unroll(
         torch.cat([step.logits for step in steps], dim=1),
         torch.cat(weights, dim=1) if weights else None,
     )
+
+
+def _last_position(model: Seq2Seq, encoded: Encoded, inputs: Tensor, draws: Draws | None) -> Decoded:
+    """The last position of what a model with a `forward` of its own gives for the inputs so far, [B, t, E]."""
+    source, source_lengths, memory = encoded
+    target = source.new_zeros(inputs.shape[:2])  # of which only the shape matters where the inputs are given
+    decoded = model(source, target, source_lengths=source_lengths, inputs=inputs, memory=memory, draws=draws)
+    weights = None if decoded.weights is None else decoded.weights[:, -1:]
+    return Decoded(decoded.logits[:, -1:], weights)

@@ -69,6 +69,15 @@ _REGISTRY = (
         shown=False,
     ),
     Measure(
+        name="lr",
+        label="learning rate",
+        unit="",
+        formula="of the epoch's last update, in the optimizer's first group of parameters",
+        stage="training",
+        log=True,
+        shown=False,
+    ),
+    Measure(
         name="loss_forced",
         label="teacher-forced loss",
         unit="nats per word",

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.unroll import argmax, unroll
+from seq2seq_lab.decoding.unroll import Encoded, argmax, encode, unroll
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.decoder import Decoded, Decoder
-from seq2seq_lab.models.encoder import Memory
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
 Choice = Callable[
@@ -40,20 +39,25 @@ class Feeding:
     """What a feeder works with: B pairs, each of which is fed other than gold somewhere.
 
     Attributes:
-        decoder: what is fed.
-        memory: of the sources.
+        model: what is fed.
+        encoded: the sources.
         known: the gold words [B, T], each at the position where it would be fed.
         own: [B, T], True where something else is fed.
         plan: of these pairs.
         draws: of these pairs, on the decoder's device.
     """
 
-    decoder: Decoder
-    memory: Memory
+    model: Seq2Seq
+    encoded: Encoded
     known: Tensor
     own: Tensor
     plan: Plan
     draws: Draws | None
+
+    @property
+    def decoder(self) -> Decoder:
+        """What embeds the words that are fed."""
+        return self.model.decoder
 
     def need_draws(self) -> Draws:
         """The draws.
@@ -70,25 +74,40 @@ class Feeding:
         """The words that are fed, [B, T]: gold, or chosen by the decoder's own scores of the position before."""
         if not self.plan.passes:
             embedded = self.decoder.embed(self.known)
-            return unroll(
-                self.decoder,
-                self.memory,
+            unrolled = unroll(
+                self.model,
+                self.encoded,
                 embedded,
                 self.own,
                 words=self.known,
                 choose=choose,
                 draws=self.draws,
-            ).need_words()
+            )
+            return unrolled.need_words()
         fed = self.known
         for _ in range(self.plan.passes):
-            decoded, _ = self.decoder(self.decoder.embed(fed), self.memory, draws=self.draws)
-            fed = torch.where(self.own, predicted(choose, decoded.logits, self.known, self.draws), self.known)
+            logits = scores(self.model, self.encoded, self.known, self.decoder.embed(fed), self.draws).logits
+            fed = torch.where(self.own, predicted(choose, logits, self.known, self.draws), self.known)
         return fed
 
     def mixtures(self, mix: Callable[[Tensor], Tensor]) -> Tensor:
         """The inputs [B, T, E]: embedded gold words, or mixtures by the decoder's own scores of the position before."""
         embedded = self.decoder.embed(self.known)
-        return unroll(self.decoder, self.memory, embedded, self.own, mix=mix, draws=self.draws).inputs
+        return unroll(self.model, self.encoded, embedded, self.own, mix=mix, draws=self.draws).inputs
+
+
+def scores(
+    model: Seq2Seq, encoded: Encoded, target: Tensor, inputs: Tensor | None, draws: Draws | None
+) -> Decoded:
+    """The scores of a model for inputs [B, T, E] whose source is encoded; None feeds the gold words of `target`."""
+    return model(  # type: ignore[no-any-return]
+        encoded.source,
+        target,
+        source_lengths=encoded.source_lengths,
+        inputs=inputs,
+        memory=encoded.memory,
+        draws=draws,
+    )
 
 
 def predicted(choose: Choice, logits: Tensor, known: Tensor, draws: Draws | None) -> Tensor:
@@ -123,25 +142,20 @@ def follow(
     rows = own.any(dim=1).nonzero().squeeze(1)  # pairs that are fed gold throughout need no steps
     if not len(rows):
         return Followed(model(source, target, source_lengths=source_lengths, draws=draws), plan.gold)
-    memory = model.encoder(source, source_lengths, draws)
+    encoded = encode(model, source, source_lengths, draws)
     known = gold_inputs(target)
     if plan.revise is not None:
-        return _revised(model, source, target, target_lengths, memory, plan, draws)
-    everything = len(rows) == len(source)
-    own, rows = own.to(source.device), rows.to(source.device)
-    part = None if draws is None else draws[rows]
-    feeding = Feeding(
-        model.decoder,
-        memory if everything else memory.select(rows),
-        known[rows],
-        own[rows],
-        plan if everything else plan.rows(rows.cpu(), target.shape[1]),
-        part,
-    )
+        return _revised(model, encoded, target, target_lengths, plan, draws)
+    own, here = own.to(source.device), rows.to(source.device)
+    if everything := len(rows) == len(source):
+        feeding = Feeding(model, encoded, known, own, plan, draws)
+    else:
+        part, some = None if draws is None else draws[here], plan.rows(rows, target.shape[1])
+        feeding = Feeding(model, encoded.select(here), known[here], own[here], some, part)
     inputs = _inputs(feeding)
     if not everything:
-        inputs = model.decoder.embed(known).index_copy(0, rows, inputs)
-    return Followed(model(source, target, inputs=inputs, memory=memory, draws=draws), plan.gold)
+        inputs = model.decoder.embed(known).index_copy(0, here, inputs)
+    return Followed(scores(model, encoded, target, inputs, draws), plan.gold)
 
 
 def _inputs(feeding: Feeding) -> Tensor:
@@ -152,10 +166,9 @@ def _inputs(feeding: Feeding) -> Tensor:
 
 def _revised(
     model: Seq2Seq,
-    source: Tensor,
+    encoded: Encoded,
     target: Tensor,
     target_lengths: Tensor | None,
-    memory: Memory,
     plan: Plan,
     draws: Draws | None,
 ) -> Followed:
@@ -165,7 +178,6 @@ def _revised(
     if target_lengths is None:
         target_lengths = torch.full((len(target),), target.shape[1], device=target.device)
     with torch.no_grad():
-        logits = model(source, target, memory=memory, draws=draws).logits
+        logits = scores(model, encoded, target, None, draws).logits
         fed, gold = plan.revise(logits, known, target_lengths, plan, draws)
-    inputs = model.decoder.embed(fed)
-    return Followed(model(source, target, inputs=inputs, memory=memory, draws=draws), gold.cpu())
+    return Followed(scores(model, encoded, target, model.decoder.embed(fed), draws), gold.cpu())

@@ -43,6 +43,7 @@ class Pairs(NamedTuple):
 
     def coins(self, unit: str = "position") -> Tensor:
         """Uniform numbers in (0, 1), [N, T]: one for each position, or (unit="sentence") one for all of a pair's."""
+        check_unit(unit)
         if unit == "sentence":
             return self.draws.uniform("forcing/sentence").unsqueeze(1).expand(-1, self.positions)
         return self.draws.uniform("forcing/position", self.positions)

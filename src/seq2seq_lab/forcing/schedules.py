@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Pairs, check_ratio
 
 
@@ -119,7 +120,11 @@ class Schedule:
         self.share = share
 
     def ratio(self, pairs: Pairs) -> Tensor:
-        """ε of each pair, float64 [N]."""
+        """ε of each pair, float64 [N].
+
+        Raises:
+            UserError: training has no end.
+        """
         if self.over == "updates":
             i, length = pairs.update.double(), pairs.updates
         else:
@@ -127,5 +132,7 @@ class Schedule:
                 torch.full((len(pairs.update),), float(pairs.epoch), dtype=torch.float64),
                 pairs.epochs,
             )
+        if length < 1:
+            raise UserError("forcing: a schedule needs the end of training; set trainer.max_epochs")
         m = torch.full_like(i, max(1.0, length * self.share))
         return self.end + (self.start - self.end) * self.decay(i, m)

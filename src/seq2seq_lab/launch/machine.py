@@ -11,10 +11,15 @@ from seq2seq_lab.errors import UserError
 
 
 def set_threads(config: Mapping[str, Any], jobs: int) -> None:
-    """Set the number of threads: as configured, or else the processors divided by the number of parallel `jobs`."""
+    """Set the threads of a run: those of its configuration, else its share of the processors among `jobs`.
+
+    The variable `OMP_NUM_THREADS` is a limit of the latter.
+    """
     threads = config["threads"]
     if threads is None:
         threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // jobs)
+        limit = os.environ.get("OMP_NUM_THREADS", "")
+        threads = min(threads, int(limit)) if limit.isdecimal() and int(limit) else threads
     torch.set_num_threads(threads)
     threadpool_limits(threads, user_api="blas")  # NumPy's
 

@@ -28,7 +28,8 @@ class RNN(nn.Module):
         site: prefix of the sites of the dropout masks.
 
     Raises:
-        ValueError: `hidden_size` is odd and the layers are bidirectional.
+        ValueError: `hidden_size` is odd, but there are two directions; or the cell has a setting of its own that is not
+            known here.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class RNN(nn.Module):
             cell(hidden_size if layer else input_size, size, batch_first=True, bidirectional=bidirectional)
             for layer in range(layers)
         )
+        for layer in self.layers:
+            _check_layer(layer)
         self.dropouts = nn.ModuleList(Dropout(dropout, f"{site}/{layer}") for layer in range(1, layers))
         self.hidden_size = hidden_size
 
@@ -83,6 +86,14 @@ class RNN(nn.Module):
             inputs, last = _layer(cast(nn.RNNBase, layer), inputs, before, lengths)
             after.extend(last)
         return inputs, tuple(after)
+
+
+def _check_layer(layer: nn.Module) -> None:
+    """Refuse settings of a cell that this class sets itself, or whose result it does not know."""
+    expected = {"num_layers": 1, "batch_first": True, "dropout": 0.0, "proj_size": 0}
+    for name, value in expected.items():
+        if getattr(layer, name, value) != value:
+            raise ValueError(f"cell must have {name}={value}, got {getattr(layer, name)}")
 
 
 def _layer(

@@ -4,6 +4,8 @@ Exporting `nn.GRU` or `nn.LSTM` fixes the number of positions at that of the exa
 (https://github.com/pytorch/pytorch/issues/126339). A scan over PyTorch's cells keeps it dynamic.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +37,7 @@ def _one_direction(
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     from torch._higher_order_ops.scan import scan
 
-    weights = tuple(getattr(layer, name + suffix) for name in _NAMES)
+    weights: Any = tuple(getattr(layer, name + suffix, None) for name in _NAMES)  # no biases with bias=False
     is_lstm = isinstance(layer, nn.LSTM)
     positions = torch.arange(inputs.shape[1], device=inputs.device)
     if lengths is None:

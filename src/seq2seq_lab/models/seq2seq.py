@@ -14,12 +14,21 @@ def gold_inputs(target: Tensor) -> Tensor:
 
 
 class Seq2Seq(nn.Module):
-    """A sequence-to-sequence model (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215)."""
+    """A sequence-to-sequence model (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215).
+
+    A subclass may override `forward`. It is then called for every step too (`decoding.unroll`), with all positions up
+    to that step: correct, but slower than a step of the decoder from its state.
+    """
 
     def __init__(self, *, encoder: Encoder, decoder: Decoder) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+
+    @property
+    def overrides_forward(self) -> bool:
+        """Whether a subclass computes the scores in a way of its own."""
+        return type(self).forward is not Seq2Seq.forward
 
     def forward(
         self,

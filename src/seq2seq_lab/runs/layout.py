@@ -1,12 +1,11 @@
 """The file names in the folder of a run and of a comparison. All code that reads or writes them uses these."""
 
-CONFIG = "config.yaml"  # the resolved configuration; written last, so that a folder that has it is a run
-SUMMARY = (
-    "summary.json"  # status, metrics, seconds, version, commit, machine, command, corpus, measures, reference
-)
-METRICS = "metrics.csv"  # one row per epoch: `epoch`, counted from 1, then the same scalars as in TensorBoard
-TRANSLATIONS = "translations.json"  # sample translations, with attention weights if the model has attention
-VOCABULARIES = "vocabularies.json"  # the source and target words, in the order of their ids
+CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
+# Status, why it stopped, metrics, seconds, version, commit, machine, command, corpus, measures, reference, init_from.
+SUMMARY = "summary.json"
+METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the scalars of TensorBoard
+TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are
+VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"

@@ -1,6 +1,7 @@
 """The name of a run, and the part of its configuration that identifies it."""
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ _NOT_IN_PATH = (
     "data.archive",
     "monitor",
 )
-_LONGEST = 120  # maximum number of characters; file systems allow 255
+_LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
+_LONGEST = 120  # characters of a name; file systems allow 255
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -45,7 +47,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
         key, _, value = override.lstrip("+~").partition("=")
         value = re.sub(r"^\[([\w,]+)\]$", r"\1", value)  # several options of a group
         group = key.partition(".")[0]
-        if key not in left_out and group not in layout.INCIDENTAL and not key.startswith("hydra"):
+        if key not in left_out and group not in _LEFT_OUT_GROUPS and not key.startswith("hydra"):
             parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
     parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(parts[key] for key in sorted(parts)))
     if len(parent) > _LONGEST:
@@ -59,6 +61,12 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(choices := kept.get("choices"), Mapping):
         kept["choices"] = {group: choices[group] for group in choices if group not in layout.INCIDENTAL}
     return kept
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """A hash of what decides what is learnt; equal for equal runs."""
+    text = json.dumps(identity(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

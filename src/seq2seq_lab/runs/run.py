@@ -207,17 +207,19 @@ class Run:
         loss_floor: float,
         measures: Mapping[str, Any] | None = None,
         reference: Mapping[str, Any] | None = None,
+        init_from: Mapping[str, Any] | None = None,
         command: str | None = None,
     ) -> None:
         """Write the files of a new run; the folder is created if necessary.
 
         Args:
             config: the resolved configuration.
-            corpus: the corpus that it is trained on.
-            max_length: maximum number of positions of a hypothesis.
-            loss_floor: the lowest training loss that a model can reach.
-            measures: facts of its measures, from `evaluation.measures.to_dict`.
-            reference: the reference curve, from `runs.reference.read_reference`.
+            corpus: that it trains on.
+            max_length: positions that the model's hypotheses have at most.
+            loss_floor: the training loss that no model can go below.
+            measures: what it measures, as `evaluation.measures.to_dict` gives it.
+            reference: the curve to show it beside, as `runs.reference.read_reference` gives it.
+            init_from: the run that its weights started from, as `runs.load.start_from` gives it.
             command: the command line; that of this process by default.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -246,6 +248,7 @@ class Run:
             },
             measures=dict(measures or {}),
             reference=dict(reference) if reference else None,
+            init_from=dict(init_from) if init_from else None,
             started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         )
         write_text(

@@ -10,15 +10,17 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from seq2seq_lab.accelerate.select import Selection
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
-from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, mean_of_first
+from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_of_first
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective
-from seq2seq_lab.training.update import Job
+from seq2seq_lab.training.schedules import Schedule
+from seq2seq_lab.training.update import Job, Made
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -56,6 +58,7 @@ class TranslationModule(pl.LightningModule):
         model: what is trained.
         forcing: plans what the decoder is fed.
         optimizer: parameters → optimizer.
+        schedule: changes its learning rate.
         objective: what is minimised.
         select: what makes the updates of a job (`accelerate.select.select`).
         to_text: target ids up to and without `<eos>` → sentence.
@@ -74,6 +77,7 @@ class TranslationModule(pl.LightningModule):
         model: Seq2Seq,
         forcing: ForcingPolicy,
         optimizer: OptimizerFactory,
+        schedule: Schedule,
         objective: Objective,
         select: Callable[[Job], Selection],
         to_text: Callable[[list[int]], str],
@@ -90,6 +94,7 @@ class TranslationModule(pl.LightningModule):
         self.model = model
         self.forcing = forcing
         self.optimizer = optimizer
+        self.schedule = schedule
         self.objective = objective
         self.select = select
         self.to_text = to_text
@@ -105,17 +110,28 @@ class TranslationModule(pl.LightningModule):
         self.evaluator = self._evaluator()
         self.scalars: dict[str, float] = {}  # what was measured in this epoch
         self.started = 0.0
+        self.lr = 0.0  # of the last update
 
-    def configure_optimizers(self) -> Optimizer:
-        """The optimizer of all parameters."""
-        return self.optimizer(self.model.parameters())
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
+        """The optimizer of all parameters, and the scheduler of its learning rate where there is one."""
+        optimizer = self.optimizer(self.model.parameters())
+        scheduler = self.schedule.scheduler(optimizer)
+        return [optimizer], [] if scheduler is None else [scheduler]
 
     def job(self, optimizer: Optimizer) -> Job:
         """What is to be trained, and how."""
         one = torch.ones(1, dtype=torch.int64)
         draws = Draws(self.seed, 0, one)
         plan = self.forcing.plan(Pairs(2 * one, 2, draws, update=one - 1, updates=1, epochs=1))
-        return Job(self.model, optimizer, self.objective, self.gradient_clip, self.batch_size, plan)
+        return Job(
+            self.model,
+            optimizer,
+            self.objective,
+            self.gradient_clip,
+            self.batch_size,
+            plan,
+            lr_changes=self.schedule.over == "updates",
+        )
 
     # Training
 
@@ -131,9 +147,9 @@ class TranslationModule(pl.LightningModule):
 
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
         """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
-        assert self.selection is not None
-        plan = self.forcing.plan(pairs := self.pairs(block))
-        made = self.selection.updates(block, plan, pairs.draws.to(self.device))
+        pairs = self.pairs(block, self.current_epoch, max(0, self.trainer.max_epochs or 0))
+        plan = self.forcing.plan(pairs)
+        made = self._updates(block, plan, pairs.draws.to(self.device))
         optimizer = cast(LightningOptimizer, self.optimizers())
         self._count_as_one_step(optimizer)
         outcome = {"loss": made.losses / block.target_lengths, "forced_share": made.forced_share}
@@ -145,16 +161,41 @@ class TranslationModule(pl.LightningModule):
             self._log_training()
         return outcome
 
-    def pairs(self, block: Block) -> Pairs:
-        """What a policy may know of a block's pairs."""
-        epochs = max(0, self.trainer.max_epochs or 0)
+    def _updates(self, block: Block, plan: Plan, draws: Draws) -> Made:
+        """Make the updates of a block; in parts where the learning rate changes with each of them."""
+        assert self.selection is not None
+        if self.schedule.over != "updates":
+            self.lr = self._current_lr()
+            return self.selection.updates(block, plan, draws)
+        made = []
+        for shape, part in zip(block.shapes, block.split(), strict=True):
+            self.lr = self._current_lr()
+            of_part = plan.rows(shape.rows, part.target.shape[1])
+            made.append(self.selection.updates(part, of_part, draws[shape.rows]))
+            self._scheduler().step()
+        losses, shares = zip(*made, strict=True)
+        return Made(torch.cat(losses), torch.cat(shares))
+
+    def _scheduler(self) -> LRScheduler:
+        return cast(LRScheduler, self.lr_schedulers())
+
+    def _current_lr(self) -> float:
+        return float(cast(LightningOptimizer, self.optimizers()).optimizer.param_groups[0]["lr"])
+
+    def on_train_batch_end(self, outputs: Any, batch: Block, batch_idx: int) -> None:
+        """Log the training of an epoch that a callback, such as Lightning's timer, has just cut short."""
+        if self.tally.count and self.trainer.fit_loop.epoch_loop.done:
+            self._log_training()
+
+    def pairs(self, block: Block, epoch: int, epochs: int) -> Pairs:
+        """What a policy may know of a block's pairs in an epoch; epochs: of all of training, 0 where no end is set."""
         return Pairs(
             lengths=block.target_lengths.cpu(),
             positions=block.target.shape[1],
-            draws=Draws(self.seed, self.current_epoch, torch.from_numpy(block.indices)),
-            update=self.current_epoch * block.updates + block.update_numbers,
+            draws=Draws(self.seed, epoch, torch.from_numpy(block.indices)),
+            update=epoch * block.updates + block.update_numbers,
             updates=epochs * block.updates,
-            epoch=self.current_epoch,
+            epoch=epoch,
             epochs=epochs,
         )
 
@@ -166,10 +207,12 @@ class TranslationModule(pl.LightningModule):
                 f"training diverged, train/loss is {means['loss']} in epoch {self.current_epoch + 1}; try a "
                 "smaller optimizer.lr, or gradient_clip=1"
             )
-        self._log({f"train/{name}": value for name, value in means.items()})
+        self._log({f"train/{name}": value for name, value in (means | {"lr": self.lr}).items()})
         self._log(
             {"perf/sentences_per_second": tally.count / tally.seconds, "perf/epoch_seconds": tally.seconds}
         )
+        if self.schedule.over == "epochs" and self.schedule.metric is None:
+            self._scheduler().step()
 
     def _count_as_one_step(self, optimizer: LightningOptimizer) -> None:
         # The updates do not go through Lightning, whose hooks around each would cost a tenth of it. Its own count
@@ -197,6 +240,8 @@ class TranslationModule(pl.LightningModule):
     def _log(self, values: dict[str, float]) -> None:
         # For Lightning's monitors. The callback `EpochScalars` passes them to the loggers, one row per epoch.
         self.scalars |= values
+        if self.schedule.metric in values and not self.trainer.sanity_checking:
+            cast(ReduceLROnPlateau, self._scheduler()).step(values[self.schedule.metric])
         self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
 
     # Checkpoints

@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
 
 from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
+from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
+from seq2seq_lab.training.callbacks.early_stopping import EarlyStopping
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Lines
@@ -27,7 +31,8 @@ from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
-_SHOWN: Sequence[str] = ("model", "forcing", "optimizer")  # the groups that HParams shows
+# The groups that HParams shows.
+_SHOWN: Sequence[str] = ("model", "forcing", "objective", "optimizer", "schedule")
 
 
 def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
@@ -58,6 +63,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         model=model,
         forcing=build(config["forcing"], "forcing"),
         optimizer=build(config["optimizer"], "optimizer"),
+        schedule=build(config["schedule"], "schedule"),
         objective=build(config["objective"], "objective"),
         select=partial(_select, config),
         to_text=lambda ids: " ".join(corpus.target_vocabulary.decode(ids)),
@@ -70,13 +76,25 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         seed=owner_seed(config["seed"], "draws"),
     )
     # What the first update, or the longest sentence, would refuse shows here.
-    optimizer = call(module.configure_optimizers, "optimizer")
+    optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
+    call(partial(module.schedule.scheduler, optimizer), "schedule")
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
+    call(_check_plan, "forcing", module=module, block=longest)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
         _select(config, module.job(optimizer))
     return module
+
+
+def _check_plan(module: TranslationModule, block: Block) -> None:
+    """Refuse a policy whose plan is not one."""
+    if not callable(getattr(module.forcing, "plan", None)):
+        raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
+    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=1)), "gold", None)
+    wanted = tuple(block.target.shape)
+    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
+        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
 
 
 def described(module: TranslationModule) -> dict[str, Measure]:
@@ -101,8 +119,18 @@ def _select(config: Mapping[str, Any], job: Job) -> Selection:
     return chosen
 
 
-def check_monitor(metric: str, module: TranslationModule) -> None:
-    """Refuse a metric that this run does not measure, such as one of the other part of the data."""
+def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
+    """Refuse metrics that this run does not measure, such as one of the other part of the data."""
+    _check_metric(config["monitor"]["metric"], "monitor.metric", module)
+    if module.schedule.metric is not None:
+        _check_metric(module.schedule.metric, "schedule.metric", module)
+    for name, node in config["callbacks"].items():
+        for key in ("metric", "monitor"):
+            if isinstance(node.get(key), str):
+                _check_metric(node[key], f"callbacks.{name}.{key}", module)
+
+
+def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
     facts, evaluated = described(module).values(), module.evaluated
     names = [each.facts.name for each in module.measures.values()]
     always = {"training": "train", "speed": "perf"}
@@ -112,10 +140,10 @@ def check_monitor(metric: str, module: TranslationModule) -> None:
         return
     part, _, name = metric.rpartition("/")
     if name not in names or part not in ("train", "val"):
-        raise UserError(f"monitor.metric: {metric} is not measured; measured are {', '.join(measured)}")
+        raise UserError(f"{key}: {metric} is not measured; measured are {', '.join(measured)}")
     nothing = "nothing is held out (loader.held_out=0)"
     why = nothing if evaluated == "train" else "held-out pairs are evaluated"
-    raise UserError(f"monitor.metric: {metric} is not measured, as {why}; use {evaluated}/{name}")
+    raise UserError(f"{key}: {metric} is not measured, as {why}; use {evaluated}/{name}")
 
 
 def make_trainer(
@@ -141,9 +169,10 @@ def make_trainer(
         interruption,
         *_members(config, "callbacks").values(),
     ]
-    checkpoints = [each for each in callbacks if isinstance(each, ModelCheckpoint)]
-    for each in checkpoints:
-        if each.dirpath is None:  # else Lightning would follow the first logger
+    for each in callbacks:
+        if (
+            isinstance(each, ModelCheckpoint) and each.dirpath is None
+        ):  # else Lightning would follow the first logger
             each.dirpath = str(Path(run.last_checkpoint).parent.absolute())
     return call(  # type: ignore[no-any-return]
         build(config["trainer"], "trainer"),
@@ -151,11 +180,20 @@ def make_trainer(
         default_root_dir=str(run.folder),
         logger=loggers,
         callbacks=callbacks,
-        enable_checkpointing=bool(checkpoints),
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=on_terminal,
         log_every_n_steps=1,
     )
+
+
+def why_stopped(trainer: pl.Trainer) -> str | None:
+    """Why training ended before its last epoch; None where it did not."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EarlyStopping) and callback.reason is not None:
+            return f"stopped early: {callback.reason}"
+        if isinstance(callback, pl.callbacks.Timer) and (callback.time_remaining() or 1) <= 0:
+            return "stopped early: the time that trainer.max_time gives is over"
+    return None
 
 
 def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
+from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
-from seq2seq_lab.runs.load import read_checkpoint
+from seq2seq_lab.runs.load import read_checkpoint, start_from
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption
@@ -22,7 +23,14 @@ from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
-from seq2seq_lab.training.parts import check_monitor, described, make_data, make_module, make_trainer
+from seq2seq_lab.training.parts import (
+    check_metrics,
+    described,
+    make_data,
+    make_module,
+    make_trainer,
+    why_stopped,
+)
 
 SAMPLES = 10  # translations shown at the end
 
@@ -64,14 +72,13 @@ def train(
     if resume and before.get("corpus", {}).get("fingerprint") != data.corpus.fingerprint:
         raise UserError(f"{folder} was started on different sentence pairs; use fresh=true to replace it")
     module = make_module(config, data)
-    check_monitor(config["monitor"]["metric"], module)
+    check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
     interruption = Interruption(run.last_checkpoint)
     trainer = make_trainer(config, run, module, scalars, interruption)
-    checkpoint = run.last_checkpoint if resume and run.last_checkpoint.exists() else None
-    if checkpoint is not None:
-        read_checkpoint(checkpoint)  # reports a damaged file with a clear message
+    checkpoint = _checkpoint(run) if resume else None
+    init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
     with run.lock():
         if run.summary() != before:
             raise UserError(
@@ -93,13 +100,14 @@ def train(
             loss_floor=data.loss_floor,
             measures=to_dict(described(module).values()),
             reference=reference,
+            init_from=init_from,
             command=command,
         )
         print(f"training {folder}", flush=True)
         status = "failed"
         try:
             _fit(trainer, module, data, checkpoint)
-            status = "finished"
+            status, summary.stopped = "finished", why_stopped(trainer)
         except (Interrupted, KeyboardInterrupt):
             status = "interrupted"
             raise
@@ -109,6 +117,26 @@ def train(
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last
+
+
+def _checkpoint(run: Run) -> Path | None:
+    """Where an interrupted run goes on from; None where it has no checkpoint yet."""
+    if not run.last_checkpoint.exists():
+        return None
+    read_checkpoint(run.last_checkpoint)  # a damaged one shows here, in words
+    return run.last_checkpoint
+
+
+def _initialise(
+    config: Mapping[str, Any], module: TranslationModule, data: TranslationDataModule
+) -> dict[str, str] | None:
+    """Give the model the weights of the run that `init_from` names; returns what the summary says of it."""
+    if config["init_from"] is None:
+        return None
+    corpus = data.corpus
+    words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
+    best = config["init_from_checkpoint"] == "best"
+    return start_from(config["init_from"], module.model, words, config, best=best)
 
 
 def _fit(
@@ -130,6 +158,12 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
     """
     if config["fresh"] or not run.exists():
         return False
+    version = str(run.summary().get("version", __version__))
+    if version.split(".")[:2] != __version__.split(".")[:2]:
+        raise UserError(
+            f"{run.folder} was trained by version {version}, which draws other random numbers than {__version__}; give "
+            "this run a name=… of its own, or replace the other with fresh=true"
+        )
     if (key := run.difference(config)) is not None:
         raise UserError(
             f"{run.folder} contains another run (it differs in {key}); give this one another name=…, or replace "
@@ -141,11 +175,13 @@ def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
 def _quieten() -> None:
     """Hide Lightning's advice about loaders, loggers and GPUs, which does not apply here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (
         ".*treespec.*",
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists.*",
-        ".*could not find the monitored key.*",  # it is missing in epochs without an evaluation
+        ".*could not find the monitored key.*",  # not in epochs without an evaluation
+        r".*lr_scheduler\.step\(\). before .*",  # an accelerator's step is not the optimizer's
     ):
         warnings.filterwarnings("ignore", message=message)
 
@@ -155,8 +191,11 @@ def _show_result(run: Run, data: TranslationDataModule, module: TranslationModul
     chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
+    print()
+    if summary["stopped"]:
+        print(f"{run.folder}: {summary['stopped']}")
     print(
-        f"\n{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
+        f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
         "some training sentences: source → reference → hypothesis",
         *(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}" for each in samples),
         sep="\n",

@@ -75,11 +75,12 @@ class Job(NamedTuple):
 
     Attributes:
         model: on its device.
-        optimizer: optimizer of its parameters.
-        objective: the loss that is minimised.
-        gradient_clip: maximum norm of the gradient; None: no clipping.
-        batch_size: pairs per update.
-        plan: the plan of one pair, as an example of what the policy feeds; other pairs may have other plans.
+        optimizer: of its parameters.
+        objective: what is minimised.
+        gradient_clip: limit of the gradient's norm; None does not clip.
+        batch_size: pairs an update.
+        plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
+        lr_changes: whether each update has a learning rate of its own.
     """
 
     model: Seq2Seq
@@ -88,6 +89,7 @@ class Job(NamedTuple):
     gradient_clip: float | None
     batch_size: int
     plan: Plan
+    lr_changes: bool = False
 
     @property
     def device(self) -> torch.device:

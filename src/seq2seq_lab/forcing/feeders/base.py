@@ -47,14 +47,16 @@ class WordFeeder:
         return feeding.decoder.embed(feeding.words(self.choose))
 
 
-def gumbel(draws: Draws | None, positions: int, size: int, first: int) -> Tensor:
+def gumbel(
+    draws: Draws | None, positions: int, size: int, first: int, purpose: str = "forcing/feeder"
+) -> Tensor:
     """Standard Gumbel noise −ln(−ln u), [B, positions, size]; its arg-max over scores is a sample of their softmax.
 
     (Gumbel 1954; Maddison et al. 2014, https://arxiv.org/abs/1411.0030.)
     """
     if draws is None:
         raise ValueError("a feeder that samples needs draws")
-    return -torch.log(-torch.log(draws.uniform("forcing/feeder", positions, size, first=first)))
+    return -torch.log(-torch.log(draws.uniform(purpose, positions, size, first=first)))
 
 
 def check_feeder(feeder: Feeder | None, kinds: Collection[str], where: str) -> None:

@@ -8,19 +8,18 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
 
 
 class Interrupted(Exception):  # noqa: N818, as it is not an error
     """The user or the system asked the run to stop; a checkpoint was written."""
 
 
-class Interruption(pl.Callback):
-    """On Ctrl-C or SIGTERM, saves a checkpoint at the end of the block and stops; the run can be resumed exactly there.
+class Interruption(Checkpoint):
+    """Ctrl-C and SIGTERM end a run at the end of a block, with a checkpoint that it can go on from exactly.
 
-    A second signal stops it at once.
-
-    Args:
-        checkpoint: the file to save to.
+    A second signal ends it at once. Lightning calls a `Checkpoint` after all other callbacks, so that what it saves is
+    their state at the end of the epoch.
     """
 
     def __init__(self, checkpoint: Path) -> None:

@@ -26,6 +26,7 @@ class Summary(pl.Callback):
         self.show_updates = show_updates
         self.updates_written = False
         self.scalars = scalars
+        self.stopped: str | None = None  # why training ended before its last epoch
         self.started = time.monotonic() - seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -47,6 +48,7 @@ class Summary(pl.Callback):
         """Write the summary, with a status: running, finished, interrupted or failed."""
         self.run.write_summary(
             status=status,
+            stopped=self.stopped,
             epochs=len(self.scalars.rows),
             last=self.scalars.last,
             best=self.scalars.best,

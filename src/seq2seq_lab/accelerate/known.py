@@ -1,0 +1,136 @@
+"""The classes and settings that accelerators support, by their place in the model. Everything else is refused."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.modules import module as nn_module
+from torch.optim import Optimizer
+from torch.optim import optimizer as torch_optimizer
+
+from seq2seq_lab.models.attention.dot import DotAttention
+from seq2seq_lab.models.decoder import Decoder
+from seq2seq_lab.models.dropout import Dropout
+from seq2seq_lab.models.encoder import Encoder
+from seq2seq_lab.models.rnn import RNN
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+# Place, where `*` is a number → the exact class there.
+PLACES: dict[str, type] = {
+    "": Seq2Seq,
+    "encoder": Encoder,
+    "decoder": Decoder,
+    "decoder.attention": DotAttention,
+    "decoder.attention.combine": nn.Linear,
+    "decoder.output": nn.Linear,
+    **{
+        f"{part}.{place}": kind
+        for part in ("encoder", "decoder")
+        for place, kind in {
+            "embedding": nn.Embedding,
+            "dropout": Dropout,
+            "rnn": RNN,
+            "rnn.layers": nn.ModuleList,
+            "rnn.layers.*": nn.GRU,
+            "rnn.dropouts": nn.ModuleList,
+            "rnn.dropouts.*": Dropout,
+        }.items()
+    },
+}
+# Exact class → the attributes that it may have beside its parameters and modules.
+ATTRIBUTES: dict[type, Iterable[str]] = {
+    Seq2Seq: (),
+    Encoder: ("bridge", "unmasked_positions"),
+    Decoder: ("attention",),
+    DotAttention: (),
+    RNN: ("hidden_size",),
+    Dropout: ("p", "site"),
+    nn.ModuleList: (),
+    nn.GRU: vars(nn.GRU(1, 1)),
+    nn.Embedding: vars(nn.Embedding(1, 1)),
+    nn.Linear: vars(nn.Linear(1, 1)),
+}
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_GLOBAL_HOOKS = tuple(f"_global{name}" for name in _HOOKS)
+_STEP_HOOKS = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
+
+
+def unknown_module(model: nn.Module) -> str | None:
+    """The first part of a model that is not on the lists, in a few words; None if everything is on them."""
+    for path, module in model.named_modules():
+        place = ".".join("*" if part.isdecimal() else part for part in path.split("."))
+        name = f"{path or 'the model'} ({type(module).__name__})"
+        if type(module) is not PLACES.get(place):
+            return f"{name} is of an unsupported class"
+        if extra := set(vars(module)) - _OF_EVERY_MODULE - set(ATTRIBUTES[type(module)]):
+            return f"{name} has an unsupported attribute: {sorted(extra)[0]}"
+        if any(vars(module)[hooks] for hooks in _HOOKS):
+            return f"{name} has a hook"
+    if len({module.training for module in model.modules()}) > 1:
+        return "some modules are in training mode and some are not"
+    if any(getattr(nn_module, hooks) for hooks in _GLOBAL_HOOKS):
+        return "there is a hook on all modules"
+    return _unknown_parameter(model)
+
+
+def _unknown_parameter(model: nn.Module) -> str | None:
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    for name, parameter in parameters.items():
+        if type(parameter) is not nn.Parameter or not parameter.is_contiguous():
+            return f"{name} is not a plain contiguous parameter"
+        if parameter._backward_hooks or getattr(parameter, "_post_accumulate_grad_hooks", None):
+            return f"{name} has a hook"
+        if not parameter.requires_grad:
+            return f"{name} is frozen"
+    ranges = sorted((each.data_ptr(), each.data_ptr() + each.nbytes) for each in parameters.values())
+    if any(after[0] < before[1] for before, after in pairwise(ranges)):
+        return "parameters share memory"
+    dtypes = {parameter.dtype for parameter in parameters.values()}
+    known = dtypes in ({torch.float32}, {torch.float64})
+    return None if known else "the parameters are not all float32, nor all float64"
+
+
+def unknown_setting(model: Seq2Seq) -> str | None:
+    """The first setting of PyTorch's modules that is not supported; None if there is none."""
+    encoder, decoder = model.encoder, model.decoder
+    if len(encoder.rnn.layers) != len(decoder.rnn.layers):
+        return "encoder and decoder have different numbers of layers"
+    for module in model.modules():
+        if isinstance(module, nn.GRU) and not _is_plain(module):
+            return "a GRU is bidirectional, has no bias, or has several layers or dropout"
+        if isinstance(module, nn.Linear) and "bias" not in dict(module.named_parameters()):
+            return "a linear layer has no bias"
+        if isinstance(module, nn.Embedding) and (
+            module.max_norm is not None
+            or module.scale_grad_by_freq
+            or module.sparse
+            or module.padding_idx is not None
+        ):
+            return "an embedding has unsupported settings"
+    return None
+
+
+def _is_plain(gru: nn.GRU) -> bool:
+    return gru.num_layers == 1 and gru.bias and not gru.bidirectional and not gru.dropout and gru.batch_first
+
+
+def unknown_optimizer(optimizer: Optimizer, model: nn.Module) -> str | None:
+    """The reason why an optimizer is not plain SGD over all parameters of a model; None if it is."""
+    if type(optimizer) is not torch.optim.SGD:
+        return f"the optimizer is {type(optimizer).__name__}, not torch.optim.SGD"
+    if len(optimizer.param_groups) != 1:
+        return "the optimizer has several parameter groups"
+    group = optimizer.param_groups[0]
+    for name in ("momentum", "weight_decay", "dampening", "nesterov", "maximize", "differentiable"):
+        if group[name]:
+            return f"the optimizer has {name}={group[name]}"
+    if {id(each) for each in group["params"]} != {id(each) for each in model.parameters()}:
+        return "the optimizer does not update all parameters of the model"
+    own_step = vars(optimizer).get("step")
+    if own_step is not None and not hasattr(own_step, "_wrapped_by_lr_sched"):
+        return "the step of the optimizer is replaced"
+    hooks = (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks)
+    everywhere = (getattr(torch_optimizer, name) for name in _STEP_HOOKS)
+    return "the optimizer has a hook" if any(hooks) or any(everywhere) else None

@@ -1,0 +1,60 @@
+"""Early stopping, with a reason that a reader of the run understands."""
+
+from typing import Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
+
+from seq2seq_lab.training.callbacks.scalars import EpochScalars
+
+
+class EarlyStopping(pl.callbacks.EarlyStopping):
+    """Lightning's EarlyStopping, checked at the end of those epochs in which the metric was measured.
+
+    Lightning's own counts epochs, and takes the last value again where the metric is measured less often.
+
+    Args:
+        metric: the metric, such as `val/bleu`.
+        mode: whether more of it is better (`max`) or less (`min`).
+        patience: evaluations without improvement after which training stops.
+        min_delta: what counts as an improvement: a change of more than this, in the metric's own unit.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        metric: str,
+        mode: Literal["min", "max"] = "min",
+        patience: int = 5,
+        min_delta: float = 0.0,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1, got {patience}")
+        if not min_delta >= 0:
+            raise ValueError(f"min_delta must be at least 0, got {min_delta}")
+        super().__init__(
+            monitor=metric, mode=mode, patience=patience, min_delta=min_delta, check_on_train_epoch_end=True
+        )
+
+    @property
+    def reason(self) -> str | None:
+        """Why training stopped; None where this callback did not stop it."""
+        if self.stopping_reason == EarlyStoppingReason.NOT_STOPPED:
+            return None
+        if self.stopping_reason == EarlyStoppingReason.NON_FINITE_METRIC:
+            return f"{self.monitor} is not finite"
+        evaluations = "evaluation" if self.wait_count == 1 else "evaluations"
+        return f"{self.monitor} did not improve for {self.wait_count} {evaluations}"
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check, if the metric was measured in this epoch."""
+        (scalars,) = (each for each in trainer.callbacks if isinstance(each, EpochScalars))  # type: ignore[attr-defined]
+        if self.monitor in scalars.rows[-1]:
+            super().on_train_epoch_end(trainer, pl_module)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do not go on with a run that was killed after it had stopped."""
+        trainer.should_stop = trainer.should_stop or self.reason is not None

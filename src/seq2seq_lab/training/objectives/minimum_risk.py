@@ -1,0 +1,172 @@
+"""Minimum risk training."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.decoding.unroll import Encoded, encode, unroll
+from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
+from seq2seq_lab.forcing.feeders.base import gumbel
+from seq2seq_lab.forcing.passes import scores
+from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.training.objectives.base import Outcome
+
+
+class Candidates(NamedTuple):
+    """Translations of B sources, K each.
+
+    Attributes:
+        words: ids [B, K, L]; what stands beyond a candidate's length is to be ignored.
+        lengths: [B, K], `<eos>` included where there is one.
+        distinct: [B, K], False where the same candidate stands before it.
+    """
+
+    words: Tensor
+    lengths: Tensor
+    distinct: Tensor
+
+
+class MinimumRisk:
+    """The expected risk of candidate translations, mixed with the negative log-likelihood of the target.
+
+    Σ_y Q(y) (1 − BLEU(y)), where Q(y) ∝ p(y | source)^α over the distinct candidates, which are samples of the model
+    (Shen et al. 2016, https://arxiv.org/abs/1512.02433). BLEU is smoothed sentence BLEU against the target. Gradients
+    flow through the probabilities of the candidates, not through their choice.
+
+    Args:
+        candidates: K, of each pair.
+        reference: whether the pair's own target is one of them, as in that paper.
+        temperature: of sampling, > 0; below 1 the distribution is sharper.
+        alpha: α > 0.
+        mix: the share of the risk in the loss, in [0, 1].
+        max_ratio: positions that a candidate may have, as a multiple of its target's; it is cut there.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        candidates: int = 8,
+        reference: bool = True,
+        temperature: float = 1.0,
+        alpha: float = 0.005,
+        mix: float = 0.5,
+        max_ratio: float = 2.0,
+    ) -> None:
+        if candidates < 1:
+            raise ValueError(f"candidates must be at least 1, got {candidates}")
+        for name, value in (("temperature", temperature), ("alpha", alpha), ("max_ratio", max_ratio)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+        if not 0 <= mix <= 1:
+            raise ValueError(f"mix must lie in [0, 1], got {mix}")
+        self.candidates = candidates
+        self.reference = reference
+        self.temperature = temperature
+        self.alpha = alpha
+        self.mix = mix
+        self.max_ratio = max_ratio
+
+    def __call__(self, outcome: Outcome) -> Tensor:
+        """The loss of each pair, [B]."""
+        if not self.mix:
+            return outcome.losses
+        return self.mix * self.risk(outcome) + (1 - self.mix) * outcome.losses
+
+    def risk(self, outcome: Outcome) -> Tensor:
+        """The expected risk of each pair, [B]."""
+        model, batch, draws = outcome.model, outcome.batch, outcome.draws
+        lengths = batch.target_lengths
+        if lengths is None:
+            lengths = torch.full_like(batch.target[:, 0], batch.target.shape[1])
+        encoded = encode(model, batch.source, batch.source_lengths, draws)
+        found = self.sample(model, encoded, batch.target, lengths, draws)
+        rows = _repeated(len(batch.target), self.candidates, batch.target.device)
+        words, ends = found.words.flatten(0, 1), found.lengths.flatten()
+        decoded = scores(model, encoded.select(rows), words, None, draws[rows])
+        losses = sentence_losses(decoded.logits, words, ends).view_as(found.lengths)
+        weights = (-self.alpha * losses).masked_fill(~found.distinct, -math.inf).softmax(dim=1)
+        return (weights * risks(found, batch.target, lengths).to(weights)).sum(dim=1)
+
+    @torch.no_grad()
+    def sample(
+        self, model: Seq2Seq, encoded: Encoded, target: Tensor, lengths: Tensor, draws: Draws
+    ) -> Candidates:
+        """The candidates of B pairs, of their targets [B, T] and lengths [B]; the target itself comes first."""
+        limits = (self.max_ratio * lengths).ceil().long().clamp(min=1)
+        longest, pairs = max(int(limits.max()), target.shape[1]), len(target)
+        own = self.candidates - self.reference
+        words = target.new_full((pairs, self.candidates, longest), EOS)
+        ends = lengths.unsqueeze(1).repeat(1, self.candidates)
+        if self.reference:
+            words[:, 0, : target.shape[1]] = target
+        if own:
+            rows = _repeated(pairs, own, target.device)
+
+            def choose(logits: Tensor, first: int, _: Draws | None) -> Tensor:
+                """A sample of each row's scores [B · K, 1, V]; each candidate of a pair has numbers of its own."""
+                noise = [
+                    gumbel(draws, 1, logits.shape[2], first, f"objective/candidates/{number}")
+                    for number in range(own)
+                ]
+                noisy = logits / self.temperature + torch.stack(noise, dim=1).flatten(0, 1)
+                return noisy.argmax(dim=2)
+
+            fed = target.new_full((len(rows), longest + 1), SOS)
+            steps = unroll(
+                model,
+                encoded.select(rows),
+                model.decoder.embed(fed),
+                words=fed,
+                choose=choose,
+                draws=draws[rows],
+            )
+            said = steps.need_words()[:, 1:].view(
+                pairs, own, longest
+            )  # what is fed was said a position before
+            words[:, self.candidates - own :] = said
+            ends[:, self.candidates - own :] = _ends(said, limits)
+        return Candidates(words, ends, _distinct(words, ends))
+
+
+def risks(found: Candidates, target: Tensor, lengths: Tensor) -> Tensor:
+    """1 − sentence BLEU of each candidate against its target, [B, K] on the CPU; `<sos>` and `<eos>` are no words."""
+    rows = []
+    references = zip(target.tolist(), lengths.tolist(), strict=True)
+    candidates = zip(found.words.tolist(), found.lengths.tolist(), strict=True)
+    for (reference, length), (words, ends) in zip(references, candidates, strict=True):
+        gold = _plain(reference[:length])
+        rows.append(
+            [1 - sentence_bleu(_plain(ids[:end]), gold) for ids, end in zip(words, ends, strict=True)]
+        )
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _plain(ids: list[int]) -> list[int]:
+    return [each for each in ids if each not in (SOS, EOS)]
+
+
+def _repeated(pairs: int, times: int, device: torch.device) -> Tensor:
+    """0 … 0, 1 … 1, …: the row of each candidate's pair."""
+    return torch.arange(pairs, device=device).repeat_interleave(times)
+
+
+def _ends(words: Tensor, limits: Tensor) -> Tensor:
+    """Lengths [B, K] of candidates [B, K, L]: up to their first `<eos>`, or to the limit [B] of their pair."""
+    before = (words == EOS).cumsum(dim=2) == 0
+    return torch.minimum(before.sum(dim=2) + 1, limits.unsqueeze(1))
+
+
+def _distinct(words: Tensor, ends: Tensor) -> Tensor:
+    """Whether no equal candidate stands before one, [B, K]."""
+    inside = torch.arange(words.shape[2], device=words.device) < ends.unsqueeze(2)
+    words = words.masked_fill(~inside, -1)
+    equal = (words.unsqueeze(1) == words.unsqueeze(2)).all(dim=3)  # [B, K, K]
+    return ~equal.tril(diagonal=-1).any(dim=2)
