@@ -346,3 +346,29 @@ def test_settings_that_would_have_no_effect_or_no_meaning_are_refused(override, 
     assert cli.main(["train", *tiny.SETTINGS, override]) == 1
     assert said in capsys.readouterr().err
     assert not tiny.folders(outputs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            "forcing=mixed forcing/feeder=sample forcing.feeder.temperature=0",
+            "forcing.feeder.temperature must be",
+        ),
+        (
+            "forcing=scheduled forcing/decay=exponential forcing.decay.k=1",
+            "forcing.decay.k must lie in (0, 1)",
+        ),
+        (
+            "forcing=by_step forcing/schedule=linear forcing.schedule.share=0",
+            "forcing.schedule.share must lie in (0, 1]",
+        ),
+        ("forcing=scheduled trainer.max_epochs=-1", "forcing: a schedule needs the end of training"),
+    ],
+)
+def test_the_key_of_a_nested_node_is_named(overrides, message, outputs, capsys):
+    assert cli.main(["train", *tiny.SETTINGS, *overrides.split()]) == 1
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith(message)
+    assert not tiny.folders(outputs)

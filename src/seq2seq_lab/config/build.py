@@ -23,7 +23,8 @@ def build(node: Mapping[str, Any], path: str) -> Any:
     try:
         return instantiate(dict(node), _convert_="all")
     except InstantiationException as error:
-        return _reraise(error.__cause__ or error, path)
+        below = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)  # of a node in the node
+        return _reraise(error.__cause__ or error, f"{path}.{below[1]}" if below else path)
 
 
 def call(partial: Any, path: str, **arguments: Any) -> Any:

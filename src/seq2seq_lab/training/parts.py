@@ -81,17 +81,18 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
-    call(_check_plan, "forcing", module=module, block=longest)
+    epochs = max(0, config["trainer"].get("max_epochs") or 0)
+    call(_check_plan, "forcing", module=module, block=longest, epochs=epochs)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
         _select(config, module.job(optimizer))
     return module
 
 
-def _check_plan(module: TranslationModule, block: Block) -> None:
+def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
     """Refuse a policy whose plan is not one."""
     if not callable(getattr(module.forcing, "plan", None)):
         raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
-    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=1)), "gold", None)
+    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
     wanted = tuple(block.target.shape)
     if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
         raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
