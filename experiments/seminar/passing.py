@@ -42,7 +42,8 @@ def parts(folder: str) -> tuple[Kind, dict[str, float]]:
     data = make_data(config)
     module = make_module(config, data)
     module.model.load_state_dict(model.state_dict())
-    updates = module.select(module.job(module.configure_optimizers())).updates
+    (optimizer,), _ = module.configure_optimizers()
+    updates = module.select(module.job(optimizer)).updates
     epoch = config["trainer"]["max_epochs"]
     blocks = [in_passing(module, block, updates, epoch) for block in data.train_dataloader()]
     losses, forced = torch.cat(blocks, dim=1)

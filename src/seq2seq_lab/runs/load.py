@@ -143,7 +143,7 @@ def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
     """A run and its checkpoint."""
     run = Run(Path(path))
     if not run.exists():
-        what = "is no run: it has no config.yaml" if run.folder.exists() else "does not exist"
+        what = "is not a run: it has no config.yaml" if run.folder.exists() else "does not exist"
         raise UserError(f"{path} {what}; a run's folder looks like outputs/attention-mixed-0.5/seed-0")
     checkpoint = run.best_checkpoint if best else run.last_checkpoint
     if not checkpoint.exists():
