@@ -72,7 +72,7 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
         target_vocabulary_size=len(vocabularies.target),
     )
     state = _weights(checkpoint)
-    model.to(next(iter(state.values())).dtype)  # trained in double precision, it stays so
+    model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
 

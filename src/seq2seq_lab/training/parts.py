@@ -89,7 +89,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
 
 
 def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
-    """Refuse a policy whose plan is not one."""
+    """Check the plan of a policy for the longest source, before anything is written."""
     if not callable(getattr(module.forcing, "plan", None)):
         raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
     gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
@@ -188,7 +188,7 @@ def make_trainer(
 
 
 def why_stopped(trainer: pl.Trainer) -> str | None:
-    """Why training ended before its last epoch; None where it did not."""
+    """The reason why training ended before its last epoch; None if it did not."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.reason is not None:
             return f"stopped early: {callback.reason}"

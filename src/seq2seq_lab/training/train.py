@@ -120,10 +120,10 @@ def train(
 
 
 def _checkpoint(run: Run) -> Path | None:
-    """Where an interrupted run goes on from; None where it has no checkpoint yet."""
+    """The checkpoint that an interrupted run resumes from; None if it has none yet."""
     if not run.last_checkpoint.exists():
         return None
-    read_checkpoint(run.last_checkpoint)  # a damaged one shows here, in words
+    read_checkpoint(run.last_checkpoint)  # reports a damaged file with a clear message
     return run.last_checkpoint
 
 

@@ -16,7 +16,7 @@ class Interrupted(Exception):  # noqa: N818, as it is not an error
 
 
 class Interruption(Checkpoint):
-    """Ctrl-C and SIGTERM end a run at the end of a block, with a checkpoint that it can go on from exactly.
+    """On Ctrl-C or SIGTERM, saves a checkpoint at the end of the block and stops; the run can be resumed exactly there.
 
     A second signal ends it at once. Lightning calls a `Checkpoint` after all other callbacks, so that what it saves is
     their state at the end of the epoch.
