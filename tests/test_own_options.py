@@ -72,6 +72,12 @@ def test_config_dir_can_be_in_any_position(own, form, absolute, capsys):
     assert json.loads(capsys.readouterr().out)["pairs"] == 40
 
 
+@pytest.mark.parametrize("form", [["--config-dir", "conf"], ["-cd", "conf"], ["--config-dir=conf"]])
+def test_it_may_be_before_the_command(own, form, capsys):
+    assert cli.main([*form, "data", "data=sorted/small", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pairs"] == 40
+
+
 def test_a_folder_with_any_name_is_found(own, capsys):
     folder = (own / "conf").rename(own / "it's [a], b=c é")
     assert cli.main(["data", "data=sorted/small", "--config-dir", str(folder), "--json"]) == 0

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     replace_unencodable()
     add_modules_of(Path.cwd())
     try:
-        args = _parsed(arguments)
+        args = _parsed(_command_first(arguments))
         return int(args.main(args))
     except UserError as error:
         print(error, file=sys.stderr)
@@ -44,6 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the process that reads the output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _command_first(arguments: list[str]) -> list[str]:
+    """The arguments with a folder of configurations that comes before the command moved behind it."""
+    first = arguments[0] if arguments else ""
+    count = 2 if first in ("--config-dir", "-cd") else 1 if first.startswith("--config-dir=") else 0
+    if not count or len(arguments) <= count:
+        return arguments
+    return [arguments[count], *arguments[:count], *arguments[count + 1 :]]
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
