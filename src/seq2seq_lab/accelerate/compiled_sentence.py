@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.accelerate.compiler import available
-from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unknown_setting
-from seq2seq_lab.accelerate.select import unknown_objective, unknown_plan
+from seq2seq_lab.accelerate.select import unknown_plan, unsupported
 from seq2seq_lab.accelerate.sentence_updates import DropoutMasks, SentenceUpdates
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
@@ -37,14 +36,7 @@ class CompiledSentence:
             return f"only the CPU is supported, but the model is on {job.device}"
         if job.gradient_clip is not None:
             return "gradient clipping is not supported"
-        reasons = (
-            unknown_module(job.model),
-            unknown_setting(job.model),
-            unknown_optimizer(job.optimizer, job.model),
-            unknown_objective(job.objective),
-            unknown_plan(job.plan, FEEDERS),
-        )
-        if reason := next(filter(None, reasons), None):
+        if reason := unsupported(job, FEEDERS):
             return reason
         return available(str(next(job.model.parameters()).dtype).removeprefix("torch."))
 

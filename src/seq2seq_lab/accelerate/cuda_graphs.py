@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unknown_setting
-from seq2seq_lab.accelerate.select import unknown_objective, unknown_plan
+from seq2seq_lab.accelerate.select import unknown_plan, unsupported
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.unroll import encode, unroll
@@ -42,14 +41,7 @@ class CudaGraphs:
             return "CUDA graphs do not support gradient clipping"
         if any(isinstance(module, Dropout) and module.p for module in job.model.modules()):
             return "CUDA graphs do not support dropout"
-        reasons = (
-            unknown_module(job.model),
-            unknown_setting(job.model),
-            unknown_optimizer(job.optimizer, job.model),
-            unknown_objective(job.objective),
-            unknown_plan(job.plan, FEEDERS),
-        )
-        return next(filter(None, reasons), None)
+        return unsupported(job, FEEDERS)
 
     def updates(self, job: Job) -> "CapturedUpdates":
         """The updates of a supported job."""

@@ -7,6 +7,7 @@ job is on its explicit list. Classes are compared exactly: a subclass, a new att
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
+from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unknown_setting
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Plan
@@ -62,6 +63,23 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
             return Selection(accelerator.updates(job), name, refused)
         refused[name] = reason
     return Selection(EagerUpdates(job), "eager", refused)
+
+
+def unsupported(job: Job, feeders: Collection[type]) -> str | None:
+    """The first part of a job that is not on the lists of supported classes and settings; None if there is none.
+
+    Args:
+        job: what is to be trained, and how.
+        feeders: the exact classes that its plan may feed by.
+    """
+    reasons = (
+        unknown_module(job.model),
+        unknown_setting(job.model),
+        unknown_optimizer(job.optimizer, job.model),
+        unknown_objective(job.objective),
+        unknown_plan(job.plan, feeders),
+    )
+    return next(filter(None, reasons), None)
 
 
 def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:

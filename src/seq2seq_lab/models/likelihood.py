@@ -10,7 +10,9 @@ def sentence_losses(logits: Tensor, target: Tensor, target_lengths: Tensor | Non
     logits [B, T, V]; target [B, T]; target_lengths [B], or None if no target is padded.
     """
     # As one matrix: over the last dimension log-softmax is several times faster than over another one.
-    losses = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+    losses = nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(
+        target
+    )
     if target_lengths is not None:
         inside = torch.arange(target.shape[1], device=target.device) < target_lengths.unsqueeze(1)
         losses = losses * inside
