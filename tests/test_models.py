@@ -317,6 +317,11 @@ class TestExport:
             if wanted is not None:
                 torch.testing.assert_close(found, wanted)
 
+    @pytest.mark.parametrize(
+        "model",
+        ["seq2seq-lstm-bidirectional-bridge", "attention-unmasked", "attention-additive"],
+        indirect=True,
+    )
     def test_an_exported_model_accepts_padded_sources(self, model):
         example = torch.randint(1, SOURCE, (3, 4)), torch.randint(1, TARGET, (3, 5))
         exported = self.exported(model.eval(), *example, source_lengths=torch.tensor([4, 2, 3]))
