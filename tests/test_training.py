@@ -326,6 +326,7 @@ class TestNames:
             (["forcing=mixed", "model=attention"], "attention-mixed-0.5/seed-0"),
             (["forcing=mixed", "forcing.ratio=0.25"], "seq2seq-mixed-0.25/seed-0"),
             (["optimizer=adam", "optimizer.lr=0.01"], "optimizer=adam,lr=0.01/seq2seq-full/seed-0"),
+            (["loader.shuffle=False"], "shuffle=false/seq2seq-full/seed-0"),
             (["data=toy", "trainer.max_epochs=3"], "toy,max_epochs=3/seq2seq-full/seed-0"),
             (["data.prefixes=[i am, he s]"], "prefixes=_i_am,_he_s_/seq2seq-full/seed-0"),
             (["name=my/study", "model=attention"], "model=attention/my/study/seed-0"),

@@ -46,6 +46,7 @@ def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool)
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         value = re.sub(r"^\[([\w,]+)\]$", r"\1", value)  # several options of a group
+        value = value.lower() if value in ("True", "False") else value  # Hydra writes them so in a multirun
         group = key.partition(".")[0]
         if key not in left_out and group not in _LEFT_OUT_GROUPS and not key.startswith("hydra"):
             parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
