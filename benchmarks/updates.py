@@ -17,6 +17,7 @@ from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
 from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.splits import NoSplit
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy
@@ -66,7 +67,7 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
     """Seconds per update of the package and of the reference, block by block, and of the memory floor."""
     import reference
 
-    data = TranslationDataModule(recipe=seminar_recipe(), shuffle=False, held_out=0, predict_sos=True)
+    data = TranslationDataModule(recipe=seminar_recipe(), shuffle=False, split=NoSplit(), predict_sos=True)
     data.setup()
     sizes = len(data.corpus.source_vocabulary), len(data.corpus.target_vocabulary)
     build, forcing = EXPERIMENTS[experiment]

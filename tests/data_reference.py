@@ -25,6 +25,17 @@ SMALL = (
 )
 
 
+def without_latin_marks(sentence: str) -> str:
+    kept, base = "", "a"
+    for c in unicodedata.normalize("NFD", sentence):
+        if unicodedata.category(c) != "Mn":
+            base = c
+        elif base.isascii() or "LATIN" in unicodedata.name(base, ""):
+            continue
+        kept += c
+    return unicodedata.normalize("NFC", kept)
+
+
 def normalise(
     sentence: str,
     *,
@@ -37,8 +48,7 @@ def normalise(
         sentence = sentence.lower()
     sentence = sentence.strip()
     if strip_accents:
-        decomposed = unicodedata.normalize("NFD", sentence)
-        sentence = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+        sentence = without_latin_marks(sentence)
     sentence = "".join(f" {c}" if c in space_before else c for c in sentence)
     return re.sub(f"[^{keep}]+", " ", sentence) if keep else sentence
 

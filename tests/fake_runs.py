@@ -45,7 +45,7 @@ def config(
     coin = {"ratio": ratio, "unit": "sentence"} if forcing == "mixed" else {}
     return {
         "data": {"_target_": "seq2seq_lab.data.sources.toy.ToyCorpus", "pairs": 200, "max_words": 6},
-        "loader": {"batch_size": 32, "shuffle": True, "held_out": 0.1, "predict_sos": False},
+        "loader": {"batch_size": 32, "shuffle": True, "predict_sos": False},
         "model": {"_target_": f"seq2seq_lab.models.{model}_model", "hidden_size": 64, **unmasked},
         "forcing": {"_target_": f"seq2seq_lab.forcing.{forcing}.{forcing.title()}Forcing", **coin},
         "optimizer": {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.01},

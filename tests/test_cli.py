@@ -15,7 +15,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import split_by_source
+from seq2seq_lab.data.splits import ByComponent
 
 HEAVY = {
     "torch",
@@ -104,12 +104,16 @@ class TestData:
     def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert list(shown) == STATISTICS
+        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "dropped"]
         corpus = ToyCorpus(pairs=80).load()
-        training, _ = split_by_source(corpus, 0.1, 0)
-        assert shown == corpus.statistics(training, predict_sos=False)
+        parts = ByComponent().split(corpus)
+        numbered = corpus.numbered(parts.train, unknown=True)
+        expected = numbered.statistics(parts.train, predict_sos=False)
+        assert {name: shown[name] for name in STATISTICS} == expected
+        assert shown["parts"] == {name: len(part) for name, part in parts._asdict().items()}
+        assert shown["shared"] == {part: {"source": 0, "target": 0} for part in ("validation", "test")}
 
-    @pytest.mark.parametrize("overrides", [[], ["loader.held_out=0", "loader.predict_sos=true"]])
+    @pytest.mark.parametrize("overrides", [[], ["split=none", "loader.predict_sos=true"]])
     def test_the_loss_floor_is_that_of_a_run_with_the_same_overrides(self, overrides, run, capsys):
         overrides = ["data.pairs=400", *overrides]
         folder = run("run", *overrides, "trainer.max_epochs=1", "monitor.metric=train/loss")
@@ -125,7 +129,8 @@ class TestData:
         assert cli.main(["data", "data=toy"]) == 0
         origin, *lines = capsys.readouterr().out.splitlines()
         assert "pairs" in origin
-        assert [line.split()[0] for line in lines] == STATISTICS
+        assert [line.split()[0] for line in lines][: len(STATISTICS)] == STATISTICS
+        assert "parts              train 1,600, validation 200, test 200" in lines
         assert lines[1].split()[1] == "2,000"
 
     @pytest.mark.parametrize(
@@ -138,8 +143,8 @@ class TestData:
                 "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris",
             ),
             (["data=toy", "data.pairs=many"], "data.pairs: 'many' is not of type int"),
-            (["data=toy", "loader.held_out=half"], "loader.held_out: 'half' is not of type float"),
-            (["data=toy", "loader.held_out=2"], "loader.held_out: 2 is not a share in [0, 1)"),
+            (["data=toy", "split.test=half"], "split.test: 'half' is not of type float"),
+            (["data=toy", "split.test=2"], "split.test: 2 is not a share in [0, 1)"),
             (["data=toy", "~loader"], "loader: None is not a set of keys"),
             (["data.max_words=0"], "data.max_words=0"),
             (["data.archive=/no/such.zip"], "data.archive=/no/such.zip: No such file"),

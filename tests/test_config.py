@@ -69,7 +69,7 @@ ERRORS = [
     ("model.hidden_size=0", "model.hidden_size must be at least 1"),
     ("model=attention model.unmasked_positions=3", "model.unmasked_positions is 3, but"),
     ("loader.batch_size=0", "loader.batch_size: 0 is less than 1"),
-    ("loader.held_out=1.5", "loader.held_out: 1.5 is not a share"),
+    ("split.validation=1.5", "split.validation: 1.5 is not a share"),
     ("seed=-1", "seed: -1 is less than 0"),
     ("threads=0", "threads: 0 is less than 1"),
     ("gradient_clip=0", "gradient_clip: 0 is not positive"),
@@ -80,7 +80,7 @@ ERRORS = [
     ("data.pairs=999999", "data.pairs=999999: the grammar has only"),
     ("name=../elsewhere", "name: '../elsewhere' is not the path of a folder below output_dir"),
     # Combinations that are invalid
-    ("loader.held_out=0", "monitor.metric: val/bleu is not measured, as nothing is held out"),
+    ("split=none", "monitor.metric: val/bleu is not measured, as nothing is held out"),
     ("schedule=plateau schedule.metric=val/belu", "schedule.metric: val/belu is not measured"),
     (
         "callbacks=[default,early_stopping] callbacks.early_stopping.metric=val/belu",

@@ -57,7 +57,7 @@ def test_filters_keep_the_same_pairs_as_the_literal_implementation(path, prefixe
     if data_reference.pairs(SMALL, prefixes=prefixes, max_words=max_words):
         assert_is_literal(source.load(), SMALL, prefixes=prefixes, max_words=max_words)
     else:
-        with pytest.raises(UserError, match="the filters keep none of its 8 pairs"):
+        with pytest.raises(UserError, match="none of its 8 pairs is kept"):
             source.load()
 
 
@@ -165,19 +165,28 @@ class TestErrors:
             ArchiveCorpus(**setting)
 
     @pytest.mark.parametrize(
-        ("filters", "advice"),
+        ("filters", "reasons"),
         [
-            ({"prefixes": ["nobody"]}, "relax data.prefixes"),
-            ({"max_words": 1}, "relax data.max_words"),
-            ({"prefixes": ["they"], "max_words": 4}, "relax data.prefixes or data.max_words"),
-            ({"prefixes": ["nobody"], "max_words": 1}, "relax data.prefixes and data.max_words"),
-            ({"prefixes": ["nobody"], "max_words": 9}, "relax data.prefixes"),
+            ({"prefixes": ["nobody"]}, ["8 that begin with none of data.prefixes"]),
+            ({"max_words": 1}, ["8 with more than data.max_words words on a side"]),
+            (
+                {"prefixes": ["they"], "max_words": 4},
+                [
+                    "7 that begin with none of data.prefixes",
+                    "1 with more than data.max_words words on a side",
+                ],
+            ),
         ],
     )
-    def test_the_message_names_the_filter_that_keeps_no_pair(self, path, filters, advice):
+    def test_the_message_names_the_filters_that_keep_no_pair_and_the_first_line_of_each(
+        self, path, filters, reasons
+    ):
         with pytest.raises(UserError) as error:
             ArchiveCorpus(archive=str(path), **filters).load()
-        assert str(error.value) == f"{path}: the filters keep none of its 8 pairs; {advice}"
+        first, *lines = str(error.value).splitlines()
+        assert first == f"{path}: none of its 8 pairs is kept:"
+        for line, reason in zip(lines, reasons, strict=True):
+            assert line.startswith(f"  {reason}: {path} line ")
 
     def test_the_message_about_a_missing_column_names_the_line(self, path):
         with pytest.raises(UserError, match="line 1: 2 columns, but column 3 is needed"):

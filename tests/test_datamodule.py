@@ -6,6 +6,7 @@ import pytest
 import tiny
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.splits import ByRow, BySource, NoSplit
 from seq2seq_lab.errors import UserError
 
 AMBIGUOUS = tiny.corpus(
@@ -34,36 +35,16 @@ class Given:
 
 
 def module(corpus: Corpus = AMBIGUOUS, **settings: object) -> TranslationDataModule:
-    data = TranslationDataModule(recipe=Given(corpus), **{"held_out": 0} | settings)
+    data = TranslationDataModule(recipe=Given(corpus), **{"split": NoSplit()} | settings)
     data.setup()
     return data
-
-
-@pytest.mark.parametrize("held_out", [0.25, 0.5, 0.75])
-@pytest.mark.parametrize("held_out_seed", range(4))
-def test_a_source_is_held_out_with_all_its_translations(held_out, held_out_seed):
-    data = module(held_out=held_out, held_out_seed=held_out_seed)
-
-    def sources(indices):
-        return {AMBIGUOUS.source_text(index) for index in indices}
-
-    assert sources(data.training).isdisjoint(sources(data.evaluation))
-    assert sorted([*data.training, *data.evaluation]) == list(range(7))
-    assert len(sources(data.evaluation)) == round(held_out * 4)
-
-
-def test_the_split_depends_only_on_held_out_seed():
-    corpus = tiny.lettered(60)
-    splits = [module(corpus, held_out=0.3, seed=seed).evaluation.tolist() for seed in (0, 1, 2)]
-    assert splits[0] == splits[1] == splits[2]
-    assert module(corpus, held_out=0.3, held_out_seed=1).evaluation.tolist() != splits[0]
 
 
 def test_training_pairs_are_shuffled_by_the_seed_and_evaluated_pairs_are_in_file_order():
     corpus = tiny.lettered(60)
 
     def orders(seed):
-        data = module(corpus, seed=seed, held_out=0.3)
+        data = module(corpus, seed=seed, split=BySource(validation=0.3, test=0))
         return (
             [block.indices.tolist() for block in data.train_dataloader()],
             [block.indices.tolist() for block in data.val_dataloader()],
@@ -76,10 +57,10 @@ def test_training_pairs_are_shuffled_by_the_seed_and_evaluated_pairs_are_in_file
 
 
 def test_nothing_held_out_trains_and_evaluates_on_everything():
-    data = module(held_out=0)
+    data = module()
     assert data.training.tolist() == data.evaluation.tolist() == list(range(7))
     assert data.evaluated == "train"
-    assert module(held_out=0.5).evaluated == "val"
+    assert module(split=BySource(validation=0.5, test=0)).evaluated == "val"
 
 
 def test_references_are_all_distinct_translations_and_begin_with_the_target():
@@ -107,7 +88,7 @@ def test_a_block_of_given_pairs_has_one_batch():
 
 def test_a_second_setup_does_not_load_again():
     recipe = Given(AMBIGUOUS)
-    data = TranslationDataModule(recipe=recipe, held_out=0)
+    data = TranslationDataModule(recipe=recipe, split=NoSplit())
     data.setup()
     data.setup("fit")
     assert recipe.loads == 1
@@ -118,12 +99,21 @@ def test_a_second_setup_does_not_load_again():
     [
         ({"batch_size": 0}, "loader.batch_size: 0"),
         ({"updates_per_block": -1}, "loader.updates_per_block: -1"),
-        ({"held_out": 1}, r"loader.held_out: 1 is not a share in \[0, 1\)"),
-        ({"held_out": -0.1}, "loader.held_out: -0.1"),
-        ({"held_out": 0.01}, "loader.held_out: 0.01 of 4 distinct sources leaves nothing to evaluate"),
-        ({"held_out": 0.99}, "loader.held_out: 0.99 of 4 distinct sources leaves nothing to train"),
     ],
 )
 def test_the_message_about_a_value_out_of_range_names_the_key(settings, message):
     with pytest.raises(UserError, match=message):
         module(**settings)
+
+
+def test_vocabularies_and_the_limit_of_hypotheses_are_those_of_the_training_part():
+    pairs = [(f"mot{i}", " ".join(["word", f"x{i}", *["long"] * (i % 5)])) for i in range(20)]
+    data = module(tiny.corpus(pairs), split=ByRow(validation=0.2, test=0.2))
+    trained = [pairs[index] for index in data.training]
+    assert data.corpus.source_vocabulary.words[:3] == ["<sos>", "<eos>", "<unk>"]
+    assert set(data.corpus.source_vocabulary.words[3:]) == {source for source, _ in trained}
+    assert data.max_length == max(len(target.split()) for _, target in trained) + 1
+    for index in (*data.evaluation.tolist(), *data.test.tolist()):
+        assert data.corpus.source[index].tolist() == [2, 1]  # <unk> <eos>
+        assert (data.corpus.source_text(index), data.corpus.target_text(index)) == pairs[index]
+        assert data.references(np.array([index])) == [[pairs[index][1]]]

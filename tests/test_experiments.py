@@ -57,11 +57,13 @@ def test_the_experiments_have_the_settings_of_the_seminar(experiment):
     assert config["trainer"]["max_epochs"] == 40
     loader = config["loader"]
     assert (loader["batch_size"], loader["shuffle"]) == (1, False)
-    assert (loader["held_out"], loader["predict_sos"]) == (0, True)
+    assert loader["predict_sos"]
+    assert config["split"] == {"_target_": "seq2seq_lab.data.splits.NoSplit"}
 
 
 def test_the_seminars_quirks_are_off_by_default():
     config = tiny.configuration("model=attention")
     assert config["model"]["unmasked_positions"] is None
     assert not config["loader"]["predict_sos"]
-    assert config["loader"]["held_out"] > 0
+    assert config["split"]["validation"] > 0
+    assert config["split"]["test"] > 0

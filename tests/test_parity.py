@@ -13,6 +13,7 @@ from seq2seq_lab import models
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
 from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.splits import NoSplit
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
@@ -54,7 +55,7 @@ class Both:
     def __init__(self, experiment, corpus):
         recipe, sizes, self.learning_rate = CORPORA[corpus]
         self.data = TranslationDataModule(
-            recipe=recipe, shuffle=False, held_out=0, predict_sos=True, updates_per_block=64
+            recipe=recipe, shuffle=False, split=NoSplit(), predict_sos=True, updates_per_block=64
         )
         self.data.setup()
         build, self.forcing = EXPERIMENTS[experiment]

@@ -308,7 +308,7 @@ def test_another_run_with_the_same_name_is_refused_and_the_message_names_the_key
 def test_the_same_command_resumes_and_other_pairs_are_refused(tmp_path, monkeypatch, capsys):
     archive = tmp_path / "pairs.txt"
     settings = [setting for setting in tiny.SETTINGS if not setting.startswith("data")]
-    command = ["train", *settings, *tiny.LEAN, "loader.held_out=0.3"]
+    command = ["train", *settings, *tiny.LEAN, "split.validation=0.3"]
     monkeypatch.setenv("ENG_FRA_ARCHIVE", str(archive))
     lines = [f"I'm {word}.\tje suis {word}." for word in "abcdefghijklmnopqrstuvwxyz"]
     archive.write_text("\n".join(lines), encoding="utf-8")

@@ -1,59 +1,126 @@
-"""Splits: no source in both parts, the same pairs every time, and error messages."""
+"""Splits: no sentence in two parts, shares, the same parts every time, and error messages."""
+
+import random
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 import tiny
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import split_by_source
+from seq2seq_lab.data.splits import ByComponent, ByRow, BySource, NoSplit, parts_of
 from seq2seq_lab.errors import UserError
 
-CORPUS = tiny.lettered(60)
+HOLDING = (ByComponent, BySource, ByRow)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
+def graph(pairs, sentences, seed=0):
+    """Pairs of random sentences: many share a source or a target."""
+    draw = random.Random(seed)
+    return tiny.corpus(
+        [(f"s{draw.randrange(sentences)}", f"t{draw.randrange(sentences)}") for _ in range(pairs)]
+    )
+
+
+def sides(corpus, indices):
+    return {corpus.source_text(i) for i in indices}, {corpus.target_text(i) for i in indices}
+
+
+@pytest.mark.parametrize("split", HOLDING)
 @pytest.mark.parametrize("seed", range(3))
-def test_a_source_is_held_out_with_all_its_translations(share, seed):
-    training, evaluation = split_by_source(CORPUS, share, seed)
-    groups = CORPUS.source_groups()
-    held_out = set(groups[evaluation].tolist())
-    assert held_out.isdisjoint(groups[training].tolist())
-    assert len(held_out) == round(share * (groups.max() + 1))
+def test_every_pair_is_in_exactly_one_part_in_ascending_order(split, seed):
+    corpus = graph(300, 400, seed)
+    parts = split(seed=seed).split(corpus)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(300))
+    assert all((np.diff(part) > 0).all() for part in parts)
 
 
-@pytest.mark.parametrize("share", [0, 0.1, 0.5])
-def test_both_parts_are_in_ascending_order_and_have_all_pairs(share):
-    parts = split_by_source(CORPUS, share, seed=0)
-    for part in parts:
-        assert (np.diff(part) > 0).all()
-    assert sorted({*parts[0].tolist(), *parts[1].tolist()}) == list(range(len(CORPUS)))
-    assert sum(map(len, parts)) == len(CORPUS) * (1 if share else 2)
+@pytest.mark.parametrize("sentences", [200, 400, 2000])
+@pytest.mark.parametrize("seed", range(4))
+def test_no_sentence_is_in_two_parts_of_a_split_by_component(sentences, seed):
+    corpus = graph(300, sentences, seed)
+    for one, other in combinations(ByComponent(seed=seed).split(corpus), 2):
+        for left, right in zip(sides(corpus, one), sides(corpus, other), strict=True):
+            assert left.isdisjoint(right)
 
 
-def test_the_split_depends_only_on_share_and_seed():
-    first = split_by_source(CORPUS, 0.3, 0)
+def test_components_are_those_of_a_search_from_pair_to_pair():
+    corpus = graph(200, 300)
+    texts = [(corpus.source_text(i), corpus.target_text(i)) for i in range(200)]
+    found: list[set[int]] = []
+    for first in range(200):
+        if any(first in each for each in found):
+            continue
+        component, reached = {first}, [first]
+        while reached:
+            here = texts[reached.pop()]
+            near = {i for i, text in enumerate(texts) if text[0] == here[0] or text[1] == here[1]} - component
+            component |= near
+            reached.extend(near)
+        found.append(component)
+    assert [set(np.flatnonzero(ByComponent().groups(corpus) == i)) for i in range(len(found))] == found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_source_is_in_two_parts_of_a_split_by_source(seed):
+    corpus = graph(300, 100, seed)
+    for one, other in combinations(BySource(seed=seed).split(corpus), 2):
+        assert sides(corpus, one)[0].isdisjoint(sides(corpus, other)[0])
+
+
+@pytest.mark.parametrize("split", HOLDING)
+@pytest.mark.parametrize(("validation", "test"), [(0.1, 0.1), (0.3, 0.2), (0.25, 0)])
+def test_the_shares_are_those_of_pairs(split, validation, test):
+    parts = split(validation=validation, test=test).split(graph(400, 800))
+    assert len(parts.validation) == pytest.approx(validation * 400, abs=2)
+    assert len(parts.test) == pytest.approx(test * 400, abs=2)
+
+
+@pytest.mark.parametrize("split", HOLDING)
+def test_the_parts_depend_only_on_the_pairs_and_the_seed(split):
+    corpus = graph(300, 400)
+    first = split().split(corpus)
     np.random.seed(5)
-    again = split_by_source(CORPUS, 0.3, 0)
-    assert [part.tolist() for part in again] == [part.tolist() for part in first]
-    assert split_by_source(CORPUS, 0.3, 1)[1].tolist() != first[1].tolist()
+    assert [part.tolist() for part in split().split(corpus)] == [part.tolist() for part in first]
+    assert split(seed=1).split(corpus).test.tolist() != first.test.tolist()
 
 
-def test_the_held_out_pairs_of_the_embedded_corpus_do_not_change():
-    _, evaluation = split_by_source(ToyCorpus(pairs=40).load(), 0.1, 0)
-    assert evaluation.tolist() == [4, 11, 24, 27]
+def test_without_a_split_everything_is_trained_on_and_evaluated():
+    parts = NoSplit().split(graph(5, 5))
+    assert [part.tolist() for part in parts] == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], []]
+
+
+def test_parts_that_the_source_gives_are_kept():
+    corpus = tiny.corpus([("a", "b"), ("a", "c"), ("d", "b")])
+    object.__setattr__(corpus, "given", np.array([2, 0, 1], dtype=np.int8))
+    assert [part.tolist() for part in parts_of(corpus, ByComponent())] == [[1], [2], [0]]
+
+
+def test_the_parts_of_the_embedded_corpus_do_not_change():
+    parts = ByComponent().split(ToyCorpus(pairs=40).load())
+    assert (parts.validation.tolist(), parts.test.tolist()) == ([2, 3, 23, 34], [4, 11, 24, 27])
 
 
 @pytest.mark.parametrize(
-    ("share", "seed", "message"),
+    ("settings", "message"),
     [
-        (1, 0, r"loader\.held_out: 1 is not a share in \[0, 1\)"),
-        (-0.1, 0, r"loader\.held_out: -0\.1 is not a share"),
-        (float("nan"), 0, r"loader\.held_out: nan is not a share"),
-        (0.5, -1, r"loader\.held_out_seed: -1 is less than 0"),
-        (0.001, 0, r"loader\.held_out: 0\.001 of \d+ distinct sources leaves nothing to evaluate on"),
-        (0.999, 0, r"loader\.held_out: 0\.999 of \d+ distinct sources leaves nothing to train on"),
+        ({"test": 1}, r"split\.test: 1 is not a share in \[0, 1\)"),
+        ({"validation": -0.1}, r"split\.validation: -0\.1 is not a share"),
+        ({"validation": float("nan")}, r"split\.validation: nan is not a share"),
+        ({"validation": 0}, "split.validation: 0 leaves nothing to evaluate on; split=none"),
+        ({"validation": 0.5, "test": 0.5}, "0.5 [+] 0.5 leaves nothing to train on"),
+        ({"seed": -1}, r"split\.seed: -1 is less than 0"),
     ],
 )
-def test_the_message_names_the_key(share, seed, message):
+def test_the_message_names_the_key(settings, message):
     with pytest.raises(UserError, match=message):
-        split_by_source(CORPUS, share, seed)
+        ByComponent(**settings)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "missing"),
+    [(tiny.corpus([("a", f"t{i}") for i in range(30)]), "validation"), (graph(4, 100), "validation")],
+)
+def test_a_part_that_would_be_empty_is_named(corpus, missing):
+    with pytest.raises(UserError, match=f"leave nothing for {missing}.*split=source, row or none"):
+        ByComponent().split(corpus)

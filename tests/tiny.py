@@ -26,6 +26,8 @@ from seq2seq_lab.runs.naming import derived_name, run_folder
 SETTINGS = (
     "data=toy",
     "data.pairs=40",
+    "split=source",
+    "split.test=0",
     "model.hidden_size=8",
     "model.embedding_size=8",
     "trainer.max_epochs=2",
@@ -39,6 +41,7 @@ LEAN = ("logger=none", "~callbacks.translations", "~callbacks.best_checkpoint")
 CTRL_C = signal.SIGINT
 DEFAULTS = {
     "data": "eng_fra",
+    "split": "component",
     "model": "seq2seq",
     "forcing": "full",
     "objective": "nll",

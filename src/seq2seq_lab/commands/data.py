@@ -2,16 +2,32 @@
 
 import argparse
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.commands.overrides import add_overrides, show_help
+from seq2seq_lab.files import write_text
+
+if TYPE_CHECKING:
+    from seq2seq_lab.data.corpus import Corpus
+    from seq2seq_lab.data.splits import Parts
+
+_SHOWN = 3  # pairs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.description = "Shows statistics of the corpus that a run would be trained on."
+    parser.description = (
+        "Shows the corpus that a run would be trained on: its parts, some pairs, and what was dropped."
+    )
     add_overrides(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--parts",
+        type=Path,
+        metavar="FILE.tsv",
+        help="write each kept pair, normalised, with its part: part, source, target",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -21,20 +37,85 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.config.build import build
     from seq2seq_lab.config.check import check_data
     from seq2seq_lab.config.compose import composed
-    from seq2seq_lab.data.splits import check_held_out, split_by_source
+    from seq2seq_lab.data.splits import parts_of
 
     config = composed(args.overrides, args.config_dir)
     check_data(config)
-    loader = config["loader"]
-    held_out = loader["held_out"], loader["held_out_seed"]
-    check_held_out(*held_out)
-    corpus: Any = build(config["data"], "data").load()
-    training, _ = split_by_source(corpus, *held_out)
-    statistics = corpus.statistics(training, predict_sos=loader["predict_sos"])
+    complete: Any = build(config["data"], "data").load()
+    split = build(config["split"], "split")
+    parts = parts_of(complete, split)
+    holds_out = complete.given is not None or split.holds_out
+    corpus = complete.numbered(parts.train, unknown=holds_out)
+    facts = {
+        **corpus.statistics(parts.train, predict_sos=config["loader"]["predict_sos"]),
+        "parts": {name: len(indices) for name, indices in parts._asdict().items()},
+        "unknown_rate": _unknown_rates(corpus, parts) if holds_out else {},
+        "shared": _shared(complete, parts) if holds_out else {},
+        "dropped": {reason: each.pairs for reason, each in corpus.dropped.items()},
+    }
+    if args.parts is not None:
+        write_text(args.parts, _table(corpus, parts))
     if args.json:
-        print(json.dumps(statistics, indent=2))
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
-        print(corpus.origin)
-        for name, value in statistics.items():
-            print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
+        _show(corpus, parts, facts)
     return 0
+
+
+def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
+    print(corpus.origin)
+    for name, value in facts.items():
+        if not isinstance(value, dict):
+            print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
+    print("parts             ", ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items()))
+    for name, sides in facts["unknown_rate"].items():
+        rates = ", ".join(f"{side} {rate:.1%}" for side, rate in sides.items())
+        print(f"unknown symbols in {name}: {rates}")
+    for name, sides in facts["shared"].items():
+        shares = ", ".join(f"{side} {count:,}" for side, count in sides.items())
+        print(f"pairs of {name} whose sentence is also in train: {shares}")
+    for reason, each in corpus.dropped.items():
+        print(f"dropped: {each.pairs:,} pairs {reason}\n  first: {each.example}")
+    print("some pairs: normalised, and as ids")
+    for index in parts.train[:_SHOWN].tolist():
+        print(f"  {corpus.source_text(index)} → {corpus.target_text(index)}")
+        print(f"    {corpus.source[index].tolist()} → {corpus.target[index].tolist()}")
+
+
+def _unknown_rates(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, float]]:
+    """The share of symbols in the held-out parts, without ``<eos>``, that the training part lacks."""
+    sides = {
+        "source": (corpus.source, corpus.source_vocabulary),
+        "target": (corpus.target, corpus.target_vocabulary),
+    }
+    return {
+        name: {side: _rate(rows.select(indices).values, words.unk) for side, (rows, words) in sides.items()}
+        for name, indices in parts._asdict().items()
+        if name != "train" and len(indices)
+    }
+
+
+def _rate(ids: Any, unknown: int | None) -> float:
+    from seq2seq_lab.data.vocabulary import EOS
+
+    symbols = ids[ids != EOS]
+    return float((symbols == unknown).mean()) if len(symbols) else 0.0
+
+
+def _shared(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, int]]:
+    """The number of pairs in the held-out parts whose source, or target, is also in the training part."""
+    import numpy as np
+
+    sides = {"source": corpus.source.groups, "target": corpus.target.groups}
+    return {
+        name: {side: int(np.isin(group[indices], group[parts.train]).sum()) for side, group in sides.items()}
+        for name, indices in parts._asdict().items()
+        if name != "train" and len(indices)
+    }
+
+
+def _table(corpus: "Corpus", parts: "Parts") -> str:
+    """Each kept pair with its part, in the order of the source."""
+    rows = sorted((index, name) for name, part in parts._asdict().items() for index in part.tolist())
+    lines = (f"{name}\t{corpus.source_text(index)}\t{corpus.target_text(index)}\n" for index, name in rows)
+    return "part\tsource\ttarget\n" + "".join(lines)

@@ -48,15 +48,15 @@ def check(config: Node) -> None:
 
 
 def check_data(config: Node) -> None:
-    """Check what the command `data` uses: the source, and how the loader splits and what it predicts.
+    """Check what the command `data` uses: the source, the split, and what a model predicts.
 
     The loader's class is not imported, because PyTorch and Lightning take seconds to import.
     """
-    for group in ("data", "loader"):
+    for group in ("data", "split", "loader"):
         _check_group(config, group)
-    check_node(config["data"], "data")
-    for key, kind in (("held_out", float), ("held_out_seed", int), ("predict_sos", bool)):
-        _check_type(config["loader"].get(key), kind, f"loader.{key}")
+    for group in ("data", "split"):
+        check_node(config[group], group)
+    _check_type(config["loader"].get("predict_sos"), bool, "loader.predict_sos")
 
 
 def _check_keys(config: Node, keys: type, path: str) -> None:

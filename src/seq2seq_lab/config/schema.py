@@ -5,6 +5,7 @@ from typing import Literal, TypedDict
 # The groups of which a run takes one option each.
 GROUPS = (
     "data",
+    "split",
     "model",
     "forcing",
     "objective",

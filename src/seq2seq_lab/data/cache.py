@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.corpus import Corpus, Dropped
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
 from seq2seq_lab.files import replacing
@@ -32,6 +32,8 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
         "normalise": asdict(corpus.normalise),
         "archive_pairs": corpus.archive_pairs,
         "fingerprint": corpus.fingerprint,
+        "dropped": corpus.dropped,
+        "given": None if corpus.given is None else corpus.given.tolist(),
     }
     try:
         with replacing(path) as temporary, temporary.open("wb") as file:
@@ -61,6 +63,8 @@ def read_corpus(path: Path) -> Corpus | None:
                 archive_pairs=state["archive_pairs"],
                 normalise=Normalisation(**state["normalise"]),
                 origin=str(path),
+                dropped={reason: Dropped(*each) for reason, each in state["dropped"].items()},
+                given=None if state["given"] is None else np.array(state["given"], dtype=np.int8),
             )
             if corpus.fingerprint != state["fingerprint"]:
                 raise ValueError("wrong fingerprint")

@@ -2,15 +2,24 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_lab.data.text import Normalisation
-from seq2seq_lab.data.vocabulary import SOS, Ragged, Vocabulary
+from seq2seq_lab.data.units import Units, Words
+from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, UNKNOWN, Ragged, Vocabulary
+
+
+class Dropped(NamedTuple):
+    """The pairs that a filter dropped: their number, and the place and text of the first one."""
+
+    pairs: int
+    example: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,10 @@ class Corpus:
         archive_pairs: number of pairs before any filter.
         normalise: how the sentences were normalised; new sentences must be normalised in the same way.
         origin: one line of text that says where the pairs come from.
+        units: what the vocabularies of `numbered` contain.
+        given: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, [N].
+        dropped: why pairs of the source are not among these.
+        complete: the same pairs with every word numbered, which text is taken from; ``None``: this corpus.
     """
 
     source: Ragged
@@ -34,6 +47,10 @@ class Corpus:
     archive_pairs: int
     normalise: Normalisation
     origin: str
+    units: Units = field(default_factory=Words)
+    given: NDArray[np.int8] | None = None
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    complete: "Corpus | None" = None
 
     @classmethod
     def build(
@@ -44,6 +61,9 @@ class Corpus:
         archive_pairs: int,
         normalise: Normalisation,
         origin: str,
+        units: Units | None = None,
+        given: NDArray[np.int8] | None = None,
+        dropped: Mapping[str, Dropped] | None = None,
     ) -> "Corpus":
         """Number the words of normalised sentences; ``targets[i]`` is a translation of ``sources[i]``.
 
@@ -59,6 +79,28 @@ class Corpus:
             archive_pairs=archive_pairs,
             normalise=normalise,
             origin=origin,
+            units=units or Words(),
+            given=given,
+            dropped=dropped or {},
+        )
+
+    def numbered(self, rows: NDArray[np.int64], *, unknown: bool) -> "Corpus":
+        """The same pairs with the vocabularies of some of them, in the units of this corpus.
+
+        Args:
+            rows: indices of the training pairs. They alone decide the vocabularies.
+            unknown: whether the vocabularies have ``<unk>``, for symbols of the other pairs. If false, all pairs must
+                be training pairs.
+        """
+        source, source_vocabulary = _numbered(self.source, self.source_vocabulary, rows, self.units, unknown)
+        target, target_vocabulary = _numbered(self.target, self.target_vocabulary, rows, self.units, unknown)
+        return replace(
+            self,
+            source=source,
+            target=target,
+            source_vocabulary=source_vocabulary,
+            target_vocabulary=target_vocabulary,
+            complete=self,
         )
 
     def __len__(self) -> int:
@@ -93,18 +135,20 @@ class Corpus:
 
     def source_text(self, index: int) -> str:
         """The normalised source sentence of a pair."""
-        return " ".join(self.source_vocabulary.decode(self.source[index]))
+        corpus = self.complete or self
+        return " ".join(corpus.source_vocabulary.decode(corpus.source[index]))
 
     def target_text(self, index: int) -> str:
         """The normalised target sentence of a pair."""
-        return " ".join(self.target_vocabulary.decode(self.target[index]))
+        corpus = self.complete or self
+        return " ".join(corpus.target_vocabulary.decode(corpus.target[index]))
 
     def source_groups(self) -> NDArray[np.int64]:
         """For every pair the index of its distinct source, in order of first appearance, ``[N]``.
 
         Pairs of one group are alternative translations of one source.
         """
-        return self.source.groups
+        return (self.complete or self).source.groups
 
     def loss_floor(self, rows: NDArray[np.int64] | None = None, *, predict_sos: bool) -> float:
         """The lowest training loss that a model can reach, in nats per target position.
@@ -146,3 +190,21 @@ class Corpus:
             "max_target_length": int(self.to_predict(predict_sos=predict_sos).lengths.max()),
             "loss_floor": self.loss_floor(rows, predict_sos=predict_sos),
         }
+
+
+def _numbered(
+    rows: Ragged, vocabulary: Vocabulary, training: NDArray[np.int64], units: Units, unknown: bool
+) -> tuple[Ragged, Vocabulary]:
+    """One side of a corpus, with the vocabulary of its training rows."""
+    special = len(SPECIAL_WORDS)
+    distinct, first = np.unique(rows.select(training).values, return_index=True)
+    seen = distinct[np.argsort(first)]
+    words = [vocabulary.words[number] for number in seen.tolist() if number >= special]
+    units = units.fit(" ".join(vocabulary.decode(rows[index])) for index in training.tolist())
+    symbols = dict.fromkeys(symbol for word in words for symbol in units.divide(word))
+    first_ids = dict.fromkeys([*SPECIAL_WORDS, *([UNKNOWN] if unknown else [])])
+    fitted = Vocabulary([*first_ids, *(symbol for symbol in symbols if symbol not in first_ids)], units)
+    table = fitted.ids_of_words(vocabulary.words[special:])
+    ends = np.array([SOS, EOS], dtype=np.int32)  # each of them is itself
+    offsets = np.concatenate((np.arange(special), table.offsets + special))
+    return rows.expanded(Ragged(np.concatenate((ends, table.values)), offsets)), fitted

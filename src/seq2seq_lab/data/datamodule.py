@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.splits import check_held_out, split_by_source
+from seq2seq_lab.data.splits import Splitting, parts_of
 from seq2seq_lab.errors import UserError
 
 EVALUATION_BATCH = 128  # results do not depend on it
@@ -28,13 +28,12 @@ class TranslationDataModule(pl.LightningDataModule):
 
     Args:
         recipe: returns the corpus.
+        split: deals its pairs to the training, validation and test parts, where the corpus does not give them itself.
+            The vocabularies and the maximum length of a hypothesis are those of the training part.
         batch_size: pairs per update.
         updates_per_block: updates in one Lightning step.
         shuffle: a new order for each epoch, which depends on `seed`; if false, file order.
         bucketing: put pairs of similar lengths into one batch if shuffled.
-        held_out: share of the distinct sources that are held out with all their translations: they are evaluated and
-            not trained on. 0: all pairs are trained on and evaluated (the seminar's quirk C).
-        held_out_seed: seed of this choice; separate from `seed`, so that all seeds are evaluated on the same pairs.
         predict_sos: the seminar's quirk B; see `BlockLoader`.
         seed: seed of the order.
 
@@ -46,12 +45,11 @@ class TranslationDataModule(pl.LightningDataModule):
         self,
         *,
         recipe: Recipe,
+        split: Splitting,
         batch_size: int = 1,
         updates_per_block: int = 128,
         shuffle: bool = True,
         bucketing: bool = True,
-        held_out: float = 0.1,
-        held_out_seed: int = 0,
         predict_sos: bool = False,
         seed: int = 0,
     ) -> None:
@@ -59,14 +57,12 @@ class TranslationDataModule(pl.LightningDataModule):
         for name, value in (("batch_size", batch_size), ("updates_per_block", updates_per_block)):
             if value < 1:
                 raise UserError(f"loader.{name}: {value} is less than 1")
-        check_held_out(held_out, held_out_seed)
         self.recipe = recipe
+        self.split = split
         self.batch_size = batch_size
         self.updates_per_block = updates_per_block
         self.shuffle = shuffle
         self.bucketing = bucketing
-        self.held_out = held_out
-        self.held_out_seed = held_out_seed
         self.predict_sos = predict_sos
         self.seed = seed
         self._training_loader: BlockLoader | None = None
@@ -81,18 +77,35 @@ class TranslationDataModule(pl.LightningDataModule):
         """Load and split the corpus; a second call does nothing."""
         if hasattr(self, "corpus"):
             return
-        self.corpus = self.recipe.load()
-        self.training, self.evaluation = split_by_source(self.corpus, self.held_out, self.held_out_seed)
+        corpus = self.recipe.load()
+        self.parts = parts_of(corpus, self.split)
+        self.holds_out = corpus.given is not None or self.split.holds_out
+        self.corpus = corpus.numbered(self.parts.train, unknown=self.holds_out)
+
+    @property
+    def training(self) -> NDArray[np.int64]:
+        """Indices of the training pairs."""
+        return self.parts.train
+
+    @property
+    def evaluation(self) -> NDArray[np.int64]:
+        """Indices of the pairs that are evaluated in training."""
+        return self.parts.validation
+
+    @property
+    def test(self) -> NDArray[np.int64]:
+        """Indices of the pairs that the final results are for."""
+        return self.parts.test
 
     @property
     def evaluated(self) -> str:
         """The prefix of the evaluated pairs in metric names: `val`, or `train` if none are held out."""
-        return "val" if self.held_out else "train"
+        return "val" if self.holds_out else "train"
 
     @property
     def max_length(self) -> int:
-        """Maximum number of positions of a hypothesis: the length of the longest target in the corpus."""
-        return int(self.corpus.to_predict(predict_sos=self.predict_sos).lengths.max())
+        """Maximum number of positions of a hypothesis: the length of the longest training target."""
+        return int(self.corpus.to_predict(predict_sos=self.predict_sos).lengths[self.training].max())
 
     @property
     def loss_floor(self) -> float:
@@ -141,10 +154,16 @@ class TranslationDataModule(pl.LightningDataModule):
         self._loaded = state_dict
 
     def val_dataloader(self) -> BlockLoader:
-        """Blocks of the evaluated pairs in file order, with one batch per block."""
-        return BlockLoader(
-            self.corpus, self.evaluation, batch_size=EVALUATION_BATCH, predict_sos=self.predict_sos
-        )
+        """Blocks of the validation pairs in file order, with one batch per block."""
+        return self.evaluation_loader(self.parts.validation)
+
+    def test_dataloader(self) -> BlockLoader:
+        """Blocks of the test pairs in file order, with one batch per block."""
+        return self.evaluation_loader(self.parts.test)
+
+    def evaluation_loader(self, indices: NDArray[np.int64]) -> BlockLoader:
+        """Blocks of the given pairs, with one batch per block."""
+        return BlockLoader(self.corpus, indices, batch_size=EVALUATION_BATCH, predict_sos=self.predict_sos)
 
     def transfer_batch_to_device(self, batch: Block, device: torch.device, dataloader_idx: int) -> Block:
         """Move a block to a device; its batches are views of its tensors."""

@@ -1,4 +1,8 @@
-"""Splits of a corpus into training pairs and evaluated pairs."""
+"""Splits of a corpus into training, validation and test pairs."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,47 +10,164 @@ from numpy.typing import NDArray
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.errors import UserError
 
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Indices of the training pairs and of the evaluated pairs, each in ascending order."""
+
+class Parts(NamedTuple):
+    """Indices of the pairs of each part, each in ascending order.
+
+    Attributes:
+        train: the pairs that a model is trained on.
+        validation: the pairs that select a checkpoint and settings.
+        test: the pairs that only the final results are for.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
 
 
-def split_by_source(corpus: Corpus, share: float, seed: int) -> Split:
-    """Hold out distinct sources at random, each with all its translations.
+class Splitting(Protocol):
+    """Anything that deals the pairs of a corpus to three parts, always the same ones."""
 
-    No source is both trained on and evaluated. The same arguments always give the same split.
+    @property
+    def holds_out(self) -> bool:
+        """Whether the validation part is held out of training."""
+        ...
+
+    def split(self, corpus: Corpus) -> Parts:
+        """Return the parts."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split(ABC):
+    """Deals pairs to three parts at random. The same arguments and pairs always give the same parts.
 
     Args:
-        corpus: the pairs.
-        share: share of the distinct sources to hold out, in [0, 1). 0 holds out nothing: all pairs are trained on,
-            and all pairs are evaluated (the seminar's quirk C).
-        seed: seed of the choice; a whole number, at least 0.
+        validation: share of the pairs in the validation part.
+        test: share of the pairs in the test part.
+        seed: seed of the choice; separate from the run's seed, so that all runs have the same parts.
 
     Raises:
-        UserError: an argument is out of its range, or one of the two parts would be empty.
+        UserError: an argument is out of its range.
     """
-    check_held_out(share, seed)
-    everything = np.arange(len(corpus))
-    if not share:
-        return everything, everything
-    group = corpus.source_groups()
-    groups = int(group.max()) + 1
-    chosen = np.random.default_rng(seed).permutation(groups)[: round(share * groups)]
-    held_out = np.isin(group, chosen)
-    if held_out.all() or not held_out.any():
-        raise UserError(
-            f"loader.held_out: {share} of {groups} distinct sources leaves nothing to "
-            f"{'train' if held_out.all() else 'evaluate'} on; use another share, or 0 to train on everything"
-        )
-    return everything[~held_out], everything[held_out]
+
+    validation: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("validation", "test"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"split.{name}: {getattr(self, name)} is not a share in [0, 1)")
+        if not self.validation:
+            raise UserError("split.validation: 0 leaves nothing to evaluate on; split=none holds nothing out")
+        if not self.validation + self.test < 1:
+            raise UserError(
+                f"split.validation + split.test: {self.validation} + {self.test} leaves nothing to train on"
+            )
+        if self.seed < 0:
+            raise UserError(f"split.seed: {self.seed} is less than 0")
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether the validation part is held out of training."""
+        return True
+
+    @abstractmethod
+    def groups(self, corpus: Corpus) -> NDArray[np.int64]:
+        """For every pair the number of its group, from 0, [N]. Pairs of one group are in the same part."""
+
+    def split(self, corpus: Corpus) -> Parts:
+        """The parts. Groups are dealt in a random order to the first part that has room for the whole group.
+
+        Raises:
+            UserError: a part that was asked for would be empty.
+        """
+        group = self.groups(corpus)
+        sizes = np.bincount(group)
+        names = ("test", "validation", "train")
+        room = [round(share * len(corpus)) for share in (self.test, self.validation)]
+        part = np.full(len(sizes), names.index("train"))
+        for number in np.random.default_rng(self.seed).permutation(len(sizes)).tolist():
+            for each, free in enumerate(room):
+                if sizes[number] <= free:
+                    part[number], room[each] = each, free - sizes[number]
+                    break
+        test, validation, train = (np.flatnonzero(part[group] == each) for each in range(3))
+        parts = Parts(train, validation, test)
+        for name, indices in zip(Parts._fields, parts, strict=True):
+            if not len(indices) and (name == "train" or getattr(self, name)):
+                raise UserError(
+                    f"split: {len(corpus):,} pairs in {len(sizes):,} groups, the largest of {sizes.max():,} pairs, "
+                    f"leave nothing for {name}; use other shares, more pairs, or split=source, row or none"
+                )
+        return parts
 
 
-def check_held_out(share: float, seed: int) -> None:
-    """Check the range of both settings before the corpus is loaded.
+@dataclass(frozen=True, kw_only=True)
+class ByComponent(Split):
+    """No sentence, source or target, is in two parts.
 
-    Raises:
-        UserError: one of them is out of its range.
+    Two pairs are joined if they share a source or a target. A connected component of this graph is in one part.
     """
-    if not 0 <= share < 1:
-        raise UserError(f"loader.held_out: {share} is not a share in [0, 1)")
-    if seed < 0:
-        raise UserError(f"loader.held_out_seed: {seed} is less than 0")
+
+    def groups(self, corpus: Corpus) -> NDArray[np.int64]:
+        """The connected components, in order of their first pair."""
+        return _components(corpus.source.groups, corpus.target.groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BySource(Split):
+    """No source is in two parts: a source is held out with all its translations. A target may be in two parts."""
+
+    def groups(self, corpus: Corpus) -> NDArray[np.int64]:
+        """The distinct sources."""
+        return corpus.source.groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByRow(Split):
+    """Each pair is dealt alone: sentences that occur in several pairs may be in several parts."""
+
+    def groups(self, corpus: Corpus) -> NDArray[np.int64]:
+        """The pairs."""
+        return np.arange(len(corpus))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSplit:
+    """Nothing is held out: all pairs are trained on and evaluated (the seminar's quirk C)."""
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether the validation part is held out of training."""
+        return False
+
+    def split(self, corpus: Corpus) -> Parts:
+        """All pairs, all pairs, and none."""
+        everything = np.arange(len(corpus))
+        return Parts(everything, everything, everything[:0])
+
+
+def _components(sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For every pair the number of its connected component, in order of first appearance, [N]."""
+    labels = np.arange(len(sources))
+    while True:
+        before = labels
+        for side in (sources, targets):
+            least = np.full(side.max(initial=0) + 1, len(labels))
+            np.minimum.at(least, side, labels)
+            labels = least[side]
+        labels = labels[labels]  # a shorter way to the first pair of a component
+        if np.array_equal(labels, before):
+            return np.unique(labels, return_inverse=True)[1]
+
+
+def parts_of(corpus: Corpus, split: Splitting) -> Parts:
+    """The parts that the corpus gives; a validation or test part that it does not give is made by the split.
+
+    If the corpus gives a validation or a test part, all other pairs are for training, so that nobody's parts change.
+    """
+    if corpus.given is None:
+        return split.split(corpus)
+    return Parts(*(np.flatnonzero(corpus.given == part) for part in range(3)))

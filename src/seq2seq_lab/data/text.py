@@ -1,6 +1,7 @@
-"""Normalisation of sentences: lower case, no accents, spaces before punctuation."""
+"""Normalisation of sentences: case, accents, punctuation and white space."""
 
 import re
+import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +23,17 @@ class Normalisation:
 
     Args:
         lowercase: lower-case the sentence. (White space at both ends is removed next, always.)
-        strip_accents: decompose it (Unicode NFD) and remove the combining marks (category Mn).
+        strip_accents: remove the combining marks (Unicode category Mn) of Latin letters. Other scripts keep their
+            marks, which make other letters of them.
+        compose: write each letter with its marks as one character (Unicode NFC), and a typographic apostrophe as a
+            plain one, so that what looks equal is equal.
         space_before: insert a space before each of these characters.
+        separate: make a word of each punctuation mark and symbol, except inside numbers and words: ``3.5``,
+            ``peut-être``. An apostrophe ends a word: ``l' homme``.
         keep: a character class of a regular expression, without its brackets; each run of *other* characters is
             replaced by one space. ``None`` or ``""`` = keep all characters.
-
-    White space is not removed again at the end, so a sentence that ends in a quotation mark ends in an empty word.
+        collapse: replace each run of white space by one space, and remove it at both ends. Without it, a sentence of
+            the seminar that ends in a quotation mark ends in an empty word.
 
     Raises:
         UserError: ``keep`` is not a character class, or ``space_before`` contains white space.
@@ -37,6 +43,9 @@ class Normalisation:
     strip_accents: bool = True
     space_before: str = ".!?"
     keep: str | None = "a-zA-Z.!?"
+    compose: bool = False
+    separate: bool = False
+    collapse: bool = False
 
     def __post_init__(self) -> None:
         if re.search(r"\s", self.space_before):
@@ -54,9 +63,15 @@ class Normalisation:
         sentence = sentence.strip()
         if self.strip_accents:
             sentence = _without_marks(sentence)
+        if self.compose:
+            sentence = _composed(sentence)
         if self.space_before:
             sentence = re.sub(f"([{re.escape(self.space_before)}])", r" \1", sentence)
-        return re.sub(f"[^{self.keep}]+", " ", sentence) if self.keep else sentence
+        if self.separate:
+            sentence = _separated(sentence)
+        if self.keep:
+            sentence = re.sub(f"[^{self.keep}]+", " ", sentence)
+        return " ".join(sentence.split()) if self.collapse else sentence
 
     def lines(self, sentences: Sequence[str]) -> list[str]:
         """Normalise many sentences: the same result as one call for each, several times as fast."""
@@ -70,12 +85,17 @@ class Normalisation:
         stripped = [line.strip() for line in text.split("\n")]
         if self.strip_accents:
             stripped = [line if line.isascii() else _without_marks(line) for line in stripped]
+        if self.compose:
+            stripped = [line if line.isascii() else _composed(line) for line in stripped]
         text = "\n".join(stripped)
         for character in set(self.space_before):
             text = text.replace(character, f" {character}")
+        if self.separate:
+            text = _separated(text)
         if self.keep:
             text = self._others.sub(" ", text)
-        return text.split("\n")
+        done = text.split("\n")
+        return [" ".join(line.split()) for line in done] if self.collapse else done
 
     @cached_property
     def _others(self) -> re.Pattern[str]:
@@ -97,11 +117,57 @@ def _is_class(characters: str) -> bool:
 
 
 def _without_marks(text: str) -> str:
-    # ASCII characters do not decompose, and marks are not reordered across them: runs between them are independent.
+    # ASCII characters do not decompose, and marks are not reordered across them: runs between them are independent,
+    # but for marks that follow an ASCII letter.
     return _NON_ASCII.sub(lambda run: _decomposed(run[0]), text)
 
 
 @lru_cache(maxsize=4096)  # in most languages, almost all runs are one of a few dozen accented letters
 def _decomposed(run: str) -> str:
-    characters = unicodedata.normalize("NFD", run)
-    return "".join([c for c in characters if unicodedata.category(c) != "Mn"])
+    kept = []
+    latin = True  # what comes before the run is ASCII
+    for character in unicodedata.normalize("NFD", run):
+        if unicodedata.category(character) != "Mn":
+            latin = "LATIN" in unicodedata.name(character, "")
+        elif latin:
+            continue
+        kept.append(character)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text).replace("\u2019", "'")
+
+
+@lru_cache(maxsize=1)
+def _mark() -> re.Pattern[str]:
+    """A punctuation mark or symbol: the categories P and S of Unicode."""
+    found = (chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] in "PS")
+    return re.compile(f"[{re.escape(''.join(found))}]")
+
+
+def _separated(text: str) -> str:
+    return _mark().sub(_spaced, text)
+
+
+def _spaced(found: re.Match[str]) -> str:
+    """A mark with spaces around it where it does not belong to a word or a number."""
+    mark, text, at = found[0], found.string, found.start()
+    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+    if mark in ".,:" and before.isdigit() and after.isdigit():
+        return mark
+    if mark == "-" and before.isalnum() and after.isalnum():
+        return mark
+    if mark == "'" and before.isalnum():
+        return "' "
+    return f" {mark} "
+
+
+PRESETS: dict[str, Normalisation] = {
+    "seminar": Normalisation(),
+    "text": Normalisation(
+        strip_accents=False, space_before="", keep=None, compose=True, separate=True, collapse=True
+    ),
+    "none": Normalisation(lowercase=False, strip_accents=False, space_before="", keep=None, collapse=True),
+}
+"""The settings of ``data.normalise``: as in the seminar; sound for any script; only white space."""

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_lab.data.text import words as split
+from seq2seq_lab.data.units import Units, Words
 from seq2seq_lab.errors import UserError
 
 SOS = 0
 EOS = 1
 SPECIAL_WORDS = ("<sos>", "<eos>")
+UNKNOWN = "<unk>"  # of a vocabulary that is made of the training part alone; its id is `Vocabulary.unk`
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +43,23 @@ class Ragged:
         """Number of ids in each row, ``[N]``."""
         return np.diff(self.offsets)
 
+    def select(self, rows: NDArray[np.integer[Any]]) -> "Ragged":
+        """Some of the rows, in the given order."""
+        lengths = self.lengths[rows]
+        ends = np.cumsum(lengths)
+        inside = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
+        values = self.values[np.repeat(self.offsets[rows], lengths) + inside]
+        return Ragged(values, np.concatenate(([0], ends)))
+
     def with_first(self, value: int) -> "Ragged":
         """The same rows, each with ``value`` before its first id."""
         values = np.insert(self.values, self.offsets[:-1], value)
         return Ragged(values, self.offsets + np.arange(len(self.offsets)))
+
+    def expanded(self, table: "Ragged") -> "Ragged":
+        """The same rows, with each value v replaced by row v of ``table``."""
+        each = table.select(self.values)
+        return Ragged(each.values, each.offsets[self.offsets])
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
@@ -55,18 +71,22 @@ class Ragged:
 
 
 class Vocabulary:
-    """The words of one language. Ids follow first appearance, after ``<sos>`` = 0 and ``<eos>`` = 1.
+    """The symbols of one language: its words, or smaller units.
 
-    There is no word for padding, as padding is expressed by lengths. An unknown word has no id.
+    Ids follow first appearance, after ``<sos>`` = 0, ``<eos>`` = 1 and, where pairs are held out, ``<unk>`` = 2, which
+    stands for every symbol that the training part lacks. There is no symbol for padding, as padding is expressed by
+    lengths.
 
-    Attributes:
-        words: the word of each id, with the two special words.
+    Args:
+        words: the symbol of each id, with the special ones.
+        units: how words are divided into symbols.
     """
 
     words: list[str]
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], units: Units | None = None) -> None:
         self.words = list(words)
+        self.units = units or Words()
         self._index = {word: index for index, word in enumerate(self.words)}
         if tuple(self.words[:2]) != SPECIAL_WORDS:
             raise ValueError(
@@ -99,8 +119,13 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({len(self):,} words)"
 
+    @property
+    def unk(self) -> int | None:
+        """The id of ``<unk>``; ``None`` if unknown symbols have no id."""
+        return self._index.get(UNKNOWN)
+
     def encode(self, words: Sequence[str]) -> list[int]:
-        """The id of each word.
+        """The id of each symbol.
 
         Raises:
             ValueError: a word is not in the vocabulary; the message names all such words.
@@ -140,15 +165,34 @@ class Vocabulary:
                 words.append(self.words[index])
         return words
 
+    def text(self, ids: Iterable[int]) -> str:
+        """The sentence of ``ids`` up to the first ``<eos>``."""
+        return self.units.join(self.decode(ids))
+
+    def ids_of_words(self, words: Sequence[str]) -> Ragged:
+        """The ids of each word's symbols: one row per word; unknown symbols are ``<unk>``.
+
+        Raises:
+            ValueError: a symbol is unknown and there is no ``<unk>``.
+        """
+        divided = [self.units.divide(word) for word in words]
+        missing = -1 if self.unk is None else self.unk
+        ids = [self._index.get(symbol, missing) for symbols in divided for symbol in symbols]
+        if missing < 0 and missing in ids:
+            named = ", ".join(map(repr, self.unknown(symbol for symbols in divided for symbol in symbols)))
+            raise ValueError(f"not in the vocabulary: {named}")
+        offsets = np.concatenate(([0], np.cumsum([len(symbols) for symbols in divided], dtype=np.int64)))
+        return Ragged(np.array(ids, dtype=np.int32), offsets)
+
     def to_list(self) -> list[str]:
         """The words as plain strings, for JSON; `from_list` is the inverse."""
         return list(self.words)
 
     @classmethod
-    def from_list(cls, words: Sequence[str]) -> "Vocabulary":
+    def from_list(cls, words: Sequence[str], units: Units | None = None) -> "Vocabulary":
         """A vocabulary from the words that `to_list` returned.
 
         Raises:
             ValueError: the list does not begin with the special words, or contains a word twice.
         """
-        return cls(words)
+        return cls(words, units)

@@ -39,7 +39,11 @@ def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
     """The data module, its corpus loaded."""
     recipe = build(config["data"], "data")
     data: TranslationDataModule = call(
-        build(config["loader"], "loader"), "loader", recipe=recipe, seed=owner_seed(config["seed"], "order")
+        build(config["loader"], "loader"),
+        "loader",
+        recipe=recipe,
+        split=build(config["split"], "split"),
+        seed=owner_seed(config["seed"], "order"),
     )
     data.setup()
     return data
@@ -66,7 +70,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         schedule=build(config["schedule"], "schedule"),
         objective=build(config["objective"], "objective"),
         select=partial(_select, config),
-        to_text=lambda ids: " ".join(corpus.target_vocabulary.decode(ids)),
+        to_text=corpus.target_vocabulary.text,
         max_length=data.max_length,
         references=data.references(data.evaluation),
         measures=_members(config, "measures"),
@@ -142,7 +146,7 @@ def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
     part, _, name = metric.rpartition("/")
     if name not in names or part not in ("train", "val"):
         raise UserError(f"{key}: {metric} is not measured; measured are {', '.join(measured)}")
-    nothing = "nothing is held out (loader.held_out=0)"
+    nothing = "nothing is held out (split=none)"
     why = nothing if evaluated == "train" else "held-out pairs are evaluated"
     raise UserError(f"{key}: {metric} is not measured, as {why}; use {evaluated}/{name}")
 

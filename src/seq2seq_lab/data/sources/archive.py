@@ -76,7 +76,12 @@ class ArchiveCorpus(PairSource):
         if self.prefixes and self.prefix_column != self.target_column:
             wanted.append(self.prefix_column)
         sources, targets, *prefixed = tsv.read_columns(text, path, wanted)
-        return RawPairs(sources=sources, targets=targets, prefixed=prefixed[0] if prefixed else None)
+        return RawPairs(
+            sources=sources,
+            targets=targets,
+            prefixed=prefixed[0] if prefixed else None,
+            origins=[(str(path), 0)],
+        )
 
     def _path(self) -> Path:
         return locate(self.archive, url=self.url, sha256=self.sha256, environment=self.environment)

@@ -12,13 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
 
 from seq2seq_lab.data.cache import cache_dir, read_corpus, write_corpus
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.text import Normalisation
+from seq2seq_lab.data.sources.filters import keep_pairs, why_none
+from seq2seq_lab.data.text import PRESETS, Normalisation
+from seq2seq_lab.data.units import KINDS, Subwords, Units
 from seq2seq_lab.errors import UserError
 
-_FORMAT = 2  # of a cached corpus; increase it whenever preparing the same pairs gives another result
+_FORMAT = 3  # of a cached corpus; increase it whenever preparing the same pairs gives another result
+
+_NOT_CACHED = ("units", "subword_size", "subword_kind")  # a cached corpus is of words, whatever the units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +37,9 @@ class RawPairs:
         targets: their translations, ``[N]``.
         prefixed: the sentences that the setting ``prefixes`` is about, ``[N]``; ``None`` = the targets.
         available: number of pairs that these were chosen from; ``None`` = N.
+        parts: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, ``[N]``; ``None`` = the
+            parts are made by the split.
+        origins: for messages: each file and the row of its first pair, in order; ``None`` = one without a name.
 
     Raises:
         UserError: the lists differ in length.
@@ -39,6 +49,8 @@ class RawPairs:
     targets: Sequence[str]
     prefixed: Sequence[str] | None = None
     available: int | None = None
+    parts: Sequence[int] | None = None
+    origins: Sequence[tuple[str, int]] | None = None
 
     def __post_init__(self) -> None:
         third = self.sources if self.prefixed is None else self.prefixed
@@ -46,6 +58,14 @@ class RawPairs:
             lengths = f"{len(self.sources)} sources and {len(self.targets)} targets"
             also = "" if self.prefixed is None else f" and {len(self.prefixed)} sentences for prefixes"
             raise UserError(f"data: the source returned {lengths}{also}; the numbers must be equal")
+
+    def place(self, row: int) -> str:
+        """The file and line of a pair, for messages."""
+        name, first = "", 0
+        for each, start in self.origins or ():
+            if start <= row:
+                name, first = each, start
+        return f"{name} line {row - first + 1}" if name else f"pair {row + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +96,14 @@ class PairSource(ABC):
             ``None`` or empty = any.
         max_words: keep pairs with at most this number of words on each side, without ``<eos>``; ``None`` = any.
         max_pairs: keep only the first pairs, at most this number; ``None`` = any.
-        lowercase, strip_accents, space_before, keep: see `Normalisation`.
+        normalise: how sentences are normalised: ``seminar``; ``text``, which is sound for any script; or ``none``,
+            which only splits at white space. See `PRESETS`.
+        lowercase, strip_accents, space_before, keep: the steps of ``seminar``, see `Normalisation`; the others do not
+            use them.
+        drop_duplicates: keep only the first of equal pairs.
+        units: what the vocabularies contain: ``words``, ``characters`` or ``subwords``.
+        subword_size: number of subwords of each language.
+        subword_kind: how subwords are found, ``bpe`` or ``unigram``.
 
     Raises:
         UserError: a setting is out of its range.
@@ -85,10 +112,15 @@ class PairSource(ABC):
     prefixes: Sequence[str] | None = None
     max_words: int | None = None
     max_pairs: int | None = None
+    normalise: Literal["seminar", "text", "none"] = "seminar"
     lowercase: bool = True
     strip_accents: bool = True
     space_before: str = ".!?"
     keep: str | None = "a-zA-Z.!?"
+    drop_duplicates: bool = False
+    units: Literal["words", "characters", "subwords"] = "words"
+    subword_size: int = 1000
+    subword_kind: Literal["bpe", "unigram"] = "bpe"
 
     def __post_init__(self) -> None:
         for name in ("max_words", "max_pairs"):
@@ -99,7 +131,15 @@ class PairSource(ABC):
             raise UserError(
                 f"data.prefixes={self.prefixes!r}: it must be a list of texts, such as ['i am ','he is']"
             )
-        _ = self.normalise
+        require_positive("subword_size", self.subword_size)
+        for name, value, allowed in (
+            ("normalise", self.normalise, tuple(PRESETS)),
+            ("units", self.units, tuple(KINDS)),
+            ("subword_kind", self.subword_kind, ("bpe", "unigram")),
+        ):
+            if value not in allowed:
+                raise UserError(f"data.{name}={value}: it must be one of {', '.join(allowed)}")
+        _ = self.normalisation
 
     @abstractmethod
     def read(self) -> RawPairs:
@@ -114,9 +154,16 @@ class PairSource(ABC):
         return Provenance(origin=type(self).__name__)
 
     @cached_property
-    def normalise(self) -> Normalisation:
+    def normalisation(self) -> Normalisation:
         """How sentences are normalised."""
-        return Normalisation(**{field.name: getattr(self, field.name) for field in fields(Normalisation)})
+        if self.normalise != "seminar":
+            return PRESETS[self.normalise]
+        return Normalisation(
+            lowercase=self.lowercase,
+            strip_accents=self.strip_accents,
+            space_before=self.space_before,
+            keep=self.keep,
+        )
 
     def load(self) -> Corpus:
         """Return the corpus: from the cache, or else read, normalised, filtered, numbered and cached.
@@ -132,11 +179,22 @@ class PairSource(ABC):
             if stored:
                 write_corpus(stored, corpus)
         origin = f"{len(corpus):,} of {corpus.archive_pairs:,} pairs of {provenance.origin}"
-        return replace(corpus, origin=f"{origin}; {provenance.credit}" if provenance.credit else origin)
+        if provenance.credit:
+            origin = f"{origin}; {provenance.credit}"
+        return replace(corpus, origin=origin, units=self._units())
+
+    def _units(self) -> Units:
+        if self.units == Subwords.name:
+            return Subwords(self.subword_size, self.subword_kind)
+        return KINDS[self.units]()
 
     def _cache_path(self, fingerprint: str) -> Path:
         # A subclass includes its own settings in its fingerprint if they change the pairs.
-        shared = {field.name: getattr(self, field.name) for field in fields(PairSource)}
+        shared = {
+            field.name: getattr(self, field.name)
+            for field in fields(PairSource)
+            if field.name not in _NOT_CACHED
+        }
         kind = f"{type(self).__module__}.{type(self).__qualname__}"
         # Lower case and decomposition can differ between Unicode versions.
         state = [_FORMAT, kind, fingerprint, shared, unicodedata.unidata_version]
@@ -147,33 +205,18 @@ class PairSource(ABC):
         total = len(raw.sources) if raw.available is None else raw.available
         if not raw.sources:
             raise UserError(f"{origin}: contains no pair")
-        sources, targets = self._kept(raw)
-        if not sources:
-            relaxed = {"prefixes": replace(self, prefixes=None), "max_words": replace(self, max_words=None)}
-            enough = [f"data.{name}" for name, source in relaxed.items() if source._kept(raw)[0]]
-            advice = " or ".join(enough) or "data.prefixes and data.max_words"
-            raise UserError(f"{origin}: the filters keep none of its {total:,} pairs; relax {advice}")
-        return Corpus.build(sources, targets, archive_pairs=total, normalise=self.normalise, origin=origin)
-
-    def _kept(self, raw: RawPairs) -> tuple[list[str], list[str]]:
-        """The normalised source and target of each pair that is kept."""
-        columns = {"target": raw.targets, "source": raw.sources}
-        if self.prefixes and raw.prefixed is not None:
-            # This filter is the first one: few pairs pass it, and the other columns are normalised only for these.
-            columns = {"prefixed": raw.prefixed, **columns}
-        first = next(iter(columns))
-        rows: Sequence[int] = range(len(raw.sources))
-        done: dict[str, list[str]] = {}
-        for name, column in columns.items():
-            done[name] = self.normalise.lines([column[row] for row in rows])
-            prefixes = tuple(self.prefixes or [""]) if name == first else ("",)
-            limit = self.max_words or float("inf")
-            if name == "prefixed":
-                limit = float("inf")
-            passed = [n for n, s in enumerate(done[name]) if s.count(" ") < limit and s.startswith(prefixes)]
-            rows = [rows[n] for n in passed]
-            done = {each: [sentences[n] for n in passed] for each, sentences in done.items()}
-        return done["source"][: self.max_pairs], done["target"][: self.max_pairs]
+        kept = keep_pairs(self, raw)
+        if not kept.rows:
+            raise UserError(f"{origin}: none of its {total:,} pairs is kept:\n  {why_none(kept.dropped)}")
+        return Corpus.build(
+            kept.sources,
+            kept.targets,
+            archive_pairs=total,
+            normalise=self.normalisation,
+            origin=origin,
+            given=None if raw.parts is None else np.array(raw.parts, dtype=np.int8)[kept.rows],
+            dropped=kept.dropped,
+        )
 
 
 def require_positive(name: str, value: object) -> None:

@@ -1,0 +1,89 @@
+"""Which raw pairs are kept: normalisation, filters, and what they drop."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from seq2seq_lab.data.corpus import Dropped
+
+if TYPE_CHECKING:
+    from seq2seq_lab.data.sources.base import PairSource, RawPairs
+
+EMPTY = "with an empty side"
+LETTERS = "with a side that loses all its letters; use data.normalise=text or another data.keep"
+LONG = "with more than data.max_words words on a side"
+PREFIX = "that begin with none of data.prefixes"
+EQUAL = "equal to an earlier one (data.drop_duplicates)"
+LATER = "after the first data.max_pairs"
+
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+@dataclass
+class Kept:
+    """The pairs that are kept, and those that are not.
+
+    Attributes:
+        rows: their rows among the raw pairs.
+        sources, targets: their normalised sentences.
+        dropped: each reason, with the pairs that it dropped.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    dropped: dict[str, Dropped] = field(default_factory=dict)
+
+    def drop(self, reason: str, example: str) -> None:
+        """Count a pair; the first one of each reason is the example."""
+        before = self.dropped.get(reason, Dropped(0, example))
+        self.dropped[reason] = before._replace(pairs=before.pairs + 1)
+
+
+def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
+    """Normalise raw pairs and apply the filters of their source."""
+    kept = Kept()
+    rows = range(len(raw.sources)) if not source.prefixes else list(_with_prefix(source, raw, kept))
+    sides = [[column[row] for row in rows] for column in (raw.sources, raw.targets)]
+    normalised = [source.normalisation.lines(side) for side in sides]
+    most = source.max_words or float("inf")
+    seen: set[tuple[str, str]] = set()
+    for row, *pair, one, other in zip(rows, *sides, *normalised, strict=True):
+        reason = None
+        if not (one and other and one.strip() and other.strip()):
+            reason = LETTERS if all(map(_LETTER.search, pair)) else EMPTY
+        elif one.count(" ") >= most or other.count(" ") >= most:
+            reason = LONG
+        elif not (_LETTER.search(one) and _LETTER.search(other)) and all(map(_LETTER.search, pair)):
+            reason = LETTERS
+        elif source.drop_duplicates and (one, other) in seen:
+            reason = EQUAL
+        elif source.max_pairs is not None and len(kept.rows) >= source.max_pairs:
+            reason = LATER
+        if reason is None:
+            seen.add((one, other))
+            kept.rows.append(row)
+            kept.sources.append(one)
+            kept.targets.append(other)
+        else:
+            after = f", normalised {one!r} → {other!r}" if reason == LETTERS else ""
+            kept.drop(reason, f"{raw.place(row)}: {pair[0]!r} → {pair[1]!r}{after}")
+    return kept
+
+
+def _with_prefix(source: "PairSource", raw: "RawPairs", kept: Kept) -> Iterator[int]:
+    """The rows that the prefixes keep. This filter is the first one, as few pairs pass it."""
+    prefixes = tuple(source.prefixes or ())
+    prefixed = source.normalisation.lines(raw.targets if raw.prefixed is None else raw.prefixed)
+    for row, sentence in enumerate(prefixed):
+        if sentence.startswith(prefixes):
+            yield row
+        else:
+            kept.drop(PREFIX, f"{raw.place(row)}: {raw.sources[row]!r} → {raw.targets[row]!r}")
+
+
+def why_none(dropped: dict[str, Dropped]) -> str:
+    """The reasons why no pair is kept, the most frequent one first, each with its first pair."""
+    reasons = sorted(dropped.items(), key=lambda each: -each[1].pairs)
+    return "\n  ".join(f"{each.pairs:,} {reason}: {each.example}" for reason, each in reasons)
