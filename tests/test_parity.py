@@ -13,10 +13,10 @@ from seq2seq_lab import models
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
 from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.data.splits import NoSplit
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.data.splits import NoSplit
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs

@@ -24,6 +24,7 @@ PLACES: dict[str, type] = {
     "decoder.attention": DotAttention,
     "decoder.attention.combine": nn.Linear,
     "decoder.output": nn.Linear,
+    "decoder.output_dropout": Dropout,
     **{
         f"{part}.{place}": kind
         for part in ("encoder", "decoder")
@@ -42,7 +43,7 @@ PLACES: dict[str, type] = {
 ATTRIBUTES: dict[type, Iterable[str]] = {
     Seq2Seq: (),
     Encoder: ("bridge", "unmasked_positions"),
-    Decoder: ("attention",),
+    Decoder: ("attention", "embedding_relu", "input_feeding"),
     DotAttention: (),
     RNN: ("hidden_size",),
     Dropout: ("p", "site"),
@@ -97,6 +98,12 @@ def unknown_setting(model: Seq2Seq) -> str | None:
     encoder, decoder = model.encoder, model.decoder
     if len(encoder.rnn.layers) != len(decoder.rnn.layers):
         return "encoder and decoder have different numbers of layers"
+    if decoder.input_feeding:
+        return "the decoder has input feeding"
+    if not decoder.embedding_relu:
+        return "no ReLU follows the decoder's embedding"
+    if decoder.output_dropout.p:
+        return "there is dropout before the output layer"
     for module in model.modules():
         if isinstance(module, nn.GRU) and not _is_plain(module):
             return "a GRU is bidirectional, has no bias, or has several layers or dropout"

@@ -90,7 +90,8 @@ def unroll(
         mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None feeds words.
         draws: of dropout and of `choose`.
     """
-    decoder, state, fed = model.decoder, encoded.memory.state, known[:, :1]
+    decoder, fed = model.decoder, known[:, :1]
+    state = decoder.first_state(encoded.memory)
     word = None if words is None else words[:, :1]
     inputs, chosen, steps = [fed], [word], list[Decoded]()
     for t in range(known.shape[1]):

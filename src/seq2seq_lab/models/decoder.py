@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.data.draws import Draws
@@ -24,7 +25,7 @@ class Decoded(NamedTuple):
 
 
 class Decoder(nn.Module):
-    """Embedding → ReLU → recurrent layers → (attention →) linear to the vocabulary.
+    """Embedding → (ReLU →) recurrent layers → (attention →) linear to the vocabulary.
 
     Args:
         embedding: embedding of the target words [V, E].
@@ -32,6 +33,11 @@ class Decoder(nn.Module):
         output: linear layer H → V.
         attention: its result is the input of the output layer; None: the state is.
         dropout: probability of dropping a value of an embedded word, in training.
+        output_dropout: probability of dropping a value of the input of the output layer, in training.
+        embedding_relu: whether a ReLU follows the embedding, as in the PyTorch tutorial.
+        input_feeding: whether the last input of the output layer is part of the next input of the recurrent layers,
+            [E + H], zero at the first position (Luong et al. 2015, https://arxiv.org/abs/1508.04025, section 3.3).
+            Each position then depends on the one before, so that a sequence is computed step by step.
     """
 
     def __init__(
@@ -42,21 +48,29 @@ class Decoder(nn.Module):
         output: nn.Linear,
         attention: Attention | None = None,
         dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        embedding_relu: bool = True,
+        input_feeding: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.embedding_relu = embedding_relu
+        self.input_feeding = input_feeding
         self.dropout = Dropout(dropout, "decoder/embedding")
+        self.output_dropout = Dropout(output_dropout, "decoder/output")
         self.rnn = rnn
         self.attention = attention
         self.output = output
 
     def embed(self, words: Tensor) -> Tensor:
         """Ids [B, T] → inputs [B, T, E]."""
-        return self.embedding(words).relu()  # type: ignore[no-any-return]
+        embedded = self.embedding(words)
+        return embedded.relu() if self.embedding_relu else embedded  # type: ignore[no-any-return]
 
     def embed_mixture(self, weights: Tensor) -> Tensor:
         """Weights of words [B, T, V] → inputs [B, T, E]: as `embed`, for the weighted mean of the embeddings."""
-        return (weights @ self.embedding.weight).relu()
+        embedded = weights @ self.embedding.weight
+        return embedded.relu() if self.embedding_relu else embedded
 
     def forward(
         self,
@@ -77,8 +91,32 @@ class Decoder(nn.Module):
             first: index of the first position.
         """
         inputs = self.dropout(inputs, draws, first)
-        states, state = self.rnn(inputs, memory.state if state is None else state, draws=draws, first=first)
-        weights = None
-        if self.attention is not None:
-            states, weights = self.attention(states, memory)
-        return Decoded(self.output(states), weights), state
+        state = self.first_state(memory) if state is None else state
+        if self.input_feeding:
+            return self._fed_back(inputs, memory, state, draws, first)
+        states, state = self.rnn(inputs, state, draws=draws, first=first)
+        outputs, weights = (states, None) if self.attention is None else self.attention(states, memory)
+        return Decoded(self.output(self.output_dropout(outputs, draws, first)), weights), state
+
+    def first_state(self, memory: Memory) -> State:
+        """The state before the first position."""
+        if not self.input_feeding:
+            return memory.state
+        return (*memory.state, torch.zeros_like(memory.state[0]))  # and nothing was fed back yet
+
+    def _fed_back(
+        self, inputs: Tensor, memory: Memory, state: State, draws: Draws | None, first: int
+    ) -> tuple[Decoded, State]:
+        """The same with input feeding. The last tensor of the state is what is fed back, [B, H]."""
+        outputs, weights = [], []
+        for t in range(inputs.shape[1]):
+            *recurrent, fed = state
+            step = torch.cat((inputs[:, t : t + 1], fed.unsqueeze(1)), dim=2)
+            output, state = self.rnn(step, tuple(recurrent), draws=draws, first=first + t)
+            if self.attention is not None:
+                output, weight = self.attention(output, memory)
+                weights.append(weight)
+            state = (*state, output.squeeze(1))
+            outputs.append(output)
+        joined = self.output_dropout(torch.cat(outputs, dim=1), draws, first)
+        return Decoded(self.output(joined), torch.cat(weights, dim=1) if weights else None), state
