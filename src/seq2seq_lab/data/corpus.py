@@ -92,12 +92,21 @@ class Corpus:
             unknown: whether the vocabularies have ``<unk>``, for symbols of the other pairs. If false, all pairs must
                 be training pairs.
         """
-        source, source_vocabulary = _numbered(self.source, self.source_vocabulary, rows, self.units, unknown)
-        target, target_vocabulary = _numbered(self.target, self.target_vocabulary, rows, self.units, unknown)
+        return self.encoded(
+            _fitted(self.source, self.source_vocabulary, rows, self.units, unknown),
+            _fitted(self.target, self.target_vocabulary, rows, self.units, unknown),
+        )
+
+    def encoded(self, source_vocabulary: Vocabulary, target_vocabulary: Vocabulary) -> "Corpus":
+        """The same pairs with other vocabularies, such as those of a trained model.
+
+        Raises:
+            ValueError: a symbol is unknown to a vocabulary without ``<unk>``.
+        """
         return replace(
             self,
-            source=source,
-            target=target,
+            source=_encoded(self.source, self.source_vocabulary, source_vocabulary),
+            target=_encoded(self.target, self.target_vocabulary, target_vocabulary),
             source_vocabulary=source_vocabulary,
             target_vocabulary=target_vocabulary,
             complete=self,
@@ -192,19 +201,24 @@ class Corpus:
         }
 
 
-def _numbered(
+def _fitted(
     rows: Ragged, vocabulary: Vocabulary, training: NDArray[np.int64], units: Units, unknown: bool
-) -> tuple[Ragged, Vocabulary]:
-    """One side of a corpus, with the vocabulary of its training rows."""
+) -> Vocabulary:
+    """The vocabulary of the training rows of one side, in their order of first appearance."""
     special = len(SPECIAL_WORDS)
     distinct, first = np.unique(rows.select(training).values, return_index=True)
-    seen = distinct[np.argsort(first)]
-    words = [vocabulary.words[number] for number in seen.tolist() if number >= special]
+    seen = distinct[np.argsort(first)].tolist()
     units = units.fit(" ".join(vocabulary.decode(rows[index])) for index in training.tolist())
+    words = (vocabulary.words[number] for number in seen if number >= special)
     symbols = dict.fromkeys(symbol for word in words for symbol in units.divide(word))
-    first_ids = dict.fromkeys([*SPECIAL_WORDS, *([UNKNOWN] if unknown else [])])
-    fitted = Vocabulary([*first_ids, *(symbol for symbol in symbols if symbol not in first_ids)], units)
-    table = fitted.ids_of_words(vocabulary.words[special:])
+    first_ids = [*SPECIAL_WORDS, *([UNKNOWN] if unknown else [])]
+    return Vocabulary(list(dict.fromkeys([*first_ids, *symbols])), units)
+
+
+def _encoded(rows: Ragged, words: Vocabulary, symbols: Vocabulary) -> Ragged:
+    """Rows of words as rows of symbols."""
+    special = len(SPECIAL_WORDS)
+    table = symbols.ids_of_words(words.words[special:])
     ends = np.array([SOS, EOS], dtype=np.int32)  # each of them is itself
     offsets = np.concatenate((np.arange(special), table.offsets + special))
-    return rows.expanded(Ragged(np.concatenate((ends, table.values)), offsets)), fitted
+    return rows.expanded(Ragged(np.concatenate((ends, table.values)), offsets))

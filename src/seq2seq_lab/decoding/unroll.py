@@ -64,6 +64,39 @@ def encode(
     return Encoded(source, source_lengths, model.encoder(source, source_lengths, draws))
 
 
+class Steps:
+    """The decoder of a model, one step after another.
+
+    Args:
+        model: what is stepped.
+        encoded: the sources.
+        draws: of dropout.
+    """
+
+    def __init__(self, model: Seq2Seq, encoded: Encoded, draws: Draws | None = None) -> None:
+        self.model = model
+        self.encoded = encoded
+        self.draws = draws
+        self.state = model.decoder.first_state(encoded.memory)
+        self.inputs: list[Tensor] = []
+
+    def step(self, fed: Tensor) -> Decoded:
+        """Feed the next input [B, 1, E]; returns the scores [B, 1, V] of the position."""
+        self.inputs.append(fed)
+        if self.model.overrides_forward:
+            return _last_position(self.model, self.encoded, torch.cat(self.inputs, dim=1), self.draws)
+        decoded, self.state = self.model.decoder(
+            fed, self.encoded.memory, self.state, draws=self.draws, first=len(self.inputs) - 1
+        )
+        return decoded  # type: ignore[no-any-return]
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with some of the sentences, each as often as `rows` names it."""
+        self.encoded = self.encoded.select(rows)
+        self.state = tuple(each[rows] for each in self.state)
+        self.inputs = [each[rows] for each in self.inputs] if self.model.overrides_forward else self.inputs
+
+
 def unroll(
     model: Seq2Seq,
     encoded: Encoded,
@@ -91,7 +124,7 @@ def unroll(
         draws: of dropout and of `choose`.
     """
     decoder, fed = model.decoder, known[:, :1]
-    state = decoder.first_state(encoded.memory)
+    decoding = Steps(model, encoded, draws)
     word = None if words is None else words[:, :1]
     inputs, chosen, steps = [fed], [word], list[Decoded]()
     for t in range(known.shape[1]):
@@ -108,11 +141,7 @@ def unroll(
                 fed = torch.where(here.unsqueeze(2), fed, known[:, t : t + 1])
             inputs.append(fed)
             chosen.append(word)
-        if model.overrides_forward:
-            step = _last_position(model, encoded, torch.cat(inputs, dim=1), draws)
-        else:
-            step, state = decoder(fed, encoded.memory, state, draws=draws, first=t)
-        steps.append(step)
+        steps.append(decoding.step(fed))
     weights = [step.weights for step in steps if step.weights is not None]
     found = [each for each in chosen if each is not None]
     return Unrolled(

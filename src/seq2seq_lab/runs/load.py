@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seq2seq_lab.data.text import Normalisation
+from seq2seq_lab.data.units import units_from_dict
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
@@ -22,15 +24,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Vocabularies:
-    """The source and target vocabularies, the normalisation of raw sentences, and the maximum length of a translation.
+    """What raw sentences are turned into ids with, and ids into sentences.
 
-    `max_length` includes `<eos>`, and `<sos>` if the model predicts it.
+    Attributes:
+        source, target: the vocabularies.
+        normalise: the normalisation of raw sentences.
+        max_length: the maximum length of a translation, with `<eos>`, and with `<sos>` if the model predicts it.
     """
 
     source: Vocabulary
     target: Vocabulary
     normalise: Normalisation
     max_length: int
+
+    def encode(self, sentence: str) -> "EncodedSentence":
+        """The ids of a raw sentence, and what of it the model cannot see."""
+        normalised = self.normalise(sentence)
+        words = normalised.split(" ")
+        known = self.source.unk is not None
+        unknown = [
+            word for word in dict.fromkeys(words) if self.source.unknown(self.source.units.divide(word))
+        ]
+        kept = words if known else [word for word in words if word not in unknown]
+        dropped = [
+            part for word in sentence.split() if (part := "".join(c for c in word if self._is_dropped(c)))
+        ]
+        ids = self.source.ids_of_words(kept).values.tolist()
+        lost = _has_letter(sentence) and not _has_letter(normalised)
+        return EncodedSentence([] if lost else ids, kept, [word for word in unknown if word], dropped)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The sentence of target ids."""
+        return self.target.text(ids)
+
+    def _is_dropped(self, character: str) -> bool:
+        """Whether the normalisation removes a letter, digit or symbol."""
+        visible = character.isalnum() or unicodedata.category(character) in ("Sc", "So", "Sm")
+        return visible and not self.normalise(character).strip()
+
+
+class EncodedSentence(NamedTuple):
+    """A raw sentence for a model.
+
+    Attributes:
+        ids: its symbols, without `<eos>`; empty if nothing of it can be translated.
+        words: its normalised words that `ids` are made of.
+        unknown: words with a symbol that the vocabulary lacks: `<unk>` in `ids`, or left out if there is no `<unk>`.
+        dropped: letters, digits and symbols that the normalisation removed, by word.
+    """
+
+    ids: list[int]
+    words: list[str]
+    unknown: list[str]
+    dropped: list[str]
+
+
+def _has_letter(text: str) -> bool:
+    return any(character.isalpha() for character in text)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -165,9 +215,10 @@ def _current_name(name: str) -> str:
 def _read_vocabularies(path: Path) -> Vocabularies:
     try:
         words = json.loads(path.read_text(encoding="utf-8"))
+        source_units, target_units = map(units_from_dict, words.get("units") or (None, None))
         return Vocabularies(
-            Vocabulary.from_list(words["source"]),
-            Vocabulary.from_list(words["target"]),
+            Vocabulary.from_list(words["source"], source_units),
+            Vocabulary.from_list(words["target"], target_units),
             Normalisation(**words["normalise"]),
             words["max_length"],
         )

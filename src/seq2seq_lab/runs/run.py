@@ -226,6 +226,7 @@ class Run:
         vocabularies = {
             "source": corpus.source_vocabulary.to_list(),
             "target": corpus.target_vocabulary.to_list(),
+            "units": [each.units.to_dict() for each in (corpus.source_vocabulary, corpus.target_vocabulary)],
             "normalise": asdict(corpus.normalise),
             "max_length": max_length,
         }

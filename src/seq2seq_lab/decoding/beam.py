@@ -1,0 +1,121 @@
+"""Beam search."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+
+class Hypothesis(NamedTuple):
+    """A translation.
+
+    Attributes:
+        words: ids, with `<eos>` if it ends before the maximum length.
+        log_probability: the sum of log p(word | source, words before it), in nats.
+        score: log_probability / length_penalty(number of words), which hypotheses are ranked by.
+    """
+
+    words: list[int]
+    log_probability: float
+    score: float
+
+
+def length_penalty(words: int, alpha: float) -> float:
+    """((5 + n) / 6)^alpha for n words, of which `<eos>` is one (Wu et al. 2016, eq. 14).
+
+    https://arxiv.org/abs/1609.08144. With alpha = 0, hypotheses are ranked by their probability, which prefers short
+    ones.
+    """
+    return float(((5 + words) / 6) ** alpha)
+
+
+@torch.no_grad()
+def beam_search(
+    model: Seq2Seq,
+    source: Tensor,
+    source_lengths: Tensor | None,
+    max_length: int,
+    *,
+    beam: int = 5,
+    alpha: float = 1.0,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of each source, the best one first.
+
+    At each step the most probable continuations of all unfinished hypotheses are kept; one that ends with `<eos>`
+    leaves the beam, which is then narrower by one (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215). The search
+    of a sentence ends when its beam is empty, or at the maximum length, where unfinished hypotheses are taken as they
+    are. So a beam of 1 is greedy decoding, and nothing is lost by ending early.
+
+    Args:
+        source: ids [B, S]; its lengths [B] are as in `Seq2Seq.forward`.
+        max_length: maximum number of words of a hypothesis, `<eos>` included.
+        beam: number of hypotheses, at least 1.
+        alpha: of the length penalty.
+        n_best: number of hypotheses that are returned, at most `beam`; fewer if there are fewer.
+
+    Raises:
+        ValueError: `beam` or `n_best` is out of its range.
+    """
+    if beam < 1:
+        raise ValueError(f"beam must be at least 1, got {beam}")
+    if not 1 <= n_best <= beam:
+        raise ValueError(f"n_best must be between 1 and the beam, {beam}, got {n_best}")
+    sentences = len(source)
+    decoding = Steps(model, encode(model, source, source_lengths))
+    # A beam begins with one hypothesis, the empty one.
+    scores = torch.zeros(sentences, 1, dtype=torch.float64, device=source.device)
+    words = source.new_full((sentences, 1, 1), SOS)
+    found: list[list[Hypothesis]] = [[] for _ in range(sentences)]
+    for length in range(1, max_length + 1):
+        logits = decoding.step(model.decoder.embed(words[:, :, -1].reshape(-1, 1))).logits
+        continued = scores.unsqueeze(2) + _log_softmax(logits).view(*scores.shape, -1)
+        free = beam - torch.tensor([len(each) for each in found], device=source.device)
+        scores, parents, last = _best(continued, beam, free)
+        rows = torch.arange(sentences, device=source.device).unsqueeze(1)
+        words = torch.cat((words[rows, parents], last.unsqueeze(2)), dim=2)
+        ended = ((last == EOS) | (length == max_length)) & scores.isfinite()
+        _collect(found, words, scores, ended, alpha)
+        scores = scores.masked_fill(ended, -torch.inf)
+        if not scores.isfinite().any():
+            break
+        decoding.select((rows * continued.shape[1] + parents).flatten())
+    return [sorted(each, key=lambda one: -one.score)[:n_best] for each in found]
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    # In double precision, scores that differ stay different, so that a beam of 1 takes the word of the largest score.
+    return logits.double().log_softmax(dim=-1)
+
+
+def _best(continued: Tensor, beam: int, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The best continuations: their scores, the hypotheses they continue, and their words, all [B, K].
+
+    Args:
+        continued: scores of all continuations [B, K, V]; −∞ for those of finished hypotheses.
+        free: for each sentence, the number of continuations to keep [B]; the others get −∞.
+    """
+    flat = continued.flatten(1)
+    width = min(beam, flat.shape[1])
+    if width == 1:
+        scores, place = flat.max(dim=1, keepdim=True)
+    else:
+        scores, place = flat.topk(width, dim=1)
+    rank = torch.arange(width, device=flat.device)
+    scores = scores.masked_fill(rank >= free.unsqueeze(1), -torch.inf)
+    return scores, place // continued.shape[2], place % continued.shape[2]
+
+
+def _collect(
+    found: list[list[Hypothesis]], words: Tensor, scores: Tensor, ended: Tensor, alpha: float
+) -> None:
+    """Add the hypotheses that have ended, without `<sos>`."""
+    penalty = length_penalty(words.shape[2] - 1, alpha)
+    for sentence, slot in ended.nonzero().tolist():
+        log_probability = float(scores[sentence, slot])
+        ids = words[sentence, slot, 1:].tolist()
+        found[sentence].append(Hypothesis(ids, log_probability, log_probability / penalty))
