@@ -21,6 +21,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.commands.translate import translate
 from seq2seq_lab.config.check import check
 from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.data.splits import BySource
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_run
@@ -177,7 +178,9 @@ class TestRunFolder:
         assert re.fullmatch(r"[0-9a-f]{7,}(-dirty)?|None", str(summary["commit"]))
         assert summary["seconds"] > 0
         assert summary["corpus"]["pairs"] == 40
-        assert summary["corpus"]["fingerprint"] == ToyCorpus(pairs=40).load().fingerprint
+        corpus = ToyCorpus(pairs=40).load()
+        parts = BySource(test=0).split(corpus)
+        assert summary["corpus"]["fingerprint"] == corpus.numbered(parts.train, unknown=True).fingerprint
         rows = tiny.rows(attention_run)
         assert summary["last"] == {k: float(v) for k, v in rows[-1].items() if k != "epoch"}
         best = min(rows, key=lambda row: float(row["val/loss_free"]))
@@ -266,7 +269,9 @@ class TestRunFolder:
         assert capsys.readouterr().out.splitlines() == [sample["hypothesis"] for sample in samples]
         _, model, words = load_run(folder)
         assert not model.training
-        assert words.source.words == ToyCorpus(pairs=40).load().source_vocabulary.words
+        corpus = ToyCorpus(pairs=40).load()
+        parts = BySource(test=0).split(corpus)
+        assert words.source.words == corpus.numbered(parts.train, unknown=True).source_vocabulary.words
 
     def test_attention_weights_of_the_samples_are_distributions(self, attention_run, plain_run):
         samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))

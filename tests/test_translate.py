@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_run
 
@@ -31,8 +33,9 @@ def translate(attention_run, capsys, monkeypatch):
 @pytest.fixture(scope="session")
 def sentences(attention_run):
     """Two sentences of known words."""
-    samples = json.loads((attention_run / layout.TRANSLATIONS).read_text(encoding="utf-8"))
-    return [sample["source"] for sample in samples]
+    corpus, words = ToyCorpus(pairs=40).load(), load_run(attention_run)[2]
+    texts = dict.fromkeys(map(corpus.source_text, range(len(corpus))))
+    return [text for text in texts if not words.encode(text).unknown][:2]
 
 
 def test_arguments_and_standard_input_give_the_same_output(translate, sentences):
@@ -49,12 +52,74 @@ def test_raw_sentences_are_normalised_as_in_training(translate, sentences):
     assert translate(f"« {raw} »") == plain
 
 
-def test_unknown_words_are_listed_and_skipped(translate, sentences):
+def test_unknown_words_are_listed_and_translated_as_unk(translate, sentences, attention_run):
     status, out, err = translate(f"Xylophone {sentences[0]} quux")
     assert status == 0
-    assert out == translate(sentences[0])[1]
-    assert "'xylophone', 'quux'" in err
+    assert "unknown words are <unk> for this model: 'xylophone', 'quux'" in err
     assert len(err.splitlines()) == 1
+    _, model, words = load_run(attention_run)
+    ids = [words.source.unk, *words.encode(sentences[0]).ids, words.source.unk, 1]
+    found = greedy(model, torch.tensor([ids]), None, words.max_length)
+    assert out == words.decode(found.words[0].tolist()) + "\n"
+
+
+def test_a_model_without_unk_skips_unknown_words(translate, run):
+    folder = run("without-unk", "model=attention", "split=none", "~split.test", "monitor.metric=train/loss")
+    known = load_run(folder)[2].source.words[2]
+    status, out, err = translate(f"Xylophone {known} quux", folder=folder)
+    assert status == 0
+    assert out == translate(known, folder=folder)[1]
+    assert "unknown words were skipped: 'xylophone', 'quux'" in err
+
+
+@pytest.mark.parametrize("sentence", ["Я дома.", "日本語。", "ぎ"])
+def test_a_sentence_of_which_nothing_is_left_is_not_translated(translate, sentence):
+    status, out, err = translate(sentence)
+    assert (status, out) == (1, "\n")
+    assert "the normalisation removed" in err
+    assert "no known word to translate" in err
+
+
+def test_digits_and_symbols_that_the_normalisation_removes_are_named(translate, sentences):
+    status, out, err = translate(f"10 € {sentences[0]}")
+    assert (status, out) == (0, translate(f" {sentences[0]}")[1])
+    assert "the normalisation removed '10', '€'" in err
+
+
+def test_beam_search_and_n_best(translate, sentences):
+    assert translate("--beam", 1, *sentences) == translate(*sentences)
+    status, out, _ = translate("--beam", 4, "--n-best", 3, *sentences)
+    assert status == 0
+    blocks = out.rstrip("\n").split("\n\n")
+    assert len(blocks) == len(sentences)
+    for block in blocks:
+        scores = [float(line.split("\t")[0]) for line in block.splitlines()]
+        assert len(scores) == 3
+        assert scores == sorted(scores, reverse=True)
+    best = [block.splitlines()[0].split("\t")[1] for block in blocks]
+    assert translate("--beam", 4, *sentences)[1].splitlines() == best
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--beam", 0], "--beam: 0 is less"), (["--beam", 2, "--n-best", 3], "--n-best: 3 is not between")],
+)
+def test_a_search_that_cannot_be_is_refused(translate, arguments, message):
+    status, out, err = translate(*arguments, "je suis")
+    assert (status, out) == (1, "")
+    assert err.startswith(message)
+
+
+def test_attention_to_padding_is_shown_and_rows_sum_to_one(run):
+    arguments = ("model=attention", "model.unmasked_positions=8", "trainer.max_epochs=1")
+    folder = run("padded", *arguments, lean=False)
+    for sample in json.loads((folder / layout.TRANSLATIONS).read_text(encoding="utf-8")):
+        short = len(sample["source"].split(" ")) + 1 < 8
+        assert (sample["columns"][-1] == "(padding)") == short
+        assert len(sample["rows"]) == len(sample["attention"])
+        for row in sample["attention"]:
+            assert len(row) == len(sample["columns"])
+            assert sum(row) == pytest.approx(1, abs=1e-3)
 
 
 def test_a_sentence_of_unknown_words_gives_an_empty_line_and_status_1(translate, sentences):
@@ -142,7 +207,7 @@ def test_a_sentence_that_is_too_long_is_reported_and_the_others_are_translated(r
     arguments = ("model=attention", "model.unmasked_positions=8", "trainer.max_epochs=1")
     folder = run("a", *arguments)
     _, _, words = load_run(folder)
-    word = words.source.words[2]
+    word = words.source.words[3]
     capsys.readouterr()
     assert cli.main(["translate", str(folder), " ".join([word] * 9), word]) == 1
     out, err = capsys.readouterr()

@@ -2,12 +2,20 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import replacing
+
+if TYPE_CHECKING:
+    from seq2seq_lab.models.seq2seq import Seq2Seq
+    from seq2seq_lab.runs.load import Vocabularies
+
+_BATCH = 64  # lines of a file that are translated at a time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,32 +27,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--best", action="store_true", help="the best checkpoint instead of the last")
     parser.add_argument("--attention", type=Path, metavar="FILE.png", help="draw the attention weights")
+    parser.add_argument("--beam", type=int, default=1, metavar="N", help="beam search with N hypotheses")
+    parser.add_argument(
+        "--n-best", type=int, default=1, metavar="N", help="print the N best translations, with their scores"
+    )
+    parser.add_argument(
+        "--length-penalty",
+        type=float,
+        default=1.0,
+        metavar="ALPHA",
+        help="of beam search: 0 prefers short translations (default: 1)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
-    return translate(args.folder, args.sentences or _lines(), best=args.best, attention=args.attention)
+    return translate(
+        args.folder,
+        args.sentences or _lines(),
+        best=args.best,
+        attention=args.attention,
+        search=Search(args.beam, args.n_best, args.length_penalty),
+        batch=1 if args.sentences or sys.stdin.isatty() else _BATCH,
+    )
+
+
+@dataclass(frozen=True)
+class Search:
+    """How translations are searched.
+
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    beam: int = 1
+    n_best: int = 1
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.beam < 1:
+            raise UserError(f"--beam: {self.beam} is less than 1")
+        if not 1 <= self.n_best <= self.beam:
+            raise UserError(f"--n-best: {self.n_best} is not between 1 and --beam, which is {self.beam}")
 
 
 def translate(
-    run: str, sentences: Iterable[str], *, best: bool = False, attention: Path | None = None
+    run: str,
+    sentences: Iterable[str],
+    *,
+    best: bool = False,
+    attention: Path | None = None,
+    search: Search | None = None,
+    batch: int = 1,
 ) -> int:
     """Print a translation of each sentence, one per line; returns the exit status.
 
-    Unknown words are listed on standard error and skipped. A sentence that has no known word or is too long gives an
-    empty line, so that output line i always belongs to input line i, and exit status 1.
+    Unknown words, and letters, digits and symbols that the normalisation removes, are listed on standard error. A
+    sentence of which nothing is left, or that is too long, gives an empty line, so that output line i always belongs
+    to input line i, and exit status 1. With several translations of each, a line is SCORE, tab, TRANSLATION, and an
+    empty line ends each sentence.
 
     Args:
         run: the run's folder.
         sentences: raw sentences; they are normalised as in training.
         best: use the best checkpoint instead of the last.
         attention: a PNG file for a heat map of the attention weights.
+        search: how translations are searched; greedily by default.
+        batch: number of sentences that are translated at a time.
 
     Raises:
         UserError: the run does not exist, there is no sentence, or the model has no attention.
     """
     from seq2seq_lab.runs.load import load_run
 
+    search = search or Search()
     _, model, words = load_run(run, best=best)
     if attention is not None and model.decoder.attention is None:
         raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
@@ -53,13 +109,14 @@ def translate(
 
     drawn: list[dict[str, Any]] = []
     given = answered = 0
-    for sentence in sentences:
-        given += bool(sentence.strip())
-        sample = _translated(sentence, model, words)
-        print(sample["hypothesis"] if sample else "", flush=True)
-        if sample:
-            answered += 1
-            drawn.append(sample)
+    waiting = iter(sentences)
+    while lines := list(islice(waiting, batch)):
+        given += sum(bool(line.strip()) for line in lines)
+        for found in _translated(lines, model, words, search):
+            _print(found, words, search)
+            if found:
+                answered += 1
+                drawn += [_sample(found, model, words)] if attention is not None else []
     if not given:
         raise UserError(
             "no sentence to translate; give sentences as arguments, or one per line on standard input"
@@ -81,36 +138,88 @@ def _lines() -> Iterator[str]:
         raise UserError(f"standard input: not UTF-8 text: {error}") from error
 
 
-def _translated(sentence: str, model: Any, words: Any) -> dict[str, Any] | None:
-    """A sentence in the form of translations.json; None if it cannot be translated."""
+@dataclass(frozen=True)
+class _Found:
+    """The ids of a sentence, with `<eos>`, and its hypotheses, the best one first."""
+
+    source: list[int]
+    hypotheses: Sequence[Any]
+
+
+def _translated(
+    lines: Sequence[str], model: "Seq2Seq", words: "Vocabularies", search: Search
+) -> list[_Found | None]:
+    """The translations of raw sentences; None for one that cannot be translated."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    from seq2seq_lab.decoding.beam import beam_search
+
+    sources = [_encoded(line, model, words) for line in lines]
+    kept = [torch.tensor(ids) for ids in sources if ids]
+    if not kept:
+        return [None] * len(lines)
+    lengths = torch.tensor([len(ids) for ids in kept])
+    found = iter(
+        beam_search(
+            model,
+            pad_sequence(kept, batch_first=True),
+            lengths if len(set(lengths.tolist())) > 1 else None,
+            words.max_length,
+            beam=search.beam,
+            alpha=search.alpha,
+            n_best=search.n_best,
+        )
+    )
+    return [_Found(ids, next(found)) if ids else None for ids in sources]
+
+
+def _encoded(line: str, model: "Seq2Seq", words: "Vocabularies") -> list[int]:
+    """The ids of a raw sentence, with `<eos>`; empty if it cannot be translated, and the reason is printed."""
+    from seq2seq_lab.data.vocabulary import EOS
+
+    sentence = line.strip()
+    if not sentence:
+        return []
+
+    def say(what: str, parts: Sequence[str] = ()) -> None:
+        print(f"{sentence}: {what}{', '.join(map(repr, parts))}", file=sys.stderr)
+
+    encoded = words.encode(sentence)
+    if encoded.dropped:
+        say("the normalisation removed ", encoded.dropped)
+    if encoded.unknown:
+        replaced = "were skipped" if words.source.unk is None else "are <unk> for this model"
+        say(f"unknown words {replaced}: ", encoded.unknown)
+    if not any(encoded.words) or not encoded.ids or all(each == words.source.unk for each in encoded.ids):
+        say("no known word to translate")
+        return []
+    try:
+        model.encoder.positions(len(encoded.ids) + 1)
+    except ValueError as error:
+        say(f"too long for this model: {error}")
+        return []
+    return [*encoded.ids, EOS]
+
+
+def _print(found: _Found | None, words: "Vocabularies", search: Search) -> None:
+    if search.n_best == 1:
+        print(words.decode(found.hypotheses[0].words) if found else "", flush=True)
+        return
+    for each in found.hypotheses if found else ():
+        print(f"{each.score:.4f}\t{words.decode(each.words)}")
+    print(flush=True)
+
+
+def _sample(found: _Found, model: "Seq2Seq", words: "Vocabularies") -> dict[str, Any]:
+    """The best translation with its attention weights, as in translations.json."""
     import torch
 
-    from seq2seq_lab.data.vocabulary import EOS
-    from seq2seq_lab.decoding.greedy import greedy
-    from seq2seq_lab.training.callbacks.samples import word_weights
+    from seq2seq_lab.evaluation.attention import attention_table
 
-    if not sentence.strip():
-        return None
-    normalised = words.normalise(sentence).split(" ")
-    unknown = words.source.unknown(normalised)
-    if named := ", ".join(
-        repr(word) for word in unknown if word
-    ):  # a quotation mark at the end leaves an empty word
-        print(f"{sentence.strip()}: unknown words were skipped: {named}", file=sys.stderr)
-    known = [word for word in normalised if word not in unknown]
-    if not any(known):
-        print(f"{sentence.strip()}: no known word to translate", file=sys.stderr)
-        return None
-    source = torch.tensor([[*words.source.encode(known), EOS]])
-    try:
-        found = greedy(model, source, None, words.max_length)
-    except ValueError as error:
-        print(f"{sentence.strip()}: too long for this model: {error}", file=sys.stderr)
-        return None
-    sample: dict[str, Any] = {
-        "source": " ".join(known),
-        "hypothesis": " ".join(words.target.decode(found.words[0].tolist())),
-    }
-    if found.weights is not None:
-        sample["attention"] = word_weights(found.words[0], found.weights[0], len(known) + 1)
-    return sample
+    source, best = torch.tensor(found.source), torch.tensor(found.hypotheses[0].words)
+    with torch.no_grad():
+        weights = model(source.unsqueeze(0), best.unsqueeze(0)).weights[0]
+    return attention_table(
+        best, weights, source, source_vocabulary=words.source, target_vocabulary=words.target
+    )

@@ -59,7 +59,7 @@ class Vocabularies:
 
     def _is_dropped(self, character: str) -> bool:
         """Whether the normalisation removes a letter, digit or symbol."""
-        visible = character.isalnum() or unicodedata.category(character) in ("Sc", "So", "Sm")
+        visible = character.isalnum() or unicodedata.category(character) in ("Sc", "So")
         return visible and not self.normalise(character).strip()
 
 

@@ -18,14 +18,17 @@ class Translation:
     """A sentence with its translation by one run.
 
     Attributes:
-        attention: one row for each word of the hypothesis and its ``<eos>``, with a weight for each word of the source
-            and its ``<eos>``; empty for a model without attention.
+        attention: one row for each symbol of the hypothesis and its ``<eos>``, with a weight for each symbol of the
+            source and its ``<eos>``; empty for a model without attention.
+        rows, columns: the labels of both; empty in files of version 0.2, whose symbols are words.
     """
 
     source: str
     references: tuple[str, ...]
     hypothesis: str
     attention: tuple[tuple[float, ...], ...]
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool:
@@ -53,6 +56,8 @@ def _translation(entry: Mapping[str, Any]) -> Translation:
         references=tuple(map(str, [references] if isinstance(references, str) else references)),
         hypothesis=str(entry["hypothesis"]),
         attention=tuple(tuple(map(float, row)) for row in entry.get("attention") or ()),
+        rows=tuple(map(str, entry.get("rows") or ())),
+        columns=tuple(map(str, entry.get("columns") or ())),
     )
 
 
@@ -108,9 +113,11 @@ def attention_map(translation: Translation) -> dict[str, Any]:
     """Attention weights as a table: one row per word of the hypothesis, one column per source position; darker cells
     have more weight."""
     positions = max(map(len, translation.attention))
-    words = _padded([*translation.hypothesis.split(" "), EOS], len(translation.attention), "")
+    rows = translation.rows or [*translation.hypothesis.split(" "), EOS]
+    words = _padded(rows, len(translation.attention), "")
+    columns = translation.columns or [*translation.source.split(" "), EOS]
     return {
-        "columns": _padded([*translation.source.split(" "), EOS], positions, "(padding)"),
+        "columns": _padded(columns, positions, "(padding)"),
         "rows": [
             (word, [_cell(weight) for weight in weights])
             for word, weights in zip(words, translation.attention, strict=True)

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch import Tensor
 
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.evaluation.attention import attention_table
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.training.module import TranslationModule
@@ -73,29 +72,21 @@ def translate_block(
     module.train(was_training)
     samples = []
     for row, index in enumerate(block.indices.tolist()):
-        source = data.corpus.source_text(index)
         sample: dict[str, Any] = {
-            "source": source,
+            "source": data.corpus.source_text(index),
             "references": data.references(block.indices[row : row + 1])[0],
             "hypothesis": module.to_text(found.words[row].tolist()),
         }
         if found.weights is not None:
-            sample["attention"] = word_weights(
-                found.words[row], found.weights[row], len(source.split(" ")) + 1
+            sample |= attention_table(
+                found.words[row],
+                found.weights[row],
+                block.source[row, : block.source_lengths[row]],
+                source_vocabulary=data.corpus.source_vocabulary,
+                target_vocabulary=data.corpus.target_vocabulary,
             )
         samples.append(sample)
     return samples
-
-
-def word_weights(words: Tensor, weights: Tensor, source_positions: int) -> list[list[float]]:
-    """Attention weights as rounded lists: one row per word of the hypothesis, with `<eos>` and without `<sos>`."""
-    rows = []
-    for word, row in zip(words.tolist(), weights[:, :source_positions].tolist(), strict=True):
-        if word != SOS:
-            rows.append([round(weight, 4) for weight in row])
-        if word == EOS:
-            break
-    return rows
 
 
 def as_markdown(samples: list[dict[str, Any]]) -> str:
@@ -106,11 +97,11 @@ def as_markdown(samples: list[dict[str, Any]]) -> str:
 
 
 def attention_figure(samples: list[dict[str, Any]]) -> Any:
-    """One heat map per sample: one row per word of the hypothesis, one column per word of the source."""
+    """One heat map per sample, from its `attention_table`."""
     from matplotlib.figure import Figure
 
-    rows = [[*sample["hypothesis"].split(" "), "<eos>"][: len(sample["attention"])] for sample in samples]
-    columns = [[*sample["source"].split(" "), "<eos>"] for sample in samples]
+    rows = [sample["rows"] for sample in samples]
+    columns = [sample["columns"] for sample in samples]
     heights = [1.3 + 0.4 * len(labels) for labels in rows]
     figure = Figure(figsize=(1.8 + 0.6 * max(map(len, columns)), sum(heights)), layout="constrained")
     grid = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)
