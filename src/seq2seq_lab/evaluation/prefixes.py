@@ -1,0 +1,81 @@
+"""EB-M: translations that continue a gold prefix, and translations that continue the model's own prefix."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.decoding.unroll import encode, unroll
+from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+
+LONGEST_PREFIX = 10  # words
+
+
+@torch.no_grad()
+def continued(model: Seq2Seq, batch: Batch, words: int, length: int) -> list[list[int]]:
+    """Greedy decoding after the first words of the target: the ids [B][length], the prefix included.
+
+    Args:
+        words: positions of the target that are fed; the model's own words are fed after them.
+        length: positions in all.
+    """
+    target = torch.nn.functional.pad(batch.target, (0, max(0, length - batch.target.shape[1])))[:, :length]
+    own = torch.arange(length, device=target.device).expand_as(target) > words
+    known = model.decoder.embed(gold_inputs(target))
+    logits = unroll(model, encode(model, batch.source, batch.source_lengths), known, own).logits
+    found = logits.argmax(dim=2)
+    found[:, :words] = target[:, :words]
+    return found.tolist()
+
+
+Bleu = Callable[[Sequence[str], Sequence[Sequence[str]]], float]
+
+
+def eb_m(
+    after_gold: Sequence[Sequence[str]],
+    own: Sequence[str],
+    references: Sequence[Sequence[str]],
+    bleu: Bleu,
+) -> dict[str, Any]:
+    """EB-M(l) = BLEU(continuations after a gold prefix of l words) / BLEU(continuations after the model's own prefix).
+
+    After He et al. 2021 (https://arxiv.org/abs/1905.10617, equation 4), which samples the model's prefixes; here they
+    are those of greedy decoding, as in a translation, and f is corpus BLEU. 1: no bias; above 1: the model continues
+    gold prefixes better than its own.
+
+    A continuation is what follows the first l words. Its references are what follows the first l words of
+    each reference of the pair that is longer than l words: the same for both prefixes, so that only the continuations
+    differ. Of a pair whose own target has no word after its first l, there is nothing to continue: the pair is left
+    out of EB-M(l), for both prefixes. A hypothesis of at most l words has an empty continuation, which BLEU punishes
+    as too short.
+
+    Args:
+        after_gold: l − 1 → for each pair, the translation with the gold prefix of l words, prefix included.
+        own: for each pair, the greedy translation.
+        references: of each pair, its own target first.
+        bleu: corpus BLEU of hypotheses, and references of each.
+
+    Returns:
+        "prefix" l = 1 …, as far as there are pairs, "sentences": their numbers, "gold", "own": BLEU, "eb_m": their
+        ratio, null where BLEU after the own prefix is 0; "measures": the mean of EB-M over l, weighted with the
+        numbers.
+    """
+    rows = []
+    for words, forced in enumerate(after_gold, start=1):
+        pairs = [row for row, each in enumerate(references) if len(each[0].split()) > words]
+        if not pairs:
+            break
+        rest = [[part for text in references[row] if (part := _after(text, words))] for row in pairs]
+        gold, free = (bleu([_after(texts[row], words) for row in pairs], rest) for texts in (forced, own))
+        rows.append((words, len(pairs), gold, free, gold / free if free else None))
+    known = [(ratio, n) for _, n, *_, ratio in rows if ratio is not None]
+    total = sum(n for _, n in known)
+    names = ("prefix", "sentences", "gold", "own", "eb_m")
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    measures = {"eb_m": sum(ratio * n for ratio, n in known) / total} if total else {}
+    return {**{name: list(column) for name, column in zip(names, columns, strict=True)}, "measures": measures}
+
+
+def _after(sentence: str, words: int) -> str:
+    return " ".join(sentence.split()[words:])
