@@ -9,6 +9,7 @@ from torch import nn
 from markov import Markov, batch
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.grammar import Translations
+from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation import grammar
 from seq2seq_lab.evaluation.evaluate import Evaluator
@@ -224,6 +225,17 @@ def test_next_words_are_those_of_the_derivations():
         == TRUTH.next_words("x", ["c", "<eos>"])
         == {}
     )
+
+
+def test_the_translations_of_the_toy_corpus_are_those_that_it_can_draw():
+    corpus, truth = ToyCorpus().load(), ToyCorpus().translations()
+    for index in range(0, len(corpus), 50):
+        words, probability = [*corpus.target_text(index).split(), "<eos>"], 1.0
+        for t, word in enumerate(words):
+            following = truth.next_words(corpus.source_text(index), words[:t])
+            assert sum(following.values()) == pytest.approx(1)
+            probability *= following[word]
+        assert 0 < probability <= 1
 
 
 def brute_force(probability, longest):
