@@ -22,7 +22,7 @@ class Measure:
         unit: its unit and, if it has one, its range.
         better: the better direction; None if neither is better, and then it has no best value.
         formula: how it is computed, in one line.
-        stage: when it is measured: in training, in an evaluation, or in an analysis of a trained model; or that it is the
+        stage: when it is measured: in training, in an evaluation, or in an analysis; or whether it is the
             speed of the machine.
         log: whether its axis may be logarithmic, as for a loss.
         shown: whether a comparison shows it by default.
@@ -183,7 +183,7 @@ _REGISTRY = (
         name="eb_c",
         label="EB-C",
         unit="1 = no bias",
-        formula="distance (total variation) to the data's next-word distribution after the model's prefixes / the data's",
+        formula="total variation from the data's next-word distribution after the model's prefixes / after the data's",
         stage="analysis",
     ),
     Measure(
