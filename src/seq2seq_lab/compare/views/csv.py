@@ -67,6 +67,8 @@ def pairs(several: Iterable[Pair]) -> str:
                 "mean difference": pair.difference.mean,
                 "low": pair.difference.low if pair.difference.n > 1 else None,
                 "high": pair.difference.high if pair.difference.n > 1 else None,
+                "p": None if math.isnan(pair.difference.p) else pair.difference.p,
+                "p (Holm)": None if math.isnan(pair.adjusted) else pair.adjusted,
                 "verdict": pair.verdict,
             }
             for pair in several
