@@ -70,7 +70,7 @@ def gather(
     root = find.common_root(paths)
     read, notes = _read(paths, root)
     groups, repeats = group(read)
-    measured = list(dict.fromkeys(metric for each in groups for metric in each.metrics))
+    measured = _measured(groups)
     for each in references:
         if each.metric not in measured:
             raise UserError(f"--reference-metric {each.metric}: {not_measured(each.metric, measured)}")
@@ -146,24 +146,33 @@ def _read(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
     return read, notes
 
 
+def _measured(groups: Sequence[Group]) -> list[str]:
+    """All metrics: those with curves, then those of trained models."""
+    with_curves = dict.fromkeys(metric for each in groups for metric in each.metrics)
+    evaluated = dict.fromkeys(metric for each in groups for metric in each.evaluated)
+    return [*with_curves, *(metric for metric in evaluated if metric not in with_curves)]
+
+
 def _write(comparison: Comparison, title: str) -> None:
     from seq2seq_lab.compare.report import page as report
     from seq2seq_lab.compare.views import (  # imported here, as these imports are slow
+        analyses,
         figures,
         plots,
         tensorboard,
     )
 
     output, groups, metrics = comparison.output, comparison.groups, comparison.metrics
-    measured = list(dict.fromkeys(metric for run in comparison.runs for metric in run.curves()))
+    measured = _measured(groups)
     drawn = [plots.curves(groups, metrics, comparison.references), *plots.sweeps(groups, metrics)]
-    drawn = [plot for plot in drawn if plot.panels]
+    drawn = [*(plot for plot in drawn if plot.panels), *analyses.plots(groups)]
     try:
         write_text(output / layout.RESULTS, csv.results(comparison.runs, groups, measured))
         write_text(output / "summary.csv", csv.summary(groups, measured))
         write_text(output / "pairs.csv", csv.pairs(comparison.pairs))
         drawings = [figures.save(plot, output) for plot in drawn]
-        figures.discard("sweep-", output, keep={plot.name for plot in drawn})
+        for prefix in ("sweep-", analyses.PREFIX):
+            figures.discard(prefix, output, keep={plot.name for plot in drawn})
         tensorboard.write(groups, comparison.references, output / layout.TENSORBOARD)
         contents = report.Contents(
             title=title,

@@ -130,6 +130,7 @@ _REGISTRY = (
         better="higher",
         formula="share of target positions, `<eos>` included, whose most probable word is right after the gold words",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="accuracy_own",
@@ -138,6 +139,7 @@ _REGISTRY = (
         better="higher",
         formula="the same in greedy decoding, against the pair's own target; a hypothesis has no words after its end",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="accuracy_gap",
@@ -145,6 +147,7 @@ _REGISTRY = (
         unit="share of positions",
         formula="accuracy_gold − accuracy_own",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="recovery_random",
@@ -153,6 +156,7 @@ _REGISTRY = (
         better="higher",
         formula="P(the next word is right | the gold word before it was replaced by a random one)",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="recovery_second_best",
@@ -161,6 +165,7 @@ _REGISTRY = (
         better="higher",
         formula="P(the next word is right | the gold word before it was replaced by the model's second-best one)",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="eb_m",
@@ -168,6 +173,7 @@ _REGISTRY = (
         unit="1 = no bias",
         formula="mean over l of BLEU after a gold prefix of l words / BLEU after the model's own prefix of l words",
         stage="analysis",
+        shown=False,
     ),
     *(
         Measure(
@@ -176,6 +182,7 @@ _REGISTRY = (
             unit="share",
             formula=f"mean over hypotheses of 1 − distinct {n}-grams / {n}-grams",
             stage="analysis",
+            shown=False,
         )
         for n in range(1, 5)
     ),
@@ -185,6 +192,7 @@ _REGISTRY = (
         unit="1 = no bias",
         formula="total variation from the data's next-word distribution after the model's prefixes / after the data's",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="outside",
@@ -193,6 +201,7 @@ _REGISTRY = (
         better="lower",
         formula="probability that the model leaves the translations that are possible in the data",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="excess_error",
@@ -200,6 +209,7 @@ _REGISTRY = (
         unit="%",
         formula="100 (R − l ε) / (l ε): KL(data ‖ model) summed over the model's prefixes, beyond that of the data's",
         stage="analysis",
+        shown=False,
     ),
     Measure(
         name="sentences_per_second",
