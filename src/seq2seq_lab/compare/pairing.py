@@ -128,10 +128,13 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def headline(pairs: Sequence[Pair]) -> str:
-    """The first metric for which all pairs are comparable; the first metric if there is none."""
-    metrics = dict.fromkeys(each.metric for each in pairs)
+    """The first metric for which all pairs are comparable, of those on the test part if there are any; the first metric
+    if there is none."""
+    metrics = sorted(
+        dict.fromkeys(each.metric for each in pairs), key=lambda name: not name.startswith("test/")
+    )
     fair = (m for m in metrics if all(each.comparable for each in pairs if each.metric == m))
-    return next(fair, next(iter(metrics)))
+    return next(fair, metrics[0])
 
 
 def _differ_in_one_setting(first: Group, second: Group, determined: Callable[[str, str], bool]) -> bool:

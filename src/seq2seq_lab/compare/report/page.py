@@ -59,7 +59,8 @@ def page(contents: Contents) -> str:
             runs=len(contents.runs),
             averaged=sum(len(group.runs) for group in contents.groups),
             groups=len(contents.groups),
-            results=[_results(*each, contents.metrics) for each in by_corpus(contents.groups).items()],
+            parts=[_results(*each, contents.metrics) for each in by_corpus(contents.groups).items()],
+            evaluated=list(_evaluated(contents.groups)),
             caveats=contents.caveats,
             notes=[*contents.notes, *damaged],
             plots=[_plot(*each) for each in contents.plots],
@@ -103,6 +104,19 @@ def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Da
         "names": names,
         "rows": rows,
     }
+
+
+def _evaluated(groups: Sequence[Group]) -> Iterator[_Data]:
+    """For each part of the data, all measures of the trained models."""
+    metrics = dict.fromkeys(metric for group in groups for metric in group.evaluated)
+    for part in dict.fromkeys(metric.rpartition("/")[0] for metric in metrics):
+        of_part = [metric for metric in metrics if metric.rpartition("/")[0] == part]
+        tables = (
+            _results(title, [group for group in on_corpus if set(of_part) & set(group.evaluated)], of_part)
+            for title, on_corpus in by_corpus(groups).items()
+            if any(set(of_part) & set(group.evaluated) for group in on_corpus)
+        )
+        yield {"part": part, "tables": list(tables)}
 
 
 def _plot(plot: Plot, panels: Mapping[str, str]) -> _Data:

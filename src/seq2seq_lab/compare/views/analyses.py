@@ -12,7 +12,7 @@ from seq2seq_lab.compare.views.appearance import Look, looks
 from seq2seq_lab.compare.views.figures import GRID, Plot, line_style, plain
 from seq2seq_lab.compare.views.plots import BAND, MANY, Points, band, fill, group_legend
 
-_POSITION = "position in the target, `<eos>` included"
+_POSITION = "position in the target, with <eos>"
 _SENTENCES = "share of sentences"
 _PREFIX = "words of the prefix"
 
@@ -72,11 +72,10 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
         ),
     ),
     "recovery": (
-        "After a wrong word, and after a prefix",
+        "After a wrong word, after a prefix, and repetition",
         (
             _recovery("random", "Recovery from a random word"),
             _recovery("second_best", "Recovery from the model's second-best word"),
-            _recovery("gold", "For comparison: without a wrong word"),
             Drawn(
                 analysis="eb_m",
                 x="prefix",
@@ -86,6 +85,14 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 ylabel="ratio, 1 = no bias",
                 count="sentences",
                 even=1,
+            ),
+            Drawn(
+                analysis="repetition",
+                x="n",
+                y="hypotheses",
+                title="Repeated n-grams in hypotheses",
+                xlabel="n",
+                ylabel="share of n-grams",
             ),
         ),
     ),
@@ -113,7 +120,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 (
                     "by_unknown_words",
                     "by unknown words",
-                    "sentences with a word that the model does not know",
+                    "unknown words in the sentence",
                 ),
             )
             for y, title in (
@@ -123,18 +130,10 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             )
         ),
     ),
-    "repetition": (
-        "Repeated n-grams",
-        tuple(
-            Drawn(analysis="repetition", x="n", y=y, title=title, xlabel="n", ylabel="share of n-grams")
-            for y, title in (("hypotheses", "In hypotheses"), ("references", "In references"))
-        ),
-    ),
     "grammar": (
         "Against the distribution of the grammar",
         (
             _exact("total_variation.eb_c", "EB-C, total variation", "ratio, 1 = no bias", 1),
-            _exact("jensen_shannon.eb_c", "EB-C, Jensen–Shannon", "ratio, 1 = no bias", 1),
             _exact(
                 "total_variation.eb_c_at_most", "EB-C, total variation, prefixes outside count 1", "ratio", 1
             ),

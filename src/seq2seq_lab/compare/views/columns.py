@@ -57,16 +57,16 @@ def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     interval of its mean over seeds.
     """
     columns = {"last": [group.last(metric) for group in groups]}
+    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
+
+    def cells(estimates: Sequence[Estimate]) -> list[str]:
+        return [cell + note for cell, note in zip(formatted(estimates), fewer, strict=True)]
+
     if not any(metric in group.metrics for group in groups):
-        cells = formatted(columns["last"])
-        return [["mean ± sd", *cells], ["95 % interval", *intervals(columns["last"])]]
+        return [["mean ± sd", *cells(columns["last"])], ["95 % interval", *intervals(columns["last"])]]
     if groups[0].measure(metric).better:
         columns["best"] = [group.best(metric) for group in groups]
-    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
-    return [
-        [name, *(cell + note for cell, note in zip(formatted(estimates), fewer, strict=True))]
-        for name, estimates in columns.items()
-    ]
+    return [[name, *cells(estimates)] for name, estimates in columns.items()]
 
 
 def heading(groups: Sequence[Group], metric: str) -> str:

@@ -1,0 +1,162 @@
+"""Evaluations of trained models in a comparison: results with intervals, and the curves of the analyses."""
+
+import csv
+import io
+import math
+import statistics
+
+import pytest
+from matplotlib.figure import Figure
+
+from fake_evaluations import evaluation, small, write_evaluation
+from fake_runs import write_sweep
+from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.analyses import Drawn, curves
+from seq2seq_lab.compare.statistics import student_t_quantile
+from seq2seq_lab.compare.views import analyses
+
+QUALITIES = {0.25: 0.6, 0.5: 0.7, 0.75: 0.8}
+ACCURACY = Drawn(
+    analysis="accuracy_by_position", x="position", y="own", title="", xlabel="", ylabel="", count="sentences"
+)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """Three ratios with an evaluation of each of three seeds, and what `compare` printed."""
+    root = write_sweep(tmp_path_factory.mktemp("sweep"), models=["seq2seq"])
+    for ratio, quality in QUALITIES.items():
+        for seed in range(3):
+            folder = root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}"
+            write_evaluation(folder, "test", evaluation(quality, seed))
+    stream = io.StringIO()
+    return compare([root], metrics=["test/bleu"], stream=stream), stream.getvalue()
+
+
+def values(ratio, name):
+    return [evaluation(QUALITIES[ratio], seed)["measures"][name] for seed in range(3)]
+
+
+def test_the_results_have_mean_deviation_and_interval_over_seeds(sweep):
+    comparison, printed = sweep
+    assert "mean ± sd" in printed
+    with (comparison.output / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, ratio in zip(rows, QUALITIES, strict=True):
+        for name in ("bleu", "eb_m"):
+            its = values(ratio, name)
+            half = student_t_quantile(0.95, 2) * statistics.stdev(its) / math.sqrt(3)
+            assert float(row[f"test/{name} mean"]) == pytest.approx(statistics.fmean(its))
+            assert float(row[f"test/{name} sd"]) == pytest.approx(statistics.stdev(its))
+            assert float(row[f"test/{name} low"]) == pytest.approx(statistics.fmean(its) - half)
+            assert float(row[f"test/{name} high"]) == pytest.approx(statistics.fmean(its) + half)
+            assert row[f"test/{name} n"] == "3"
+
+
+def test_by_default_the_metrics_of_the_test_part_are_shown_but_those_of_the_analyses_are_in_the_report(sweep):
+    metrics = gather([run.folder for run in sweep[0].runs]).metrics
+    assert {"val/bleu", "test/bleu", "test/exposure_gap"} < set(metrics)
+    assert not {"test/eb_m", "test/accuracy_gap"} & set(metrics)
+
+
+def test_each_run_has_its_value_in_the_results(sweep):
+    comparison, _ = sweep
+    with (comparison.output / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert float(row["test/bleu"]) == values(float(row["ratio"]), "bleu")[int(row["seed"])]
+
+
+def test_groups_are_paired_in_the_metrics_of_trained_models(sweep):
+    comparison, printed = sweep
+    pair = next(pair for pair in comparison.pairs if pair.metric == "test/bleu")
+    differences = [b - a for a, b in zip(values(0.25, "bleu"), values(0.5, "bleu"), strict=True)]
+    assert pair.difference.mean == pytest.approx(statistics.fmean(differences))
+    assert "test/bleu  ratio 0.25 → 0.5" in printed
+
+
+def test_the_curves_are_means_over_the_seeds_of_points_with_enough_sentences(sweep):
+    comparison, _ = sweep
+    found = curves(comparison.groups[0], "test", ACCURACY).points
+    its = [evaluation(0.6, seed)["analyses"]["accuracy_by_position"]["own"] for seed in range(3)]
+    assert list(found) == [1, 2, 3, 4, 5, 6]  # the last one has two sentences
+    for t, estimate in found.items():
+        assert estimate.mean == pytest.approx(statistics.fmean(each[t - 1] for each in its))
+        assert estimate.n == 3
+
+
+def test_every_kind_of_analysis_is_a_plot_and_in_the_report(sweep):
+    comparison, _ = sweep
+    report = (comparison.output / "report.html").read_text()
+    for kind in ("positions", "recovery", "beams", "sentences", "grammar"):
+        for suffix in ("png", "svg"):
+            assert (comparison.output / f"evaluation-test-{kind}.{suffix}").exists()
+    assert "All measures on test" in report
+    assert "test/eb_m" in report
+
+
+def test_names_are_in_the_order_of_their_numbers(sweep):
+    comparison, _ = sweep
+    axes = Figure().subplots()
+    plot = next(plot for plot in analyses.plots(comparison.groups) if plot.name.endswith("sentences"))
+    plot.panels["BLEU, by source length"](axes)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1–2", "3–4", "5–6", "11–15"]
+    plot.panels["BLEU, by unknown words"](axes)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["without", "with"]
+
+
+def test_bands_are_the_intervals_of_the_means(sweep):
+    comparison, _ = sweep
+    axes = Figure().subplots()
+    plot = next(plot for plot in analyses.plots(comparison.groups) if plot.name.endswith("positions"))
+    plot.panels["Accuracy after the model's own words"](axes)
+    (bands,) = axes.collections
+    points = curves(comparison.groups[0], "test", ACCURACY).points
+    half = len(points)
+    low, high = bands.get_paths()[0].vertices[:half], bands.get_paths()[0].vertices[half : 2 * half][::-1]
+    for (x, lower), (_, upper) in zip(low, high, strict=True):
+        assert (lower, upper) == pytest.approx(points[int(x)].interval())
+
+
+def test_runs_without_an_evaluation_lack_it_and_others_are_shown(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25, 0.5))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", small(0.6, 0))
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["test/bleu"], stream=stream)
+    first, second = comparison.groups
+    assert (first.last("test/bleu").n, second.last("test/bleu").n) == (1, 0)
+    assert "(n=1)" in stream.getvalue()
+    assert (comparison.output / "evaluation-test-recovery.png").exists()
+
+
+def test_plots_of_an_earlier_comparison_are_removed(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", small(0.6, 0))
+    output = compare([tmp_path], metrics=["test/bleu"], stream=io.StringIO()).output
+    assert list(output.glob("evaluation-*"))
+    (folder / "evaluation" / "test.json").unlink()
+    compare([tmp_path], metrics=["val/bleu"], stream=io.StringIO())
+    assert not list(output.glob("evaluation-*"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"measures": 3, "analyses": [1]}', '{"measures": {"bleu": "x"}}']
+)
+def test_a_damaged_evaluation_is_skipped(tmp_path, text):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", {})
+    (folder / "evaluation" / "test.json").write_text(text)
+    comparison = gather([tmp_path])
+    assert comparison.groups[0].last("test/bleu").n == 0
+    assert any("damaged" in note for note in comparison.notes) == (text in ("", "[]", "{"))
+
+
+def test_an_analysis_of_another_form_is_not_drawn(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    strange = {"accuracy_by_position": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}}
+    write_evaluation(folder, "test", {"measures": {}, "analyses": strange})
+    assert analyses.plots(gather([tmp_path]).groups) == []
