@@ -30,15 +30,12 @@ def evaluation(quality: float, seed: int) -> dict[str, Any]:
             "eb_m": near(1.1),
         },
         "analyses": {
-            "accuracy_by_position": {
+            "positions": {
                 "position": positions,
                 "sentences": [100, 100, 90, 80, 40, 10, 2],
                 "gold": gold,
                 "own": own,
                 "gap": [a - b for a, b in zip(gold, own, strict=True)],
-            },
-            "first_error": {
-                "position": positions,
                 "hazard": [near(0.2), near(0.15), near(0.1), near(0.1), near(0.1), 0.0, None],
                 "right_before": [100, 80, 70, 60, 30, 9, 0],
             },

@@ -17,7 +17,7 @@ from seq2seq_lab.compare.views import analyses
 
 QUALITIES = {0.25: 0.6, 0.5: 0.7, 0.75: 0.8}
 ACCURACY = Drawn(
-    analysis="accuracy_by_position", x="position", y="own", title="", xlabel="", ylabel="", count="sentences"
+    analysis="positions", x="position", y="own", title="", xlabel="", ylabel="", count="sentences"
 )
 
 
@@ -78,7 +78,7 @@ def test_groups_are_paired_in_the_metrics_of_trained_models(sweep):
 def test_the_curves_are_means_over_the_seeds_of_points_with_enough_sentences(sweep):
     comparison, _ = sweep
     found = curves(comparison.groups[0], "test", ACCURACY).points
-    its = [evaluation(0.6, seed)["analyses"]["accuracy_by_position"]["own"] for seed in range(3)]
+    its = [evaluation(0.6, seed)["analyses"]["positions"]["own"] for seed in range(3)]
     assert list(found) == [1, 2, 3, 4, 5, 6]  # the last one has two sentences
     for t, estimate in found.items():
         assert estimate.mean == pytest.approx(statistics.fmean(each[t - 1] for each in its))
@@ -157,6 +157,6 @@ def test_a_damaged_evaluation_is_skipped(tmp_path, text):
 def test_an_analysis_of_another_form_is_not_drawn(tmp_path):
     write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
     folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
-    strange = {"accuracy_by_position": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}}
+    strange = {"positions": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}}
     write_evaluation(folder, "test", {"measures": {}, "analyses": strange})
     assert analyses.plots(gather([tmp_path]).groups) == []

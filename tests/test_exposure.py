@@ -15,8 +15,8 @@ from seq2seq_lab.evaluation import grammar
 from seq2seq_lab.evaluation.evaluate import Evaluator
 from seq2seq_lab.evaluation.groups import by_group, in_order_of_length, length_group
 from seq2seq_lab.evaluation.losses import ExposureGap, LossForced, LossFree
-from seq2seq_lab.evaluation.positions import accuracy, first_errors, joined, right_words
-from seq2seq_lab.evaluation.prefixes import continued, eb_m
+from seq2seq_lab.evaluation.positions import by_position, joined, right_words
+from seq2seq_lab.evaluation.prefixes import continued, eb_m, ends_of_words
 from seq2seq_lab.evaluation.recovery import recovered, recovery, replaceable
 from seq2seq_lab.evaluation.repetition import repeated, repetition
 from seq2seq_lab.models import attention_model, seq2seq_model
@@ -53,7 +53,7 @@ def next_scores(model, source, words):
 def test_accuracy_by_position_by_hand():
     # The model says A B C <eos>. Under gold words: A B C <eos> is all right; of C C <eos>, A is wrong, then after
     # C it says <eos>, wrong, and after C <eos> again, right.
-    found = accuracy(right_words(CHAIN, batch([A, B, C, EOS], [C, C, EOS])))
+    found = by_position(right_words(CHAIN, batch([A, B, C, EOS], [C, C, EOS])))
     assert found["position"] == [1, 2, 3, 4]
     assert found["sentences"] == [2, 2, 2, 1]
     assert found["gold"] == [0.5, 0.5, 1, 1]
@@ -70,6 +70,12 @@ def test_after_its_end_a_hypothesis_has_no_right_words():
     words = right_words(model, batch([B, A, EOS]))
     assert words.gold.tolist() == [[False, False, True]]
     assert words.own.tolist() == [[False, False, False]]
+
+
+def test_an_unknown_word_is_never_right():
+    words = right_words(CHAIN, batch([A, B, C, EOS]), unk=B)
+    assert words.gold.tolist() == words.own.tolist() == [[True, False, True, True]]
+    assert words.inside.all()
 
 
 def test_the_first_position_has_the_same_accuracy_with_gold_and_own_words(model):
@@ -89,12 +95,12 @@ def test_batches_give_the_same_words_as_one():
 
 
 def test_first_errors_by_hand():
-    found = first_errors(right_words(CHAIN, batch([A, B, C, EOS], [C, C, EOS], [A, EOS], [A, B, A, EOS])))
-    assert found["share"] == [0.25, 0.25, 0.25, 0]
-    assert found["none"] == 0.25
+    found = by_position(right_words(CHAIN, batch([A, B, C, EOS], [C, C, EOS], [A, EOS], [A, B, A, EOS])))
+    assert found["first_error"] == [0.25, 0.25, 0.25, 0]
+    assert found["without_error"] == 0.25
     assert found["hazard"] == pytest.approx([1 / 4, 1 / 3, 1 / 2, 0])
     assert found["right_before"] == [4, 3, 2, 1]
-    assert sum(found["share"]) + found["none"] == 1
+    assert sum(found["first_error"]) + found["without_error"] == 1
 
 
 # Recovery
@@ -180,12 +186,22 @@ def test_a_model_without_errors_has_no_bias_and_one_without_right_words_has_no_r
 def test_a_continued_prefix_is_that_of_a_literal_loop(model):
     targets = [[A, B, C, EOS], [D, A, EOS]]
     data = batch(*targets)
-    for words in range(1, 3):
-        for row, found in enumerate(continued(model, data, words, 6)):
-            fed = targets[row][:words]
+    for given in ((1, 1), (2, 1), (3, 0)):
+        for row, found in enumerate(continued(model, data, torch.tensor(given), 6)):
+            fed = targets[row][: given[row]]
             while len(fed) < 6:
                 fed.append(int(next_scores(model, data.source[row : row + 1], fed).argmax()))
             assert found == fed
+
+
+def test_a_prefix_of_words_ends_where_its_last_word_does():
+    symbols = ["", "", "a", "b ", "c", " d", "e"]  # symbols of words: "ab" "c" "de"
+
+    def to_text(ids):
+        return "".join(symbols[i] for i in ids if i != EOS)
+
+    assert ends_of_words([2, 3, 4, 5, 6, EOS], to_text) == [2, 3, 5]
+    assert ends_of_words([EOS], to_text) == []
 
 
 # Repetition, groups
@@ -203,7 +219,7 @@ def test_repetition_by_hand():
 
 def test_groups_have_the_results_of_their_sentences_alone():
     names = [length_group(words) for words in (12, 1, 2, 60, 11)]
-    found = in_order_of_length(by_group([*names, None], lambda rows: {"sum": sum(rows)}))
+    found = in_order_of_length(by_group(names, lambda rows: {"sum": sum(rows)}))
     assert found == {"group": ["1–2", "11–15", "51 or more"], "sentences": [2, 2, 1], "sum": [3, 4, 3]}
 
 

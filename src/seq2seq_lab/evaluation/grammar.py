@@ -3,23 +3,39 @@ grammar."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
+from seq2seq_lab.evaluation.analysis import Distribution, Subject
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 END = SPECIAL_WORDS[EOS]
 
 
-class Distribution(Protocol):
-    """The distribution of the data."""
+class AgainstGrammar:
+    """Exact measures where the distribution of the data is known; see `exact`. Empty elsewhere."""
 
-    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
-        """The probability of each word, or `<eos>`, after a prefix of a translation; empty if the prefix has none."""
-        ...
+    name = "grammar"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        if subject.distribution is None or subject.vocabulary.units.name != "words":
+            return {}
+        found: dict[str, Compared] = {}
+        for batch, _, rows in subject.few(len(subject.sources)):
+            lengths = (
+                [batch.source.shape[1]] * len(rows) if batch.source_lengths is None else batch.source_lengths
+            )
+            for number, (row, length) in enumerate(zip(rows.tolist(), lengths, strict=True)):
+                source = subject.sources[row]
+                nodes = [] if source in found else prefixes(subject.distribution, source, subject.vocabulary)
+                if nodes:
+                    ids = batch.source[number : number + 1, : int(length)]
+                    predict_sos = int(batch.target[number, 0]) == SOS
+                    found[source] = compared(subject.model, ids, nodes, predict_sos=predict_sos)
+        return exact(found.values())
 
 
 class Prefix(NamedTuple):

@@ -9,7 +9,20 @@ from torch import Tensor
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.models.seq2seq import Seq2Seq
+
+
+class Positions:
+    """Accuracy by position, and the first error; see `by_position`."""
+
+    name = "positions"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        unk = subject.vocabulary.unk
+        return by_position(
+            joined([right_words(subject.model, batch, unk) for block in subject.batches for batch in block])
+        )
 
 
 class RightWords(NamedTuple):
@@ -28,15 +41,20 @@ class RightWords(NamedTuple):
 
 
 @torch.no_grad()
-def right_words(model: Seq2Seq, batch: Batch) -> RightWords:
-    """Compare the model's words with the target's, position by position."""
+def right_words(model: Seq2Seq, batch: Batch, unk: int | None = None) -> RightWords:
+    """Compare the model's words with the target's, position by position.
+
+    Args:
+        unk: the id of `<unk>`, which stands for different words and is therefore never right.
+    """
     target = batch.target
     forced = model(batch.source, target, source_lengths=batch.source_lengths).logits.argmax(dim=2)
     found = greedy(model, batch.source, batch.source_lengths, target.shape[1]).words
     inside = positions(batch)
+    known = inside if unk is None else inside & (target != unk)
     ends = (found == EOS).long()
     not_ended = ends.cumsum(dim=1) - ends == 0  # its first <eos> still counts
-    return RightWords((forced == target) & inside, (found == target) & not_ended & inside, inside)
+    return RightWords((forced == target) & known, (found == target) & not_ended & known, inside)
 
 
 def positions(batch: Batch) -> Tensor:
@@ -55,51 +73,39 @@ def joined(parts: Sequence[RightWords]) -> RightWords:
     return RightWords(*map(torch.cat, zip(*padded, strict=True)))
 
 
-def accuracy(words: RightWords) -> dict[str, Any]:
-    """Accuracy by position, and over all positions.
+def by_position(words: RightWords) -> dict[str, Any]:
+    """Accuracy by position with gold and with own words before it, and the first error of greedy decoding.
 
-    Position t counts from 1 and includes `<eos>`; acc_gold(t) and acc_own(t) are shares of the n(t) sentences whose
-    own target has a position t. Their difference is the gap; "measures" has the same over all positions of all
-    sentences.
+    A position t counts from 1; the last one of a target is its `<eos>`. acc_gold(t) and acc_own(t) are shares of the
+    n(t) sentences whose own target has a position t; the gap is their difference. The first error is the first wrong
+    position, against the own target: a hypothesis that is too short or too long is wrong at its own `<eos>` or at the
+    target's.
 
     Returns:
-        "position" [T], "sentences" n(t), "gold", "own", "gap"; "measures".
+        "position" [T], "sentences" n(t), "gold", "own", "gap"; "first_error": of all sentences, the share whose first
+        error is at t; "right_before": the number of sentences that have a position t and are right before it;
+        "hazard": their share that is wrong at t, null if there are none; "without_error": the share of all sentences;
+        "measures": accuracy and gap over all positions of all sentences.
     """
-    sentences = words.inside.sum(dim=0)
-    gold, own = (right.sum(dim=0) / sentences for right in (words.gold.double(), words.own.double()))
-    every = words.inside.sum().item()
-    of_gold, of_own = words.gold.sum().item() / every, words.own.sum().item() / every
+    gold, own = words.gold.double(), words.own.double()
+    sentences, every = words.inside.sum(dim=0), words.inside.sum()
+    wrong = ~words.own & words.inside
+    right_before = wrong.long().cumsum(dim=1) - wrong.long() == 0
+    first = (wrong & right_before).sum(dim=0)
+    at_risk = (words.inside & right_before).sum(dim=0)
     return {
         "position": list(range(1, len(sentences) + 1)),
         "sentences": sentences.tolist(),
-        "gold": gold.tolist(),
-        "own": own.tolist(),
-        "gap": (gold - own).tolist(),
-        "measures": {"accuracy_gold": of_gold, "accuracy_own": of_own, "accuracy_gap": of_gold - of_own},
-    }
-
-
-def first_errors(words: RightWords) -> dict[str, Any]:
-    """The first wrong position of greedy decoding, against the pair's own target with its `<eos>`.
-
-    A hypothesis that is too short or too long is wrong at its own `<eos>` or at the target's, whichever is first.
-
-    Returns:
-        "position" [T]; "share": of all sentences, the share whose first error is at t; "hazard": of the sentences
-        that have a position t and are right before it, the share that is wrong at t; null where there is none;
-        "right_before": the number of these sentences; "none": the share of sentences without an error.
-    """
-    wrong = ~words.own & words.inside
-    before = wrong.long().cumsum(dim=1) - wrong.long() == 0
-    first = (wrong & before).sum(dim=0)
-    at_risk = (words.inside & before).sum(dim=0)
-    hazard = [n / m if m else None for n, m in zip(first.tolist(), at_risk.tolist(), strict=True)]
-    none = 1 - wrong.any(dim=1).double().mean().item()
-    return {
-        "position": list(range(1, wrong.shape[1] + 1)),
-        "share": (first / len(wrong)).tolist(),
-        "hazard": hazard,
+        "gold": (gold.sum(dim=0) / sentences).tolist(),
+        "own": (own.sum(dim=0) / sentences).tolist(),
+        "gap": ((gold - own).sum(dim=0) / sentences).tolist(),
+        "first_error": (first / len(wrong)).tolist(),
         "right_before": at_risk.tolist(),
-        "none": none,
-        "measures": {},
+        "hazard": [n / m if m else None for n, m in zip(first.tolist(), at_risk.tolist(), strict=True)],
+        "without_error": 1 - wrong.any(dim=1).double().mean().item(),
+        "measures": {
+            "accuracy_gold": (gold.sum() / every).item(),
+            "accuracy_own": (own.sum() / every).item(),
+            "accuracy_gap": ((gold - own).sum() / every).item(),
+        },
     }

@@ -4,29 +4,71 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.unroll import encode, unroll
+from seq2seq_lab.evaluation.analysis import Subject
+from seq2seq_lab.evaluation.scores import streams
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
-LONGEST_PREFIX = 10  # words
+
+class PrefixBias:
+    """EB-M for prefixes of 1, 2, … words; see `eb_m`.
+
+    Args:
+        words: of the longest prefix.
+        pairs: of more pairs, this many are analysed, at equal distances.
+    """
+
+    name = "eb_m"
+
+    def __init__(self, *, words: int = 10, pairs: int = 1000) -> None:
+        self.words = words
+        self.pairs = pairs
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        after_gold: list[list[str]] = [[] for _ in range(self.words)]
+        rows: list[int] = []
+        for batch, _, places in subject.few(self.pairs):
+            rows += places.tolist()
+            ends = [ends_of_words(ids, subject.decode) for ids in batch.target.tolist()]
+            for words, texts in enumerate(after_gold):
+                given = torch.tensor([each[words] if words < len(each) else 0 for each in ends])
+                if given.any():
+                    length = max(subject.max_length, batch.target.shape[1])
+                    texts += map(subject.decode, continued(subject.model, batch, given, length))
+                else:
+                    texts += [""] * len(ends)
+        hypotheses = [subject.hypotheses[row] for row in rows]
+        references = [subject.references[row] for row in rows]
+        return eb_m(after_gold, hypotheses, references, continuation_bleu)
 
 
 @torch.no_grad()
-def continued(model: Seq2Seq, batch: Batch, words: int, length: int) -> list[list[int]]:
-    """Greedy decoding after the first words of the target: the ids [B][length], the prefix included.
+def continued(model: Seq2Seq, batch: Batch, given: Tensor, length: int) -> list[list[int]]:
+    """Greedy decoding after the first positions of each target: the ids [B][length], these positions included.
 
     Args:
-        words: positions of the target that are fed; the model's own words are fed after them.
+        given: positions of each target that are fed, [B]; the model's own words are fed after them.
         length: positions in all.
     """
     target = torch.nn.functional.pad(batch.target, (0, max(0, length - batch.target.shape[1])))[:, :length]
-    own = torch.arange(length, device=target.device).expand_as(target) > words
+    place, given = torch.arange(length, device=target.device), given.to(target.device)[:, None]
     known = model.decoder.embed(gold_inputs(target))
-    logits = unroll(model, encode(model, batch.source, batch.source_lengths), known, own).logits
-    found = logits.argmax(dim=2)
-    found[:, :words] = target[:, :words]
-    return found.tolist()
+    encoded = encode(model, batch.source, batch.source_lengths)
+    # The input of a position is the word before it.
+    found = unroll(model, encoded, known, place > given).logits.argmax(dim=2)
+    return torch.where(place < given, target, found).tolist()
+
+
+def ends_of_words(ids: Sequence[int], to_text: Callable[[list[int]], str]) -> list[int]:
+    """The number of ids of the prefix of 1, 2, … words; the same as the number of words where each is one id."""
+    ids = list(ids[: ids.index(EOS)] if EOS in ids else ids)
+    counts = (len(to_text(ids[:n]).split()) for n in range(len(ids) + 1))
+    last = {count: n for n, count in enumerate(counts)}
+    return [n for count, n in last.items() if count > 0]
 
 
 Bleu = Callable[[Sequence[str], Sequence[Sequence[str]]], float]
@@ -75,6 +117,15 @@ def eb_m(
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
     measures = {"eb_m": sum(ratio * n for ratio, n in known) / total} if total else {}
     return {**{name: list(column) for name, column in zip(names, columns, strict=True)}, "measures": measures}
+
+
+def continuation_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Corpus BLEU with the n-grams that there are, as continuations may all be shorter than four words."""
+    import sacrebleu
+
+    return sacrebleu.corpus_bleu(
+        hypotheses, streams(references), tokenize="none", force=True, use_effective_order=True
+    ).score
 
 
 def _after(sentence: str, words: int) -> str:

@@ -9,11 +9,32 @@ from torch import Tensor
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.evaluation.positions import positions
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
 AFTER = 3  # words after the wrong one
 _SCORES = 1 << 24  # scores in memory at a time
+
+
+class Recovery:
+    """Recovery from a wrong word; see `recovery`.
+
+    Args:
+        pairs: of more pairs, this many are analysed, at equal distances.
+    """
+
+    name = "recovery"
+
+    def __init__(self, *, pairs: int = 1000) -> None:
+        self.pairs = pairs
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        words = replaceable(len(subject.vocabulary), subject.vocabulary.unk)
+        return recovery(
+            recovered(subject.model, batch, Draws(subject.seed, 0, indices.to(batch.target.device)), words)
+            for batch, indices, _ in subject.few(self.pairs)
+        )
 
 
 class Recovered(NamedTuple):
@@ -43,6 +64,7 @@ def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -
         replaceable: [V], True for words that can be replaced and can replace: not the special words.
     """
     target = batch.target
+    replaceable = replaceable.to(target.device)
     memory = model.encoder(batch.source, batch.source_lengths)
     scores = model(batch.source, target, source_lengths=batch.source_lengths, memory=memory).logits
     inside = positions(batch)
@@ -124,8 +146,8 @@ def _predict(model: Seq2Seq, batch: Batch, memory: Any, pair: Tensor, t: Tensor,
     return torch.nn.functional.pad(torch.cat(found), (0, AFTER))
 
 
-def replaceable(size: int, *special: int) -> Tensor:
-    """[V], False for `<sos>`, `<eos>` and other special words."""
+def replaceable(size: int, unk: int | None = None) -> Tensor:
+    """[V], False for the special words `<sos>`, `<eos>` and, if there is one, `<unk>`."""
     mask = torch.ones(size, dtype=torch.bool)
-    mask[[SOS, EOS, *special]] = False
+    mask[[SOS, EOS, *([] if unk is None else [unk])]] = False
     return mask

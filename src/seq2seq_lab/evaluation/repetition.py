@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from seq2seq_lab.evaluation.analysis import Subject
+
 LONGEST = 4  # words of an n-gram
+
+
+class Repetition:
+    """Repeated n-grams of greedy translations; see `repetition`."""
+
+    name = "repetition"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        return repetition(subject.hypotheses, subject.targets)
 
 
 def repeated(sentence: Sequence[str], n: int) -> float | None:

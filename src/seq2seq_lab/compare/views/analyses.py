@@ -19,7 +19,7 @@ _PREFIX = "words of the prefix"
 
 def _by_position(y: str, title: str) -> Drawn:
     return Drawn(
-        analysis="accuracy_by_position",
+        analysis="positions",
         x="position",
         y=y,
         title=title,
@@ -61,7 +61,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             _by_position("own", "Accuracy after the model's own words"),
             _by_position("gap", "Gap: after gold words − after own words"),
             Drawn(
-                analysis="first_error",
+                analysis="positions",
                 x="position",
                 y="hazard",
                 title="First error: wrong here, if all before is right",

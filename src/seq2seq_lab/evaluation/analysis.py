@@ -1,0 +1,89 @@
+"""What an analysis of a trained model is given, and what it returns."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Batch, Block
+from seq2seq_lab.data.vocabulary import Vocabulary
+from seq2seq_lab.evaluation.evaluate import Evaluation
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+
+class Distribution(Protocol):
+    """The distribution of the data."""
+
+    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
+        """The probability of each word, or `<eos>`, after a prefix of a translation; empty if the prefix has none."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A trained model and N pairs to analyse it on.
+
+    Attributes:
+        model: in evaluation mode.
+        batches: the pairs, in order, as blocks of one batch; their indices are those of the corpus.
+        decode: target ids up to and without `<eos>` → sentence.
+        sources, targets: the sentences, [N].
+        references: the accepted translations of each pair, its own target first.
+        hypotheses: greedy translations.
+        evaluation: the losses and greedy translations.
+        max_length: maximum number of positions of a hypothesis.
+        unknown: whether the source or the target of a pair has a word that the model does not know, [N].
+        vocabulary: of the target.
+        distribution: of the data, where it is known.
+        seed: of random draws.
+    """
+
+    model: Seq2Seq
+    batches: Sequence[Block]
+    decode: Callable[[list[int]], str]
+    sources: Sequence[str]
+    targets: Sequence[str]
+    references: Sequence[Sequence[str]]
+    hypotheses: Sequence[str]
+    evaluation: Evaluation
+    max_length: int
+    unknown: Sequence[bool]
+    vocabulary: Vocabulary
+    distribution: Distribution | None = None
+    seed: int = 0
+
+    def few(self, most: int) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+        """At most this many pairs, at equal distances, for an analysis that decodes each pair many times.
+
+        Yields:
+            A batch, the indices of its pairs in the corpus [B], and their rows among the N pairs [B].
+        """
+        step = -(-len(self.sources) // most)
+        first = 0
+        for block in self.batches:
+            (batch,) = block
+            every = torch.arange(first, first + len(block))
+            rows = (every % step == 0).nonzero().squeeze(1)
+            first += len(block)
+            if len(rows):
+                yield _rows(batch, rows), torch.from_numpy(block.indices)[rows], every[rows]
+
+
+def _rows(batch: Batch, rows: Tensor) -> Batch:
+    """Some of the pairs of a batch; its padding stays."""
+    rows = rows.to(batch.source.device)
+    lengths = (None if each is None else each[rows] for each in (batch.source_lengths, batch.target_lengths))
+    source_lengths, target_lengths = lengths
+    return Batch(batch.source[rows], source_lengths, batch.target[rows], target_lengths, slice(0, len(rows)))
+
+
+class Analysis(Protocol):
+    """An analysis of a trained model. A new class needs only this attribute and this method."""
+
+    name: str
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        """Return the result as plain data for JSON; its scalars under "measures"; empty if it does not apply."""
+        ...
