@@ -100,3 +100,17 @@ def write_evaluation(folder: Path, part: str, contents: dict[str, Any]) -> None:
     path = folder / "evaluation" / f"{part}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(contents))
+
+
+def write_translations(folder: Path, part: str, hypotheses: list[str], references: list[list[str]]) -> None:
+    """Write the translations of a part of the data into the folder of a run."""
+    rows = [{"hypothesis": h, "references": r} for h, r in zip(hypotheses, references, strict=True)]
+    path = folder / "evaluation" / f"{part}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def noisy(references: list[list[str]], share: float, seed: int) -> list[str]:
+    """The first references, with about this share of their words replaced."""
+    rng = random.Random(f"{share} {seed}")
+    return [" ".join("x" if rng.random() < share else word for word in row[0].split()) for row in references]

@@ -3,17 +3,20 @@
 import csv
 import io
 import math
+import random
 import statistics
 
 import pytest
+import sacrebleu
 from matplotlib.figure import Figure
 
-from fake_evaluations import evaluation, small, write_evaluation
+from fake_evaluations import evaluation, noisy, small, write_evaluation, write_translations
 from fake_runs import write_sweep
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.analyses import Drawn, curves
 from seq2seq_lab.compare.statistics import student_t_quantile
 from seq2seq_lab.compare.views import analyses
+from seq2seq_lab.evaluation.significance import Bootstrapped, paired_bleu
 
 QUALITIES = {0.25: 0.6, 0.5: 0.7, 0.75: 0.8}
 ACCURACY = Drawn(
@@ -160,3 +163,59 @@ def test_an_analysis_of_another_form_is_not_drawn(tmp_path):
     strange = {"positions": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}}
     write_evaluation(folder, "test", {"measures": {}, "analyses": strange})
     assert analyses.plots(gather([tmp_path]).groups) == []
+
+
+# Over sentences
+
+_WORDS = random.Random(0)
+REFERENCES = [[" ".join(_WORDS.choice("abcdefgh") for _ in range(7))] for _ in range(100)]
+
+
+def translated(root, ratios, shares, seeds=(0, 1)):
+    """Groups whose hypotheses have these shares of wrong words."""
+    write_sweep(root, models=["seq2seq"], ratios=ratios, seeds=seeds)
+    for ratio, share in zip(ratios, shares, strict=True):
+        for seed in seeds:
+            folder = root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}"
+            hypotheses = noisy(REFERENCES, share, seed)
+            bleu = sacrebleu.corpus_bleu(
+                hypotheses, [[r[0] for r in REFERENCES]], tokenize="none", force=True
+            )
+            write_evaluation(folder, "test", {"measures": {"bleu": bleu.score}})
+            write_translations(folder, "test", hypotheses, REFERENCES)
+    return root
+
+
+def test_two_groups_are_compared_over_sentences_and_over_seeds(tmp_path):
+    stream = io.StringIO()
+    comparison = compare(
+        [translated(tmp_path, (0.25, 0.75), (0.4, 0.1))], metrics=["test/bleu"], stream=stream
+    )
+    (found,) = comparison.over_sentences
+    first, second = comparison.groups
+    for seed, each in found.by_seed.items():
+        difference = second.by_seed("test/bleu")[seed] - first.by_seed("test/bleu")[seed]
+        assert each.difference == pytest.approx(difference)
+        assert each.p == pytest.approx(1 / 1001)
+    assert "p < 0.05 for 2 of 2 seeds: seed 0 +" in stream.getvalue()
+    assert "over seeds: +" in stream.getvalue()
+    assert "Two kinds of chance" in (comparison.output / "report.html").read_text()
+
+
+def test_of_more_groups_hypotheses_are_read_only_when_asked_for(tmp_path):
+    root = translated(tmp_path, (0.25, 0.5, 0.75), (0.4, 0.4, 0.1), seeds=(0,))
+    assert gather([root]).over_sentences == []
+    titles = [each.pair.title for each in gather([root], significance=True).over_sentences]
+    assert titles == ["ratio 0.25 → 0.5", "ratio 0.25 → 0.75", "ratio 0.5 → 0.75"]
+
+
+def test_without_hypotheses_a_note_says_so(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25, 0.5, 0.75), seeds=(0,))
+    comparison = gather([tmp_path], significance=True)
+    assert any("seq2seq-lab evaluate" in note for note in comparison.notes)
+
+
+def test_equal_translations_and_small_differences_are_not_significant():
+    first = noisy(REFERENCES, 0.3, 0)
+    assert paired_bleu(first, first, REFERENCES) == Bootstrapped(0.0, 1.0)
+    assert paired_bleu(first, noisy(REFERENCES, 0.31, 0), REFERENCES).p > 0.05

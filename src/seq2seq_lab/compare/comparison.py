@@ -11,6 +11,7 @@ from seq2seq_lab.compare.grouping import Group, group
 from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
 from seq2seq_lab.compare.references import of_runs, with_own_names
+from seq2seq_lab.compare.significance import OverSentences, over_sentences
 from seq2seq_lab.compare.views import csv, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
@@ -28,6 +29,7 @@ class Comparison:
         groups: the same runs, in groups that differ in more than the seed; without repeated runs.
         metrics: the metrics to show; the CSV files contain all metrics.
         pairs: groups that differ in one setting, compared seed by seed, in every metric.
+        over_sentences: groups compared over the sentences of the test part.
         references: reference curves that are shown with the groups.
         notes: what was skipped, and why.
         caveats: limits of the results that the user should know.
@@ -38,6 +40,7 @@ class Comparison:
     groups: Sequence[Group]
     metrics: Sequence[str]
     pairs: Sequence[Pair]
+    over_sentences: Sequence[OverSentences]
     references: Sequence[Reference]
     notes: Sequence[str]
     caveats: Sequence[str]
@@ -54,6 +57,7 @@ def gather(
     *,
     metrics: Sequence[str] | None = None,
     references: Sequence[Reference] = (),
+    significance: bool = False,
     output: Path | None = None,
 ) -> Comparison:
     """Read and compare the runs under some folders, without printing or writing anything.
@@ -62,6 +66,7 @@ def gather(
         paths: folders that contain runs, at any depth.
         metrics: names or patterns of the metrics to show; by default, those of measures with ``shown``.
         references: reference curves, in addition to those of the runs; their metrics are shown too.
+        significance: compare all pairs of groups over the sentences of the test part too, not only two groups alone.
         output: the output folder; by default, ``comparison`` in the folder of the runs.
 
     Raises:
@@ -76,13 +81,16 @@ def gather(
             raise UserError(f"--reference-metric {each.metric}: {not_measured(each.metric, measured)}")
     chosen = dict.fromkeys(shown(metrics, measured, groups[0].described))
     chosen |= dict.fromkeys(each.metric for each in references)
+    pairs = pair(groups, measured)
+    sentences, missing = over_sentences(groups, pairs, every=significance)
     return Comparison(
         runs=read,
         groups=groups,
         metrics=list(chosen),
-        pairs=pair(groups, measured),
+        pairs=pairs,
+        over_sentences=sentences,
         references=with_own_names([*of_runs(read), *references]),
-        notes=[*notes, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
+        notes=[*notes, *missing, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
         caveats=remarks.caveats(groups, list(chosen)),
         output=_output(output or root / layout.COMPARISON),
     )
@@ -93,21 +101,25 @@ def compare(
     *,
     metrics: Sequence[str] | None = None,
     references: Sequence[Reference] = (),
+    significance: bool = False,
     output: Path | None = None,
     stream: TextIO | None = None,
 ) -> Comparison:
     """Compare the runs under some folders: print a table, and write files, plots, a report and TensorBoard runs.
 
     Args:
-        paths, metrics, references, output: see `gather`.
+        paths, metrics, references, significance, output: see `gather`.
         stream: the stream to print to; standard output by default.
 
     Raises:
         UserError: as `gather`, or the folder cannot be written.
     """
-    comparison = gather(paths, metrics=metrics, references=references, output=output)
+    comparison = gather(
+        paths, metrics=metrics, references=references, significance=significance, output=output
+    )
     stream = stream or sys.stdout
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)
+    terminal.write(terminal.over_sentences(comparison.over_sentences), stream)
     terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), stream)
     _write(comparison, title=f"Comparison of {find.common_root(paths).name or 'runs'}")
     terminal.write(terminal.written(comparison.output), stream)
@@ -180,6 +192,7 @@ def _write(comparison: Comparison, title: str) -> None:
             groups=groups,
             metrics=metrics,
             pairs=comparison.shown_pairs,
+            over_sentences=comparison.over_sentences,
             plots=list(zip(drawn, drawings, strict=True)),
             references=comparison.references,
             notes=comparison.notes,

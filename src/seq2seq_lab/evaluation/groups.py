@@ -1,5 +1,6 @@
 """Results by groups of sentences: by source length, and with and without unknown words."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +12,18 @@ from seq2seq_lab.evaluation.scores import Bleu, Chrf, ExactMatch
 
 _MEASURES = (Bleu(), Chrf(), ExactMatch(), LossForced(), LossFree(), ExposureGap())
 # Fixed, so that corpora and runs have the same groups.
-_LENGTHS = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 15), (16, 20), (21, 30), (31, 50), (51, None))
+_LENGTHS = {
+    2: "1–2",
+    4: "3–4",
+    6: "5–6",
+    8: "7–8",
+    10: "9–10",
+    15: "11–15",
+    20: "16–20",
+    30: "21–30",
+    50: "31–50",
+    math.inf: "51 or more",
+}
 
 
 class BySourceLength:
@@ -21,7 +33,8 @@ class BySourceLength:
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         names = [length_group(len(source.split())) for source in subject.sources]
-        return in_order_of_length(by_group(names, partial(_results, subject.evaluation))) | {"measures": {}}
+        score = partial(_results, subject.evaluation)
+        return by_group(names, score, order=tuple(_LENGTHS.values())) | {"measures": {}}
 
 
 class ByUnknownWords:
@@ -74,13 +87,4 @@ def by_group(
 
 def length_group(words: int) -> str:
     """The name of the group of a sentence with this number of words, such as "5–6"."""
-    low, high = next(each for each in _LENGTHS if each[1] is None or max(1, words) <= each[1])
-    return f"{low}–{high}" if high else f"{low} or more"
-
-
-def in_order_of_length(groups: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of `by_group` for names of `length_group`, sorted by length."""
-    order = sorted(
-        range(len(groups["group"])), key=lambda i: int(groups["group"][i].replace("–", " ").split()[0])
-    )
-    return {name: [column[i] for i in order] for name, column in groups.items()}
+    return next(name for longest, name in _LENGTHS.items() if words <= longest)

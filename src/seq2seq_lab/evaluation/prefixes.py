@@ -10,7 +10,7 @@ from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.evaluation.analysis import Subject
-from seq2seq_lab.evaluation.scores import streams
+from seq2seq_lab.evaluation.references import streams
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
 

@@ -4,11 +4,9 @@ A hypothesis may match any of its references. The normalisation already separate
 tokenizer is used.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.measures import measure
+from seq2seq_lab.evaluation.references import streams
 
 
 class Bleu:
@@ -42,9 +40,3 @@ class ExactMatch:
     def __call__(self, evaluation: Evaluation) -> float:
         pairs = zip(evaluation.hypotheses, evaluation.references, strict=True)
         return sum(hypothesis in row for hypothesis, row in pairs) / len(evaluation.hypotheses)
-
-
-def streams(references: Sequence[Sequence[str]]) -> Any:
-    """The references in the form of sacreBLEU: stream i has the i-th reference of each sentence, or None."""
-    most = max(map(len, references))
-    return [[row[i] if i < len(row) else None for row in references] for i in range(most)]

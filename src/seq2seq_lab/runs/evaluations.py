@@ -2,10 +2,12 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from seq2seq_lab.runs import layout
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,30 @@ class Evaluated:
 
     measures: Mapping[str, float] = field(default_factory=dict)
     analyses: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Translated:
+    """The translations of the sentences of one part of the data, [N], and the references of each."""
+
+    hypotheses: Sequence[str]
+    references: Sequence[Sequence[str]]
+
+
+def read_translated(folder: Path, part: str) -> Translated | None:
+    """The translations of a run, from a file with a JSON object for each sentence; None if there are none.
+
+    Args:
+        folder: the folder of the run.
+    """
+    try:
+        text = (folder / layout.EVALUATION / f"{part}.jsonl").read_text(encoding="utf-8")
+        rows = [json.loads(line) for line in text.splitlines()]
+        return Translated(
+            [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:

@@ -17,6 +17,7 @@ from seq2seq_lab.compare.naming import ABSENT, differing, show
 from seq2seq_lab.compare.pairing import Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
+from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
 from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
 from seq2seq_lab.compare.views.figures import Plot, sample
 from seq2seq_lab.runs.reference import Reference
@@ -40,6 +41,7 @@ class Contents:
     groups: Sequence[Group]
     metrics: Sequence[str]
     pairs: Sequence[Pair]
+    over_sentences: Sequence[OverSentences]
     plots: Sequence[tuple[Plot, Mapping[str, str]]]
     references: Sequence[Reference]
     notes: Sequence[str]
@@ -66,6 +68,9 @@ def page(contents: Contents) -> str:
             plots=[_plot(*each) for each in contents.plots],
             references=[_reference(each, contents.groups) for each in contents.references],
             pairs=list(_pairs(contents.pairs)),
+            over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
+            two_kinds=WHAT,
+            over_sentences_metric=METRIC,
             translations=translations.section(found),
             configurations=_configurations(contents.groups),
             provenance_columns=("run", "seed", "status", "epochs", *_PROVENANCE),
