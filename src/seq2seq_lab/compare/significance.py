@@ -15,8 +15,8 @@ _FEW = 6  # seeds that are named
 _ALPHA = 0.05
 WHAT = (
     "Over sentences: the chance of which sentences are in the test part (sacreBLEU's paired bootstrap, "
-    f"{SAMPLES:,} samples), each seed on its own. Over seeds: the chance of initial weights, order and draws, on the same sentences."
-    " Only what holds over both is likely to hold elsewhere."
+    f"{SAMPLES:,} samples), each seed on its own. Over seeds: the chance of initial weights, order and draws,"
+    " on the same sentences. Only what holds over both is likely to hold elsewhere."
 )
 
 
