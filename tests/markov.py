@@ -23,6 +23,9 @@ class _Decoder(nn.Module):
     def embed(self, words):
         return nn.functional.one_hot(words, len(self.table)).to(self.table.dtype)
 
+    def first_state(self, memory):
+        return memory.state
+
     def forward(self, inputs, memory, state=None, *, draws=None, first=0):
         return Decoded(inputs @ self.table.clamp(min=-1e4), None), state or memory.state
 
