@@ -79,10 +79,10 @@ def evaluation(quality: float, seed: int) -> dict[str, Any]:
                 "prefix": [0, 1, 2, 3],
                 "outside": [0.0, near(0.1), near(0.2), near(0.3)],
                 "total_variation": {
+                    "data": [near(0.1), near(0.2), near(0.2), 0.0],
+                    "model": [near(0.1), near(0.2), near(0.2), 0.0],
                     "eb_c": [1.0, near(1.1), near(1.2), None],
-                    "eb_c_at_most": [1.0, 1.5, 1.8, 2.0],
                 },
-                "jensen_shannon": {"eb_c": [1.0, near(1.1), near(1.2), None]},
                 "excess": [0.0, near(5), near(9), near(14)],
             },
         },

@@ -36,7 +36,8 @@ class Subject:
         max_length: maximum number of positions of a hypothesis.
         unknown: whether the source or the target of a pair has a word that the model does not know, [N].
         vocabulary: of the target.
-        distribution: of the data, where it is known.
+        unk: the id of `<unk>` in it, if it has one.
+        distribution: of the data, where it is known and the vocabulary is of words.
         seed: of random draws.
     """
 
@@ -51,6 +52,7 @@ class Subject:
     max_length: int
     unknown: Sequence[bool]
     vocabulary: Vocabulary
+    unk: int | None = None
     distribution: Distribution | None = None
     seed: int = 0
 

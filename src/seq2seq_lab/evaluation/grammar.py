@@ -13,6 +13,7 @@ from seq2seq_lab.evaluation.analysis import Distribution, Subject
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 END = SPECIAL_WORDS[EOS]
+_NOTHING = 1e-3  # a distance, as a share of the largest; a ratio of two smaller ones says nothing
 
 
 class AgainstGrammar:
@@ -21,7 +22,7 @@ class AgainstGrammar:
     name = "grammar"
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
-        if subject.distribution is None or subject.vocabulary.units.name != "words":
+        if subject.distribution is None:
             return {}
         found: dict[str, Compared] = {}
         for batch, _, rows in subject.few(len(subject.sources)):
@@ -146,8 +147,8 @@ def exact(sources: Iterable[Compared]) -> dict[str, Any]:
 
     The data's distribution of the next word is defined only after prefixes that the data can produce. The means over
     the model's prefixes are therefore over these alone, and "outside" is the probability that the model has left them
-    within its first l words. In "at_most" each prefix outside counts with the largest distance, 1 for total variation
-    and ln 2 for Jensen–Shannon.
+    within its first l words. In "model_at_most" each prefix outside counts with the largest distance, 1 for total
+    variation and ln 2 for Jensen–Shannon.
 
     EB-C(l) = CGD under the model's prefixes / CGD under the data's, where CGD is the mean distance between the
     next-word distributions (He et al. 2021, https://arxiv.org/abs/1905.10617, section 4.2). 1: no bias.
@@ -158,9 +159,10 @@ def exact(sources: Iterable[Compared]) -> dict[str, Any]:
     p(v)); a word with o(v) = 0 adds 0, and p(v) > 0 for all words.
 
     Returns:
-        "sources"; "prefix" l = 0 …; "outside"; "total_variation" and "jensen_shannon", each with "data" and "model"
-        (the CGDs), "eb_c" and "eb_c_at_most"; "excess" of l + 1 words; "measures": EB-C over all prefixes of at least
-        one word, "outside" and "excess" of the longest. A ratio is null where its denominator is 0.
+        "sources"; "prefix" l = 0 …; "outside"; "total_variation" and "jensen_shannon", each with the CGDs "data",
+        "model" and "model_at_most", and "eb_c" = model / data, null where the CGD under the data's prefixes is less
+        than 0.001 of the largest distance; "excess" of l + 1 words, null where l ε(l) is 0; "measures": EB-C, the ratio
+        of the mean CGDs over l ≥ 1, weighted with the data's prefixes; "outside" and "excess" of the longest.
     """
     every = list(sources)
     if not every:
@@ -173,24 +175,24 @@ def exact(sources: Iterable[Compared]) -> dict[str, Any]:
     outside = (1 - inside / len(every)).clamp(min=0).tolist()
     found: dict[str, Any] = {"sources": len(every), "prefix": list(lengths), "outside": outside}
     for name, largest in (("total_variation", 1.0), ("jensen_shannon", math.log(2))):
-        distances = [getattr(each, name) for each in rows]
-        of_data = [_mean(d, each.data) for d, each in zip(distances, rows, strict=True)]
-        of_model = [_mean(d, each.model) for d, each in zip(distances, rows, strict=True)]
-        most = [
-            _mean(
-                torch.cat([d, d.new_tensor([largest])]),
-                torch.cat([each.model, d.new_tensor([out * len(every)])]),
-            )
-            for d, each, out in zip(distances, rows, outside, strict=True)
-        ]
-        ratios = {"eb_c": of_model, "eb_c_at_most": most}
-        found[name] = {"data": of_data, "model": of_model} | {
-            ratio: [_ratio(a, b) for a, b in zip(numerators, of_data, strict=True)]
-            for ratio, numerators in ratios.items()
-        }
+        found[name] = _distances(name, largest, rows, [share * len(every) for share in outside])
     found["excess"] = _excess(rows)
-    later = Compared(*(column[table.length > 0] for column in table))
-    return found | {"measures": _measures(found, later)}
+    return found | {"measures": _measures(found, [float(each.data.sum()) for each in rows])}
+
+
+def _distances(
+    name: str, largest: float, rows: Sequence[Compared], outside: Sequence[float]
+) -> dict[str, list[float | None]]:
+    """The CGDs by prefix length, and EB-C; `outside`: the probability of other prefixes, summed over the sources."""
+    data, model, at_most = [], [], []
+    for each, other in zip(rows, outside, strict=True):
+        distance = getattr(each, name)
+        data.append(_mean(distance, each.data))
+        model.append(_mean(distance, each.model))
+        inside = float(each.model.sum())
+        at_most.append((model[-1] * inside + largest * other) / (inside + other) if inside + other else 0.0)
+    ratios = [_ratio(a, b, _NOTHING * largest) for a, b in zip(model, data, strict=True)]
+    return {"data": [*data], "model": [*model], "model_at_most": [*at_most], "eb_c": ratios}
 
 
 def _excess(rows: Sequence[Compared]) -> list[float | None]:
@@ -205,8 +207,14 @@ def _excess(rows: Sequence[Compared]) -> list[float | None]:
     return [None if ratio is None else 100 * ratio for ratio in ratios]
 
 
-def _measures(found: Mapping[str, Any], later: Compared) -> dict[str, float]:
-    ratio = _ratio(_mean(later.total_variation, later.model), _mean(later.total_variation, later.data))
+def _measures(found: Mapping[str, Any], weights: Sequence[float]) -> dict[str, float]:
+    """Measures over all lengths, weighted with the data's prefixes of each length; those of no words have no bias."""
+    distances = found["total_variation"]
+    model, data = (
+        sum(weight * cgd for weight, cgd in zip(weights[1:], distances[which][1:], strict=True))
+        for which in ("model", "data")
+    )
+    ratio = _ratio(model, data, _NOTHING * sum(weights[1:]))
     values = {"eb_c": ratio, "outside": found["outside"][-1], "excess_error": found["excess"][-1]}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -216,5 +224,5 @@ def _mean(values: Tensor, weights: Tensor) -> float:
     return float((values * weights).sum() / total) if total > 0 else 0.0
 
 
-def _ratio(numerator: float, denominator: float) -> float | None:
-    return numerator / denominator if denominator > 1e-12 else None
+def _ratio(numerator: float, denominator: float, least: float = 1e-12) -> float | None:
+    return numerator / denominator if denominator > least else None

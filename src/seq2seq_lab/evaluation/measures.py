@@ -171,7 +171,7 @@ _REGISTRY = (
         name="eb_m",
         label="EB-M",
         unit="1 = no bias",
-        formula="mean over l of BLEU after a gold prefix of l words / BLEU after the model's own prefix of l words",
+        formula="mean over l of BLEU after a gold prefix of l words / the same after the model's own prefix of l words",
         stage="analysis",
         shown=False,
     ),

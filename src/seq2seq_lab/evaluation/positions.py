@@ -19,10 +19,8 @@ class Positions:
     name = "positions"
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
-        unk = subject.vocabulary.unk
-        return by_position(
-            joined([right_words(subject.model, batch, unk) for block in subject.batches for batch in block])
-        )
+        batches = (batch for block in subject.batches for batch in block)
+        return by_position(joined([right_words(subject.model, batch, subject.unk) for batch in batches]))
 
 
 class RightWords(NamedTuple):
@@ -99,7 +97,7 @@ def by_position(words: RightWords) -> dict[str, Any]:
         "gold": (gold.sum(dim=0) / sentences).tolist(),
         "own": (own.sum(dim=0) / sentences).tolist(),
         "gap": ((gold - own).sum(dim=0) / sentences).tolist(),
-        "first_error": (first / len(wrong)).tolist(),
+        "first_error": (first.double() / len(wrong)).tolist(),
         "right_before": at_risk.tolist(),
         "hazard": [n / m if m else None for n, m in zip(first.tolist(), at_risk.tolist(), strict=True)],
         "without_error": 1 - wrong.any(dim=1).double().mean().item(),

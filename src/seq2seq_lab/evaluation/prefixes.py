@@ -100,8 +100,8 @@ def eb_m(
 
     Returns:
         "prefix" l = 1 …, as far as there are pairs, "sentences": their numbers, "gold", "own": BLEU, "eb_m": their
-        ratio, null where BLEU after the own prefix is 0; "measures": the mean of EB-M over l, weighted with the
-        numbers.
+        ratio, null where BLEU after the own prefix is 0; "measures": the ratio of their means over l, weighted with the
+        numbers of pairs.
     """
     rows = []
     for words, forced in enumerate(after_gold, start=1):
@@ -111,12 +111,13 @@ def eb_m(
         rest = [[part for text in references[row] if (part := _after(text, words))] for row in pairs]
         gold, free = (bleu([_after(texts[row], words) for row in pairs], rest) for texts in (forced, own))
         rows.append((words, len(pairs), gold, free, gold / free if free else None))
-    known = [(ratio, n) for _, n, *_, ratio in rows if ratio is not None]
-    total = sum(n for _, n in known)
     names = ("prefix", "sentences", "gold", "own", "eb_m")
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    measures = {"eb_m": sum(ratio * n for ratio, n in known) / total} if total else {}
-    return {**{name: list(column) for name, column in zip(names, columns, strict=True)}, "measures": measures}
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+    after_gold_mean, after_own_mean = (
+        sum(n * row[which] for n, row in zip(columns[1], rows, strict=True)) for which in (2, 3)
+    )
+    measures = {"eb_m": after_gold_mean / after_own_mean} if after_own_mean else {}
+    return {**dict(zip(names, columns, strict=True)), "measures": measures}
 
 
 def continuation_bleu(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:

@@ -133,10 +133,11 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
     "grammar": (
         "Against the distribution of the grammar",
         (
-            _exact("total_variation.eb_c", "EB-C, total variation", "ratio, 1 = no bias", 1),
             _exact(
-                "total_variation.eb_c_at_most", "EB-C, total variation, prefixes outside count 1", "ratio", 1
+                "total_variation.eb_c", "EB-C: distance after own / after gold prefixes", "1 = no bias", 1
             ),
+            _exact("total_variation.model", "Distance to the grammar after own prefixes", "total variation"),
+            _exact("total_variation.data", "Distance to the grammar after gold prefixes", "total variation"),
             _exact("excess", "Excess accumulated error", "%, 0 = no bias", 0),
             _exact("outside", "The model has left the grammar", "probability"),
         ),
