@@ -33,7 +33,7 @@ check: $(INSTALLED) ## lint, format and types
 	$(BIN)/mypy
 
 docs: $(INSTALLED) ## write docs/measures.md and the pictures of docs/forcing.md anew
-	$(BIN)/python -m seq2seq_lab.evaluation.measures > docs/measures.md
+	$(BIN)/python -m seq2seq_lab.evaluation.measures_page > docs/measures.md
 	$(BIN)/python docs/draw_forcing.py
 
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds

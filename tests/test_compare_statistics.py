@@ -12,6 +12,7 @@ from seq2seq_lab.compare.pairing import headline
 from seq2seq_lab.compare.statistics import (
     Estimate,
     average,
+    holm,
     paired_difference,
     student_t_quantile,
 )
@@ -82,6 +83,38 @@ def test_only_common_seeds_are_paired():
     assert difference.high - difference.mean == pytest.approx(half)
     assert not difference.excludes_zero
     assert paired_difference({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0001}).excludes_zero
+
+
+def test_a_p_value_is_below_005_where_the_interval_excludes_zero():
+    rng = random.Random(2)
+    for n in (2, 3, 6):
+        for _ in range(200):
+            second = {seed: rng.gauss(1, 1) for seed in range(n)}
+            difference = paired_difference(dict.fromkeys(range(n), 0.0), second)
+            assert (difference.p < 0.05) == difference.excludes_zero
+    assert paired_difference({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0}).p == 0
+    assert paired_difference({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).p == 1
+
+
+def test_holm_s_correction_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.5]) == [1, 1]
+    assert holm([0.02]) == [0.02]
+
+
+def test_of_many_pairs_the_words_say_what_holm_s_correction_says(tmp_path):
+    # p is 0.0494 for one of three pairs, and large for the others.
+    for ratio, values in ((0.0, (0, 0, 0)), (0.5, (1, 1.4, 0.6)), (1.0, (9, -9, 2))):
+        for seed, value in enumerate(values):
+            row = {"epoch": 1, "val/bleu": value}
+            write_run(tmp_path / f"{ratio}-{seed}", config(ratio=ratio, seed=seed), rows=[row])
+    pairs = {pair.title: pair for pair in gather([tmp_path]).pairs}
+    assert [pair.looked_at for pair in pairs.values()] == [3, 3, 3]
+    close = pairs["ratio 0 → 0.5"]
+    assert close.difference.excludes_zero
+    assert close.adjusted == pytest.approx(3 * close.difference.p)
+    assert close.verdict == "higher (better), 3 seeds; not with Holm's correction for 3 pairs"
+    assert pairs["ratio 0 → 1"].verdict == "not distinguishable from zero, 3 seeds"
 
 
 def test_the_values_of_a_group_are_those_in_the_files_of_its_runs(tmp_path):

@@ -16,7 +16,8 @@ from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.evaluate import Evaluation
-from seq2seq_lab.evaluation.measures import REGISTRY, Measure, page
+from seq2seq_lab.evaluation.measures import REGISTRY, Measure
+from seq2seq_lab.evaluation.measures_page import page
 from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job

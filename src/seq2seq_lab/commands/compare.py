@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the metric of the reference curves (default: train/loss)",
     )
     parser.add_argument(
+        "--significance",
+        action="store_true",
+        help="compare all pairs of groups over the sentences of the test part too (paired bootstrap); without it, only"
+        " two groups alone",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
@@ -54,5 +60,11 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.runs.reference import read_curves
 
     references = [each for path in args.references for each in read_curves(path, args.reference_metric)]
-    compare(args.paths, metrics=args.metrics, references=references, output=args.output)
+    compare(
+        args.paths,
+        metrics=args.metrics,
+        references=references,
+        significance=args.significance,
+        output=args.output,
+    )
     return 0

@@ -11,6 +11,7 @@ from seq2seq_lab.compare.grouping import Group, group
 from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
 from seq2seq_lab.compare.references import of_runs, with_own_names
+from seq2seq_lab.compare.significance import OverSentences, over_sentences
 from seq2seq_lab.compare.views import csv, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
@@ -28,6 +29,7 @@ class Comparison:
         groups: the same runs, in groups that differ in more than the seed; without repeated runs.
         metrics: the metrics to show; the CSV files contain all metrics.
         pairs: groups that differ in one setting, compared seed by seed, in every metric.
+        over_sentences: groups compared over the sentences of the test part.
         references: reference curves that are shown with the groups.
         notes: what was skipped, and why.
         caveats: limits of the results that the user should know.
@@ -38,6 +40,7 @@ class Comparison:
     groups: Sequence[Group]
     metrics: Sequence[str]
     pairs: Sequence[Pair]
+    over_sentences: Sequence[OverSentences]
     references: Sequence[Reference]
     notes: Sequence[str]
     caveats: Sequence[str]
@@ -54,6 +57,7 @@ def gather(
     *,
     metrics: Sequence[str] | None = None,
     references: Sequence[Reference] = (),
+    significance: bool = False,
     output: Path | None = None,
 ) -> Comparison:
     """Read and compare the runs under some folders, without printing or writing anything.
@@ -62,6 +66,7 @@ def gather(
         paths: folders that contain runs, at any depth.
         metrics: names or patterns of the metrics to show; by default, those of measures with ``shown``.
         references: reference curves, in addition to those of the runs; their metrics are shown too.
+        significance: compare all pairs of groups over the sentences of the test part too, not only two groups alone.
         output: the output folder; by default, ``comparison`` in the folder of the runs.
 
     Raises:
@@ -70,19 +75,22 @@ def gather(
     root = find.common_root(paths)
     read, notes = _read(paths, root)
     groups, repeats = group(read)
-    measured = list(dict.fromkeys(metric for each in groups for metric in each.metrics))
+    measured = _measured(groups)
     for each in references:
         if each.metric not in measured:
             raise UserError(f"--reference-metric {each.metric}: {not_measured(each.metric, measured)}")
     chosen = dict.fromkeys(shown(metrics, measured, groups[0].described))
     chosen |= dict.fromkeys(each.metric for each in references)
+    pairs = pair(groups, measured)
+    sentences, missing = over_sentences(groups, pairs, every=significance)
     return Comparison(
         runs=read,
         groups=groups,
         metrics=list(chosen),
-        pairs=pair(groups, measured),
+        pairs=pairs,
+        over_sentences=sentences,
         references=with_own_names([*of_runs(read), *references]),
-        notes=[*notes, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
+        notes=[*notes, *missing, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
         caveats=remarks.caveats(groups, list(chosen)),
         output=_output(output or root / layout.COMPARISON),
     )
@@ -93,21 +101,25 @@ def compare(
     *,
     metrics: Sequence[str] | None = None,
     references: Sequence[Reference] = (),
+    significance: bool = False,
     output: Path | None = None,
     stream: TextIO | None = None,
 ) -> Comparison:
     """Compare the runs under some folders: print a table, and write files, plots, a report and TensorBoard runs.
 
     Args:
-        paths, metrics, references, output: see `gather`.
+        paths, metrics, references, significance, output: see `gather`.
         stream: the stream to print to; standard output by default.
 
     Raises:
         UserError: as `gather`, or the folder cannot be written.
     """
-    comparison = gather(paths, metrics=metrics, references=references, output=output)
+    comparison = gather(
+        paths, metrics=metrics, references=references, significance=significance, output=output
+    )
     stream = stream or sys.stdout
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)
+    terminal.write(terminal.over_sentences(comparison.over_sentences), stream)
     terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), stream)
     _write(comparison, title=f"Comparison of {find.common_root(paths).name or 'runs'}")
     terminal.write(terminal.written(comparison.output), stream)
@@ -146,24 +158,33 @@ def _read(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
     return read, notes
 
 
+def _measured(groups: Sequence[Group]) -> list[str]:
+    """All metrics: those with curves, then those of trained models."""
+    with_curves = dict.fromkeys(metric for each in groups for metric in each.metrics)
+    evaluated = dict.fromkeys(metric for each in groups for metric in each.evaluated)
+    return [*with_curves, *(metric for metric in evaluated if metric not in with_curves)]
+
+
 def _write(comparison: Comparison, title: str) -> None:
     from seq2seq_lab.compare.report import page as report
     from seq2seq_lab.compare.views import (  # imported here, as these imports are slow
+        analyses,
         figures,
         plots,
         tensorboard,
     )
 
     output, groups, metrics = comparison.output, comparison.groups, comparison.metrics
-    measured = list(dict.fromkeys(metric for run in comparison.runs for metric in run.curves()))
+    measured = _measured(groups)
     drawn = [plots.curves(groups, metrics, comparison.references), *plots.sweeps(groups, metrics)]
-    drawn = [plot for plot in drawn if plot.panels]
+    drawn = [*(plot for plot in drawn if plot.panels), *analyses.plots(groups)]
     try:
         write_text(output / layout.RESULTS, csv.results(comparison.runs, groups, measured))
         write_text(output / "summary.csv", csv.summary(groups, measured))
         write_text(output / "pairs.csv", csv.pairs(comparison.pairs))
         drawings = [figures.save(plot, output) for plot in drawn]
-        figures.discard("sweep-", output, keep={plot.name for plot in drawn})
+        for prefix in ("sweep-", analyses.PREFIX):
+            figures.discard(prefix, output, keep={plot.name for plot in drawn})
         tensorboard.write(groups, comparison.references, output / layout.TENSORBOARD)
         contents = report.Contents(
             title=title,
@@ -171,6 +192,7 @@ def _write(comparison: Comparison, title: str) -> None:
             groups=groups,
             metrics=metrics,
             pairs=comparison.shown_pairs,
+            over_sentences=comparison.over_sentences,
             plots=list(zip(drawn, drawings, strict=True)),
             references=comparison.references,
             notes=comparison.notes,

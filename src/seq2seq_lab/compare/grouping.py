@@ -63,8 +63,14 @@ class Group:
 
     @property
     def metrics(self) -> list[str]:
-        """All metrics of the runs, in order of appearance."""
+        """All metrics that the runs have a curve of, in order of appearance."""
         return list(dict.fromkeys(metric for run in (*self.runs, *self.others) for metric in run.curves()))
+
+    @property
+    def evaluated(self) -> list[str]:
+        """All metrics of the trained models, such as `test/bleu`, which have one value and no curve."""
+        found = dict.fromkeys(metric for run in self.runs for metric in run.evaluated)
+        return [metric for metric in found if metric not in self.metrics]
 
 
 def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:

@@ -8,6 +8,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import Measure, measure
 
 _FEW = 4
+_HELD_OUT = ("val/", "test/")
 
 
 def shown(
@@ -43,11 +44,11 @@ def not_measured(name: str, measured: Sequence[str]) -> str:
 
 def _default(measured: Sequence[str], described: Mapping[str, Measure]) -> list[str]:
     """The metrics of measures with `shown`; for an evaluation, those on held-out pairs if there are any."""
-    held_out = any(metric.startswith("val/") for metric in measured)
+    held_out = [metric for metric in measured if metric.startswith(_HELD_OUT)]
     found = []
     for metric in measured:
         facts = measure(metric, described)
-        on_the_other_part = facts.stage == "evaluation" and held_out and not metric.startswith("val/")
-        if facts.shown and not on_the_other_part:
+        on_another_part = facts.stage == "evaluation" and held_out and metric not in held_out
+        if facts.shown and not on_another_part:
             found.append(metric)
     return found or list(measured[:_FEW])

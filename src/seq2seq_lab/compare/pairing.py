@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import combinations
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import canonical, determines, show
-from seq2seq_lab.compare.statistics import Difference, paired_difference
+from seq2seq_lab.compare.statistics import Difference, holm, paired_difference
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
+
+_ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +21,8 @@ class Pair:
     Attributes:
         node: the node of the configuration in which they differ.
         difference: difference of the last values, second minus first, over the common seeds.
+        looked_at: the number of pairs of the same metric with an interval.
+        adjusted: the p-value of the difference with Holm's correction for these pairs; NaN without an interval.
     """
 
     first: Group
@@ -26,6 +30,8 @@ class Pair:
     node: str
     metric: str
     difference: Difference
+    looked_at: int = 1
+    adjusted: float = math.nan
 
     @property
     def title(self) -> str:
@@ -57,7 +63,13 @@ class Pair:
         if not self.comparable:
             return f"{way}, but with different forcing: not comparable"
         judged = "" if better is None else " (better)" if way == better else " (worse)"
-        return f"{way}{judged}, {difference.n} seeds"
+        corrected = "" if self.distinguished else f"; not with Holm's correction for {self.looked_at} pairs"
+        return f"{way}{judged}, {difference.n} seeds{corrected}"
+
+    @property
+    def distinguished(self) -> bool:
+        """Whether the difference can be distinguished from zero with Holm's correction for all pairs of the metric."""
+        return self.adjusted < _ALPHA
 
     @property
     def comparable(self) -> bool:
@@ -96,14 +108,33 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
             difference = paired_difference(first.by_seed(metric), second.by_seed(metric))
             if difference.n:
                 pairs.append(Pair(first, second, node, metric, difference))
-    return pairs
+    return _corrected(pairs)
+
+
+def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with Holm's correction, metric by metric, over those that have an interval."""
+    by_metric: dict[str, list[Pair]] = {}
+    for each in pairs:
+        if not math.isnan(each.difference.p):
+            by_metric.setdefault(each.metric, []).append(each)
+    adjusted: dict[Pair, tuple[float, int]] = {}
+    for together in by_metric.values():
+        p_values = holm([each.difference.p for each in together])
+        adjusted |= {each: (p, len(together)) for each, p in zip(together, p_values, strict=True)}
+    return [
+        replace(each, adjusted=adjusted[each][0], looked_at=adjusted[each][1]) if each in adjusted else each
+        for each in pairs
+    ]
 
 
 def headline(pairs: Sequence[Pair]) -> str:
-    """The first metric for which all pairs are comparable; the first metric if there is none."""
-    metrics = dict.fromkeys(each.metric for each in pairs)
+    """The first metric for which all pairs are comparable, of those on the test part if there are any; the first metric
+    if there is none."""
+    metrics = sorted(
+        dict.fromkeys(each.metric for each in pairs), key=lambda name: not name.startswith("test/")
+    )
     fair = (m for m in metrics if all(each.comparable for each in pairs if each.metric == m))
-    return next(fair, next(iter(metrics)))
+    return next(fair, metrics[0])
 
 
 def _differ_in_one_setting(first: Group, second: Group, determined: Callable[[str, str], bool]) -> bool:

@@ -1,76 +1,91 @@
-"""What `seq2seq-lab evaluate` computes of a trained model beside its scores: a list of analyses."""
+"""What an analysis of a trained model is given, and what it returns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from seq2seq_lab.data.batches import Batch
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
+class Distribution(Protocol):
+    """The distribution of the data."""
+
+    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
+        """The probability of each word, or `<eos>`, after a prefix of a translation; empty if the prefix has none."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A trained model and N pairs of one part of the data, in order.
+    """A trained model and N pairs to analyse it on.
 
     Attributes:
         model: in evaluation mode.
-        batches: the pairs.
-        indices: of the pairs in the corpus, [N].
-        source_vocabulary, target_vocabulary: the model's.
-        sources, targets: normalised sentences, [N].
+        batches: the pairs, in order, as blocks of one batch; their indices are those of the corpus.
+        decode: target ids up to and without `<eos>` → sentence.
+        sources, targets: the sentences, [N].
         references: the accepted translations of each pair, its own target first.
+        hypotheses: greedy translations.
+        evaluation: the losses and greedy translations.
         max_length: maximum number of positions of a hypothesis.
-        evaluation: greedy hypotheses and losses of the pairs.
-        score: rows of pairs → BLEU, chrF, exact match and losses of these pairs alone.
-        recipe: the source of the corpus, for analyses that need the distribution of the data.
-        predict_sos: whether `<sos>` is the first word to predict (the seminar's quirk B).
+        unknown: whether the source or the target of a pair has a word that the model does not know, [N].
+        vocabulary: of the target.
+        unk: the id of `<unk>` in it, if it has one.
+        distribution: of the data, where it is known and the vocabulary is of words.
         seed: of random draws.
     """
 
     model: Seq2Seq
-    batches: Sequence[Batch]
-    indices: Sequence[int]
-    source_vocabulary: Vocabulary
-    target_vocabulary: Vocabulary
+    batches: Sequence[Block]
+    decode: Callable[[list[int]], str]
     sources: Sequence[str]
     targets: Sequence[str]
     references: Sequence[Sequence[str]]
-    max_length: int
+    hypotheses: Sequence[str]
     evaluation: Evaluation
-    score: Callable[[Sequence[int]], Mapping[str, float]]
-    recipe: Any
-    predict_sos: bool
-    seed: int
+    max_length: int
+    unknown: Sequence[bool]
+    vocabulary: Vocabulary
+    unk: int | None = None
+    distribution: Distribution | None = None
+    seed: int = 0
 
-    @property
-    def hypotheses(self) -> Sequence[str]:
-        """Greedy translations."""
-        return self.evaluation.hypotheses
+    def few(self, most: int) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+        """At most this many pairs, at equal distances, for an analysis that decodes each pair many times.
 
-    @property
-    def unknown(self) -> list[bool]:
-        """Whether a source has a word that the model does not know, [N]."""
-        words = self.source_vocabulary
-        return [
-            bool(words.unknown(symbol for word in source.split(" ") for symbol in words.units.divide(word)))
-            for source in self.sources
-        ]
+        Yields:
+            A batch, the indices of its pairs in the corpus [B], and their rows among the N pairs [B].
+        """
+        step = -(-len(self.sources) // most)
+        first = 0
+        for block in self.batches:
+            (batch,) = block
+            every = torch.arange(first, first + len(block))
+            rows = (every % step == 0).nonzero().squeeze(1)
+            first += len(block)
+            if len(rows):
+                yield _rows(batch, rows), torch.from_numpy(block.indices)[rows], every[rows]
+
+
+def _rows(batch: Batch, rows: Tensor) -> Batch:
+    """Some of the pairs of a batch; its padding stays."""
+    rows = rows.to(batch.source.device)
+    lengths = (None if each is None else each[rows] for each in (batch.source_lengths, batch.target_lengths))
+    source_lengths, target_lengths = lengths
+    return Batch(batch.source[rows], source_lengths, batch.target[rows], target_lengths, slice(0, len(rows)))
 
 
 class Analysis(Protocol):
-    """An analysis of a trained model. To add one, write a class with these members and name it in `analyses.py`.
-
-    Attributes:
-        name: in results, files and on the command line.
-    """
+    """An analysis of a trained model. A new class needs only this attribute and this method."""
 
     name: str
 
-    def __call__(self, subject: Subject) -> dict[str, Any] | None:
-        """Columns and numbers as plain data, for JSON; ``None`` if it does not apply to the subject.
-
-        The entry "measures" maps names of measures to values, which become metrics of the part.
-        """
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        """Return the result as plain data for JSON; its scalars under "measures"; empty if it does not apply."""
         ...

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 Better = Literal["lower", "higher"] | None
-Stage = Literal["training", "evaluation", "speed"]
+Stage = Literal["training", "evaluation", "analysis", "speed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,8 @@ class Measure:
         unit: its unit and, if it has one, its range.
         better: the better direction; None if neither is better, and then it has no best value.
         formula: how it is computed, in one line.
-        stage: when it is measured: in training or in an evaluation; or whether it is the speed of the machine.
+        stage: when it is measured: in training, in an evaluation, or in an analysis; or whether it is the
+            speed of the machine.
         log: whether its axis may be logarithmic, as for a loss.
         shown: whether a comparison shows it by default.
     """
@@ -99,7 +100,6 @@ _REGISTRY = (
         unit="nats per word",
         better=None,  # not a measure of quality: an untrained model has no gap
         formula="loss_free − loss_forced, on the same sentences",
-        shown=False,
     ),
     Measure(
         name="bleu",
@@ -122,6 +122,94 @@ _REGISTRY = (
         unit="share of sentences",
         better="higher",
         formula="share of greedy translations that equal one of their references",
+    ),
+    Measure(
+        name="accuracy_gold",
+        label="accuracy under gold words",
+        unit="share of positions",
+        better="higher",
+        formula="share of target positions, `<eos>` included, whose most probable word is right after the gold words",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="accuracy_own",
+        label="accuracy under own words",
+        unit="share of positions",
+        better="higher",
+        formula="the same in greedy decoding, against the pair's own target; a hypothesis has no words after its end",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="accuracy_gap",
+        label="accuracy gap",
+        unit="share of positions",
+        formula="accuracy_gold − accuracy_own",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="recovery_random",
+        label="recovery from a random word",
+        unit="share of positions",
+        better="higher",
+        formula="P(the next word is right | the gold word before it was replaced by a random one)",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="recovery_second_best",
+        label="recovery from the second-best word",
+        unit="share of positions",
+        better="higher",
+        formula="P(the next word is right | the gold word before it was replaced by the model's second-best one)",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="eb_m",
+        label="EB-M",
+        unit="1 = no bias",
+        formula="mean over l of BLEU after a gold prefix of l words / the same after the model's own prefix of l words",
+        stage="analysis",
+        shown=False,
+    ),
+    *(
+        Measure(
+            name=f"repetition_{n}",
+            label=f"repeated {n}-grams",
+            unit="share",
+            formula=f"mean over hypotheses of 1 − distinct {n}-grams / {n}-grams",
+            stage="analysis",
+            shown=False,
+        )
+        for n in range(1, 5)
+    ),
+    Measure(
+        name="eb_c",
+        label="EB-C",
+        unit="1 = no bias",
+        formula="total variation from the data's next-word distribution after the model's prefixes / after the data's",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="outside",
+        label="outside the grammar",
+        unit="probability",
+        better="lower",
+        formula="probability that the model leaves the translations that are possible in the data",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
+        name="excess_error",
+        label="excess accumulated error",
+        unit="%",
+        formula="100 (R − l ε) / (l ε): KL(data ‖ model) summed over the model's prefixes, beyond that of the data's",
+        stage="analysis",
+        shown=False,
     ),
     Measure(
         name="sentences_per_second",
@@ -174,37 +262,8 @@ def from_dict(described: Any) -> dict[str, Measure]:
             unit=str(facts.get("unit", "")),
             better=better if better in ("lower", "higher") else None,
             formula=str(facts.get("formula", "")),
-            stage=stage if stage in ("training", "evaluation", "speed") else "evaluation",
+            stage=stage if stage in ("training", "analysis", "speed") else "evaluation",
             log=facts.get("log") is True,
             shown=facts.get("shown") is not False,
         )
     return found
-
-
-_STAGES: Mapping[Stage, str] = {
-    "evaluation": "At an evaluation: `val/` on held-out pairs, `train/` on the training pairs where none are held out",
-    "training": "While a model trains: `train/`",
-    "speed": "Of the machine: `perf/`",
-}
-
-
-def page() -> str:
-    """The registry as a page, `docs/measures.md`."""
-    lines = [
-        "# Measures",
-        "",
-        "Made by `make docs` from `src/seq2seq_lab/evaluation/measures.py`; do not edit it by hand. A metric is a",
-        "measure on a part of the data, such as `val/bleu`. A measure without a better direction has no best value.",
-    ]
-    for stage, where in _STAGES.items():
-        lines += ["", f"## {where}", "", "| name | measure | unit | better | how it is computed |"]
-        lines.append("| --- | --- | --- | --- | --- |")
-        for each in REGISTRY.values():
-            if each.stage == stage:
-                cells = f"`{each.name}`", each.label, each.unit, each.better or "–", each.formula
-                lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(page(), end="")

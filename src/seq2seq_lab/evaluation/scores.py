@@ -4,11 +4,9 @@ A hypothesis may match any of its references. The normalisation already separate
 tokenizer is used.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.measures import measure
+from seq2seq_lab.evaluation.references import streams
 
 
 class Bleu:
@@ -19,8 +17,8 @@ class Bleu:
     def __call__(self, evaluation: Evaluation) -> float:
         import sacrebleu  # imported here, as it takes 0.3 s and most commands do not need it
 
-        streams = _streams(evaluation.references)
-        return sacrebleu.corpus_bleu(evaluation.hypotheses, streams, tokenize="none", force=True).score
+        references = streams(evaluation.references)
+        return sacrebleu.corpus_bleu(evaluation.hypotheses, references, tokenize="none", force=True).score
 
 
 class Chrf:
@@ -31,7 +29,7 @@ class Chrf:
     def __call__(self, evaluation: Evaluation) -> float:
         import sacrebleu
 
-        return sacrebleu.corpus_chrf(evaluation.hypotheses, _streams(evaluation.references)).score
+        return sacrebleu.corpus_chrf(evaluation.hypotheses, streams(evaluation.references)).score
 
 
 class ExactMatch:
@@ -42,9 +40,3 @@ class ExactMatch:
     def __call__(self, evaluation: Evaluation) -> float:
         pairs = zip(evaluation.hypotheses, evaluation.references, strict=True)
         return sum(hypothesis in row for hypothesis, row in pairs) / len(evaluation.hypotheses)
-
-
-def _streams(references: Sequence[Sequence[str]]) -> Any:
-    """The references in the form of sacreBLEU: stream i has the i-th reference of each sentence, or None."""
-    most = max(map(len, references))
-    return [[row[i] if i < len(row) else None for row in references] for i in range(most)]

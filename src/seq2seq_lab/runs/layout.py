@@ -6,6 +6,8 @@ SUMMARY = "summary.json"
 METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the scalars of TensorBoard
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
+# What `seq2seq-lab evaluate` found, for each part of the data: PART.json, and a line for each pair in PART.jsonl.
+EVALUATION = "evaluation"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"

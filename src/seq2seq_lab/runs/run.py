@@ -17,6 +17,7 @@ from seq2seq_lab import __version__
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout, provenance
+from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.naming import first_difference, identity
 from seq2seq_lab.runs.read import Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from seq2seq_lab.data.corpus import Corpus
 
 FINISHED = "finished"
-_FILES = ("_config", "_summary", "_metrics")  # cached contents of the files
+_FILES = ("_config", "_summary", "_metrics", "_evaluations", "evaluated")  # cached contents of the files
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,24 @@ class Run:
         return read_metrics(self.folder / layout.METRICS)
 
     @property
+    def evaluations(self) -> Mapping[str, Evaluated]:
+        """Part of the data → what `seq2seq-lab evaluate` found there."""
+        return self._evaluations[0]
+
+    @cached_property
+    def evaluated(self) -> Mapping[str, float]:
+        """The metrics of the trained model, such as `test/bleu`, with one value each."""
+        return {
+            f"{part}/{name}": value
+            for part, its in self.evaluations.items()
+            for name, value in its.measures.items()
+        }
+
+    @cached_property
+    def _evaluations(self) -> tuple[dict[str, Evaluated], list[str]]:
+        return read_evaluations(self.folder / layout.EVALUATION)
+
+    @property
     def status(self) -> str:
         """The status that the run wrote: running, finished, interrupted or failed; or what is wrong with its files."""
         status = self._summary[1]
@@ -153,16 +172,16 @@ class Run:
         """Notes for the user about missing values."""
         if self.status == "running":
             return []  # the last line of a file may be incomplete while it is written
-        notes = list(self._metrics[1])
+        notes = [*self._metrics[1], *self._evaluations[1]]
         expected = self.summary().get("epochs")
         if self.finished and isinstance(expected, int) and self.epochs < expected:
             notes.append(f"finished, but {layout.METRICS} ends at epoch {self.epochs} of {expected}")
         return notes
 
     def last(self, metric: str) -> float | None:
-        """The value of the last epoch in which a metric was measured."""
+        """The value of the last epoch in which a metric was measured; of a trained model, its only value."""
         curve = self.curves().get(metric)
-        return curve[max(curve)] if curve else None
+        return curve[max(curve)] if curve else self.evaluated.get(metric)
 
     def best(self, metric: str, better: Literal["lower", "higher"] | None) -> tuple[float, int] | None:
         """The best value of a metric and its first epoch; None if neither direction is better."""

@@ -17,6 +17,7 @@ from seq2seq_lab.compare.naming import ABSENT, differing, show
 from seq2seq_lab.compare.pairing import Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
+from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
 from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
 from seq2seq_lab.compare.views.figures import Plot, sample
 from seq2seq_lab.runs.reference import Reference
@@ -40,6 +41,7 @@ class Contents:
     groups: Sequence[Group]
     metrics: Sequence[str]
     pairs: Sequence[Pair]
+    over_sentences: Sequence[OverSentences]
     plots: Sequence[tuple[Plot, Mapping[str, str]]]
     references: Sequence[Reference]
     notes: Sequence[str]
@@ -59,12 +61,16 @@ def page(contents: Contents) -> str:
             runs=len(contents.runs),
             averaged=sum(len(group.runs) for group in contents.groups),
             groups=len(contents.groups),
-            results=[_results(*each, contents.metrics) for each in by_corpus(contents.groups).items()],
+            parts=[_results(*each, contents.metrics) for each in by_corpus(contents.groups).items()],
+            evaluated=list(_evaluated(contents.groups)),
             caveats=contents.caveats,
             notes=[*contents.notes, *damaged],
             plots=[_plot(*each) for each in contents.plots],
             references=[_reference(each, contents.groups) for each in contents.references],
             pairs=list(_pairs(contents.pairs)),
+            over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
+            two_kinds=WHAT,
+            over_sentences_metric=METRIC,
             translations=translations.section(found),
             configurations=_configurations(contents.groups),
             provenance_columns=("run", "seed", "status", "epochs", *_PROVENANCE),
@@ -103,6 +109,19 @@ def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Da
         "names": names,
         "rows": rows,
     }
+
+
+def _evaluated(groups: Sequence[Group]) -> Iterator[_Data]:
+    """For each part of the data, all measures of the trained models."""
+    metrics = dict.fromkeys(metric for group in groups for metric in group.evaluated)
+    for part in dict.fromkeys(metric.rpartition("/")[0] for metric in metrics):
+        of_part = [metric for metric in metrics if metric.rpartition("/")[0] == part]
+        tables = (
+            _results(title, [group for group in on_corpus if set(of_part) & set(group.evaluated)], of_part)
+            for title, on_corpus in by_corpus(groups).items()
+            if any(set(of_part) & set(group.evaluated) for group in on_corpus)
+        )
+        yield {"part": part, "tables": list(tables)}
 
 
 def _plot(plot: Plot, panels: Mapping[str, str]) -> _Data:

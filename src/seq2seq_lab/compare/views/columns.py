@@ -24,6 +24,15 @@ def formatted(estimates: Sequence[Estimate]) -> list[str]:
     return [_shown(estimate, digits) for estimate in estimates]
 
 
+def intervals(estimates: Sequence[Estimate]) -> list[str]:
+    """The 95 % intervals of the means, such as ``[33.1, 35.2]``, with two significant digits of the median width."""
+    limits = [each.interval() for each in estimates]
+    halves = sorted((high - low) / 2 for low, high in limits if high > low)
+    size = halves[(len(halves) - 1) // 2] if halves else 1.0
+    digits = min(6, max(0, 1 - math.floor(math.log10(size))))
+    return [_NOTHING if math.isnan(low) else f"[{low:.{digits}f}, {high:.{digits}f}]" for low, high in limits]
+
+
 def _shown(estimate: Estimate, digits: int) -> str:
     if not estimate.n:
         return _NOTHING
@@ -42,15 +51,22 @@ def averaged(group: Group) -> str:
 
 
 def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
-    """Columns of the last and, if one direction is better, the best values: a heading, then a cell per group."""
+    """The columns of a metric: a heading, then a cell per group.
+
+    For a curve, the last and, if one direction is better, the best values. For a trained model, the value, and the 95 %
+    interval of its mean over seeds.
+    """
     columns = {"last": [group.last(metric) for group in groups]}
+    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
+
+    def cells(estimates: Sequence[Estimate]) -> list[str]:
+        return [cell + note for cell, note in zip(formatted(estimates), fewer, strict=True)]
+
+    if not any(metric in group.metrics for group in groups):
+        return [["mean ± sd", *cells(columns["last"])], ["95 % interval", *intervals(columns["last"])]]
     if groups[0].measure(metric).better:
         columns["best"] = [group.best(metric) for group in groups]
-    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
-    return [
-        [name, *(cell + note for cell, note in zip(formatted(estimates), fewer, strict=True))]
-        for name, estimates in columns.items()
-    ]
+    return [[name, *cells(estimates)] for name, estimates in columns.items()]
 
 
 def heading(groups: Sequence[Group], metric: str) -> str:

@@ -9,11 +9,13 @@ from typing import Any
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import Pair
+from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.runs.run import Run
 
 
 def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]) -> str:
     """One row per run, also for runs that are not averaged: settings, status, last and best values."""
+    evaluated = {metric for group in groups for metric in group.evaluated}
     home = {run: group for group in groups for run in (*group.runs, *group.others)}
     rows = []
     for run in runs:
@@ -28,6 +30,9 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
             "corpus": run.corpus.fingerprint,
         }
         for metric in metrics:
+            if metric in evaluated:
+                row[metric] = run.last(metric)
+                continue
             row[f"{metric} last"] = run.last(metric)
             if better := groups[0].measure(metric).better:
                 row[f"{metric} best"], row[f"{metric} best epoch"] = run.best(metric, better) or (None, None)
@@ -38,12 +43,16 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
 
 def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
     """One row per group: its settings, and mean, standard deviation and number of the finished runs."""
+    evaluated = {metric for group in groups for metric in group.evaluated}
     rows = []
     for group in groups:
         row: dict[str, Any] = {"group": group.label}
         row |= {key: show(value) for key, value in group.settings.items()}
         row |= {"corpus": group.corpus.fingerprint, "runs": len(group.runs) + len(group.others)}
         for metric in metrics:
+            if metric in evaluated:
+                row |= _with_interval(metric, group.last(metric))
+                continue
             estimates = {"last": group.last(metric)}
             if group.measure(metric).better:
                 estimates["best"] = group.best(metric)
@@ -53,6 +62,16 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
             row[f"{metric} n"] = estimates["last"].n
         rows.append(row)
     return _text(rows)
+
+
+def _with_interval(metric: str, estimate: Estimate) -> dict[str, float | int | None]:
+    """The columns of a metric of trained models: mean, standard deviation, 95 % interval and number of the runs."""
+    low, high = estimate.interval()
+    values = {"mean": estimate.mean, "sd": estimate.sd, "low": low, "high": high}
+    columns: dict[str, float | int | None] = {
+        f"{metric} {name}": None if math.isnan(value) else value for name, value in values.items()
+    }
+    return columns | {f"{metric} n": estimate.n}
 
 
 def pairs(several: Iterable[Pair]) -> str:
@@ -67,6 +86,8 @@ def pairs(several: Iterable[Pair]) -> str:
                 "mean difference": pair.difference.mean,
                 "low": pair.difference.low if pair.difference.n > 1 else None,
                 "high": pair.difference.high if pair.difference.n > 1 else None,
+                "p": None if math.isnan(pair.difference.p) else pair.difference.p,
+                "p (Holm)": None if math.isnan(pair.adjusted) else pair.adjusted,
                 "verdict": pair.verdict,
             }
             for pair in several

@@ -19,15 +19,15 @@ from seq2seq_lab.compare.views.figures import INK, Plot, line_style, plain
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 from seq2seq_lab.runs.reference import Reference
 
-_BAND = 0.16  # opacity
+BAND = 0.16  # opacity
 _FALL = 20  # a loss that falls by this factor is drawn on a logarithmic axis
-_MANY = 12  # with more groups, the legend explains each key separately
+MANY = 12  # with more groups, the legend explains each key separately
 _SPREAD = 50  # a swept value that spans this factor is drawn on a logarithmic axis
 _FLOOR = Look(INK, dashes=(2, 2))
 _UNFINISHED = Look(INK, dashes=(1, 3))
 _FEWER = Look(INK, dashes=(1, 1.5), marker="|")
 _HOLLOW = ("○", "□", "△")  # markers of the references, in turn
-_Points = Sequence[tuple[float, float]]
+Points = Sequence[tuple[float, float]]
 
 
 def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence[Reference] = ()) -> Plot:
@@ -54,7 +54,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
             if drawn:
                 draw = partial(_draw_curves, groups=drawn, metric=metric, references=points)
                 panels[f"{metric}{title}"] = draw
-    legend = _legend(look)
+    legend = group_legend(look)
     legend |= {f"{each.name} (reference)": its for each, its in beside}
     if TRAINING_LOSS in metrics and any(group.corpus.loss_floor for group in groups):
         legend["loss floor of the corpus"] = _FLOOR
@@ -96,8 +96,9 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
     return plots
 
 
-def _legend(look: Mapping[Group, Look]) -> dict[str, Look]:
-    if len(look) <= _MANY:
+def group_legend(look: Mapping[Group, Look]) -> dict[str, Look]:
+    """The groups and their numbers of runs; with many groups, what each setting looks like."""
+    if len(look) <= MANY:
         return {f"{group.label} (n = {averaged(group)})": each for group, each in look.items()}
     legend: dict[str, Look] = {}
     keys = keys_shown([group.settings for group in look])[:3]
@@ -113,19 +114,20 @@ def _draw_curves(
     axes: Axes, *, groups: Mapping[Group, Look], metric: str, references: Sequence[tuple[Reference, Look]]
 ) -> None:
     drawn: list[float] = []
-    bands: list[tuple[_Points, str]] = []
+    bands: list[tuple[Points, str]] = []
     for group, look in groups.items():
         curve = group.curve(metric)
         drawn += _draw_mean(axes, curve, look)
         bands += [
-            (polygon, look.colour) for polygon in _band({epoch: curve[epoch] for epoch in _shared(curve)})
+            (polygon, look.colour)
+            for polygon in band({epoch: _deviation(curve[epoch]) for epoch in _shared(curve)})
         ]
         for run in group.others:
             points = sorted(run.curves().get(metric, {}).items())
             thin = Look(look.colour, _UNFINISHED.dashes)
             axes.plot([e for e, _ in points], [v for _, v in points], linewidth=0.9, **line_style(thin))
             drawn += [value for _, value in points]
-    _fill(axes, bands, opacity=_BAND * min(1, _MANY / len(groups)))
+    fill(axes, bands, opacity=BAND * min(1, MANY / len(groups)))
     if metric == TRAINING_LOSS:
         _draw_floor(
             axes, next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
@@ -163,20 +165,25 @@ def _draw_mean(axes: Axes, curve: Mapping[int, Estimate], look: Look) -> list[fl
     return [mean for epoch, mean in means.items() if math.isfinite(mean) and epoch in {*shared, *tail}]
 
 
-def _band(curve: Mapping[float, Estimate]) -> Iterator[_Points]:
-    """The band of ± one standard deviation as polygons: one for each sequence of points with a standard deviation."""
+def _deviation(estimate: Estimate) -> tuple[float, float]:
+    """Mean minus and plus one standard deviation; not finite where it is undefined."""
+    return estimate.mean - estimate.sd, estimate.mean + estimate.sd
+
+
+def band(limits: Mapping[float, tuple[float, float]]) -> Iterator[Points]:
+    """Lower and upper limits as polygons: one for each sequence of points with finite limits."""
     low: list[tuple[float, float]] = []
     high: list[tuple[float, float]] = []
-    for x, estimate in [*curve.items(), (math.nan, Estimate(math.nan, math.nan, 0))]:
-        if math.isfinite(estimate.mean) and math.isfinite(estimate.sd):
-            low.append((x, estimate.mean - estimate.sd))
-            high.append((x, estimate.mean + estimate.sd))
+    for x, (lower, upper) in [*limits.items(), (math.nan, (math.nan, math.nan))]:
+        if math.isfinite(lower) and math.isfinite(upper):
+            low.append((x, lower))
+            high.append((x, upper))
         elif low:
             yield [*low, *reversed(high)]
             low, high = [], []
 
 
-def _fill(axes: Axes, bands: Sequence[tuple[_Points, str]], opacity: float) -> None:
+def fill(axes: Axes, bands: Sequence[tuple[Points, str]], opacity: float = BAND) -> None:
     """Draw all bands of a panel at once: one by one, matplotlib takes ten times as long."""
     if bands:
         polygons = [polygon for polygon, _ in bands]
@@ -210,18 +217,19 @@ def _name(settings: Sequence[tuple[str, object]]) -> str:
 def _draw_sweep(
     axes: Axes, *, lines: Sequence[tuple[Mapping[float, Group], Look]], metric: str, key: str
 ) -> None:
-    bands: list[tuple[_Points, str]] = []
+    bands: list[tuple[Points, str]] = []
     dots: list[tuple[float, float, str]] = []
     for line, look in lines:
         estimates = {value: group.last(metric) for value, group in line.items()}
         known = {value: each for value, each in estimates.items() if math.isfinite(each.mean)}
         style = line_style(look) | {"marker": look.marker or "o"}
         axes.plot(list(known), [each.mean for each in known.values()], linewidth=1.7, markersize=4, **style)
-        bands += [(polygon, look.colour) for polygon in _band(known)]
+        deviations = {value: _deviation(estimate) for value, estimate in known.items()}
+        bands += [(polygon, look.colour) for polygon in band(deviations)]
         for value in known:
             lasts = (run.last(metric) for run in line[value].runs)
             dots += [(value, last, look.colour) for last in lasts if last is not None]
-    _fill(axes, bands, opacity=_BAND)
+    fill(axes, bands)
     if dots:
         x, y, colours = zip(*dots, strict=True)
         axes.scatter(x, y, s=9, c=colours, alpha=0.45, linewidths=0)

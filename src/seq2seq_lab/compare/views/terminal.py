@@ -9,6 +9,7 @@ from typing import TextIO
 
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.pairing import Pair, headline
+from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
 from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
 from seq2seq_lab.runs import layout
 
@@ -43,6 +44,20 @@ def _differences(pairs: Sequence[Pair]) -> str:
     lines = aligned([(each.metric, each.title, each.interval, each.verdict) for each in shown])
     head = "Paired by seed: difference of the last values, its 95 % interval"
     return "\n  ".join([f"{head} ({rest} more in pairs.csv):" if rest else f"{head}:", *lines])
+
+
+def over_sentences(several: Sequence[OverSentences]) -> str:
+    """Groups compared over the sentences of the test part, beside the comparison over seeds."""
+    if not several:
+        return ""
+    lines = [f"\n{METRIC}, two kinds of chance. {WHAT}"]
+    for each in several:
+        lines += [
+            f"  {each.pair.title}",
+            f"    over sentences: {each.over_sentences}",
+            f"    over seeds: {each.over_seeds}",
+        ]
+    return "\n".join(lines)
 
 
 def notes(several: Sequence[str]) -> str:

@@ -5,7 +5,8 @@ outside). Adjectives and nouns agree with the person in gender and number, so th
 by word. Some sentences have several translations, as in real corpora.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 
@@ -240,3 +241,27 @@ def _elide(word: str, verb: str) -> str:
 
 def _finish(sentence: str, mark: str = ".") -> str:
     return sentence[0].upper() + sentence[1:] + mark
+
+
+class Translations:
+    """The distribution of translations: of a source, each pair is equally probable.
+
+    Args:
+        pairs: normalised sources and targets; a pair that appears twice is twice as probable.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._targets: dict[str, Counter[tuple[str, ...]]] = {}
+        for source, target in pairs:
+            self._targets.setdefault(source, Counter())[(*target.split(), "<eos>")] += 1
+
+    def next_words(self, source: str, prefix: Sequence[str]) -> dict[str, float]:
+        """The probability of each word that can follow a prefix of a translation; after its last word, of `<eos>`.
+
+        Empty if the source is unknown or none of its translations begins with the prefix.
+        """
+        counts: Counter[str] = Counter()
+        for words, count in self._targets.get(source, Counter()).items():
+            if words[: len(prefix)] == tuple(prefix) and len(words) > len(prefix):
+                counts[words[len(prefix)]] += count
+        return {word: count / counts.total() for word, count in counts.items()}

@@ -42,19 +42,32 @@ class ToyCorpus(PairSource):
         Raises:
             UserError: the grammar has fewer pairs than ``pairs``.
         """
-        raw = list(dict.fromkeys(grammar.sentences()))
-        french, english = (Normalisation().lines(side) for side in zip(*raw, strict=True))
-        # "Heureux" is singular and plural, and "tu" is masculine and feminine: pairs that are equal after
-        # normalisation count once. The draw does not depend on this corpus's own normalisation.
-        distinct: dict[tuple[str, str], tuple[str, str]] = {}
-        for normalised, pair in zip(zip(french, english, strict=True), raw, strict=True):
-            if all(len(words(side)) <= _MAX_WORDS for side in normalised):
-                distinct.setdefault(normalised, pair)
+        available, distinct = _distinct()
         if self.pairs > len(distinct):
             raise UserError(f"data.pairs={self.pairs}: the grammar has only {len(distinct):,}")
-        drawn = random.Random(self.seed).sample(list(distinct.values()), self.pairs)
+        drawn = random.Random(self.seed).sample(distinct, self.pairs)
         return RawPairs(
             sources=[source for source, _ in drawn],
             targets=[target for _, target in drawn],
-            available=len(raw),
+            available=available,
         )
+
+    def translations(self) -> grammar.Translations:
+        """The distribution that the pairs are drawn from, of normalised sentences."""
+        sources, targets = (self.normalise.lines(side) for side in zip(*_distinct()[1], strict=True))
+        return grammar.Translations(zip(sources, targets, strict=True))
+
+
+def _distinct() -> tuple[int, list[tuple[str, str]]]:
+    """The number of pairs of the grammar, and those that can be drawn, as written.
+
+    "Heureux" is singular and plural, and "tu" is masculine and feminine: pairs that are equal after normalisation count
+    once. The draw does not depend on a corpus's own normalisation.
+    """
+    raw = list(dict.fromkeys(grammar.sentences()))
+    french, english = (Normalisation().lines(side) for side in zip(*raw, strict=True))
+    distinct: dict[tuple[str, str], tuple[str, str]] = {}
+    for normalised, pair in zip(zip(french, english, strict=True), raw, strict=True):
+        if all(len(words(side)) <= _MAX_WORDS for side in normalised):
+            distinct.setdefault(normalised, pair)
+    return len(raw), list(distinct.values())

@@ -1,0 +1,98 @@
+"""Two groups compared over the sentences of the test part, beside the comparison over seeds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.pairing import Pair
+from seq2seq_lab.compare.statistics import paired_difference
+from seq2seq_lab.evaluation.significance import SAMPLES, Bootstrapped, paired_bleu
+from seq2seq_lab.runs.evaluations import Translated, read_translated
+
+PART, METRIC = "test", "test/bleu"
+_MOST = 30  # pairs of groups; each takes half a second per seed
+_FEW = 6  # seeds that are named
+_ALPHA = 0.05
+WHAT = (
+    "Over sentences: the chance of which sentences are in the test part (sacreBLEU's paired bootstrap, "
+    f"{SAMPLES:,} samples), each seed on its own. Over seeds: the chance of initial weights, order and draws,"
+    " on the same sentences. Only what holds over both is likely to hold elsewhere."
+)
+
+
+@dataclass(frozen=True)
+class OverSentences:
+    """The translations of two groups, seed by seed, of the same sentences.
+
+    Attributes:
+        pair: the groups, and the difference of their BLEU over seeds.
+        by_seed: seed → difference of BLEU and its p-value over sentences.
+    """
+
+    pair: Pair
+    by_seed: Mapping[int, Bootstrapped]
+
+    @property
+    def over_sentences(self) -> str:
+        """The result over sentences, in words."""
+        below = sum(each.p < _ALPHA for each in self.by_seed.values())
+        several = list(self.by_seed.items())[:_FEW]
+        named = ", ".join(f"seed {seed} {each.difference:+.2f} (p = {each.p:.3f})" for seed, each in several)
+        rest = len(self.by_seed) - len(several)
+        more = f" and {rest} more" if rest else ""
+        return f"p < {_ALPHA} for {below} of {len(self.by_seed)} seeds: {named}{more}"
+
+    @property
+    def over_seeds(self) -> str:
+        """The result over seeds, in words."""
+        return f"{self.pair.interval}: {self.pair.verdict}"
+
+
+def over_sentences(
+    groups: Sequence[Group], pairs: Sequence[Pair], *, every: bool
+) -> tuple[list[OverSentences], list[str]]:
+    """Compare groups over the sentences of the test part; also returns notes.
+
+    Args:
+        pairs: those of all metrics, see `pairing.pair`.
+        every: compare all pairs that differ in one setting. If false, only two groups are compared, and only if there
+            are no others.
+    """
+    chosen = [each for each in pairs if each.metric == METRIC]
+    if len(groups) == 2:
+        chosen = chosen or list(_both(*groups))
+    elif not every:
+        return [], []
+    if every and not chosen:
+        return [], ["no two groups have hypotheses of the test part to compare; see `seq2seq-lab evaluate`"]
+    read: dict[tuple[Group, int], Translated | None] = {}
+    found = []
+    for pair in chosen[:_MOST]:
+        by_seed = dict(_by_seed(pair, read))
+        if by_seed:
+            found.append(OverSentences(pair, by_seed))
+    more = len(chosen) - _MOST
+    return found, [f"{more} more pairs are not compared over sentences"] if more > 0 else []
+
+
+def _both(first: Group, second: Group) -> Iterator[Pair]:
+    """Two groups that differ in more than one setting."""
+    difference = paired_difference(first.by_seed(METRIC), second.by_seed(METRIC))
+    if difference.n and first.corpus.fingerprint == second.corpus.fingerprint:
+        yield Pair(first, second, "", METRIC, difference, adjusted=difference.p)
+
+
+def _by_seed(
+    pair: Pair, read: dict[tuple[Group, int], Translated | None]
+) -> Iterator[tuple[int, Bootstrapped]]:
+    """Seed → the comparison of the two runs of this seed, where both translated the same sentences."""
+    for group in (pair.first, pair.second):
+        for run in group.runs:
+            if run.seed is not None and (group, run.seed) not in read:
+                read[group, run.seed] = read_translated(run.folder, PART)
+    for run in pair.first.runs:
+        if run.seed is None:
+            continue
+        first, second = read.get((pair.first, run.seed)), read.get((pair.second, run.seed))
+        if first and second and first.references == second.references:
+            yield run.seed, paired_bleu(first.hypotheses, second.hypotheses, first.references)

@@ -1,0 +1,202 @@
+"""Plots of the analyses of trained models: the mean over seeds, with its 95 % interval."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from seq2seq_lab.compare.analyses import Curves, Drawn, curves
+from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.views.appearance import Look, looks
+from seq2seq_lab.compare.views.figures import GRID, Plot, line_style, plain
+from seq2seq_lab.compare.views.plots import BAND, MANY, Points, band, fill, group_legend
+
+_POSITION = "position in the target, with <eos>"
+_SENTENCES = "share of sentences"
+_PREFIX = "words of the prefix"
+
+
+def _by_position(y: str, title: str) -> Drawn:
+    return Drawn(
+        analysis="positions",
+        x="position",
+        y=y,
+        title=title,
+        xlabel=_POSITION,
+        ylabel=_SENTENCES,
+        count="sentences",
+        even=0 if y == "gap" else None,
+    )
+
+
+def _recovery(y: str, title: str) -> Drawn:
+    return Drawn(
+        analysis="recovery",
+        x="k",
+        y=y,
+        title=title,
+        xlabel="k",
+        ylabel="P(next k words are right)",
+        count="positions",
+    )
+
+
+def _by_group(analysis: str, y: str, title: str, xlabel: str, ylabel: str) -> Drawn:
+    return Drawn(
+        analysis=analysis, x="group", y=y, title=title, xlabel=xlabel, ylabel=ylabel, count="sentences"
+    )
+
+
+def _exact(y: str, title: str, ylabel: str, even: float | None = None) -> Drawn:
+    return Drawn(analysis="grammar", x="prefix", y=y, title=title, xlabel=_PREFIX, ylabel=ylabel, even=even)
+
+
+# Name of the plot → title, and its panels.
+_PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
+    "positions": (
+        "By position",
+        (
+            _by_position("gold", "Accuracy after gold words"),
+            _by_position("own", "Accuracy after the model's own words"),
+            _by_position("gap", "Gap: after gold words − after own words"),
+            Drawn(
+                analysis="positions",
+                x="position",
+                y="hazard",
+                title="First error: wrong here, if all before is right",
+                xlabel=_POSITION,
+                ylabel=_SENTENCES,
+                count="right_before",
+            ),
+        ),
+    ),
+    "recovery": (
+        "After a wrong word, after a prefix, and repetition",
+        (
+            _recovery("random", "Recovery from a random word"),
+            _recovery("second_best", "Recovery from the model's second-best word"),
+            Drawn(
+                analysis="eb_m",
+                x="prefix",
+                y="eb_m",
+                title="EB-M: BLEU after a gold prefix / after an own prefix",
+                xlabel=_PREFIX,
+                ylabel="ratio, 1 = no bias",
+                count="sentences",
+                even=1,
+            ),
+            Drawn(
+                analysis="repetition",
+                x="n",
+                y="hypotheses",
+                title="Repeated n-grams in hypotheses",
+                xlabel="n",
+                ylabel="share of n-grams",
+            ),
+        ),
+    ),
+    "beams": (
+        "By width of the beam",
+        tuple(
+            Drawn(
+                analysis="beams",
+                x="beam",
+                y=y,
+                title=title,
+                xlabel="width of the beam",
+                ylabel=title,
+                log=True,
+            )
+            for y, title in (("bleu", "BLEU"), ("length_ratio", "length of hypotheses / references"))
+        ),
+    ),
+    "sentences": (
+        "By source length, and by unknown words",
+        tuple(
+            _by_group(analysis, y, f"{title}, {by}", label, title)
+            for analysis, by, label in (
+                ("by_source_length", "by source length", "words of the source"),
+                (
+                    "by_unknown_words",
+                    "by unknown words",
+                    "unknown words in the sentence",
+                ),
+            )
+            for y, title in (
+                ("bleu", "BLEU"),
+                ("exact_match", "exact match"),
+                ("exposure_gap", "exposure gap"),
+            )
+        ),
+    ),
+    "grammar": (
+        "Against the distribution of the grammar",
+        (
+            _exact(
+                "total_variation.eb_c", "EB-C: distance after own / after gold prefixes", "1 = no bias", 1
+            ),
+            _exact("total_variation.model", "Distance to the grammar after own prefixes", "total variation"),
+            _exact("total_variation.data", "Distance to the grammar after gold prefixes", "total variation"),
+            _exact("excess", "Excess accumulated error", "%, 0 = no bias", 0),
+            _exact("outside", "The model has left the grammar", "probability"),
+        ),
+    ),
+}
+PREFIX = "evaluation-"  # of the names of the files
+
+
+def plots(groups: Sequence[Group]) -> list[Plot]:
+    """The analyses that the runs of the groups have, a plot for each part of the data and each kind of analysis."""
+    parts = dict.fromkeys(part for group in groups for run in group.runs for part in run.evaluations)
+    return [plot for part in parts for plot in _of_part(groups, part)]
+
+
+def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
+    look = dict(zip(groups, looks([group.settings for group in groups]), strict=True))
+    for name, (title, several) in _PLOTS.items():
+        panels: dict[str, Callable[[Axes], None]] = {}
+        shown: dict[Group, Look] = {}
+        for suffix, on_corpus in by_corpus(groups).items():
+            for drawn in several:
+                found = {group: curves(group, part, drawn) for group in on_corpus}
+                lines = {group: (its, look[group]) for group, its in found.items() if its.points}
+                if lines:
+                    panels[f"{drawn.title}{suffix}"] = partial(_draw, drawn=drawn, lines=list(lines.values()))
+                    shown |= {group: look[group] for group in lines}
+        if panels:
+            heading = f"{title}, on {part}: mean over seeds and its 95 % interval"
+            yield Plot(f"{PREFIX}{part}-{name}", heading, panels, group_legend(shown))
+
+
+def _draw(axes: Axes, *, drawn: Drawn, lines: Sequence[tuple[Curves, Look]]) -> None:
+    bands: list[tuple[Points, str]] = []
+    labels: dict[int, str] = {}
+    for each, _ in lines:
+        labels |= each.labels
+    # Names are drawn one after the other, numbers where they are.
+    place = {x: float(number) for number, x in enumerate(sorted(labels))}
+    if drawn.even is not None:
+        axes.axhline(drawn.even, color=GRID, linewidth=1.5, zorder=1)
+    for curve, look in lines:
+        points = {place.get(x, float(x)): estimate for x, estimate in curve.points.items()}
+        style = line_style(look) | {"marker": look.marker or "o", "markersize": 4}
+        axes.plot(list(points), [each.mean for each in points.values()], linewidth=1.7, **style)
+        intervals = {x: each.interval() for x, each in points.items()}
+        bands += [(polygon, look.colour) for polygon in band(intervals)]
+    fill(axes, bands, opacity=BAND * min(1, MANY / len(lines)))
+    axes.set(xlabel=plain(drawn.xlabel), ylabel=plain(drawn.ylabel))
+    _set_ticks(axes, drawn, labels, [x for curve, _ in lines for x in curve.points])
+
+
+def _set_ticks(axes: Axes, drawn: Drawn, labels: Mapping[int, str], xs: Sequence[int]) -> None:
+    if labels:
+        axes.set_xticks(range(len(labels)), [labels[x] for x in sorted(labels)])
+    elif drawn.log:
+        axes.set_xscale("log")
+        ticks = sorted(set(xs))
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xticks(ticks, [str(x) for x in ticks])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,0 +1,90 @@
+"""Results by groups of sentences: by source length, and with and without unknown words."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from seq2seq_lab.evaluation.analysis import Subject
+from seq2seq_lab.evaluation.evaluate import Evaluation
+from seq2seq_lab.evaluation.losses import ExposureGap, LossForced, LossFree
+from seq2seq_lab.evaluation.scores import Bleu, Chrf, ExactMatch
+
+_MEASURES = (Bleu(), Chrf(), ExactMatch(), LossForced(), LossFree(), ExposureGap())
+# Fixed, so that corpora and runs have the same groups.
+_LENGTHS = {
+    2: "1–2",
+    4: "3–4",
+    6: "5–6",
+    8: "7–8",
+    10: "9–10",
+    15: "11–15",
+    20: "16–20",
+    30: "21–30",
+    50: "31–50",
+    math.inf: "51 or more",
+}
+
+
+class BySourceLength:
+    """Results by the number of words of the source."""
+
+    name = "by_source_length"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        names = [length_group(len(source.split())) for source in subject.sources]
+        score = partial(_results, subject.evaluation)
+        return by_group(names, score, order=tuple(_LENGTHS.values())) | {"measures": {}}
+
+
+class ByUnknownWords:
+    """Results on the sentences without unknown words, and on those with an unknown word in the source or the target."""
+
+    name = "by_unknown_words"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        names = ["with" if unknown else "without" for unknown in subject.unknown]
+        found = by_group(names, partial(_results, subject.evaluation), order=("without", "with"))
+        return found | {"measures": {}}
+
+
+def _results(evaluation: Evaluation, rows: Sequence[int]) -> dict[str, float]:
+    """All measures of some of the sentences alone."""
+    part = Evaluation(
+        [evaluation.hypotheses[row] for row in rows],
+        [evaluation.references[row] for row in rows],
+        evaluation.losses_forced[list(rows)],
+        evaluation.losses_free[list(rows)],
+    )
+    return {each.facts.name: each(part) for each in _MEASURES}
+
+
+def by_group(
+    names: Sequence[str],
+    score: Callable[[Sequence[int]], Mapping[str, float]],
+    *,
+    order: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The results of each group of sentences.
+
+    Args:
+        names: the group of each sentence.
+        score: rows of sentences → measure → value on these sentences alone.
+        order: names that come first, if there are such sentences.
+
+    Returns:
+        "group", in the given order, then in that of first appearance, "sentences": their numbers, and each measure, one
+        value per group.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
+    rows = {name: rows[name] for name in dict.fromkeys((*order, *rows)) if name in rows}
+    found = [score(each) for each in rows.values()]
+    values = {name: [each[name] for each in found] for name in (found[0] if found else ())}
+    return {"group": list(rows), "sentences": [len(each) for each in rows.values()], **values}
+
+
+def length_group(words: int) -> str:
+    """The name of the group of a sentence with this number of words, such as "5–6"."""
+    return next(name for longest, name in _LENGTHS.items() if words <= longest)

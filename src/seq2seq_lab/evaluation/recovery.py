@@ -1,0 +1,153 @@
+"""Recovery: whether the model's next words are right after one wrong word."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.evaluation.analysis import Subject
+from seq2seq_lab.evaluation.positions import positions
+from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+
+AFTER = 3  # words after the wrong one
+_SCORES = 1 << 24  # scores in memory at a time
+
+
+class Recovery:
+    """Recovery from a wrong word; see `recovery`.
+
+    Args:
+        pairs: of more pairs, this many are analysed, at equal distances.
+    """
+
+    name = "recovery"
+
+    def __init__(self, *, pairs: int = 1000) -> None:
+        self.pairs = pairs
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        words = replaceable(len(subject.vocabulary), subject.unk)
+        return recovery(
+            recovered(subject.model, batch, Draws(subject.seed, 0, indices.to(batch.target.device)), words)
+            for batch, indices, _ in subject.few(self.pairs)
+        )
+
+
+class Recovered(NamedTuple):
+    """Words after one replaced word, for N pairs and positions (p, t).
+
+    Attributes:
+        counts: [N, k], whether the target has the k positions after t.
+        gold, random, second_best: [N, k], whether the k words after position t are all right if the word at t is the
+            gold one, or a random one, or the model's second-best one.
+    """
+
+    counts: Tensor
+    gold: Tensor
+    random: Tensor
+    second_best: Tensor
+
+
+@torch.no_grad()
+def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -> Recovered:
+    """Replace one word at each position of each target in turn, and predict the words after it.
+
+    It makes no difference whether the model is fed the gold words or its own after the replaced one: as long as all
+    words are right, they are the same.
+
+    Args:
+        draws: of the batch's pairs; the random word is a function of (seed, pair, position).
+        replaceable: [V], True for words that can be replaced and can replace: not the special words.
+    """
+    target = batch.target
+    replaceable = replaceable.to(target.device)
+    memory = model.encoder(batch.source, batch.source_lengths)
+    scores = model(batch.source, target, source_lengths=batch.source_lengths, memory=memory).logits
+    inside = positions(batch)
+    pair, t = (replaceable[target] & inside).nonzero(as_tuple=True)
+    # Zero columns at the end, so that the words after position t can be indexed without a check.
+    after = t[:, None] + torch.arange(1, AFTER + 1, device=t.device)
+    wanted, exists = (
+        torch.nn.functional.pad(each, (0, AFTER))[pair[:, None], after] for each in (target, inside)
+    )
+    predicted = torch.nn.functional.pad(scores.argmax(dim=2), (0, AFTER))[pair[:, None], after]
+
+    def right_after(words: Tensor) -> Tensor:
+        found = _predict(model, batch, memory, pair, t, words)
+        return (found[torch.arange(len(t), device=t.device)[:, None], after] == wanted).cumprod(
+            dim=1
+        ).bool() & exists
+
+    chosen = draws.uniform("recovery", target.shape[1])[pair, t]
+    return Recovered(
+        exists,
+        (predicted == wanted).cumprod(dim=1).bool() & exists,
+        right_after(_other_word(target[pair, t], replaceable, chosen)),
+        right_after(_second_best(scores[pair, t], target[pair, t], replaceable)),
+    )
+
+
+def recovery(parts: Iterable[Recovered]) -> dict[str, Any]:
+    """P(the next k words are right | one gold word of the prefix was replaced), after Wang & Sennrich 2020
+    (https://arxiv.org/abs/2005.03642): over all positions t of words that at least k positions follow, `<eos>`
+    included.
+
+    A random word is uniform over the target's vocabulary without the gold word and the special words. The second-best
+    word is the model's most probable one after the gold prefix, of the same words. "gold" is the same without a
+    replacement.
+
+    Returns:
+        "k" [3], "positions": the number of (pair, t), "gold", "random", "second_best": a share each; null where
+        no target is long enough; "measures".
+    """
+    joined = Recovered(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
+    counts = joined.counts.sum(dim=0).tolist()
+    shares = {
+        name: [right / n if n else None for right, n in zip(each.sum(dim=0).tolist(), counts, strict=True)]
+        for name, each in joined._asdict().items()
+        if name != "counts"
+    }
+    measures = {f"recovery_{kind}": shares[kind][0] for kind in ("random", "second_best") if counts[0]}
+    return {"k": list(range(1, AFTER + 1)), "positions": counts, **shares, "measures": measures}
+
+
+def _other_word(gold: Tensor, replaceable: Tensor, uniform: Tensor) -> Tensor:
+    """For each gold word, one of the other replaceable words, from a number in (0, 1); all [N]."""
+    words = replaceable.nonzero().squeeze(1)
+    place = (uniform * (len(words) - 1)).long()
+    return words[place + (place >= torch.searchsorted(words, gold))]
+
+
+def _second_best(scores: Tensor, gold: Tensor, replaceable: Tensor) -> Tensor:
+    scores = scores.masked_fill(~replaceable, -torch.inf)
+    return scores.scatter(1, gold[:, None], -torch.inf).argmax(dim=1)
+
+
+def _predict(model: Seq2Seq, batch: Batch, memory: Any, pair: Tensor, t: Tensor, words: Tensor) -> Tensor:
+    """The most probable words [N, T + 3] where the word at position t of a pair is replaced; zero after T."""
+    inputs = gold_inputs(batch.target)[pair]
+    inputs[torch.arange(len(t), device=t.device), t + 1] = words
+    rows = max(1, _SCORES // (batch.target.shape[1] * model.decoder.output.out_features))
+    found = []
+    for part in torch.split(torch.arange(len(pair), device=pair.device), rows):
+        lengths = None if batch.source_lengths is None else batch.source_lengths[pair[part]]
+        decoded = model(
+            batch.source[pair[part]],
+            batch.target[pair[part]],
+            source_lengths=lengths,
+            inputs=model.decoder.embed(inputs[part]),
+            memory=memory.select(pair[part]),
+        )
+        found.append(decoded.logits.argmax(dim=2))
+    return torch.nn.functional.pad(torch.cat(found), (0, AFTER))
+
+
+def replaceable(size: int, unk: int | None = None) -> Tensor:
+    """[V], False for the special words `<sos>`, `<eos>` and, if there is one, `<unk>`."""
+    mask = torch.ones(size, dtype=torch.bool)
+    mask[[SOS, EOS, *([] if unk is None else [unk])]] = False
+    return mask

@@ -1,0 +1,83 @@
+"""Read what `seq2seq-lab evaluate` writes in the folder of a run."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.runs import layout
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The results of a trained model on one part of the data.
+
+    Attributes:
+        measures: the value of each measure, by its name.
+        analyses: the result of each analysis, by its name; plain data, which may come from another user.
+    """
+
+    measures: Mapping[str, float] = field(default_factory=dict)
+    analyses: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Translated:
+    """The translations of the sentences of one part of the data, [N], and the references of each."""
+
+    hypotheses: Sequence[str]
+    references: Sequence[Sequence[str]]
+
+
+def read_translated(folder: Path, part: str) -> Translated | None:
+    """The translations of a run, from a file with a JSON object for each sentence; None if there are none.
+
+    Args:
+        folder: the folder of the run.
+    """
+    try:
+        text = (folder / layout.EVALUATION / f"{part}.jsonl").read_text(encoding="utf-8")
+        rows = [json.loads(line) for line in text.splitlines()]
+        return Translated(
+            [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
+    """Part of the data → its evaluation, and notes on files that cannot be read.
+
+    Args:
+        folder: the folder with a JSON file for each part; it may not exist.
+    """
+    found, notes = {}, []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            read = None
+        if isinstance(read, dict):
+            found[path.stem] = Evaluated(numbers(read.get("measures")), _mappings(read.get("analyses")))
+        else:
+            notes.append(f"{folder.name}/{path.name} is damaged; skipped")
+    return found, notes
+
+
+def numbers(entries: Any) -> dict[str, float]:
+    """The entries of a mapping that are finite numbers."""
+    return {
+        str(name): float(value)
+        for name, value in (entries.items() if isinstance(entries, Mapping) else ())
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def _mappings(entries: Any) -> dict[str, Any]:
+    return {
+        str(name): value
+        for name, value in (entries.items() if isinstance(entries, Mapping) else ())
+        if isinstance(value, Mapping)
+    }

@@ -1,0 +1,221 @@
+"""Evaluations of trained models in a comparison: results with intervals, and the curves of the analyses."""
+
+import csv
+import io
+import math
+import random
+import statistics
+
+import pytest
+import sacrebleu
+from matplotlib.figure import Figure
+
+from fake_evaluations import evaluation, noisy, small, write_evaluation, write_translations
+from fake_runs import write_sweep
+from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.analyses import Drawn, curves
+from seq2seq_lab.compare.statistics import student_t_quantile
+from seq2seq_lab.compare.views import analyses
+from seq2seq_lab.evaluation.significance import Bootstrapped, paired_bleu
+
+QUALITIES = {0.25: 0.6, 0.5: 0.7, 0.75: 0.8}
+ACCURACY = Drawn(
+    analysis="positions", x="position", y="own", title="", xlabel="", ylabel="", count="sentences"
+)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """Three ratios with an evaluation of each of three seeds, and what `compare` printed."""
+    root = write_sweep(tmp_path_factory.mktemp("sweep"), models=["seq2seq"])
+    for ratio, quality in QUALITIES.items():
+        for seed in range(3):
+            folder = root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}"
+            write_evaluation(folder, "test", evaluation(quality, seed))
+    stream = io.StringIO()
+    return compare([root], metrics=["test/bleu"], stream=stream), stream.getvalue()
+
+
+def values(ratio, name):
+    return [evaluation(QUALITIES[ratio], seed)["measures"][name] for seed in range(3)]
+
+
+def test_the_results_have_mean_deviation_and_interval_over_seeds(sweep):
+    comparison, printed = sweep
+    assert "mean ± sd" in printed
+    with (comparison.output / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, ratio in zip(rows, QUALITIES, strict=True):
+        for name in ("bleu", "eb_m"):
+            its = values(ratio, name)
+            half = student_t_quantile(0.95, 2) * statistics.stdev(its) / math.sqrt(3)
+            assert float(row[f"test/{name} mean"]) == pytest.approx(statistics.fmean(its))
+            assert float(row[f"test/{name} sd"]) == pytest.approx(statistics.stdev(its))
+            assert float(row[f"test/{name} low"]) == pytest.approx(statistics.fmean(its) - half)
+            assert float(row[f"test/{name} high"]) == pytest.approx(statistics.fmean(its) + half)
+            assert row[f"test/{name} n"] == "3"
+
+
+def test_by_default_the_metrics_of_the_test_part_are_shown_but_those_of_the_analyses_are_in_the_report(sweep):
+    metrics = gather([run.folder for run in sweep[0].runs]).metrics
+    assert {"val/bleu", "test/bleu", "test/exposure_gap"} < set(metrics)
+    assert not {"test/eb_m", "test/accuracy_gap"} & set(metrics)
+
+
+def test_each_run_has_its_value_in_the_results(sweep):
+    comparison, _ = sweep
+    with (comparison.output / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert float(row["test/bleu"]) == values(float(row["ratio"]), "bleu")[int(row["seed"])]
+
+
+def test_groups_are_paired_in_the_metrics_of_trained_models(sweep):
+    comparison, printed = sweep
+    pair = next(pair for pair in comparison.pairs if pair.metric == "test/bleu")
+    differences = [b - a for a, b in zip(values(0.25, "bleu"), values(0.5, "bleu"), strict=True)]
+    assert pair.difference.mean == pytest.approx(statistics.fmean(differences))
+    assert "test/bleu  ratio 0.25 → 0.5" in printed
+
+
+def test_the_curves_are_means_over_the_seeds_of_points_with_enough_sentences(sweep):
+    comparison, _ = sweep
+    found = curves(comparison.groups[0], "test", ACCURACY).points
+    its = [evaluation(0.6, seed)["analyses"]["positions"]["own"] for seed in range(3)]
+    assert list(found) == [1, 2, 3, 4, 5, 6]  # the last one has two sentences
+    for t, estimate in found.items():
+        assert estimate.mean == pytest.approx(statistics.fmean(each[t - 1] for each in its))
+        assert estimate.n == 3
+
+
+def test_every_kind_of_analysis_is_a_plot_and_in_the_report(sweep):
+    comparison, _ = sweep
+    report = (comparison.output / "report.html").read_text()
+    for kind in ("positions", "recovery", "beams", "sentences", "grammar"):
+        for suffix in ("png", "svg"):
+            assert (comparison.output / f"evaluation-test-{kind}.{suffix}").exists()
+    assert "All measures on test" in report
+    assert "test/eb_m" in report
+
+
+def test_names_are_in_the_order_of_their_numbers(sweep):
+    comparison, _ = sweep
+    axes = Figure().subplots()
+    plot = next(plot for plot in analyses.plots(comparison.groups) if plot.name.endswith("sentences"))
+    plot.panels["BLEU, by source length"](axes)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1–2", "3–4", "5–6", "11–15"]
+    plot.panels["BLEU, by unknown words"](axes)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["without", "with"]
+
+
+def test_bands_are_the_intervals_of_the_means(sweep):
+    comparison, _ = sweep
+    axes = Figure().subplots()
+    plot = next(plot for plot in analyses.plots(comparison.groups) if plot.name.endswith("positions"))
+    plot.panels["Accuracy after the model's own words"](axes)
+    (bands,) = axes.collections
+    points = curves(comparison.groups[0], "test", ACCURACY).points
+    half = len(points)
+    low, high = bands.get_paths()[0].vertices[:half], bands.get_paths()[0].vertices[half : 2 * half][::-1]
+    for (x, lower), (_, upper) in zip(low, high, strict=True):
+        assert (lower, upper) == pytest.approx(points[int(x)].interval())
+
+
+def test_runs_without_an_evaluation_lack_it_and_others_are_shown(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25, 0.5))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", small(0.6, 0))
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["test/bleu"], stream=stream)
+    first, second = comparison.groups
+    assert (first.last("test/bleu").n, second.last("test/bleu").n) == (1, 0)
+    assert "(n=1)" in stream.getvalue()
+    assert (comparison.output / "evaluation-test-recovery.png").exists()
+
+
+def test_plots_of_an_earlier_comparison_are_removed(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", small(0.6, 0))
+    output = compare([tmp_path], metrics=["test/bleu"], stream=io.StringIO()).output
+    assert list(output.glob("evaluation-*"))
+    (folder / "evaluation" / "test.json").unlink()
+    compare([tmp_path], metrics=["val/bleu"], stream=io.StringIO())
+    assert not list(output.glob("evaluation-*"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"measures": 3, "analyses": [1]}', '{"measures": {"bleu": "x"}}']
+)
+def test_a_damaged_evaluation_is_skipped(tmp_path, text):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", {})
+    (folder / "evaluation" / "test.json").write_text(text)
+    comparison = gather([tmp_path])
+    assert comparison.groups[0].last("test/bleu").n == 0
+    assert any("damaged" in note for note in comparison.notes) == (text in ("", "[]", "{"))
+
+
+def test_an_analysis_of_another_form_is_not_drawn(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    strange = {"positions": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}}
+    write_evaluation(folder, "test", {"measures": {}, "analyses": strange})
+    assert analyses.plots(gather([tmp_path]).groups) == []
+
+
+# Over sentences
+
+_WORDS = random.Random(0)
+REFERENCES = [[" ".join(_WORDS.choice("abcdefgh") for _ in range(7))] for _ in range(100)]
+
+
+def translated(root, ratios, shares, seeds=(0, 1)):
+    """Groups whose hypotheses have these shares of wrong words."""
+    write_sweep(root, models=["seq2seq"], ratios=ratios, seeds=seeds)
+    for ratio, share in zip(ratios, shares, strict=True):
+        for seed in seeds:
+            folder = root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}"
+            hypotheses = noisy(REFERENCES, share, seed)
+            bleu = sacrebleu.corpus_bleu(
+                hypotheses, [[r[0] for r in REFERENCES]], tokenize="none", force=True
+            )
+            write_evaluation(folder, "test", {"measures": {"bleu": bleu.score}})
+            write_translations(folder, "test", hypotheses, REFERENCES)
+    return root
+
+
+def test_two_groups_are_compared_over_sentences_and_over_seeds(tmp_path):
+    stream = io.StringIO()
+    comparison = compare(
+        [translated(tmp_path, (0.25, 0.75), (0.4, 0.1))], metrics=["test/bleu"], stream=stream
+    )
+    (found,) = comparison.over_sentences
+    first, second = comparison.groups
+    for seed, each in found.by_seed.items():
+        difference = second.by_seed("test/bleu")[seed] - first.by_seed("test/bleu")[seed]
+        assert each.difference == pytest.approx(difference)
+        assert each.p == pytest.approx(1 / 1001)
+    assert "p < 0.05 for 2 of 2 seeds: seed 0 +" in stream.getvalue()
+    assert "over seeds: +" in stream.getvalue()
+    assert "Two kinds of chance" in (comparison.output / "report.html").read_text()
+
+
+def test_of_more_groups_hypotheses_are_read_only_when_asked_for(tmp_path):
+    root = translated(tmp_path, (0.25, 0.5, 0.75), (0.4, 0.4, 0.1), seeds=(0,))
+    assert gather([root]).over_sentences == []
+    titles = [each.pair.title for each in gather([root], significance=True).over_sentences]
+    assert titles == ["ratio 0.25 → 0.5", "ratio 0.25 → 0.75", "ratio 0.5 → 0.75"]
+
+
+def test_without_hypotheses_a_note_says_so(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25, 0.5, 0.75), seeds=(0,))
+    comparison = gather([tmp_path], significance=True)
+    assert any("seq2seq-lab evaluate" in note for note in comparison.notes)
+
+
+def test_equal_translations_and_small_differences_are_not_significant():
+    first = noisy(REFERENCES, 0.3, 0)
+    assert paired_bleu(first, first, REFERENCES) == Bootstrapped(0.0, 1.0)
+    assert paired_bleu(first, noisy(REFERENCES, 0.31, 0), REFERENCES).p > 0.05
