@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seq2seq_lab import __version__
-from seq2seq_lab.commands import compare, data, train, translate
+from seq2seq_lab.commands import compare, data, evaluate, train, translate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.startup import add_modules_of, replace_unencodable
 
@@ -19,6 +19,7 @@ from seq2seq_lab.launch.startup import add_modules_of, replace_unencodable
 COMMANDS = {
     "train": (train, "train a run, or a sweep of runs with -m"),
     "data": (data, "show statistics of the training data"),
+    "evaluate": (evaluate, "evaluate trained runs on the test part: scores, losses, exposure bias"),
     "translate": (translate, "translate sentences with a trained run"),
     "compare": (compare, "compare runs: table, plots, report, TensorBoard"),
 }

@@ -97,6 +97,16 @@ class Corpus:
             _fitted(self.target, self.target_vocabulary, rows, self.units, unknown),
         )
 
+    def select(self, rows: NDArray[np.int64]) -> "Corpus":
+        """Some of the pairs."""
+        return replace(
+            self,
+            source=self.source.select(rows),
+            target=self.target.select(rows),
+            given=None if self.given is None else self.given[rows],
+            complete=None if self.complete is None else self.complete.select(rows),
+        )
+
     def encoded(self, source_vocabulary: Vocabulary, target_vocabulary: Vocabulary) -> "Corpus":
         """The same pairs with other vocabularies, such as those of a trained model.
 
@@ -158,6 +168,18 @@ class Corpus:
         Pairs of one group are alternative translations of one source.
         """
         return (self.complete or self).source.groups
+
+    def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
+        """For each pair, all distinct translations of its source in the corpus; its own target is the first one."""
+        group = self.source_groups()
+        wanted = np.flatnonzero(np.isin(group, group[indices]))
+        translations: dict[int, list[str]] = {}
+        for index, own in zip(wanted.tolist(), group[wanted].tolist(), strict=True):
+            translations.setdefault(own, []).append(self.target_text(index))
+        return [
+            list(dict.fromkeys([self.target_text(index), *translations[own]]))
+            for index, own in zip(indices.tolist(), group[indices].tolist(), strict=True)
+        ]
 
     def loss_floor(self, rows: NDArray[np.int64] | None = None, *, predict_sos: bool) -> float:
         """The lowest training loss that a model can reach, in nats per target position.

@@ -114,14 +114,7 @@ class TranslationDataModule(pl.LightningDataModule):
 
     def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
         """For each pair, all distinct translations of its source in the corpus; its own target is the first one."""
-        group = self.corpus.source_groups()
-        translations: dict[int, list[str]] = {}
-        for index, own in enumerate(group.tolist()):
-            translations.setdefault(own, []).append(self.corpus.target_text(index))
-        return [
-            list(dict.fromkeys([self.corpus.target_text(index), *translations[group[index]]]))
-            for index in indices.tolist()
-        ]
+        return self.corpus.references(indices)
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of the training pairs; in a resumed run, from the block where it was stopped."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 
 
@@ -29,6 +30,33 @@ class Translated:
 
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str]]
+
+
+def write_evaluation(
+    folder: Path,
+    part: str,
+    contents: Mapping[str, Any],
+    *,
+    sources: Sequence[str],
+    references: Sequence[Sequence[str]],
+    hypotheses: Sequence[str],
+) -> None:
+    """Write an evaluation on a part of the data into the folder of a run.
+
+    Args:
+        folder: the folder of the run.
+        part: the name of the files.
+        contents: plain data for the JSON file, with "measures" and "analyses".
+        sources, references, hypotheses: of each pair, [N].
+    """
+    rows = zip(sources, references, hypotheses, strict=True)
+    lines = (
+        json.dumps({"source": source, "references": list(each), "hypothesis": hypothesis}, ensure_ascii=False)
+        for source, each, hypothesis in rows
+    )
+    target = folder / layout.EVALUATION / part
+    write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
+    write_text(target.with_name(f"{part}.json"), json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_translated(folder: Path, part: str) -> Translated | None:

@@ -12,6 +12,7 @@ CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"
 BEST = "best.ckpt"
+KEPT = "epoch-*.ckpt"  # the weights of earlier epochs, for averaging
 
 COMPARISON = "comparison"  # default folder of a comparison
 REPORT = "report.html"

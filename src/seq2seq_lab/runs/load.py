@@ -99,12 +99,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
+def load_run(
+    path: str | Path, *, best: bool = False, averaged: int | None = None
+) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
     """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.
 
     Args:
         path: the run's folder.
         best: the best checkpoint instead of the last.
+        averaged: the mean of the weights of this number of kept checkpoints instead; see `averaged_weights`.
 
     Raises:
         UserError: the folder is not a run, or the run has no checkpoint yet.
@@ -121,10 +124,32 @@ def load_run(path: str | Path, *, best: bool = False) -> "tuple[dict[str, Any], 
         source_vocabulary_size=len(vocabularies.source),
         target_vocabulary_size=len(vocabularies.target),
     )
-    state = _weights(checkpoint)
+    state = _weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
     model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
+
+
+def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
+    """The mean of the weights of the newest kept checkpoints (`callbacks=[default,keep_last]` or `keep_best`).
+
+    Raises:
+        UserError: the run has fewer of them.
+    """
+    import torch
+
+    paths = run.kept_checkpoints[-count:] if count > 0 else []
+    if count < 1 or len(paths) < count:
+        raise UserError(
+            f"{run.folder}: cannot average {count} checkpoints, as {len(run.kept_checkpoints)} are kept; train with "
+            "callbacks=[default,keep_last] or [default,keep_best]"
+        )
+    states = [_weights(path) for path in paths]
+    # In double precision, so that the order does not matter.
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(value.dtype)
+        for name, value in states[0].items()
+    }
 
 
 def start_from(

@@ -63,6 +63,11 @@ class Run:
         """The checkpoint with the best value of the monitored metric."""
         return self.folder / layout.CHECKPOINTS / layout.BEST
 
+    @property
+    def kept_checkpoints(self) -> list[Path]:
+        """The weights of earlier epochs that the run kept, in the order of the epochs."""
+        return sorted((self.folder / layout.CHECKPOINTS).glob(layout.KEPT))
+
     def exists(self) -> bool:
         """Whether the folder contains a run."""
         return (self.folder / layout.CONFIG).exists()
@@ -262,6 +267,7 @@ class Run:
             command=command or provenance.command(),
             corpus={
                 "fingerprint": corpus.fingerprint,
+                "complete": (corpus.complete or corpus).fingerprint,
                 "pairs": len(corpus),
                 "loss_floor": loss_floor,
                 "origin": corpus.origin,
@@ -288,7 +294,8 @@ class Run:
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
         for path in (*(self.folder / name for name in names), *of_tensorboard):
             path.unlink(missing_ok=True)
-        for path in (self.last_checkpoint, self.best_checkpoint):
+        evaluations = (self.folder / layout.EVALUATION).glob("*.json*")
+        for path in (self.last_checkpoint, self.best_checkpoint, *self.kept_checkpoints, *evaluations):
             path.unlink(missing_ok=True)
         self._read_again()
 

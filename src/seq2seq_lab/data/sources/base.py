@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -148,6 +148,10 @@ class PairSource(ABC):
         Raises:
             UserError: the pairs cannot be read.
         """
+
+    def translations(self) -> Any:
+        """The distribution of translations, where it is known (`evaluation.analysis.Distribution`); else ``None``."""
+        return None
 
     def provenance(self) -> Provenance:
         """The origin of the pairs, without reading them. By default, the name of the class, and nothing is cached."""

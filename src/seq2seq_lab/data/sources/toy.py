@@ -54,7 +54,7 @@ class ToyCorpus(PairSource):
 
     def translations(self) -> grammar.Translations:
         """The distribution that the pairs are drawn from, of normalised sentences."""
-        sources, targets = (self.normalise.lines(side) for side in zip(*_distinct()[1], strict=True))
+        sources, targets = (self.normalisation.lines(side) for side in zip(*_distinct()[1], strict=True))
         return grammar.Translations(zip(sources, targets, strict=True))
 
 

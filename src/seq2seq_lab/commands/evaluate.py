@@ -1,0 +1,162 @@
+"""The command ``seq2seq-lab evaluate``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.errors import UserError, nearest
+
+_COLUMNS = ("bleu", "chrf", "exact_match", "loss_forced", "loss_free", "length_ratio")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Evaluates trained runs on held-out pairs. Prints a table, and writes scores, analyses of exposure bias and "
+        "hypotheses into each run's folder, in evaluation/, where `compare` finds them."
+    )
+    parser.add_argument("folders", nargs="+", metavar="RUN", type=Path, help="folders of runs")
+    parser.add_argument(
+        "--split", default="test", choices=("test", "validation", "train"), help="default: test"
+    )
+    parser.add_argument(
+        "--beam", default="1", metavar="N[,N]", help="beams to decode with; 1 is greedy, the default"
+    )
+    parser.add_argument(
+        "--length-penalty", type=float, default=1.0, metavar="ALPHA", help="of beam search (default: 1)"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        default="best",
+        help="default: the one with the best validation",
+    )
+    parser.add_argument(
+        "--average",
+        type=int,
+        metavar="K",
+        help="average the weights of the newest K kept checkpoints instead",
+    )
+    parser.add_argument(
+        "--analyses", default="all", metavar="NAME[,NAME]", help="all (the default), none, or some of them"
+    )
+    parser.add_argument(
+        "--data",
+        action="append",
+        metavar="KEY=VALUE",
+        help="evaluate on pairs that the run's corpus lacks, with these settings of its data, such as "
+        "data.prefixes=[]; may be given several times",
+    )
+    parser.add_argument("--max-pairs", type=int, metavar="N", help="the most pairs, at equal distances")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON: an object, or a list for several runs"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit status: 1 if a run could not be evaluated."""
+    beams = _beams(args.beam)
+    if args.max_pairs is not None and args.max_pairs < 1:
+        raise UserError(f"--max-pairs: {args.max_pairs} is less than 1")
+    from seq2seq_lab.runs.evaluate import SHIFTED, Corpora, Request, evaluate_run
+
+    request = Request(
+        part=SHIFTED if args.data else args.split,
+        data=_settings(args.data) if args.data else None,
+        max_pairs=args.max_pairs,
+        best=args.checkpoint == "best",
+        averaged=args.average,
+        beams=beams,
+        alpha=args.length_penalty,
+        analyses=_analyses(args.analyses),
+    )
+    corpora, found, failed = Corpora(), [], False
+    for folder in args.folders:
+        try:
+            found.append({"run": str(folder), **evaluate_run(folder, request, corpora)})
+        except UserError as error:
+            if len(args.folders) == 1:
+                raise
+            failed = True
+            print(error, file=sys.stderr)
+    if args.json:
+        flat = [_flat(each) for each in found]
+        print(json.dumps(flat[0] if len(args.folders) == 1 else flat, indent=2, ensure_ascii=False))
+    else:
+        _show(found)
+    return int(failed)
+
+
+def _beams(text: str) -> list[int]:
+    try:
+        beams = [int(each) for each in text.split(",")]
+    except ValueError:
+        raise UserError(f"--beam: {text!r} is not numbers with commas between them, such as 1,5") from None
+    if any(beam < 1 for beam in beams):
+        raise UserError(f"--beam: {text}: a beam is at least 1")
+    return beams
+
+
+def _analyses(text: str) -> list[Any]:
+    from seq2seq_lab.evaluation.analyses import ANALYSES
+
+    if text in ("all", "none"):
+        return list(ANALYSES.values()) if text == "all" else []
+    names = text.split(",")
+    for name in names:
+        if name not in ANALYSES:
+            raise UserError(
+                f"--analyses: {name}: no such analysis{nearest(name, ANALYSES)}; all are {', '.join(ANALYSES)}"
+            )
+    return [ANALYSES[name] for name in names]
+
+
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    """Settings of the data, from `data.KEY=VALUE`."""
+    import yaml
+
+    settings = {}
+    for each in given:
+        key, equals, value = each.removeprefix("data.").partition("=")
+        if not equals or not key or "." in key:
+            raise UserError(f"--data: {each!r} is not of the form data.KEY=VALUE")
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise UserError(f"--data: {each!r}: the value cannot be read") from None
+    return settings
+
+
+def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The results with each measure at the top."""
+    rest = {name: value for name, value in found.items() if name != "measures"}
+    return {"run": rest.pop("run"), **found["measures"], **rest}
+
+
+def _show(found: Sequence[Mapping[str, Any]]) -> None:
+    """A table with a row for each run and beam, then what the numbers are."""
+    if not found:
+        return
+    rows = [
+        (each["run"], beam, {**each["measures"], **scores})
+        for each in found
+        for beam, scores in each["beams"].items()
+    ]
+    width = max(len(str(run)) for run, *_ in rows)
+    print(" ".join([f"{'run':{width}}", "beam", *(f"{name:>12}" for name in _COLUMNS)]))
+    for run, beam, values in rows:
+        numbers = (f"{values[name]:12.4f}" if name in values else f"{'':12}" for name in _COLUMNS)
+        print(" ".join([f"{run:{width}}", f"{beam:>4}", *numbers]))
+    first = found[0]
+    checkpoint = f"mean of {first['averaged']}" if first["averaged"] else first["checkpoint"]
+    print(f"\n{first['pairs']:,} pairs of {first['part']}, checkpoint: {checkpoint}")
+    for name, signature in first["signature"].items():
+        print(f"{name}: {signature}, on normalised text, all translations of a source as references")
+    others = {name: value for name, value in first["measures"].items() if name not in _COLUMNS}
+    if others and len(found) == 1:
+        print(", ".join(f"{name} {value:.4g}" for name, value in others.items()))
+    print(f"written to {', '.join(str(Path(each['run']) / 'evaluation') for each in found[:3])}", end="")
+    print(f" and {len(found) - 3} more" if len(found) > 3 else "")

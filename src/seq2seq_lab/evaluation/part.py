@@ -1,0 +1,209 @@
+"""A trained model on one part of the data: scores at several beams, losses and analyses."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seq2seq_lab.data.batches import Block, BlockLoader
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.decoding.beam import beam_search
+from seq2seq_lab.evaluation.analysis import Analysis, Distribution, Subject
+from seq2seq_lab.evaluation.evaluate import Evaluation, Evaluator
+from seq2seq_lab.evaluation.losses import ExposureGap, LossForced, LossFree
+from seq2seq_lab.evaluation.references import streams
+from seq2seq_lab.evaluation.scores import ExactMatch
+from seq2seq_lab.models.seq2seq import Seq2Seq
+
+GREEDY = 1  # a beam of one
+_BATCH = 128  # pairs; results do not depend on it
+_BEAMS = 640  # hypotheses of a batch in beam search
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """N pairs that a model is evaluated on.
+
+    Attributes:
+        corpus: the pairs, in the model's vocabularies.
+        indices: which of them, [N].
+        references: the accepted translations of each, its own target first.
+        predict_sos: whether `<sos>` is the first word to predict.
+        max_length: maximum number of positions of a hypothesis.
+        distribution: of the data, where it is known.
+    """
+
+    corpus: Corpus
+    indices: NDArray[np.int64]
+    references: Sequence[Sequence[str]]
+    predict_sos: bool
+    max_length: int
+    distribution: Distribution | None = None
+
+    def blocks(self, size: int = _BATCH) -> BlockLoader:
+        """The pairs in order, one batch per block."""
+        return BlockLoader(self.corpus, self.indices, batch_size=size, predict_sos=self.predict_sos)
+
+    def sources(self) -> list[str]:
+        """The normalised sources."""
+        return [self.corpus.source_text(index) for index in self.indices.tolist()]
+
+    def targets(self) -> list[str]:
+        """The normalised targets."""
+        return [self.corpus.target_text(index) for index in self.indices.tolist()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What was found.
+
+    Attributes:
+        measures: name → value: scores of the first beam, losses, and the scalars of the analyses.
+        beams: beam → the scores of its hypotheses.
+        analyses: name → result.
+        signature: sacreBLEU's signature of each score.
+        hypotheses: of the first beam, [N].
+    """
+
+    measures: dict[str, float]
+    beams: dict[int, dict[str, float]]
+    hypotheses: list[str]
+    signature: dict[str, str] = field(default_factory=dict)
+    analyses: dict[str, Any] = field(default_factory=dict)
+
+
+def evaluate(
+    model: Seq2Seq,
+    part: Part,
+    *,
+    beams: Sequence[int] = (GREEDY,),
+    alpha: float = 1.0,
+    analyses: Iterable[Analysis] = (),
+    seed: int = 0,
+) -> Results:
+    """Evaluate a model, which is in evaluation mode.
+
+    Args:
+        beams: the beams to decode with; 1 is greedy. The first one gives `Results.hypotheses`.
+        alpha: length penalty of beam search.
+        seed: of the analyses' random draws.
+    """
+    device = next(model.parameters()).device
+    blocks = [block.to(device) for block in part.blocks()]
+    evaluation = _greedy(model, part, blocks)
+    by_beam = {
+        beam: list(evaluation.hypotheses) if beam == GREEDY else _search(model, part, beam, alpha, device)
+        for beam in dict.fromkeys(beams)
+    }
+    scored = {beam: scores(hypotheses, part.references) for beam, hypotheses in by_beam.items()}
+    first = next(iter(scored))
+    losses = {each.facts.name: each(evaluation) for each in (LossForced(), LossFree(), ExposureGap())}
+    measures = scored[first] | losses
+    found: dict[str, Any] = {}
+    if len(scored) > 1:
+        names = next(iter(scored.values()))
+        columns = {name: [each[name] for each in scored.values()] for name in names}
+        found["beams"] = {"beam": list(scored), **columns}
+    subject = _subject(model, part, blocks, evaluation, seed)
+    for analysis in analyses:
+        if result := analysis(subject):
+            measures |= result.pop("measures", {})
+            found[analysis.name] = result
+    return Results(
+        measures=measures,
+        beams=scored,
+        hypotheses=by_beam[first],
+        signature=signatures(part.references),
+        analyses=found,
+    )
+
+
+def scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """BLEU, chrF, exact match, and the ratio of the lengths of hypotheses and of their closest references in words."""
+    bleu, chrf = _metrics()
+    found = bleu.corpus_score(hypotheses, streams(references))
+    evaluation = Evaluation(hypotheses, references, torch.zeros(0), torch.zeros(0))
+    return {
+        "bleu": found.score,
+        "chrf": chrf.corpus_score(hypotheses, streams(references)).score,
+        "exact_match": ExactMatch()(evaluation),
+        "length_ratio": found.sys_len / found.ref_len if found.ref_len else 0.0,
+    }
+
+
+def signatures(references: Sequence[Sequence[str]]) -> dict[str, str]:
+    """SacreBLEU's signatures, which say how BLEU and chrF are computed."""
+    bleu, chrf = _metrics()
+    for each in (bleu, chrf):
+        each.corpus_score([row[0] for row in references], streams(references))  # it counts the references
+    return {"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())}
+
+
+def _metrics() -> tuple[Any, Any]:
+    import sacrebleu  # imported here, as it takes 0.3 s
+
+    return sacrebleu.BLEU(tokenize="none", force=True), sacrebleu.CHRF()
+
+
+def _greedy(model: Seq2Seq, part: Part, blocks: Sequence[Block]) -> Evaluation:
+    evaluator = Evaluator(part.corpus.target_vocabulary.text, part.max_length)
+    for block in blocks:
+        for batch in block:
+            evaluator.add(model, batch)
+    return evaluator.evaluation(part.references)
+
+
+def _search(model: Seq2Seq, part: Part, beam: int, alpha: float, device: torch.device) -> list[str]:
+    hypotheses = []
+    for block in part.blocks(max(1, _BEAMS // beam)):
+        for batch in block.to(device):
+            found = beam_search(
+                model, batch.source, batch.source_lengths, part.max_length, beam=beam, alpha=alpha
+            )
+            hypotheses += [part.corpus.target_vocabulary.text(best.words) for best, *_ in found]
+    return hypotheses
+
+
+def _subject(
+    model: Seq2Seq, part: Part, blocks: Sequence[Block], evaluation: Evaluation, seed: int
+) -> Subject:
+    words = part.corpus.target_vocabulary
+    return Subject(
+        model=model,
+        batches=blocks,
+        decode=words.text,
+        sources=part.sources(),
+        targets=part.targets(),
+        references=part.references,
+        hypotheses=evaluation.hypotheses,
+        evaluation=evaluation,
+        max_length=part.max_length,
+        unknown=_unknown(part),
+        vocabulary=words,
+        unk=words.unk,
+        distribution=part.distribution,
+        seed=seed,
+    )
+
+
+def _unknown(part: Part) -> list[bool]:
+    """Whether a pair has a symbol that the model does not know, [N]."""
+    corpus = part.corpus
+    sides = ((corpus.source, corpus.source_vocabulary.unk), (corpus.target, corpus.target_vocabulary.unk))
+    return [
+        any(unk is not None and bool((rows[index] == unk).any()) for rows, unk in sides)
+        for index in part.indices.tolist()
+    ]
+
+
+def to_dict(results: Results) -> Mapping[str, Any]:
+    """The results as plain data, for JSON."""
+    return {
+        "measures": results.measures,
+        "signature": results.signature,
+        "beams": {str(beam): each for beam, each in results.beams.items()},
+        "analyses": results.analyses,
+    }
