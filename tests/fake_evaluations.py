@@ -41,7 +41,7 @@ def evaluation(quality: float, seed: int) -> dict[str, Any]:
             },
             "recovery": {
                 "k": [1, 2, 3],
-                "positions": [300, 200, 100],
+                "positions": 300,
                 "gold": [near(0.8), near(0.7), near(0.6)],
                 "random": [near(0.6), near(0.5), near(0.4)],
                 "second_best": [near(0.5), near(0.4), near(0.3)],

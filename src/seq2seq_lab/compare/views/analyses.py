@@ -38,7 +38,6 @@ def _recovery(y: str, title: str) -> Drawn:
         title=title,
         xlabel="k",
         ylabel="P(next k words are right)",
-        count="positions",
     )
 
 
