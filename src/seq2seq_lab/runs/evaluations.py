@@ -1,4 +1,8 @@
-"""Read what `seq2seq-lab evaluate` writes in the folder of a run."""
+"""Write and read what `seq2seq-lab evaluate` finds, in the folder of a run.
+
+For each part of the data, `PART.json` has the measures, the analyses and other facts, and `PART.jsonl` has one line for
+each pair: its source, its hypothesis and its references.
+"""
 
 import json
 import math
@@ -7,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 
 
@@ -25,10 +30,28 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Translated:
-    """The translations of the sentences of one part of the data, [N], and the references of each."""
+    """The sources of one part of the data, [N], their translations, and the references of each."""
 
+    sources: Sequence[str]
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str]]
+
+
+def write_evaluation(folder: Path, part: str, results: Mapping[str, Any], translated: Translated) -> None:
+    """Write an evaluation into the folder of a run; an earlier one of the same part is replaced.
+
+    Args:
+        part: the name of the part of the data, such as `test`.
+        results: plain data with the entries "measures" and "analyses", and others.
+    """
+    rows = zip(translated.sources, translated.hypotheses, translated.references, strict=True)
+    lines = (
+        json.dumps({"source": source, "hypothesis": hypothesis, "references": list(own)}, ensure_ascii=False)
+        for source, hypothesis, own in rows
+    )
+    text = json.dumps(results, indent=2, ensure_ascii=False)
+    write_text(folder / layout.EVALUATION / f"{part}.jsonl", "".join(f"{line}\n" for line in lines))
+    write_text(folder / layout.EVALUATION / f"{part}.json", f"{text}\n")
 
 
 def read_translated(folder: Path, part: str) -> Translated | None:
@@ -39,9 +62,11 @@ def read_translated(folder: Path, part: str) -> Translated | None:
     """
     try:
         text = (folder / layout.EVALUATION / f"{part}.jsonl").read_text(encoding="utf-8")
-        rows = [json.loads(line) for line in text.splitlines()]
+        rows = [json.loads(line) for line in text.split("\n") if line]
         return Translated(
-            [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
+            [str(row["source"]) for row in rows],
+            [str(row["hypothesis"]) for row in rows],
+            [[*map(str, row["references"])] for row in rows],
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
