@@ -98,7 +98,7 @@ def small(quality: float, seed: int) -> dict[str, Any]:
 
 def write_evaluation(folder: Path, part: str, contents: dict[str, Any]) -> None:
     """Write an evaluation without translations into the folder of a run."""
-    evaluations.write_evaluation(folder, part, contents, evaluations.Translated([], [], []))
+    evaluations.write_evaluation(folder, part, contents, sources=[], references=[], hypotheses=[])
 
 
 def noisy(references: list[list[str]], share: float, seed: int) -> list[str]:

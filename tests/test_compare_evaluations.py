@@ -184,8 +184,9 @@ def translated(root, ratios, shares, seeds=(0, 1)):
                 hypotheses, [[r[0] for r in REFERENCES]], tokenize="none", force=True
             )
             results = {"measures": {"bleu": bleu.score}}
+            sources = ["?"] * len(hypotheses)
             evaluations.write_evaluation(
-                folder, "test", results, Translated(["?"] * len(hypotheses), hypotheses, REFERENCES)
+                folder, "test", results, sources=sources, references=REFERENCES, hypotheses=hypotheses
             )
     return root
 
@@ -214,9 +215,11 @@ def test_of_more_groups_hypotheses_are_read_only_when_asked_for(tmp_path):
 
 
 def test_translations_are_read_as_they_were_written(tmp_path):
-    written = Translated(["a\u2028b", "é"], ["", "x\ty"], [["1", "2"], ["3"]])
-    evaluations.write_evaluation(tmp_path, "test", {}, written)
-    assert read_translated(tmp_path, "test") == written
+    hypotheses, references = ["", "x\ty\u2028z"], [["1", "2"], ["3"]]
+    evaluations.write_evaluation(
+        tmp_path, "test", {}, sources=["a", "é"], references=references, hypotheses=hypotheses
+    )
+    assert read_translated(tmp_path, "test") == Translated(hypotheses, references)
     assert read_translated(tmp_path, "validation") is None
 
 

@@ -1,8 +1,4 @@
-"""Write and read what `seq2seq-lab evaluate` finds, in the folder of a run.
-
-For each part of the data, `PART.json` has the measures, the analyses and other facts, and `PART.jsonl` has one line for
-each pair: its source, its hypothesis and its references.
-"""
+"""Read what `seq2seq-lab evaluate` writes in the folder of a run."""
 
 import json
 import math
@@ -30,28 +26,37 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Translated:
-    """The sources of one part of the data, [N], their translations, and the references of each."""
+    """The translations of the sentences of one part of the data, [N], and the references of each."""
 
-    sources: Sequence[str]
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str]]
 
 
-def write_evaluation(folder: Path, part: str, results: Mapping[str, Any], translated: Translated) -> None:
-    """Write an evaluation into the folder of a run; an earlier one of the same part is replaced.
+def write_evaluation(
+    folder: Path,
+    part: str,
+    contents: Mapping[str, Any],
+    *,
+    sources: Sequence[str],
+    references: Sequence[Sequence[str]],
+    hypotheses: Sequence[str],
+) -> None:
+    """Write an evaluation on a part of the data into the folder of a run.
 
     Args:
-        part: the name of the part of the data, such as `test`.
-        results: plain data with the entries "measures" and "analyses", and others.
+        folder: the folder of the run.
+        part: the name of the files.
+        contents: plain data for the JSON file, with "measures" and "analyses".
+        sources, references, hypotheses: of each pair, [N].
     """
-    rows = zip(translated.sources, translated.hypotheses, translated.references, strict=True)
+    rows = zip(sources, references, hypotheses, strict=True)
     lines = (
-        json.dumps({"source": source, "hypothesis": hypothesis, "references": list(own)}, ensure_ascii=False)
-        for source, hypothesis, own in rows
+        json.dumps({"source": source, "references": list(each), "hypothesis": hypothesis}, ensure_ascii=False)
+        for source, each, hypothesis in rows
     )
-    text = json.dumps(results, indent=2, ensure_ascii=False)
-    write_text(folder / layout.EVALUATION / f"{part}.jsonl", "".join(f"{line}\n" for line in lines))
-    write_text(folder / layout.EVALUATION / f"{part}.json", f"{text}\n")
+    target = folder / layout.EVALUATION / part
+    write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
+    write_text(target.with_name(f"{part}.json"), json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_translated(folder: Path, part: str) -> Translated | None:
@@ -64,9 +69,7 @@ def read_translated(folder: Path, part: str) -> Translated | None:
         text = (folder / layout.EVALUATION / f"{part}.jsonl").read_text(encoding="utf-8")
         rows = [json.loads(line) for line in text.split("\n") if line]
         return Translated(
-            [str(row["source"]) for row in rows],
-            [str(row["hypothesis"]) for row in rows],
-            [[*map(str, row["references"])] for row in rows],
+            [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
