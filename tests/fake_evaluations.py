@@ -1,10 +1,11 @@
 """Evaluations in the form that `seq2seq-lab evaluate` writes, with numbers from formulas."""
 
-import json
 import math
 import random
 from pathlib import Path
 from typing import Any
+
+from seq2seq_lab.runs import evaluations
 
 
 def evaluation(quality: float, seed: int) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def evaluation(quality: float, seed: int) -> dict[str, Any]:
             },
             "recovery": {
                 "k": [1, 2, 3],
-                "positions": [300, 200, 100],
+                "positions": 300,
                 "gold": [near(0.8), near(0.7), near(0.6)],
                 "random": [near(0.6), near(0.5), near(0.4)],
                 "second_best": [near(0.5), near(0.4), near(0.3)],
@@ -96,18 +97,8 @@ def small(quality: float, seed: int) -> dict[str, Any]:
 
 
 def write_evaluation(folder: Path, part: str, contents: dict[str, Any]) -> None:
-    """Write an evaluation into the folder of a run."""
-    path = folder / "evaluation" / f"{part}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(contents))
-
-
-def write_translations(folder: Path, part: str, hypotheses: list[str], references: list[list[str]]) -> None:
-    """Write the translations of a part of the data into the folder of a run."""
-    rows = [{"hypothesis": h, "references": r} for h, r in zip(hypotheses, references, strict=True)]
-    path = folder / "evaluation" / f"{part}.jsonl"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    """Write an evaluation without translations into the folder of a run."""
+    evaluations.write_evaluation(folder, part, contents, sources=[], references=[], hypotheses=[])
 
 
 def noisy(references: list[list[str]], share: float, seed: int) -> list[str]:

@@ -10,13 +10,15 @@ import pytest
 import sacrebleu
 from matplotlib.figure import Figure
 
-from fake_evaluations import evaluation, noisy, small, write_evaluation, write_translations
+from fake_evaluations import evaluation, noisy, small, write_evaluation
 from fake_runs import write_sweep
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.analyses import Drawn, curves
 from seq2seq_lab.compare.statistics import student_t_quantile
 from seq2seq_lab.compare.views import analyses
 from seq2seq_lab.evaluation.significance import Bootstrapped, paired_bleu
+from seq2seq_lab.runs import evaluations
+from seq2seq_lab.runs.evaluations import Translated, read_translated
 
 QUALITIES = {0.25: 0.6, 0.5: 0.7, 0.75: 0.8}
 ACCURACY = Drawn(
@@ -181,8 +183,11 @@ def translated(root, ratios, shares, seeds=(0, 1)):
             bleu = sacrebleu.corpus_bleu(
                 hypotheses, [[r[0] for r in REFERENCES]], tokenize="none", force=True
             )
-            write_evaluation(folder, "test", {"measures": {"bleu": bleu.score}})
-            write_translations(folder, "test", hypotheses, REFERENCES)
+            results = {"measures": {"bleu": bleu.score}}
+            sources = ["?"] * len(hypotheses)
+            evaluations.write_evaluation(
+                folder, "test", results, sources=sources, references=REFERENCES, hypotheses=hypotheses
+            )
     return root
 
 
@@ -207,6 +212,15 @@ def test_of_more_groups_hypotheses_are_read_only_when_asked_for(tmp_path):
     assert gather([root]).over_sentences == []
     titles = [each.pair.title for each in gather([root], significance=True).over_sentences]
     assert titles == ["ratio 0.25 → 0.5", "ratio 0.25 → 0.75", "ratio 0.5 → 0.75"]
+
+
+def test_translations_are_read_as_they_were_written(tmp_path):
+    hypotheses, references = ["", "x\ty\u2028z"], [["1", "2"], ["3"]]
+    evaluations.write_evaluation(
+        tmp_path, "test", {}, sources=["a", "é"], references=references, hypotheses=hypotheses
+    )
+    assert read_translated(tmp_path, "test") == Translated(hypotheses, references)
+    assert read_translated(tmp_path, "validation") is None
 
 
 def test_without_hypotheses_a_note_says_so(tmp_path):

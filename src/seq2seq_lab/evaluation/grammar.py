@@ -23,7 +23,7 @@ class AgainstGrammar:
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         if subject.distribution is None:
-            return {"measures": {}}
+            return {}
         found: dict[str, Compared] = {}
         for batch, _, rows in subject.few(len(subject.sources)):
             lengths = (

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.draws import Draws
@@ -41,12 +41,11 @@ class Recovered(NamedTuple):
     """Words after one replaced word, for N pairs and positions (p, t).
 
     Attributes:
-        counts: [N, k], whether the target has the k positions after t.
-        gold, random, second_best: [N, k], whether the k words after position t are all right if the word at t is the
-            gold one, or a random one, or the model's second-best one.
+        gold, random, second_best: [N, 3], whether the next k = 1, 2, 3 words after position t are all right if the word
+            at t is the gold one, or a random one, or the model's second-best one. Where the target ends earlier, they
+            are the words up to its end.
     """
 
-    counts: Tensor
     gold: Tensor
     random: Tensor
     second_best: Tensor
@@ -69,50 +68,49 @@ def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -
     scores = model(batch.source, target, source_lengths=batch.source_lengths, memory=memory).logits
     inside = positions(batch)
     pair, t = (replaceable[target] & inside).nonzero(as_tuple=True)
-    # Zero columns at the end, so that the words after position t can be indexed without a check.
+    # Columns at the end, so that the positions after t exist in all targets.
     after = t[:, None] + torch.arange(1, AFTER + 1, device=t.device)
-    wanted, exists = (
-        torch.nn.functional.pad(each, (0, AFTER))[pair[:, None], after] for each in (target, inside)
-    )
-    predicted = torch.nn.functional.pad(scores.argmax(dim=2), (0, AFTER))[pair[:, None], after]
+    wanted, exists = (nn.functional.pad(each, (0, AFTER))[pair[:, None], after] for each in (target, inside))
+    predicted = nn.functional.pad(scores.argmax(dim=2), (0, AFTER))[pair[:, None], after]
 
-    def right_after(words: Tensor) -> Tensor:
-        found = _predict(model, batch, memory, pair, t, words)
-        return (found[torch.arange(len(t), device=t.device)[:, None], after] == wanted).cumprod(
-            dim=1
-        ).bool() & exists
+    def right(words: Tensor) -> Tensor:
+        return ((words == wanted) | ~exists).cumprod(dim=1).bool()
+
+    def after_word(word: Tensor) -> Tensor:
+        found = _predict(model, batch, memory, pair, t, word)
+        return right(found[torch.arange(len(t), device=t.device)[:, None], after])
 
     chosen = draws.uniform("recovery", target.shape[1])[pair, t]
     return Recovered(
-        exists,
-        (predicted == wanted).cumprod(dim=1).bool() & exists,
-        right_after(_other_word(target[pair, t], replaceable, chosen)),
-        right_after(_second_best(scores[pair, t], target[pair, t], replaceable)),
+        right(predicted),
+        after_word(_other_word(target[pair, t], replaceable, chosen)),
+        after_word(_second_best(scores[pair, t], target[pair, t], replaceable)),
     )
 
 
 def recovery(parts: Iterable[Recovered]) -> dict[str, Any]:
     """P(the next k words are right | one gold word of the prefix was replaced), after Wang & Sennrich 2020
-    (https://arxiv.org/abs/2005.03642): over all positions t of words that at least k positions follow, `<eos>`
-    included.
+    (https://arxiv.org/abs/2005.03642): over all positions t of words, the next k words as far as the target goes, with
+    its `<eos>`.
 
     A random word is uniform over the target's vocabulary without the gold word and the special words. The second-best
     word is the model's most probable one after the gold prefix, of the same words. "gold" is the same without a
     replacement.
 
     Returns:
-        "k" [3], "positions": the number of (pair, t), "gold", "random", "second_best": a share each; null where
-        no target is long enough; "measures".
+        "k" [3]; "gold", "random", "second_best": a share each [3]; "positions": the number of (pair, t), in all
+        three; "measures".
     """
     joined = Recovered(*(torch.cat([each.cpu() for each in column]) for column in zip(*parts, strict=True)))
-    counts = joined.counts.sum(dim=0).tolist()
-    shares = {
-        name: [right / n if n else None for right, n in zip(each.sum(dim=0).tolist(), counts, strict=True)]
-        for name, each in joined._asdict().items()
-        if name != "counts"
+    if not len(joined.gold):  # the targets have no known words
+        return {"positions": 0, "measures": {}}
+    shares = {name: each.double().mean(dim=0).tolist() for name, each in joined._asdict().items()}
+    return {
+        "k": list(range(1, AFTER + 1)),
+        **shares,
+        "positions": len(joined.gold),
+        "measures": {f"recovery_{kind}": shares[kind][0] for kind in ("random", "second_best")},
     }
-    measures = {f"recovery_{kind}": shares[kind][0] for kind in ("random", "second_best") if counts[0]}
-    return {"k": list(range(1, AFTER + 1)), "positions": counts, **shares, "measures": measures}
 
 
 def _other_word(gold: Tensor, replaceable: Tensor, uniform: Tensor) -> Tensor:
@@ -143,7 +141,7 @@ def _predict(model: Seq2Seq, batch: Batch, memory: Any, pair: Tensor, t: Tensor,
             memory=memory.select(pair[part]),
         )
         found.append(decoded.logits.argmax(dim=2))
-    return torch.nn.functional.pad(torch.cat(found), (0, AFTER))
+    return nn.functional.pad(torch.cat(found), (0, AFTER))
 
 
 def replaceable(size: int, unk: int | None = None) -> Tensor:

@@ -67,7 +67,7 @@ def read_translated(folder: Path, part: str) -> Translated | None:
     """
     try:
         text = (folder / layout.EVALUATION / f"{part}.jsonl").read_text(encoding="utf-8")
-        rows = [json.loads(line) for line in text.splitlines()]
+        rows = [json.loads(line) for line in text.split("\n") if line]
         return Translated(
             [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
         )

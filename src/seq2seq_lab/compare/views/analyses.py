@@ -38,7 +38,6 @@ def _recovery(y: str, title: str) -> Drawn:
         title=title,
         xlabel="k",
         ylabel="P(next k words are right)",
-        count="positions",
     )
 
 
@@ -185,8 +184,17 @@ def _draw(axes: Axes, *, drawn: Drawn, lines: Sequence[tuple[Curves, Look]]) -> 
         intervals = {x: each.interval() for x, each in points.items()}
         bands += [(polygon, look.colour) for polygon in band(intervals)]
     fill(axes, bands, opacity=BAND * min(1, MANY / len(lines)))
+    _limit(axes, [point.mean for curve, _ in lines for point in curve.points.values()], drawn.even)
     axes.set(xlabel=plain(drawn.xlabel), ylabel=plain(drawn.ylabel))
     _set_ticks(axes, drawn, labels, [x for curve, _ in lines for x in curve.points])
+
+
+def _limit(axes: Axes, means: Sequence[float], even: float | None) -> None:
+    """Cut the axis at twice the range of the means: with two seeds an interval is 18 standard deviations wide."""
+    low, high = (side([*means, *([] if even is None else [even])]) for side in (min, max))
+    room = 0.5 * (high - low) or 0.5 * abs(high) or 0.5
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, low - room), min(top, high + room))
 
 
 def _set_ticks(axes: Axes, drawn: Drawn, labels: Mapping[int, str], xs: Sequence[int]) -> None:
