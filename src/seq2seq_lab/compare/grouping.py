@@ -11,7 +11,8 @@ from seq2seq_lab.compare.statistics import Estimate, average
 from seq2seq_lab.evaluation.measures import Measure, from_dict, measure
 from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.layout import INCIDENTAL
-from seq2seq_lab.runs.run import CorpusFacts, Run
+from seq2seq_lab.runs.read import CorpusFacts
+from seq2seq_lab.runs.run import Run
 
 _ONLY = "all runs"
 _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus

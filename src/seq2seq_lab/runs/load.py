@@ -124,7 +124,7 @@ def load_run(
         source_vocabulary_size=len(vocabularies.source),
         target_vocabulary_size=len(vocabularies.target),
     )
-    state = _weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
+    state = read_weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
     model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
@@ -144,7 +144,7 @@ def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
             f"{run.folder}: cannot average {count} checkpoints, as {len(run.kept_checkpoints)} are kept; train with "
             "callbacks=[default,keep_last] or [default,keep_best]"
         )
-    states = [_weights(path) for path in paths]
+    states = [read_weights(path) for path in paths]
     # In double precision, so that the order does not matter.
     return {
         name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(value.dtype)
@@ -176,7 +176,7 @@ def start_from(
         run, checkpoint = _find(path, best=best)
     except UserError as error:
         raise UserError(f"init_from: {error}") from None
-    theirs, state = _read_vocabularies(run.folder / layout.VOCABULARIES), _weights(checkpoint)
+    theirs, state = _read_vocabularies(run.folder / layout.VOCABULARIES), read_weights(checkpoint)
     for side, own in vocabularies.items():
         words = getattr(theirs, side).words
         if words != own.words:
@@ -226,7 +226,7 @@ def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
     return run, checkpoint
 
 
-def _weights(checkpoint: Path) -> "dict[str, Tensor]":
+def read_weights(checkpoint: Path) -> "dict[str, Tensor]":
     """The weights of a checkpoint, by their current names."""
     state = read_checkpoint(checkpoint)["state_dict"]
     return {_current_name(name): value for name, value in state.items()}

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,29 @@ import yaml
 
 Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs without a value are missing
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is ten times as fast
+
+
+@dataclass(frozen=True)
+class CorpusFacts:
+    """Facts about the training pairs, from a run's summary; ``None`` if the summary does not contain them."""
+
+    fingerprint: str | None = None
+    pairs: int | None = None
+    loss_floor: float | None = None
+    origin: str | None = None
+
+    @classmethod
+    def from_dict(cls, found: Any) -> "CorpusFacts":
+        """The facts in an entry of a summary, which may come from another user."""
+        if not isinstance(found, dict):
+            return cls()
+        pairs, floor = found.get("pairs"), found.get("loss_floor")
+        return cls(
+            fingerprint=str(found["fingerprint"]) if found.get("fingerprint") else None,
+            pairs=pairs if isinstance(pairs, int) else None,
+            loss_floor=float(floor) if isinstance(floor, int | float) else None,
+            origin=str(found["origin"]) if found.get("origin") else None,
+        )
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.naming import first_difference, identity
-from seq2seq_lab.runs.read import Curve, read_config, read_metrics, read_summary
+from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
 
 if TYPE_CHECKING:
@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
 FINISHED = "finished"
 _FILES = ("_config", "_summary", "_metrics", "_evaluations", "evaluated")  # cached contents of the files
-
-
-@dataclass(frozen=True)
-class CorpusFacts:
-    """Facts about the training pairs, from a run's summary; ``None`` if the summary does not contain them."""
-
-    fingerprint: str | None = None
-    pairs: int | None = None
-    loss_floor: float | None = None
-    origin: str | None = None
 
 
 class Run:
@@ -148,16 +138,7 @@ class Run:
     @property
     def corpus(self) -> CorpusFacts:
         """Facts about the pairs that the run was trained on."""
-        found = self.summary().get("corpus")
-        if not isinstance(found, dict):
-            return CorpusFacts()
-        pairs, floor = found.get("pairs"), found.get("loss_floor")
-        return CorpusFacts(
-            fingerprint=str(found["fingerprint"]) if found.get("fingerprint") else None,
-            pairs=pairs if isinstance(pairs, int) else None,
-            loss_floor=float(floor) if isinstance(floor, int | float) else None,
-            origin=str(found["origin"]) if found.get("origin") else None,
-        )
+        return CorpusFacts.from_dict(self.summary().get("corpus"))
 
     @property
     def reference(self) -> Reference | None:

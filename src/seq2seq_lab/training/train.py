@@ -31,6 +31,7 @@ from seq2seq_lab.training.parts import (
     make_trainer,
     why_stopped,
 )
+from seq2seq_lab.training.test import evaluate_test
 
 SAMPLES = 10  # translations shown at the end
 
@@ -107,16 +108,17 @@ def train(
         status = "failed"
         try:
             _fit(trainer, module, data, checkpoint)
+            tested = evaluate_test(run, data, module, trainer)
             status, summary.stopped = "finished", why_stopped(trainer)
         except (Interrupted, KeyboardInterrupt):
             status = "interrupted"
             raise
         finally:
             summary.write(status)
-    _show_result(run, data, module)
+    _show_result(run, data, module, tested)
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
-    return scalars.last
+    return scalars.last | tested
 
 
 def _checkpoint(run: Run) -> Path | None:
@@ -186,7 +188,9 @@ def _quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def _show_result(run: Run, data: TranslationDataModule, module: TranslationModule) -> None:
+def _show_result(
+    run: Run, data: TranslationDataModule, module: TranslationModule, tested: Mapping[str, float]
+) -> None:
     summary = run.summary()
     chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
@@ -194,6 +198,8 @@ def _show_result(run: Run, data: TranslationDataModule, module: TranslationModul
     print()
     if summary["stopped"]:
         print(f"{run.folder}: {summary['stopped']}")
+    if tested:
+        print("  ".join(f"{name} {value:.4g}" for name, value in tested.items()))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
         "some training sentences: source → reference → hypothesis",

@@ -1,0 +1,62 @@
+"""The test part: the best checkpoint of a finished run is evaluated on it once."""
+
+import copy
+
+import numpy as np
+import pytorch_lightning as pl
+
+from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.evaluations import write_evaluation
+from seq2seq_lab.runs.load import read_weights
+from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.module import TranslationModule
+
+TEST = "test"
+
+
+def evaluate_test(
+    run: Run, data: TranslationDataModule, module: TranslationModule, trainer: pl.Trainer
+) -> dict[str, float]:
+    """Evaluate the checkpoint that the validation part selects, greedily, and log `test/*`; returns what is logged.
+
+    Nothing is done if there is no test part, or if the run has been evaluated already: one that was killed after its
+    last epoch is evaluated when it is started again.
+    """
+    if not len(data.test) or TEST in run.evaluations:
+        return {}
+    checkpoint = run.best_checkpoint if run.best_checkpoint.exists() else run.last_checkpoint
+    model = copy.deepcopy(module.model).eval()
+    if checkpoint.exists():
+        model.load_state_dict(read_weights(checkpoint))
+    corpus = data.corpus.select(data.test)
+    part = Part(
+        corpus=corpus,
+        indices=np.arange(len(corpus)),
+        references=data.references(data.test),
+        predict_sos=data.predict_sos,
+        max_length=data.max_length,
+    )
+    results = evaluate(model, part)
+    contents = {
+        "part": TEST,
+        "pairs": len(corpus),
+        "checkpoint": "best" if checkpoint.name == layout.BEST else "last",
+        "averaged": None,
+        "beam": 1,
+        **to_dict(results),
+    }
+    write_evaluation(
+        run.folder,
+        TEST,
+        contents,
+        sources=part.sources(),
+        references=part.references,
+        hypotheses=results.hypotheses,
+    )
+    logged = {f"{TEST}/{name}": value for name, value in results.measures.items()}
+    for logger in trainer.loggers:
+        logger.log_metrics(logged, step=trainer.current_epoch)
+        logger.finalize("success")
+    return logged
