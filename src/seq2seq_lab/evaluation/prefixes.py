@@ -85,7 +85,7 @@ def eb_m(
 ) -> dict[str, Any]:
     """EB-M(l) = BLEU(continuations after a gold prefix of l words) / BLEU(continuations after the model's own prefix).
 
-    After He et al. 2021 (https://arxiv.org/abs/1905.10617, equation 4), which samples the model's prefixes; here they
+    After He et al. 2021 (https://arxiv.org/abs/1905.10617), which samples the model's prefixes; here they
     are those of greedy decoding, as in a translation, and f is corpus BLEU. 1: no bias; above 1: the model continues
     gold prefixes better than its own.
 
