@@ -70,10 +70,10 @@ class Subject:
             rows = (every % step == 0).nonzero().squeeze(1)
             first += len(block)
             if len(rows):
-                yield _rows(batch, rows), torch.from_numpy(block.indices)[rows], every[rows]
+                yield some_pairs(batch, rows), torch.from_numpy(block.indices)[rows], every[rows]
 
 
-def _rows(batch: Batch, rows: Tensor) -> Batch:
+def some_pairs(batch: Batch, rows: Tensor) -> Batch:
     """Some of the pairs of a batch; its padding stays."""
     rows = rows.to(batch.source.device)
     lengths = (None if each is None else each[rows] for each in (batch.source_lengths, batch.target_lengths))

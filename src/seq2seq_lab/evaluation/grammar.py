@@ -151,11 +151,11 @@ def exact(sources: Iterable[Compared]) -> dict[str, Any]:
     variation and ln 2 for Jensen–Shannon.
 
     EB-C(l) = CGD under the model's prefixes / CGD under the data's, where CGD is the mean distance between the
-    next-word distributions (He et al. 2021, https://arxiv.org/abs/1905.10617, section 4.2). 1: no bias.
+    next-word distributions (He et al. 2021, https://arxiv.org/abs/1905.10617). 1: no bias.
 
     Excess accumulated error(l) = 100 (R(l) − l ε(l)) / (l ε(l)), in per cent. R(l) is the sum over t = 1 … l of the
     mean of KL(o ‖ p) after the model's prefixes of t − 1 words, and l ε(l) the same after the data's prefixes
-    (Arora et al. 2022, https://arxiv.org/abs/2204.01171, section 3). 0: no bias. KL(o ‖ p) = Σ_v o(v) log(o(v) /
+    (Arora et al. 2022, https://arxiv.org/abs/2204.01171). 0: no bias. KL(o ‖ p) = Σ_v o(v) log(o(v) /
     p(v)); a word with o(v) = 0 adds 0, and p(v) > 0 for all words.
 
     Returns:

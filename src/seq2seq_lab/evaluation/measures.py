@@ -124,6 +124,14 @@ _REGISTRY = (
         formula="share of greedy translations that equal one of their references",
     ),
     Measure(
+        name="length_ratio",
+        label="length ratio",
+        unit="words of hypotheses / of references",
+        formula="words of the hypotheses / words of the references that are closest in length (sacreBLEU)",
+        stage="analysis",
+        shown=False,
+    ),
+    Measure(
         name="accuracy_gold",
         label="accuracy under gold words",
         unit="share of positions",

@@ -9,7 +9,7 @@ from torch import Tensor
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.unroll import encode, unroll
-from seq2seq_lab.evaluation.analysis import Subject
+from seq2seq_lab.evaluation.analysis import Subject, some_pairs
 from seq2seq_lab.evaluation.references import streams
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
@@ -24,7 +24,7 @@ class PrefixBias:
 
     name = "eb_m"
 
-    def __init__(self, *, words: int = 10, pairs: int = 1000) -> None:
+    def __init__(self, *, words: int = 10, pairs: int = 500) -> None:
         self.words = words
         self.pairs = pairs
 
@@ -34,13 +34,16 @@ class PrefixBias:
         for batch, _, places in subject.few(self.pairs):
             rows += places.tolist()
             ends = [ends_of_words(ids, subject.decode) for ids in batch.target.tolist()]
-            for words, texts in enumerate(after_gold):
-                given = torch.tensor([each[words] if words < len(each) else 0 for each in ends])
-                if given.any():
-                    length = max(subject.max_length, batch.target.shape[1])
-                    texts += map(subject.decode, continued(subject.model, batch, given, length))
-                else:
-                    texts += [""] * len(ends)
+            length = max(subject.max_length, batch.target.shape[1])
+            for words, texts in enumerate(after_gold, start=1):
+                found = [""] * len(ends)
+                longer = [row for row, each in enumerate(ends) if len(each) > words]
+                if longer:
+                    given = torch.tensor([ends[row][words - 1] for row in longer])
+                    part = some_pairs(batch, torch.tensor(longer))
+                    for row, ids in zip(longer, continued(subject.model, part, given, length), strict=True):
+                        found[row] = subject.decode(ids)
+                texts += found
         hypotheses = [subject.hypotheses[row] for row in rows]
         references = [subject.references[row] for row in rows]
         return eb_m(after_gold, hypotheses, references, continuation_bleu)
@@ -82,7 +85,7 @@ def eb_m(
 ) -> dict[str, Any]:
     """EB-M(l) = BLEU(continuations after a gold prefix of l words) / BLEU(continuations after the model's own prefix).
 
-    After He et al. 2021 (https://arxiv.org/abs/1905.10617, equation 4), which samples the model's prefixes; here they
+    After He et al. 2021 (https://arxiv.org/abs/1905.10617), which samples the model's prefixes; here they
     are those of greedy decoding, as in a translation, and f is corpus BLEU. 1: no bias; above 1: the model continues
     gold prefixes better than its own.
 

@@ -26,7 +26,7 @@ class Recovery:
 
     name = "recovery"
 
-    def __init__(self, *, pairs: int = 1000) -> None:
+    def __init__(self, *, pairs: int = 500) -> None:
         self.pairs = pairs
 
     def __call__(self, subject: Subject) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Repetition:
 def repeated(sentence: Sequence[str], n: int) -> float | None:
     """The share of a sentence's n-grams that have appeared in it before: 1 − distinct n-grams / n-grams.
 
-    It is seq-rep-n of Welleck et al. 2019 (https://arxiv.org/abs/1908.04319, section 6.1). None for a sentence of
+    It is seq-rep-n of Welleck et al. 2019 (https://arxiv.org/abs/1908.04319). None for a sentence of
     fewer than n words.
     """
     ngrams = list(zip(*(sentence[start:] for start in range(n)), strict=False))
