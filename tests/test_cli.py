@@ -113,7 +113,9 @@ class TestData:
         assert shown["parts"] == {name: len(part) for name, part in parts._asdict().items()}
         assert shown["shared"] == {part: {"source": 0, "target": 0} for part in ("validation", "test")}
 
-    @pytest.mark.parametrize("overrides", [[], ["split=none", "loader.predict_sos=true"]])
+    @pytest.mark.parametrize(
+        "overrides", [["split=source", "split.test=0"], ["split=none", "loader.predict_sos=true"]]
+    )
     def test_the_loss_floor_is_that_of_a_run_with_the_same_overrides(self, overrides, run, capsys):
         overrides = ["data.pairs=400", *overrides]
         folder = run("run", *overrides, "trainer.max_epochs=1", "monitor.metric=train/loss")

@@ -80,7 +80,6 @@ ERRORS = [
     ("data.pairs=999999", "data.pairs=999999: the grammar has only"),
     ("name=../elsewhere", "name: '../elsewhere' is not the path of a folder below output_dir"),
     # Combinations that are invalid
-    ("split=none", "monitor.metric: val/bleu is not measured, as nothing is held out"),
     ("schedule=plateau schedule.metric=val/belu", "schedule.metric: val/belu is not measured"),
     (
         "callbacks=[default,early_stopping] callbacks.early_stopping.metric=val/belu",
@@ -124,6 +123,14 @@ def test_an_error_names_the_key_before_anything_is_written(given, expected, caps
     assert expected in refused([*tiny.SETTINGS, *given.split(" ")], capsys, outputs)
 
 
+def test_a_metric_of_held_out_pairs_is_refused_where_none_are(capsys, outputs):
+    error = refused(["data=toy", "data.pairs=40", "split=none"], capsys, outputs)
+    assert (
+        "monitor.metric: val/bleu is not measured, as nothing is held out (split=none); use train/bleu"
+        in error
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("data.keep", "a-zA-Z.!?"), ("data.archive", "~/fra.txt"), ("name", "é"), ("name", "a'b")],
@@ -157,7 +164,7 @@ def test_a_gpu_that_is_not_available_is_an_error(capsys, outputs):
         ("line.txt", b"one\tun\ntwo deux\n", "line 2: no tab"),
         ("rubbish", bytes(range(128, 256)), "not UTF-8 text"),
         ("empty.txt", b"", "empty"),
-        ("filtered.txt", b"Go.\tVa.\n", "relax data.prefixes"),
+        ("filtered.txt", b"Go.\tVa.\n", "1 that begin with none of data.prefixes"),
     ],
 )
 def test_the_message_about_an_invalid_archive_contains_its_path(

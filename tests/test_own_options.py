@@ -169,7 +169,7 @@ def test_the_choices_of_a_run_contain_nested_groups(own, outputs):
     assert cli.main([*LITTLE, *own_options]) == 0
     (folder,) = tiny.folders(outputs)
     config = Run(folder).config()
-    assert list(config["choices"]) == ["data", "model", "model/cell", "model/memory", *GROUPS[2:]]
+    assert list(config["choices"]) == ["data", "split", "model", "model/cell", "model/memory", *GROUPS[3:]]
     assert config["choices"]["model/memory"] == "large"
     assert config["model"]["memory"] == {"_target_": "own_parts.Memory", "size": 3}
 

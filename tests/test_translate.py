@@ -64,7 +64,7 @@ def test_unknown_words_are_listed_and_translated_as_unk(translate, sentences, at
 
 
 def test_a_model_without_unk_skips_unknown_words(translate, run):
-    folder = run("without-unk", "model=attention", "split=none", "~split.test", "monitor.metric=train/loss")
+    folder = run("without-unk", "model=attention", "split=none", "monitor.metric=train/loss")
     known = load_run(folder)[2].source.words[2]
     status, out, err = translate(f"Xylophone {known} quux", folder=folder)
     assert status == 0

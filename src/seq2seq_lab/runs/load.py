@@ -45,7 +45,8 @@ class Vocabularies:
         unknown = [
             word for word in dict.fromkeys(words) if self.source.unknown(self.source.units.divide(word))
         ]
-        kept = words if known else [word for word in words if word not in unknown]
+        # A quotation mark at the end leaves an empty word, which is nothing to translate if it was never trained on.
+        kept = [word for word in words if word not in unknown or (known and word)]
         dropped = [
             part for word in sentence.split() if (part := "".join(c for c in word if self._is_dropped(c)))
         ]
