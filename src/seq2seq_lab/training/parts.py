@@ -131,7 +131,8 @@ def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
         _check_metric(module.schedule.metric, "schedule.metric", module)
     for name, node in config["callbacks"].items():
         for key in ("metric", "monitor"):
-            if isinstance(node.get(key), str):
+            # Lightning's ModelCheckpoint can also monitor the number of the epoch or step.
+            if isinstance(node.get(key), str) and node[key] not in ("epoch", "step"):
                 _check_metric(node[key], f"callbacks.{name}.{key}", module)
 
 

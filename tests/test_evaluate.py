@@ -1,0 +1,194 @@
+"""`seq2seq-lab evaluate`: scores that sacreBLEU alone gives too, parts, beams, averaging, other pairs, and errors."""
+
+import json
+import shutil
+
+import pytest
+import sacrebleu
+import torch
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.data.splits import BySource
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.load import averaged_weights, load_run, read_weights
+from seq2seq_lab.runs.run import Run
+
+SPLIT = ("split.test=0.2", "split.validation=0.2")
+KEEP = ("callbacks=[default,keep_last]", "callbacks.kept_checkpoints.save_top_k=3")
+
+
+@pytest.fixture(scope="session")
+def tested(tmp_path_factory):
+    """A finished run of three epochs with a test part; tests must not change it."""
+    overrides = ("model=attention", "optimizer.lr=0.1", "trainer.max_epochs=3", *SPLIT, *KEEP)
+    return tiny.train(tmp_path_factory.mktemp("tested"), *overrides, lean=False)
+
+
+@pytest.fixture
+def folder(tested, tmp_path):
+    return shutil.copytree(tested, tmp_path / "run")
+
+
+@pytest.fixture
+def evaluate(capsys):
+    """Status, standard output and standard error of `seq2seq-lab evaluate`."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        status = cli.main(["evaluate", *map(str, arguments)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def found(evaluate, *arguments):
+    status, out, err = evaluate(*arguments, "--json")
+    assert (status, err) == (0, "")
+    return json.loads(out)
+
+
+def rows(folder, part="test"):
+    lines = (folder / "evaluation" / f"{part}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_the_scores_are_those_of_sacrebleu_alone(folder, evaluate):
+    result = found(evaluate, folder, "--beam", "3")
+    written = rows(folder)
+    hypotheses = [row["hypothesis"] for row in written]
+    most = max(len(row["references"]) for row in written)
+    streams = [[(row["references"] + [None] * most)[i] for row in written] for i in range(most)]
+    bleu = sacrebleu.BLEU(tokenize="none", force=True)
+    assert result["bleu"] == pytest.approx(bleu.corpus_score(hypotheses, streams).score)
+    assert result["signature"]["bleu"] == str(bleu.get_signature())
+    assert result["chrf"] == pytest.approx(sacrebleu.CHRF().corpus_score(hypotheses, streams).score)
+    right = [row["hypothesis"] in row["references"] for row in written]
+    assert result["exact_match"] == sum(right) / len(right)
+
+
+def test_the_pairs_are_those_of_the_test_part_with_all_their_references(folder, evaluate):
+    corpus = ToyCorpus(pairs=40).load()
+    parts = BySource(validation=0.2, test=0.2).split(corpus)
+    for part, indices in (("test", parts.test), ("validation", parts.validation), ("train", parts.train)):
+        assert found(evaluate, folder, "--split", part)["pairs"] == len(indices)
+        written = rows(folder, part)
+        assert [row["source"] for row in written] == [corpus.source_text(i) for i in indices]
+        for row, index in zip(written, indices, strict=True):
+            assert row["references"][0] == corpus.target_text(index)
+            others = {corpus.target_text(i) for i in range(40) if corpus.source_text(i) == row["source"]}
+            assert set(row["references"]) == others
+
+
+def test_a_run_evaluates_its_best_checkpoint_on_the_test_part_at_its_end(tested, evaluate, tmp_path):
+    at_the_end = json.loads((tested / "evaluation" / "test.json").read_text())
+    folder = shutil.copytree(tested, tmp_path / "again")
+    again = found(evaluate, folder, "--analyses", "none")
+    assert at_the_end["checkpoint"] == "best"
+    assert {name: again[name] for name in at_the_end["measures"]} == pytest.approx(at_the_end["measures"])
+    assert Run(tested).last("test/bleu") == at_the_end["measures"]["bleu"]
+
+
+def test_the_validation_part_gives_the_validation_metrics_of_training(folder, evaluate):
+    result = found(evaluate, folder, "--split", "validation", "--checkpoint", "last", "--analyses", "none")
+    last = tiny.rows(folder)[-1]
+    for name in ("bleu", "chrf", "exact_match", "loss_forced", "loss_free", "exposure_gap"):
+        assert result[name] == pytest.approx(float(last[f"val/{name}"]))
+
+
+def test_each_beam_has_its_scores_and_the_first_one_is_at_the_top(folder, evaluate):
+    result = found(evaluate, folder, "--beam", "2,1,4", "--analyses", "none")
+    assert list(result["beams"]) == ["2", "1", "4"]
+    assert result["analyses"]["beams"]["beam"] == [2, 1, 4]
+    assert result["bleu"] == result["beams"]["2"]["bleu"]
+    greedy = found(evaluate, folder, "--analyses", "none")
+    assert greedy["beams"]["1"] == result["beams"]["1"]
+
+
+def test_several_runs_are_a_table_or_a_list(folder, evaluate):
+    status, out, _ = evaluate(folder, folder, "--analyses", "none")
+    assert status == 0
+    assert len([line for line in out.splitlines() if line.startswith(str(folder))]) == 2
+    assert len(found(evaluate, folder, folder, "--analyses", "none")) == 2
+
+
+def test_analyses_are_written_where_they_are_asked_for(folder, evaluate):
+    result = found(evaluate, folder, "--analyses", "positions,repetition")
+    assert set(result["analyses"]) == {"positions", "repetition"}
+    assert "grammar" in found(evaluate, folder)["analyses"]
+    assert Run(folder).evaluations["test"].analyses["grammar"]
+
+
+def test_averaged_weights_are_the_mean_of_the_last_kept_ones(folder, evaluate):
+    run = Run(folder)
+    assert [path.name for path in run.kept_checkpoints] == [f"epoch-000{i}.ckpt" for i in range(3)]
+    wanted = [read_weights(path) for path in run.kept_checkpoints[-2:]]
+    for name, value in averaged_weights(run, 2).items():
+        torch.testing.assert_close(value, (wanted[0][name] + wanted[1][name]) / 2)
+    _, model, _ = load_run(folder, averaged=2)
+    torch.testing.assert_close(dict(model.state_dict()), averaged_weights(run, 2))
+    assert found(evaluate, folder, "--average", "2", "--analyses", "none")["averaged"] == 2
+
+
+def test_other_pairs_are_those_that_the_runs_corpus_lacks(folder, evaluate):
+    own, larger = (ToyCorpus(pairs=count).load() for count in (40, 60))
+    result = found(evaluate, folder, "--data", "data.pairs=60", "--analyses", "none")
+    texts = [{(c.source_text(i), c.target_text(i)) for i in range(len(c))} for c in (own, larger)]
+    assert result["part"] == "shifted"
+    assert result["pairs"] == len(texts[1] - texts[0])
+    limited = found(evaluate, folder, "--data", "pairs=60", "--max-pairs", "5", "--analyses", "none")
+    assert limited["pairs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--beam", "two"], "--beam: 'two' is not numbers"),
+        (["--beam", "0"], "--beam: 0: a beam is at least 1"),
+        (["--analyses", "position"], "--analyses: position: no such analysis; did you mean positions?"),
+        (["--average", "9"], "cannot average 9 checkpoints, as 3 are kept"),
+        (["--data", "pairs"], "--data: 'pairs' is not of the form data.KEY=VALUE"),
+        (["--data", "data.pairs=40"], "--data gives no pair that the run's own corpus lacks"),
+        (["--data", "data.paris=40"], "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris"),
+        (["--max-pairs", "0"], "--max-pairs: 0 is less than 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(folder, evaluate, arguments, message):
+    status, out, err = evaluate(folder, *arguments)
+    assert (status, out) == (1, "")
+    assert message in err
+    assert len(err.splitlines()) <= 2
+
+
+def test_a_folder_that_is_not_a_run_leaves_the_others(folder, evaluate, tmp_path):
+    status, out, err = evaluate(tmp_path / "gone", folder, "--analyses", "none")
+    assert status == 1
+    assert f"{tmp_path / 'gone'} does not exist" in err
+    assert str(folder) in out
+
+
+def test_a_run_without_a_test_part_says_so(plain_run, evaluate):
+    status, _, err = evaluate(plain_run)
+    assert status == 1
+    assert f"{plain_run} has no test part (split=source)" in err
+
+
+def test_a_run_that_is_stopped_before_the_test_is_tested_when_it_goes_on(run):
+    overrides = ("model=attention", *SPLIT)
+    whole = run("whole", *overrides)
+    stopped = run("stopped", *overrides)
+    shutil.rmtree(stopped / layout.EVALUATION)
+    Run(stopped).write_summary(status="running")
+    run("stopped", *overrides)
+    assert (stopped / "evaluation" / "test.json").read_text() == (
+        whole / "evaluation" / "test.json"
+    ).read_text()
+
+
+def test_an_extended_run_is_tested_again(run):
+    overrides = ("model=attention", *SPLIT)
+    folder = run("run", *overrides)
+    before = (folder / "evaluation" / "test.json").stat().st_mtime_ns
+    run("run", *overrides, "fresh=true")
+    assert (folder / "evaluation" / "test.json").stat().st_mtime_ns > before
