@@ -243,7 +243,6 @@ class TestReadColumns:
         ("text", "message"),
         [
             ("a\tb\nno\n", "pairs line 2: no tab"),
-            ("a\tb\n\nc\td\n", "pairs line 2: no tab"),
             ("a\tb\tc\nd\te\n", "pairs line 2: 2 columns, but column 3 is needed"),
         ],
     )

@@ -11,6 +11,14 @@ class UserError(Exception):
     The command line prints it without a traceback and exits with status 1.
     """
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """A text without control characters, which names in files of others may contain; a terminal would obey them."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
 
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that is not empty; the name of its class if there is none."""

@@ -10,6 +10,7 @@ from seq2seq_lab.data.corpus import Dropped
 if TYPE_CHECKING:
     from seq2seq_lab.data.sources.base import PairSource, RawPairs
 
+HEADER = "that are a header row"
 EMPTY = "with an empty side"
 LETTERS = "with a side that loses all its letters; use data.normalise=text or another data.keep"
 LONG = "with more than data.max_words words on a side"
@@ -17,6 +18,16 @@ PREFIX = "that begin with none of data.prefixes"
 EQUAL = "equal to an earlier one (data.drop_duplicates)"
 LATER = "after the first data.max_pairs"
 
+# Names of columns: of the sides, and of languages and their codes.
+_NAMES = frozenset({
+    "source", "target", "src", "tgt", "trg", "input", "output", "sentence", "translation", "text", "original",
+    "reference", "english", "french", "german", "spanish", "italian", "portuguese", "dutch", "russian", "chinese",
+    "japanese", "korean", "hindi", "arabic", "turkish", "polish", "czech", "swedish", "finnish", "hungarian",
+    "ukrainian", "vietnamese", "indonesian", "hebrew", "greek", "romanian", "danish", "norwegian", "thai",
+    "en", "fr", "de", "es", "it", "pt", "nl", "ru", "zh", "ja", "ko", "hi", "ar", "tr", "pl", "cs", "sv", "fi", "hu",
+    "uk", "vi", "id", "he", "el", "ro", "da", "no", "th", "eng", "fra", "deu", "spa", "ita", "por", "nld", "rus",
+    "zho", "jpn", "kor", "hin", "ara", "tur",
+})  # fmt: skip
 _LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -51,7 +62,9 @@ def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
     seen: set[tuple[str, str]] = set()
     for row, *pair, one, other in zip(rows, *sides, *normalised, strict=True):
         reason = None
-        if not (one and other and one.strip() and other.strip()):
+        if _is_header(*pair) and raw.is_first(row):
+            reason = HEADER
+        elif not (one and other and one.strip() and other.strip()):
             reason = LETTERS if all(map(_LETTER.search, pair)) else EMPTY
         elif one.count(" ") >= most or other.count(" ") >= most:
             reason = LONG
@@ -70,6 +83,11 @@ def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
             after = f", normalised {one!r} → {other!r}" if reason == LETTERS else ""
             kept.drop(reason, f"{raw.place(row)}: {pair[0]!r} → {pair[1]!r}{after}")
     return kept
+
+
+def _is_header(source: str, target: str) -> bool:
+    """Whether both sides are names that columns have."""
+    return all(each.strip().casefold() in _NAMES for each in (source, target))
 
 
 def _with_prefix(source: "PairSource", raw: "RawPairs", kept: Kept) -> Iterator[int]:
