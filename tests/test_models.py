@@ -177,6 +177,19 @@ class TestFeeding:
         for gradient, wanted in zip(stepped, gradients(case.model, whole.sin().sum()), strict=True):
             torch.testing.assert_close(gradient, wanted)
 
+    def test_greedy_decoding_that_ends_early_is_the_beginning_of_the_whole(self, case):
+        case.model.eval()
+        with torch.no_grad():
+            case.model.decoder.output.bias[1] += 3.0  # <eos> soon
+        for at_least in (1, 4):
+            whole = greedy(case.model, case.source, case.source_lengths, 9)
+            found = greedy(case.model, case.source, case.source_lengths, 9, at_least=at_least)
+            length = found.words.shape[1]
+            assert length >= at_least
+            assert torch.equal(found.words, whole.words[:, :length])
+            assert torch.equal(found.logits, whole.logits[:, :length])
+            assert length == 9 or (found.words == 1).any(dim=1).all()
+
     def test_stepping_gives_the_logits_of_the_whole_sequence(self, model):
         model.eval()
         fed, memory = torch.randint(1, TARGET, (B, T)), model.encoder(torch.randint(1, SOURCE, (B, S)))

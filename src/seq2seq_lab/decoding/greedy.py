@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seq2seq_lab.data.vocabulary import SOS
-from seq2seq_lab.decoding.unroll import encode, unroll
+from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.models.decoder import Decoded
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
@@ -14,7 +15,7 @@ class Hypotheses(NamedTuple):
     """Translations of a model that is fed only its own words.
 
     Attributes:
-        words: ids [B, L]; ignore the words after the first `<eos>` of a sentence.
+        words: ids [B, L], where L can be less than the maximum; ignore the words after the first `<eos>` of a sentence.
         logits: [B, L, V]; the words are their arg-max.
         weights: attention weights [B, L, S]; None for a model without attention.
     """
@@ -25,12 +26,36 @@ class Hypotheses(NamedTuple):
 
 
 @torch.no_grad()
-def greedy(model: Seq2Seq, source: Tensor, source_lengths: Tensor | None, max_length: int) -> Hypotheses:
-    """The most probable word at each of `max_length` positions, fed back as the next input.
+def greedy(
+    model: Seq2Seq,
+    source: Tensor,
+    source_lengths: Tensor | None,
+    max_length: int,
+    *,
+    at_least: int | None = None,
+) -> Hypotheses:
+    """The most probable word at each position, fed back as the next input.
 
-    source [B, S] and its lengths [B] are as in `Seq2Seq.forward`.
+    Args:
+        source: ids [B, S]; its lengths [B] are as in `Seq2Seq.forward`.
+        max_length: maximum number of positions, L.
+        at_least: the number of positions after which decoding may end, as soon as every sentence has its `<eos>`; None:
+            it does not end before `max_length`.
     """
-    encoded = encode(model, source, source_lengths)
-    first = model.decoder.embed(source.new_full((len(source), 1), SOS)).expand(-1, max_length, -1)
-    unrolled = unroll(model, encoded, first)
-    return Hypotheses(unrolled.logits.argmax(dim=2), unrolled.logits, unrolled.weights)
+    decoding = Steps(model, encode(model, source, source_lengths))
+    word = source.new_full((len(source), 1), SOS)
+    ended = torch.zeros_like(word, dtype=torch.bool)
+    steps, words = list[Decoded](), list[Tensor]()
+    for position in range(1, max_length + 1):
+        steps.append(decoding.step(model.decoder.embed(word)))
+        word = steps[-1].logits.argmax(dim=2)
+        words.append(word)
+        ended |= word == EOS
+        if at_least is not None and position >= at_least and bool(ended.all()):
+            break
+    weights = [step.weights for step in steps if step.weights is not None]
+    return Hypotheses(
+        torch.cat(words, dim=1),
+        torch.cat([step.logits for step in steps], dim=1),
+        torch.cat(weights, dim=1) if weights else None,
+    )

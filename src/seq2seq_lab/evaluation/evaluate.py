@@ -66,7 +66,9 @@ class Evaluator:
         """Evaluate the pairs of a batch."""
         length = batch.target.shape[1]
         decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths)
-        found = greedy(model, batch.source, batch.source_lengths, max(self.max_length, length))
+        found = greedy(
+            model, batch.source, batch.source_lengths, max(self.max_length, length), at_least=length
+        )
         for logits, losses in ((decoded.logits, self.forced), (found.logits[:, :length], self.free)):
             of_pairs = sentence_losses(logits, batch.target, batch.target_lengths).cpu().double()
             positions = length if batch.target_lengths is None else batch.target_lengths.cpu()
