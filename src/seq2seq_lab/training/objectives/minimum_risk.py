@@ -15,6 +15,7 @@ from seq2seq_lab.forcing.passes import scores
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Outcome
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 
 
 class Candidates(NamedTuple):
@@ -45,6 +46,8 @@ class MinimumRisk:
         alpha: α > 0.
         mix: the share of the risk in the loss, in [0, 1].
         max_ratio: positions that a candidate may have, as a multiple of its target's; it is cut there.
+        label_smoothing: of the negative log-likelihood, in [0, 1), as in Edunov et al. 2018,
+            https://arxiv.org/abs/1711.04956.
 
     Raises:
         ValueError: a value is out of its range.
@@ -59,6 +62,7 @@ class MinimumRisk:
         alpha: float = 0.005,
         mix: float = 0.5,
         max_ratio: float = 2.0,
+        label_smoothing: float = 0.0,
     ) -> None:
         if candidates < 1:
             raise ValueError(f"candidates must be at least 1, got {candidates}")
@@ -73,12 +77,12 @@ class MinimumRisk:
         self.alpha = alpha
         self.mix = mix
         self.max_ratio = max_ratio
+        self.likelihood = NegativeLogLikelihood(label_smoothing=label_smoothing)
 
     def __call__(self, outcome: Outcome) -> Tensor:
         """The loss of each pair, [B]."""
-        if not self.mix:
-            return outcome.losses
-        return self.mix * self.risk(outcome) + (1 - self.mix) * outcome.losses
+        losses = self.likelihood(outcome)
+        return self.mix * self.risk(outcome) + (1 - self.mix) * losses if self.mix else losses
 
     def risk(self, outcome: Outcome) -> Tensor:
         """The expected risk of each pair, [B]."""
