@@ -38,17 +38,17 @@ docs: $(INSTALLED) ## write docs/measures.md and the pictures of docs/forcing.md
 
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed,seminar/seq2seq_mixed,seminar/seq2seq_full seed=0,1,2,3,4 compare=false
-	$(BIN)/python experiments/seminar/report.py outputs/seminar
-	$(BIN)/python experiments/seminar/recency.py outputs/seminar/*/seed-*
-	$(BIN)/python experiments/seminar/passing.py outputs/seminar/*/seed-*
+	$(BIN)/python -m experiments.seminar.report outputs/seminar
+	$(BIN)/python -m experiments.seminar.recency outputs/seminar/*/seed-*
+	$(BIN)/python -m experiments.seminar.passing outputs/seminar/*/seed-*
 
 quirks: seminar ## the seminar's quirks on and off, beside the runs of make seminar
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null $(QUIRKS)
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed loader.predict_sos=false $(QUIRKS)
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null loader.predict_sos=false $(QUIRKS)
 	$(LAB) $(SWEEP) experiment=seminar/seq2seq_mixed loader.predict_sos=false $(QUIRKS)
-	$(BIN)/python experiments/seminar/quirks.py outputs
-	$(BIN)/python experiments/seminar/passing.py outputs/seminar/*/seed-* \
+	$(BIN)/python -m experiments.seminar.quirks outputs
+	$(BIN)/python -m experiments.seminar.passing outputs/seminar/*/seed-* \
 		outputs/predict_sos=false,max_epochs=20/seminar/seq2seq_mixed/seed-* \
 		outputs/predict_sos=false,unmasked_positions=null,max_epochs=20/seminar/attention_mixed/seed-*
 

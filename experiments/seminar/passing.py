@@ -1,4 +1,4 @@
-"""What the seminar's loss is made of: `python experiments/seminar/passing.py RUN…`.
+"""What the seminar's loss is made of: `python -m experiments.seminar.passing RUN…`.
 
 Trains each run for one epoch more and takes the loss of every pair in passing, just before the update on it.
 passing.csv, beside this file and between the README's markers, has the means over pairs that were forced, over those
@@ -10,7 +10,8 @@ import math
 from collections import Counter
 
 import torch
-from tables import quirks_of, run, shown, write
+from experiments.seminar.conditions import STUDY, quirks_of
+from experiments.tables import run, shown, write
 from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.accelerate.select import Updates
@@ -75,7 +76,7 @@ def main(folders: list[str]) -> None:
         columns = {name: shown(e, 3) if math.isfinite(e.mean) else "" for name, e in estimates.items()}
         names = dict(zip(("experiment", "quirks", "epochs"), kind, strict=True))
         rows.append({**names, **columns, "n": str(len(runs))})
-    write(rows, "passing")
+    write(rows, "passing", STUDY)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does a quirk explain attention's loss? `python experiments/seminar/quirks.py outputs`.
+"""Does a quirk explain attention's loss? `python -m experiments.seminar.quirks outputs`.
 
 Quirk A: attention over a block of 8 positions with its padding unmasked. Quirk B: `<sos>` is the first word to
 predict. Takes the runs that `make quirks` left under the folders given, all at one epoch, and writes
@@ -13,7 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from tables import quirks_of, run, shown, write
+from experiments.seminar.conditions import STUDY, quirks_of
+from experiments.tables import run, shown, write
 
 from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
 from seq2seq_lab.errors import UserError
@@ -122,7 +123,9 @@ def main(folders: list[str]) -> None:
                 "hold the study's runs alone"
             )
     conditions = (PLAIN, PLAIN_SOUND, BOTH, ONLY_A, ONLY_B, SOUND)
-    write([cell(condition, cells[condition]) for condition in conditions if condition in cells], "quirks")
+    write(
+        [cell(condition, cells[condition]) for condition in conditions if condition in cells], "quirks", STUDY
+    )
     losses = {
         condition: {seed: run.curves()[LOSS][EPOCH] for seed, run in cells[condition].items()}
         for condition in conditions
@@ -136,7 +139,7 @@ def main(folders: list[str]) -> None:
         excess(losses[plain], losses[attention]) for plain, attention in ((PLAIN, BOTH), (PLAIN_SOUND, SOUND))
     ]
     rows.append(row("attention − seq2seq, A + B", "attention − seq2seq, none", *gaps))
-    write(rows, "differences")
+    write(rows, "differences", STUDY)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The loss of a run's final model by when it last saw a pair: `python experiments/seminar/recency.py RUN…`.
+"""The loss of a run's final model by when it last saw a pair: `python -m experiments.seminar.recency RUN…`.
 
 recency.csv, beside this file and between the README's markers, has the mean teacher-forced loss per target position
 of each tenth of the training pairs in file order, which is the order of training. The last tenth was seen last.
@@ -6,7 +6,8 @@ of each tenth of the training pairs in file order, which is the order of trainin
 
 import numpy as np
 import torch
-from tables import run, shown, write
+from experiments.seminar.conditions import STUDY
+from experiments.tables import run, shown, write
 
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.models.likelihood import sentence_losses
@@ -42,7 +43,7 @@ def main(folders: list[str]) -> None:
         means = (Estimate.of(part) for part in zip(*runs, strict=True))
         columns = {f"tenth {part}": shown(mean, 2) for part, mean in enumerate(means, start=1)}
         rows.append({"experiment": experiment, **columns, "n": str(len(runs))})
-    write(rows, "recency")
+    write(rows, "recency", STUDY)
 
 
 if __name__ == "__main__":

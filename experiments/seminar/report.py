@@ -1,4 +1,4 @@
-"""Write this study's table and plots from its runs: `python experiments/seminar/report.py outputs/seminar`.
+"""Write this study's table and plots from its runs: `python -m experiments.seminar.report outputs/seminar`.
 
 Beside this file: losses.csv (published, ours as mean ± sd over seeds, how many standard deviations the published
 value lies from our mean, and whether it could be one of our runs, at epochs 5 … 40), curves.png and curves.svg.
@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tables import STUDY, run, shown, write
+from experiments.seminar.conditions import STUDY
+from experiments.tables import run, shown, write
 
 from seq2seq_lab.compare import compare
 from seq2seq_lab.compare.comparison import Comparison
@@ -68,7 +69,7 @@ def main(folders: list[str]) -> None:
     """Compare the runs and write the study's files."""
     published = read_curves(STUDY / "published.csv", "train/loss")
     comparison = compare([Path(folder) for folder in folders], metrics=["train/loss", *AFTERWARDS])
-    write(rows(comparison, published), "losses")
+    write(rows(comparison, published), "losses", STUDY)
     for name in ("curves.png", "curves.svg"):
         shutil.copyfile(comparison.output / name, STUDY / name)
 

@@ -61,7 +61,11 @@ def main(args: argparse.Namespace) -> int:
     beams = _beams(args.beam)
     if args.max_pairs is not None and args.max_pairs < 1:
         raise UserError(f"--max-pairs: {args.max_pairs} is less than 1")
+    import torch
+
     from seq2seq_lab.runs.evaluate import SHIFTED, Corpora, Request, evaluate_run
+
+    torch.set_num_threads(1)  # more are slower for steps as small as these
 
     request = Request(
         part=SHIFTED if args.data else args.split,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_lab.config.build import build
+from seq2seq_lab.config.check import check_node
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.splits import Parts, parts_of
 from seq2seq_lab.errors import UserError
@@ -119,7 +120,9 @@ def _pairs(
             raise UserError(f"{path} has no {request.part} part (split={config['choices']['split']})")
         return source, corpus, indices
     known = {(corpus.source_text(index), corpus.target_text(index)) for index in range(len(corpus))}
-    source, shifted = corpora.load({**config["data"], **request.data})
+    shifted_data = {**config["data"], **request.data}
+    check_node(shifted_data, "data")
+    source, shifted = corpora.load(shifted_data)
     texts = [(shifted.source_text(index), shifted.target_text(index)) for index in range(len(shifted))]
     others = np.array([index for index, text in enumerate(texts) if text not in known], dtype=np.int64)
     if not len(others):
