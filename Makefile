@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow check docs seminar quirks bench tensorboard
+.PHONY: help demo test test-slow check docs seminar quirks baselines forcing-ratio bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -22,7 +22,7 @@ demo: $(INSTALLED) ## the three experiments on the embedded corpus, then their c
 	@echo "See the curves: make tensorboard"
 
 test: $(INSTALLED) ## the tests, but for the slow ones
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-slow: $(INSTALLED) ## the slow ones
 	$(BIN)/pytest -m slow
@@ -51,6 +51,29 @@ quirks: seminar ## the seminar's quirks on and off, beside the runs of make semi
 	$(BIN)/python -m experiments.seminar.passing outputs/seminar/*/seed-* \
 		outputs/predict_sos=false,max_epochs=20/seminar/seq2seq_mixed/seed-* \
 		outputs/predict_sos=false,unmasked_positions=null,max_epochs=20/seminar/attention_mixed/seed-*
+
+baselines: $(INSTALLED) ## the presets experiment=baseline/…, three seeds
+	$(LAB) $(SWEEP) experiment=baseline/attention,baseline/seq2seq seed=0,1,2 compare=false
+	$(LAB) evaluate outputs/baseline/*/seed-* --beam 1,2,5,10,50
+	$(LAB) compare outputs/baseline
+
+# Which policy helps? About four hours on two processors; it goes on where it was stopped.
+STUDY := $(SWEEP) compare=false seed=0,1,2,3,4,5
+CURRICULA := forcing=scheduled forcing/decay=linear,exponential,inverse_sigmoid
+forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two models (about four hours)
+	for model in attention seq2seq; do \
+	  study="experiment=forcing_ratio/$$model"; \
+	  $(LAB) $(STUDY) $$study forcing=full,free && \
+	  $(LAB) $(STUDY) $$study forcing=mixed forcing.ratio=0.25,0.5,0.75 forcing.unit=sentence,position && \
+	  $(LAB) $(STUDY) $$study forcing=two_pass,confidence,word_dropout,uniform && \
+	  $(LAB) $(STUDY) $$study forcing=by_step forcing/decay=linear && \
+	  $(LAB) $(STUDY) $$study $(CURRICULA) forcing.start=1.0 forcing.end=0.0 && \
+	  $(LAB) $(STUDY) $$study $(CURRICULA) forcing.start=0.0 forcing.end=1.0 && \
+	  $(LAB) $(STUDY) $$study forcing=scheduled forcing/feeder=gumbel,soft && \
+	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=nll,minimum_risk || exit; \
+	done
+	$(LAB) evaluate outputs/*/forcing_ratio/*/seed-*
+	$(BIN)/python -m experiments.forcing_ratio.report outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

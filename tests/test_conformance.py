@@ -24,6 +24,8 @@ from seq2seq_lab.training.update import EagerUpdates, Job
 
 ALL = [(group, option) for group in groups() for option in options(group)]
 SMALL = ("data=toy", "model.hidden_size=6", "model.embedding_size=5")
+PAIRS = Path(__file__).parent / "data" / "pairs.tsv"
+NEEDED = {("data", "parallel"): (f"data.train={PAIRS}",)}  # settings without a default
 CORPUS = tiny.lettered(30)
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),
@@ -115,7 +117,7 @@ def test_it_has_a_line_for_help_and_composes(group, option):
     data = () if group in ("data", "experiment") else ("data=toy",)
     above = [(f"{parent}={each}",) for each in options(parent) if group in nested_in(each, parent)]
     for outer in above or [()]:
-        config = tiny.configuration(*data, *outer, f"{group}={option}")
+        config = tiny.configuration(*data, *outer, f"{group}={option}", *NEEDED.get((group, option), ()))
         check(config)
         for part in GROUPS if not outer else ():
             members = config[part] if part in SETS else {"": config[part]}
@@ -242,7 +244,8 @@ class TestMeasures:
 
 @pytest.mark.parametrize("option", [each for each in options("data") if each != "eng_fra"])
 def test_a_source_gives_the_same_pairs_again(option):
-    one, other = (build(tiny.configuration(f"data={option}")["data"], "data").load() for _ in range(2))
+    node = tiny.configuration(f"data={option}", *NEEDED.get(("data", option), ()))["data"]
+    one, other = (build(node, "data").load() for _ in range(2))
     assert len(one) > 0
     assert one.fingerprint == other.fingerprint
     assert one.source.lengths.min() > 0

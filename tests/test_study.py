@@ -1,4 +1,4 @@
-"""The scripts that write the seminar's study from its runs, on a copy of the study."""
+"""The scripts that write the studies from their runs, on a copy of the studies."""
 
 import csv
 import shutil
@@ -9,23 +9,27 @@ from pathlib import Path
 
 import pytest
 
+import fake_evaluations
 import fake_runs
 import tiny
 
-STUDY = Path(__file__).parents[1] / "experiments" / "seminar"
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 EPOCH = 20
 
 
 @pytest.fixture
 def script(tmp_path):
-    """Runs a script of the copy; returns the rows of a table that it wrote."""
-    copy = tmp_path / "study"
-    shutil.copytree(STUDY, copy, ignore=shutil.ignore_patterns("*.png", "*.svg", "*.csv"))
-    shutil.copy(STUDY / "published.csv", copy)
+    """Runs a script of a copy of the studies; returns the rows of a table that it wrote."""
+    copies = tmp_path / "experiments"
+    shutil.copytree(
+        EXPERIMENTS, copies, ignore=shutil.ignore_patterns("*.png", "*.svg", "*.csv", "__pycache__")
+    )
+    shutil.copy(EXPERIMENTS / "seminar" / "published.csv", copies / "seminar")
 
-    def run(name, *arguments, table):
-        command = [sys.executable, copy / name, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    def run(name, *arguments, table, study="seminar"):
+        copy = copies / study
+        command = [sys.executable, "-m", f"experiments.{study}.{name}", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         with (copy / f"{table}.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -53,7 +57,7 @@ def fake_run(outputs, model, *, seed, loss, unmasked=None, predict_sos=True, epo
 def test_losses_are_shown_with_the_published_losses(script, tmp_path):
     for seed, loss in enumerate((0.03, 0.05)):
         fake_run(tmp_path / "outputs", "attention", seed=seed, loss=loss, unmasked=8)
-    rows = script("report.py", tmp_path / "outputs", table="losses")
+    rows = script("report", tmp_path / "outputs", table="losses")
     assert [row["epoch"] for row in rows] == [str(epoch) for epoch in range(5, 45, 5)]
     assert rows[-1]["published"] == "0.0444"
     assert rows[-1]["train/loss"] == "0.0400 ± 0.0141"
@@ -69,7 +73,7 @@ def test_quirks_are_compared_within_seeds(script, tmp_path):
         fake_run(outputs, "attention", seed=seed, loss=loss, unmasked=a, predict_sos=b, epochs=epochs)
     for seed, b in product(range(2), (True, False)):
         fake_run(outputs, "seq2seq", seed=seed, loss=0.04, predict_sos=b, epochs=EPOCH)
-    rows = {(row["from"], row["to"]): row for row in script("quirks.py", outputs, table="differences")}
+    rows = {(row["from"], row["to"]): row for row in script("quirks", outputs, table="differences")}
     without_a = rows["attention, A + B", "attention, B"]
     assert without_a[f"difference of train/loss, epoch {EPOCH}"] == "-0.0040 [-0.0040, -0.0040]"
     assert (without_a[""], without_a["seeds"]) == ("lower", "3")
@@ -81,13 +85,38 @@ def test_a_run_with_other_settings_is_refused(script, tmp_path):
     fake_run(tmp_path / "study", "seq2seq", seed=0, loss=0.04)
     fake_run(tmp_path / "other", "seq2seq", seed=0, loss=0.9)
     with pytest.raises(AssertionError, match="both are seq2seq, B with seed 0"):
-        script("quirks.py", tmp_path, table="differences")
+        script("quirks", tmp_path, table="differences")
 
 
 def test_the_loss_during_and_after_an_epoch(script, tmp_path):
     runs = [tiny.train(tmp_path, "model=attention", "forcing=mixed", f"seed={seed}") for seed in range(2)]
-    (row,) = script("passing.py", *runs, table="passing")
+    (row,) = script("passing", *runs, table="passing")
     assert row["n"] == "2"
     assert 0 < float(row["all pairs"].split(" ± ")[0]) < 5
-    (row,) = script("recency.py", *runs, table="recency")
+    (row,) = script("recency", *runs, table="recency")
     assert list(row)[-2:] == ["tenth 10", "n"]
+
+
+def policy_run(outputs, *, forcing, seed, bleu):
+    """A run of the study of policies, evaluated on its test part."""
+    settings = fake_runs.config(model="attention", forcing=forcing, seed=seed)
+    settings["name"] = "forcing_ratio/attention"
+    folder = fake_runs.write_run(outputs / forcing / f"seed-{seed}", settings)
+    measures = {"bleu": bleu, "chrf": 40.0, "exact_match": 0.2, "loss_forced": 2.0, "loss_free": 3.0}
+    measures |= {"exposure_gap": 1.0 - 0.01 * bleu}
+    fake_evaluations.write_evaluation(folder, "test", {"measures": measures, "analyses": {}})
+
+
+def test_policies_are_compared_with_full_forcing_within_seeds(script, tmp_path):
+    for seed in range(4):
+        policy_run(tmp_path / "outputs", forcing="full", seed=seed, bleu=30 + seed)
+        policy_run(tmp_path / "outputs", forcing="mixed", seed=seed, bleu=31.5 + seed + 0.01 * seed)
+        policy_run(tmp_path / "outputs", forcing="free", seed=seed, bleu=30 - seed)
+    rows = script("report", tmp_path / "outputs", table="differences", study="forcing_ratio")
+    found = {row["policy"]: row["bleu"] for row in rows}
+    assert found["mixed 0.5 by sentence"].startswith("+1.5") or found["mixed 0.5 by sentence"].startswith(
+        "+1.51"
+    )
+    assert found["mixed 0.5 by sentence"].endswith(" *")
+    assert found["free"].startswith("-3.00 [")
+    assert not found["free"].endswith("*")

@@ -80,7 +80,7 @@ def _is_baseline(name: str) -> bool:
 
 
 def differences(policies: Policies, metric: str) -> dict[str, tuple[Difference, float]]:
-    """Policy → difference from the first one, paired by seed, and its p-value with Holm's correction for all of them."""
+    """Policy → difference from the first one, paired by seed, and its p-value with Holm's correction."""
     baseline, *others = policies
     base = policies[baseline].by_seed(metric)
     found = {name: paired_difference(base, policies[name].by_seed(metric)) for name in others}

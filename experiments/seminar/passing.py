@@ -10,10 +10,10 @@ import math
 from collections import Counter
 
 import torch
-from experiments.seminar.conditions import STUDY, quirks_of
-from experiments.tables import run, shown, write
 from threadpoolctl import threadpool_limits
 
+from experiments.seminar.conditions import STUDY, quirks_of
+from experiments.tables import run, shown, write
 from seq2seq_lab.accelerate.select import Updates
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block

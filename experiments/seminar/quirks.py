@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from experiments.seminar.conditions import STUDY, quirks_of
 from experiments.tables import run, shown, write
-
 from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.find import common_root, find

@@ -6,9 +6,9 @@ of each tenth of the training pairs in file order, which is the order of trainin
 
 import numpy as np
 import torch
+
 from experiments.seminar.conditions import STUDY
 from experiments.tables import run, shown, write
-
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.runs.load import load_run

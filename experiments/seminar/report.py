@@ -12,7 +12,6 @@ from pathlib import Path
 
 from experiments.seminar.conditions import STUDY
 from experiments.tables import run, shown, write
-
 from seq2seq_lab.compare import compare
 from seq2seq_lab.compare.comparison import Comparison
 from seq2seq_lab.compare.grouping import Group
