@@ -151,7 +151,7 @@ def test_a_checkpoint_is_written_atomically(tmp_path, monkeypatch):
     AtomicCheckpointIO().save_checkpoint({"n": 1}, path)
 
     def torn(checkpoint, file):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", torn)
@@ -324,12 +324,26 @@ def test_the_same_command_resumes_and_other_pairs_are_refused(tmp_path, monkeypa
     assert "already finished" in capsys.readouterr().out
 
 
-def test_a_damaged_checkpoint_is_an_error_and_no_file_is_removed(tmp_path):
+def damage(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before_it(
+    tmp_path, capsys, uninterrupted
+):
+    folder = tiny.stop(tmp_path, *STATEFUL, block=7)
+    damage(folder / layout.CHECKPOINTS / layout.LAST)
+    assert tiny.train(tmp_path, *STATEFUL) == folder
+    assert "last.ckpt: damaged" in capsys.readouterr().out
+    assert_same_run(folder, uninterrupted(*STATEFUL))
+
+
+def test_damaged_checkpoints_are_an_error_and_no_file_is_removed(tmp_path):
     folder = tiny.stop(tmp_path, block=7)
-    checkpoint = folder / layout.CHECKPOINTS / layout.LAST
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    for name in (layout.LAST, layout.PREVIOUS):
+        damage(folder / layout.CHECKPOINTS / name)
     before = summary(folder)
-    with pytest.raises(UserError, match=r"last\.ckpt: damaged; .* fresh=true"):
+    with pytest.raises(UserError, match=r"previous\.ckpt: damaged; .* fresh=true"):
         tiny.train(tmp_path)
     assert summary(folder) == before
 

@@ -1,6 +1,7 @@
 """Lightning's own settings do what they say, or are refused by their key with what to write instead."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tiny
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
+from seq2seq_lab.training.callbacks.interruption import Interruption, TimeOver
 
 
 @pytest.mark.parametrize(
@@ -70,15 +72,40 @@ def test_a_frozen_order_is_that_of_the_first_epoch():
     assert order(drawn) != first
 
 
-def test_a_run_whose_time_is_over_ends_with_all_that_it_measured(run, capsys):
-    folder = run("a", "+trainer.max_time={seconds: 1}", "trainer.max_epochs=100000", "logger=none")
-    rows = tiny.rows(folder)
-    assert 1 <= len(rows) < 100000
-    assert all(float(row["train/loss"]) > 0 for row in rows)
+def test_a_run_whose_time_is_over_goes_on_from_there(run, tmp_path, monkeypatch):
+    timed = ("+trainer.max_time={hours: 1}", "trainer.max_epochs=4", "logger=none")
+    whole = run("whole", *timed)
+    now = time.monotonic
+    after = iter(range(7))  # blocks until the clock jumps
+    monkeypatch.setattr(Interruption, "on_train_batch_end", _jumping(after, monkeypatch, now))
+    with pytest.raises(TimeOver):
+        run("a", *timed)
+    monkeypatch.undo()
+    (folder,) = tiny.folders(tmp_path / "a")
     summary = json.loads((folder / layout.SUMMARY).read_text(encoding="utf-8"))
-    assert summary["status"] == "finished"
-    assert summary["stopped"] == "stopped early: the time that trainer.max_time gives is over"
-    assert f"{folder}: {summary['stopped']}" in capsys.readouterr().out
+    assert summary["status"] == "interrupted"
+    assert summary["stopped"] == "the time that trainer.max_time gives is over"
+    assert run("a", *timed) == folder
+    assert tiny.curves(folder) == tiny.curves(whole)
+    assert tiny.same_weights(folder, whole)
+
+
+def _jumping(after, monkeypatch, now):
+    """Interruption's hook at the end of a block; after some blocks, two hours have gone by."""
+    hook = Interruption.on_train_batch_end
+
+    def later(*arguments):
+        if next(after, None) is None:
+            monkeypatch.setattr(time, "monotonic", lambda: now() + 7200)
+        hook(*arguments)
+
+    return later
+
+
+@pytest.mark.parametrize("given", ["{hours: x}", "1:2", "{weeks: 1, paris: 2}"])
+def test_a_time_that_is_none_is_refused(run, given):
+    with pytest.raises(UserError, match=r"trainer\.max_time"):
+        run("a", f"+trainer.max_time='{given}'" if given == "1:2" else f"+trainer.max_time={given}")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+TEMPORARY = ".*.tmp"  # the names of files that are being written
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ EVALUATION = "evaluation"
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"
+PREVIOUS = "previous.ckpt"  # what was the last checkpoint before the last one
 BEST = "best.ckpt"
 KEPT = "epoch-*.ckpt"  # the weights of earlier epochs, for averaging
 

@@ -15,9 +15,10 @@ import yaml
 
 from seq2seq_lab import __version__
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.files import write_text
+from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
+from seq2seq_lab.runs.lock import locked
 from seq2seq_lab.runs.naming import first_difference, identity
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
@@ -47,6 +48,11 @@ class Run:
     def last_checkpoint(self) -> Path:
         """The checkpoint that the run is resumed from."""
         return self.folder / layout.CHECKPOINTS / layout.LAST
+
+    @property
+    def previous_checkpoint(self) -> Path:
+        """The checkpoint before the last, in case that is damaged."""
+        return self.folder / layout.CHECKPOINTS / layout.PREVIOUS
 
     @property
     def best_checkpoint(self) -> Path:
@@ -159,6 +165,8 @@ class Run:
         if self.status == "running":
             return []  # the last line of a file may be incomplete while it is written
         notes = [*self._metrics[1], *self._evaluations[1]]
+        if isinstance(caution := self.summary().get("caution"), str):
+            notes.append(caution)
         expected = self.summary().get("epochs")
         if self.finished and isinstance(expected, int) and self.epochs < expected:
             notes.append(f"finished, but {layout.METRICS} ends at epoch {self.epochs} of {expected}")
@@ -190,18 +198,11 @@ class Run:
         Raises:
             UserError: another process trains in it.
         """
-        from filelock import FileLock, Timeout
-
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / layout.LOCK, timeout=0):
-                self._read_again()
-                yield
-        except Timeout:
-            raise UserError(
-                f"{self.folder} is being trained by another process; wait for it, or give this run another "
-                "name=…"
-            ) from None
+        with locked(self.folder / layout.LOCK):
+            self._read_again()
+            self._remove_temporary()
+            yield
 
     def begin(
         self,
@@ -214,8 +215,9 @@ class Run:
         reference: Mapping[str, Any] | None = None,
         init_from: Mapping[str, Any] | None = None,
         command: str | None = None,
+        goes_on: bool = False,
     ) -> None:
-        """Write the files of a new run; the folder is created if necessary.
+        """Write the files of a new run, or of one that goes on; the folder is created if necessary.
 
         Args:
             config: the resolved configuration.
@@ -226,6 +228,7 @@ class Run:
             reference: the curve to show it beside, as `runs.reference.read_reference` gives it.
             init_from: the run that its weights started from, as `runs.load.start_from` gives it.
             command: the command line; that of this process by default.
+            goes_on: whether it goes on from a checkpoint: its summary keeps what it has reached.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         vocabularies = {
@@ -236,12 +239,12 @@ class Run:
             "max_length": max_length,
         }
         write_text(self.folder / layout.VOCABULARIES, json.dumps(vocabularies, ensure_ascii=False))
+        reached = {"epochs": 0, "last": {}, "best": {}, "seconds": 0.0}
+        if goes_on:
+            reached |= {key: self.summary()[key] for key in reached if key in self.summary()}
         self.write_summary(
             status="running",
-            epochs=0,
-            last={},
-            best={},
-            seconds=0.0,
+            **reached,
             version=__version__,
             commit=provenance.commit(),
             machine=provenance.machine(),
@@ -276,9 +279,15 @@ class Run:
         for path in (*(self.folder / name for name in names), *of_tensorboard):
             path.unlink(missing_ok=True)
         evaluations = (self.folder / layout.EVALUATION).glob("*.json*")
-        for path in (self.last_checkpoint, self.best_checkpoint, *self.kept_checkpoints, *evaluations):
+        checkpoints = (self.folder / layout.CHECKPOINTS).glob("*.ckpt")
+        for path in (*checkpoints, *evaluations):
             path.unlink(missing_ok=True)
         self._read_again()
+
+    def _remove_temporary(self) -> None:
+        """Remove the files that a killed process was writing; nobody else writes while the folder is locked."""
+        for path in self.folder.rglob(TEMPORARY):
+            path.unlink(missing_ok=True)
 
     def _read_again(self) -> None:
         for name in _FILES:

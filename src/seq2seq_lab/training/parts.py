@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
+from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.early_stopping import EarlyStopping
@@ -160,7 +162,7 @@ def make_trainer(
     interruption: Interruption,
 ) -> pl.Trainer:
     """Lightning's trainer with the callbacks and loggers of the run."""
-    results = ["train/loss", *(f"{module.evaluated}/{each.facts.name}" for each in module.measures.values())]
+    settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
     loggers = [
         call(build(node, f"logger.{name}"), f"logger.{name}", save_dir=str(run.folder))
         for name, node in config["logger"].items()
@@ -169,11 +171,11 @@ def make_trainer(
     name = f"{config['name']}/seed-{config['seed']}"
     callbacks = [
         pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines(name),
-        HyperParameters(_hyper_parameters(config), results, scalars),
+        HyperParameters(_hyper_parameters(config), fingerprint({**config, "seed": None})),
         scalars,
         RandomState(),
+        *sorted(_members(config, "callbacks").values(), key=_order),
         interruption,
-        *_members(config, "callbacks").values(),
     ]
     for each in callbacks:
         if (
@@ -181,7 +183,7 @@ def make_trainer(
         ):  # else Lightning would follow the first logger
             each.dirpath = str(Path(run.last_checkpoint).parent.absolute())
     return call(  # type: ignore[no-any-return]
-        build(config["trainer"], "trainer"),
+        build(settings, "trainer"),
         "trainer",
         default_root_dir=str(run.folder),
         logger=loggers,
@@ -192,13 +194,38 @@ def make_trainer(
     )
 
 
+def max_time(trainer: Mapping[str, Any]) -> float | None:
+    """The seconds of `trainer.max_time`, which Lightning takes as DD:HH:MM:SS or as {hours: 1}; None: no limit."""
+    given = trainer.get("max_time")
+    if given is None:
+        return None
+    try:
+        if isinstance(given, str):
+            days, hours, minutes, seconds = map(int, given.split(":"))
+            given = {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+        return timedelta(**given).total_seconds()
+    except (TypeError, ValueError):
+        raise UserError(
+            f"trainer.max_time: {given!r} is neither days:hours:minutes:seconds, as 00:08:00:00, nor as {{hours: 8}}"
+        ) from None
+
+
+def _order(callback: pl.Callback) -> int:
+    """When a callback is called: what stops training first, and what the run goes on from last.
+
+    That checkpoint contains the state of the others, such as the best score. A kill between two writes then leaves an
+    earlier state, from which the same files are written again.
+    """
+    if isinstance(callback, ModelCheckpoint):
+        return 3 if callback.monitor is None else 2
+    return 0 if isinstance(callback, pl.callbacks.EarlyStopping) else 1
+
+
 def why_stopped(trainer: pl.Trainer) -> str | None:
     """The reason why training ended before its last epoch; None if it did not."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EarlyStopping) and callback.reason is not None:
             return f"stopped early: {callback.reason}"
-        if isinstance(callback, pl.callbacks.Timer) and (callback.time_remaining() or 1) <= 0:
-            return "stopped early: the time that trainer.max_time gives is over"
     return None
 
 
@@ -209,4 +236,4 @@ def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in config[group].items():
             if isinstance(value, bool | int | float | str) and not key.startswith("_"):
                 flat[f"{group}.{key}"] = value
-    return {**flat, "batch_size": config["loader"]["batch_size"], "seed": config["seed"]}
+    return {**flat, "batch_size": config["loader"]["batch_size"]}

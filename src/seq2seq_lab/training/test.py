@@ -21,10 +21,10 @@ def evaluate_test(
 ) -> dict[str, float]:
     """Evaluate the checkpoint that the validation part selects, greedily, and log `test/*`; returns what is logged.
 
-    Nothing is done if there is no test part, or if the run has been evaluated after this epoch already: one that was
-    killed after its last epoch is evaluated when it is started again.
+    Nothing is done if there is no test part. A run that was killed after its last epoch is evaluated when it is started
+    again.
     """
-    if not len(data.test) or run.summary().get("tested") == trainer.current_epoch:
+    if not len(data.test):
         return {}
     checkpoint = run.best_checkpoint if run.best_checkpoint.exists() else run.last_checkpoint
     model = copy.deepcopy(module.model).eval()
@@ -55,7 +55,6 @@ def evaluate_test(
         references=part.references,
         hypotheses=results.hypotheses,
     )
-    run.write_summary(tested=trainer.current_epoch)
     logged = {f"{TEST}/{name}": value for name, value in results.measures.items()}
     for logger in trainer.loggers:
         logger.log_metrics(logged, step=trainer.current_epoch)

@@ -1,6 +1,8 @@
 """One training run, from a composed configuration to a finished folder."""
 
+import errno
 import logging
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from seq2seq_lab import __version__
@@ -15,10 +18,11 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
+from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.load import read_checkpoint, start_from
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption
+from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
@@ -29,11 +33,13 @@ from seq2seq_lab.training.parts import (
     make_data,
     make_module,
     make_trainer,
+    max_time,
     why_stopped,
 )
 from seq2seq_lab.training.test import evaluate_test
 
 SAMPLES = 10  # translations shown at the end
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG)
 
 
 def train(
@@ -76,7 +82,7 @@ def train(
     check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
-    interruption = Interruption(run.last_checkpoint)
+    interruption = Interruption(run.last_checkpoint, max_time(config["trainer"]))
     trainer = make_trainer(config, run, module, scalars, interruption)
     checkpoint = _checkpoint(run) if resume else None
     init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
@@ -94,6 +100,8 @@ def train(
         trainer.callbacks.append(summary)  # type: ignore[attr-defined]
         if checkpoint is None:
             run.clear()
+        else:
+            discard_after(folder, _epochs(checkpoint))
         run.begin(
             config,
             data.corpus,
@@ -103,30 +111,65 @@ def train(
             reference=reference,
             init_from=init_from,
             command=command,
+            goes_on=checkpoint is not None,
         )
         print(f"training {folder}", flush=True)
-        status = "failed"
         try:
             _fit(trainer, module, data, checkpoint)
             tested = evaluate_test(run, data, module, trainer)
-            status, summary.stopped = "finished", why_stopped(trainer)
-        except (Interrupted, KeyboardInterrupt):
-            status = "interrupted"
+        except BaseException as error:
+            summary.write(*_ended(error))
             raise
-        finally:
-            summary.write(status)
+        summary.write("finished", why_stopped(trainer), caution=_caution(scalars, data))
     _show_result(run, data, module, tested)
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
 
 
-def _checkpoint(run: Run) -> Path | None:
-    """The checkpoint that an interrupted run resumes from; None if it has none yet."""
-    if not run.last_checkpoint.exists():
+def _ended(error: BaseException) -> tuple[str, str | None]:
+    """The status of a run that an error ended, and why."""
+    if isinstance(error, TimeOver):
+        return "interrupted", "the time that trainer.max_time gives is over"
+    if isinstance(error, Interrupted | KeyboardInterrupt):
+        return "interrupted", None
+    return "failed", first_line(error)
+
+
+def _caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
+    """What a reader should know of a finished run: a loss far above that of a uniform guess has diverged."""
+    loss, uniform = scalars.last.get("train/loss"), math.log(len(data.corpus.target_vocabulary))
+    if loss is None or not loss > 2 * uniform:
         return None
-    read_checkpoint(run.last_checkpoint)  # reports a damaged file with a clear message
-    return run.last_checkpoint
+    return (
+        f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "
+        "smaller optimizer.lr, or gradient_clip=1"
+    )
+
+
+def _epochs(checkpoint: Path) -> int:
+    """The last epoch that a checkpoint has the results of."""
+    rows = read_checkpoint(checkpoint)["callbacks"]["EpochScalars"]["rows"]
+    return int(rows[-1]["epoch"]) if rows else 0
+
+
+def _checkpoint(run: Run) -> Path | None:
+    """The checkpoint that an interrupted run resumes from; None if it has none yet.
+
+    Raises:
+        UserError: it is damaged, and so is the one before it.
+    """
+    paths = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.exists()]
+    for path in paths:
+        try:
+            read_checkpoint(path)
+        except UserError as error:
+            if path == paths[-1]:
+                raise
+            print(f"{error}; going on from {paths[-1].name}, the checkpoint before it")
+        else:
+            return path
+    return None
 
 
 def _initialise(
@@ -148,6 +191,18 @@ def _fit(
         trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except (MisconfigurationException, DivergenceError) as error:
         raise UserError(f"{trainer.default_root_dir}: {first_line(error)}") from error
+    except torch.cuda.OutOfMemoryError as error:
+        raise UserError(
+            f"{trainer.default_root_dir}: the GPU's memory is full; use a smaller loader.batch_size, or train fewer "
+            "runs at the same time"
+        ) from error
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UserError(
+            f"{trainer.default_root_dir}: cannot be written ({error.strerror}); the same command goes on from the last "
+            "checkpoint"
+        ) from error
     except SystemExit:  # Lightning turns a KeyboardInterrupt (a second Ctrl-C) into this
         raise KeyboardInterrupt from None
 
@@ -196,8 +251,9 @@ def _show_result(
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
     print()
-    if summary["stopped"]:
-        print(f"{run.folder}: {summary['stopped']}")
+    for note in (summary["stopped"], summary["caution"]):
+        if note:
+            print(f"{run.folder}: {note}")
     if tested:
         print("  ".join(f"{name} {value:.4g}" for name, value in tested.items()))
     print(

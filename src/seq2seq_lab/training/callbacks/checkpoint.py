@@ -1,5 +1,7 @@
 """Checkpoints that are written atomically and that remain valid when the run's folder is moved or renamed."""
 
+import io
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from seq2seq_lab.files import replacing
+from seq2seq_lab.runs import layout
 
 
 class Checkpoint(ModelCheckpoint):
@@ -31,10 +34,28 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file in the same folder, then renames it.
 
     Lightning's class writes to the system's temporary folder and copies the file. If a run is killed during the copy,
-    it has no checkpoint to resume from.
+    it has no checkpoint to resume from. The checkpoint that a run goes on from is kept until the next but one, in case
+    that the file is damaged.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint atomically."""
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        """Write a checkpoint atomically.
+
+        Raises:
+            OSError: it cannot be written, as the disk is full; PyTorch's own writer would raise another error.
+        """
+        contents = io.BytesIO()
+        torch.save(checkpoint, contents)
+        path = Path(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(contents.getbuffer())
+            if path.name == layout.LAST and path.exists():
+                with replacing(path.with_name(layout.PREVIOUS)) as link:
+                    _link(path, link)
+
+
+def _link(path: Path, link: Path) -> None:
+    try:
+        link.hardlink_to(path)
+    except OSError:  # a file system without links
+        shutil.copyfile(path, link)

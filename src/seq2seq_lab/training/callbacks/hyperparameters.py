@@ -1,46 +1,34 @@
-"""Hyperparameters and results for TensorBoard's HParams tab."""
+"""Hyperparameters for TensorBoard's HParams tab."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from seq2seq_lab.training.callbacks.scalars import EpochScalars
-
 
 class HyperParameters(pl.Callback):
-    """Logs the hyperparameters of a run and its results for TensorBoard's HParams tab.
+    """Logs the hyperparameters of a run, once.
+
+    No list of columns is written with them: TensorBoard takes the list of only one run for all of them, and would lose
+    the settings that only another policy has. Without such a list it shows the settings and scalars of all runs.
 
     Args:
-        values: the hyperparameters, as a flat dictionary.
-        results: names of the metrics to show.
-        scalars: the callback that stores the values of these metrics.
+        values: the hyperparameters.
+        trial: what the runs have in common that differ only in their seed; TensorBoard averages them.
     """
 
-    def __init__(self, values: dict[str, Any], results: Sequence[str], scalars: EpochScalars) -> None:
-        self.values = {key: value if value is not None else "none" for key, value in values.items()}
-        self.results = results
-        self.scalars = scalars
+    def __init__(self, values: Mapping[str, bool | int | float | str], trial: str) -> None:
+        self.values = dict(values)
+        self.trial = trial
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the hyperparameters and the names of the results."""
-        from torch.utils.tensorboard.summary import hparams
+        """Log them, unless the run goes on: its event files have them already."""
+        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
+        if trainer.current_epoch or trainer.global_step:
+            return
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 writer = logger.experiment._get_file_writer()
-                results = dict.fromkeys(map(_hparam, self.results))
-                for summary in hparams(self.values, results):  # type: ignore[no-untyped-call]
-                    writer.add_summary(summary)
-
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the last values of the results."""
-        values = {_hparam(name): value for name, value in self.scalars.last.items() if name in self.results}
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.log_metrics(values, step=trainer.current_epoch)
-
-
-def _hparam(metric: str) -> str:
-    return "hp/" + metric.replace("/", "_")
+                writer.add_summary(hparams_pb(self.values, trial_id=self.trial))
+                writer.flush()

@@ -1,8 +1,10 @@
-"""Stop a run on Ctrl-C (SIGINT) and SIGTERM, with a checkpoint."""
+"""Stop a run on Ctrl-C (SIGINT) and SIGTERM, and when its time is over, with a checkpoint."""
 
+import math
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,16 +17,27 @@ class Interrupted(Exception):  # noqa: N818, as it is not an error
     """The user or the system asked the run to stop; a checkpoint was written."""
 
 
+class TimeOver(Interrupted):
+    """The time that `trainer.max_time` gives is over; a checkpoint was written."""
+
+
 class Interruption(Checkpoint):
     """On Ctrl-C or SIGTERM, saves a checkpoint at the end of the block and stops; the run can be resumed exactly there.
 
     A second signal ends it at once. Lightning calls a `Checkpoint` after all other callbacks, so that what it saves is
     their state at the end of the epoch.
+
+    Args:
+        checkpoint: the path to save to.
+        max_time: seconds after which the run is stopped in the same way; None: no limit. Lightning's own limit cuts an
+            epoch short, and a run could not go on from there.
     """
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, max_time: float | None = None) -> None:
         self.checkpoint = checkpoint
         self.asked = False
+        self.until = math.inf if max_time is None else time.monotonic() + max_time
+        self.over = False
         self._before: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -55,22 +68,25 @@ class Interruption(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop if a signal was received."""
-        if self.asked and not trainer.is_last_batch:  # the end of the epoch has its own hook below
-            self._stop(trainer)
+        self.over = time.monotonic() > self.until
+        if (
+            self.asked or self.over
+        ) and not trainer.is_last_batch:  # the end of the epoch has its own hook below
+            trainer.save_checkpoint(self.checkpoint)
+            self._stop()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save a checkpoint if a signal was received during the end of the epoch."""
-        if self.asked:
+        if self.asked or self.over:
             trainer.save_checkpoint(self.checkpoint)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop if a signal was received during the end of the last epoch."""
-        if self.asked:
-            raise Interrupted
+        if self.asked or self.over:
+            self._stop()
 
-    def _stop(self, trainer: pl.Trainer) -> None:
-        trainer.save_checkpoint(self.checkpoint)
-        raise Interrupted
+    def _stop(self) -> None:
+        raise Interrupted if self.asked else TimeOver
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Restore the original signal handlers."""

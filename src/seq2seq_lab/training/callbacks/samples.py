@@ -23,7 +23,8 @@ class SampleTranslations(pl.Callback):
     Args:
         sentences: number of sentences.
         maps: number of sentences whose attention is drawn as a heat map; each one takes a quarter of a second.
-        every_n_epochs: number of epochs between two logs; the first and the last epoch are always logged.
+        every_n_epochs: number of epochs between two logs; the first and the last epoch are always logged,
+            also where training stops early.
     """
 
     def __init__(self, *, sentences: int = 10, maps: int = 4, every_n_epochs: int = 5) -> None:
@@ -41,7 +42,8 @@ class SampleTranslations(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log a table of the translations, and heat maps if the model has attention."""
         epoch = trainer.current_epoch + 1
-        if epoch not in (1, trainer.max_epochs) and epoch % self.every_n_epochs:
+        last = epoch == trainer.max_epochs or trainer.should_stop
+        if epoch > 1 and not last and epoch % self.every_n_epochs:
             return
         assert isinstance(pl_module, TranslationModule)
         samples = self.samples(trainer.datamodule, pl_module)  # type: ignore[attr-defined]

@@ -26,7 +26,6 @@ class Summary(pl.Callback):
         self.show_updates = show_updates
         self.updates_written = False
         self.scalars = scalars
-        self.stopped: str | None = None  # why training ended before its last epoch
         self.started = time.monotonic() - seconds
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -44,11 +43,18 @@ class Summary(pl.Callback):
         """Write the summary with the status `running`."""
         self.write("running")
 
-    def write(self, status: str) -> None:
-        """Write the summary, with a status: running, finished, interrupted or failed."""
+    def write(self, status: str, stopped: str | None = None, *, caution: str | None = None) -> None:
+        """Write the summary.
+
+        Args:
+            status: running, finished, interrupted or failed.
+            stopped: why training ended before its last epoch.
+            caution: what a reader of the results should know.
+        """
         self.run.write_summary(
             status=status,
-            stopped=self.stopped,
+            stopped=stopped,
+            caution=caution,
             epochs=len(self.scalars.rows),
             last=self.scalars.last,
             best=self.scalars.best,

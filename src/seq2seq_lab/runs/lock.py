@@ -1,0 +1,118 @@
+"""The lock of a folder: one process trains in it, on whatever machine and file system."""
+
+import errno
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from seq2seq_lab.errors import UserError
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+_BEAT = 20.0  # seconds between two signs of life of the owner of a lock file
+_DEAD = 10 * _BEAT  # seconds without one, after which the lock file is taken over
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock, of the operating system where the file system has such locks; it ends with the process.
+
+    Elsewhere, as on NFS without a lock server, the lock is a file that names its owner. It is taken over from a process
+    of this machine that has ended, and from one of another machine that has given no sign of life for some minutes.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        lock = FileLock(path, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(_taken(path)) from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+    else:
+        with lock:
+            yield
+        return
+    with _file(path.with_name(f"{path.name}-file")):
+        yield
+
+
+def _taken(path: Path, owner: str = "another process") -> str:
+    return f"{path.parent} is being trained by {owner}; wait for it, or give this run another name=…"
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[None]:
+    """Hold a lock that is a file."""
+    _take(path)
+    ended = threading.Event()
+    beating = threading.Thread(target=_beat, args=(path, ended), daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        beating.join()
+        path.unlink(missing_ok=True)
+
+
+def _take(path: Path) -> None:
+    for _ in range(3):
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                json.dump({"host": socket.gethostname(), "process": os.getpid()}, file)
+        except FileExistsError:
+            if (owner := _owner(path)) is not None:
+                raise UserError(f"{_taken(path, owner)}; if that has ended, remove {path}") from None
+            path.unlink(missing_ok=True)
+        else:
+            return
+    raise UserError(_taken(path))
+
+
+def _owner(path: Path) -> str | None:
+    """Who holds a lock file; None if that process has ended."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        host, process = str(found["host"]), int(found["process"])
+        silent = _now(path) - path.stat().st_mtime
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError):  # killed while it wrote the file
+        host, process, silent = "", 0, _now(path) - path.stat().st_mtime
+    if silent > _DEAD or (host == socket.gethostname() and not _runs(process)):
+        return None
+    return f"process {process} of {host}" if host else "another process"
+
+
+def _now(path: Path) -> float:
+    """The time by the clock of the file system, which may be another machine's."""
+    probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    probe.touch()
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _beat(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(_BEAT):
+        with suppress(OSError):
+            os.utime(path)

@@ -1,0 +1,83 @@
+"""One process trains in a folder, also where the file system has no locks."""
+
+import errno
+import json
+import os
+import socket
+
+import pytest
+from filelock import FileLock
+
+import tiny
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.lock import locked
+
+
+@pytest.fixture(params=[errno.ENOLCK, errno.EOPNOTSUPP])
+def without_locks(monkeypatch, request):
+    """A file system that refuses locks."""
+
+    def refuse(self, *_, **__):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+
+
+@pytest.mark.usefixtures("without_locks")
+class TestWithoutLocks:
+    def test_a_run_can_be_trained(self, tmp_path):
+        folder = tiny.train(tmp_path, "trainer.max_epochs=1")
+        assert len(tiny.rows(folder)) == 1
+        assert not list(folder.glob(".lock-file*"))
+
+    def test_a_second_process_is_kept_out(self, tmp_path):
+        with locked(tmp_path / "lock"), pytest.raises(UserError, match=f"process {os.getpid()} of .*remove"):  # noqa: SIM117
+            with locked(tmp_path / "lock"):
+                pass
+
+    def test_the_lock_of_a_process_that_has_ended_is_taken_over(self, tmp_path):
+        ended = os.fork()
+        if not ended:
+            os._exit(0)
+        os.waitpid(ended, 0)
+        self.leave(tmp_path, socket.gethostname(), ended)
+        with locked(tmp_path / "lock"):
+            pass
+
+    def test_the_lock_of_another_machine_is_respected_as_long_as_it_gives_signs_of_life(self, tmp_path):
+        path = self.leave(tmp_path, "elsewhere", 1)
+        with pytest.raises(UserError, match="process 1 of elsewhere"), locked(tmp_path / "lock"):
+            pass
+        os.utime(path, (1, 1))
+        with locked(tmp_path / "lock"):
+            pass
+
+    @staticmethod
+    def leave(folder, host, process):
+        path = folder / "lock-file"
+        path.write_text(json.dumps({"host": host, "process": process}))
+        return path
+
+
+def test_a_full_disk_is_a_clear_line_and_the_run_goes_on(tmp_path, monkeypatch):
+    from seq2seq_lab.training.callbacks import checkpoint
+
+    whole = tiny.train(tmp_path / "whole")
+    replacing, count = checkpoint.replacing, iter(range(1))
+
+    def full(path):
+        if next(count, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replacing(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "replacing", full)
+        with pytest.raises(UserError, match="No space left on device"):
+            tiny.train(tmp_path / "full")
+    (folder,) = tiny.folders(tmp_path / "full")
+    found = json.loads((folder / "summary.json").read_text())
+    assert found["status"] == "failed"
+    assert "No space left" in found["stopped"]
+    assert tiny.train(tmp_path / "full") == folder
+    assert tiny.curves(folder) == tiny.curves(whole)
+    assert tiny.same_weights(folder, whole)
