@@ -55,7 +55,7 @@ quirks: seminar ## the seminar's quirks on and off, beside the runs of make semi
 baselines: $(INSTALLED) ## the presets experiment=baseline/…, three seeds
 	$(LAB) $(SWEEP) experiment=baseline/attention,baseline/seq2seq seed=0,1,2 compare=false
 	$(LAB) evaluate outputs/baseline/*/seed-* --beam 1,2,5,10,50
-	$(LAB) compare outputs/baseline
+	$(BIN)/python -m experiments.baselines.report outputs/baseline
 
 # Which policy helps? About four hours on two processors; it goes on where it was stopped.
 STUDY := $(SWEEP) compare=false seed=0,1,2,3,4,5
@@ -70,9 +70,12 @@ forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two 
 	  $(LAB) $(STUDY) $$study $(CURRICULA) forcing.start=1.0 forcing.end=0.0 && \
 	  $(LAB) $(STUDY) $$study $(CURRICULA) forcing.start=0.0 forcing.end=1.0 && \
 	  $(LAB) $(STUDY) $$study forcing=scheduled forcing/feeder=gumbel,soft && \
-	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=nll,minimum_risk || exit; \
+	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=nll,minimum_risk && \
+	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=minimum_risk objective.alpha=1 || exit; \
 	done
 	$(LAB) evaluate outputs/*/forcing_ratio/*/seed-*
+	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=full,free,word_dropout,confidence
+	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=mixed forcing.ratio=0.75
 	$(BIN)/python -m experiments.forcing_ratio.report outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run

@@ -52,7 +52,12 @@ def policy(config: Mapping[str, Any]) -> str:
     if name.startswith("scheduled") and feeder != "argmax":
         name += f", {feeder}"
     if str(config["name"]).endswith(CONTINUED):
-        name += f", then {'minimum risk' if chosen['objective'] == 'minimum_risk' else 'full for as long'}"
+        risk = chosen["objective"] == "minimum_risk"
+        name += (
+            f", then minimum risk, α = {config['objective']['alpha']:g}"
+            if risk
+            else ", then full for as long"
+        )
     return name
 
 
@@ -141,6 +146,31 @@ def difference_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
     return rows
 
 
+def full_length(groups: Sequence[Group]) -> list[dict[str, str]]:
+    """A row a policy of the preset with attention, and its difference in BLEU from full forcing."""
+    named = {policy(group.runs[0].config()): group for group in groups if group.runs and _is_preset(group)}
+    if "full" not in named:
+        return []
+    base = named["full"].by_seed("test/bleu")
+    rows = []
+    for name, group in sorted(named.items(), key=lambda item: -item[1].last("test/bleu").mean):
+        measured = {**RESULTS, "test/exposure_gap": 3}
+        row = {"policy": name}
+        row |= {
+            each.removeprefix("test/"): shown(group.last(each), digits) for each, digits in measured.items()
+        }
+        of = paired_difference(base, group.by_seed("test/bleu"))
+        row["difference in bleu"] = (
+            "" if name == "full" else f"{of.mean:+.2f} [{of.low:+.2f}, {of.high:+.2f}]"
+        )
+        rows.append(row | {"seeds": str(len(group.runs))})
+    return rows
+
+
+def _is_preset(group: Group) -> bool:
+    return bool(group.runs[0].config()["name"] == "baseline/attention")
+
+
 def draw_differences(found: Mapping[str, Policies]) -> Figure:
     """The differences from full forcing with their 95 % intervals; filled where Holm's correction leaves them."""
     models = [model for model in COLOURS if model in found]
@@ -225,7 +255,8 @@ def save(figure: Figure, name: str) -> None:
 
 def main(folders: list[str]) -> None:
     """Write the study's tables and plots."""
-    found = sorted_policies(gather([Path(folder) for folder in folders]).groups)
+    groups = gather([Path(folder) for folder in folders]).groups
+    found = sorted_policies(groups)
     if not found:
         raise UserError(f"no finished run of {' or '.join(STUDIED)} in {', '.join(folders)}")
     write(result_rows(found, RESULTS), "results", STUDY)
@@ -241,6 +272,8 @@ def main(folders: list[str]) -> None:
     ]
     if seen:
         write(seen, "detectable", STUDY)
+    if longer := full_length(groups):
+        write(longer, "full_length", STUDY)
     save(draw_differences(found), "differences")
     save(draw_ratios(found), "ratios")
 
