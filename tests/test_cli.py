@@ -167,6 +167,10 @@ class TestData:
         assert cli.main(["data", *overrides, "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
         assert shown.pop("loss_floor") == pytest.approx(0.019807, abs=5e-7)
+        assert shown.pop("parts") == {"train": 5318, "validation": 0, "test": 0}
+        dropped = shown.pop("dropped")
+        assert sum(dropped.values()) == 135842 - 5318
+        assert (shown.pop("unknown_rate"), shown.pop("shared")) == ({}, {})
         assert list(shown.values()) == [135842, 5318, 5318, 2579, 1573, 4840, 3045, 7, 8]
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.commands.overrides import add_overrides, show_help
+from seq2seq_lab.errors import printable
 from seq2seq_lab.files import write_text
 
 if TYPE_CHECKING:
     from seq2seq_lab.data.corpus import Corpus
     from seq2seq_lab.data.splits import Parts
 
-_SHOWN = 3  # pairs
+_SHOWN = 3  # pairs, and words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +47,8 @@ def main(args: argparse.Namespace) -> int:
     parts = parts_of(complete, split)
     holds_out = complete.given is not None or split.holds_out
     corpus = complete.numbered(parts.train, unknown=holds_out)
+    if not holds_out:  # what is evaluated is trained on, and belongs to no other part
+        parts = parts._replace(validation=parts.validation[:0], test=parts.test[:0])
     facts = {
         **corpus.statistics(parts.train, predict_sos=config["loader"]["predict_sos"]),
         "parts": {name: len(indices) for name, indices in parts._asdict().items()},
@@ -71,14 +74,17 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     for name, sides in facts["unknown_rate"].items():
         rates = ", ".join(f"{side} {rate:.1%}" for side, rate in sides.items())
         print(f"unknown symbols in {name}: {rates}")
+    for side, words in _unknown_words(corpus, parts).items():
+        print(f"such words of the {side}: {', '.join(map(printable, words))}")
     for name, sides in facts["shared"].items():
         shares = ", ".join(f"{side} {count:,}" for side, count in sides.items())
         print(f"pairs of {name} whose sentence is also in train: {shares}")
     for reason, each in corpus.dropped.items():
         print(f"dropped: {each.pairs:,} pairs {reason}\n  first: {each.example}")
-    print("some pairs: normalised, and as ids")
-    for index in parts.train[:_SHOWN].tolist():
-        print(f"  {corpus.source_text(index)} → {corpus.target_text(index)}")
+    print("the first pairs: as they are, normalised, and as ids")
+    for index, (source, target) in enumerate(corpus.raw[:_SHOWN]):
+        print(f"  {printable(source)} → {printable(target)}")
+        print(f"    {corpus.source_text(index)} → {corpus.target_text(index)}")
         print(f"    {corpus.source[index].tolist()} → {corpus.target[index].tolist()}")
 
 
@@ -93,6 +99,20 @@ def _unknown_rates(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, floa
         for name, indices in parts._asdict().items()
         if name != "train" and len(indices)
     }
+
+
+def _unknown_words(corpus: "Corpus", parts: "Parts") -> dict[str, list[str]]:
+    """A few words of each side with a symbol that the training part lacks."""
+    sides = {
+        "source": (corpus.source_vocabulary, corpus.source_text),
+        "target": (corpus.target_vocabulary, corpus.target_text),
+    }
+    found: dict[str, list[str]] = {}
+    for side, (vocabulary, text) in sides.items():
+        held_out = (text(index).split() for part in (parts.validation, parts.test) for index in part.tolist())
+        unknown = dict.fromkeys(word for words in held_out for word in vocabulary.unknown(words))
+        found[side] = list(unknown)[:_SHOWN]
+    return {side: words for side, words in found.items() if words}
 
 
 def _rate(ids: Any, unknown: int | None) -> float:

@@ -33,6 +33,7 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
         "archive_pairs": corpus.archive_pairs,
         "fingerprint": corpus.fingerprint,
         "dropped": corpus.dropped,
+        "raw": corpus.raw,
         "given": None if corpus.given is None else corpus.given.tolist(),
     }
     try:
@@ -64,6 +65,7 @@ def read_corpus(path: Path) -> Corpus | None:
                 normalise=Normalisation(**state["normalise"]),
                 origin=str(path),
                 dropped={reason: Dropped(*each) for reason, each in state["dropped"].items()},
+                raw=[(source, target) for source, target in state["raw"]],
                 given=None if state["given"] is None else np.array(state["given"], dtype=np.int8),
             )
             if corpus.fingerprint != state["fingerprint"]:

@@ -37,6 +37,7 @@ class Corpus:
         units: what the vocabularies of `numbered` contain.
         given: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, [N].
         dropped: why pairs of the source are not among these.
+        raw: the first pairs as they are in the source, before normalisation, to show.
         complete: the same pairs with every word numbered, which text is taken from; ``None``: this corpus.
     """
 
@@ -50,6 +51,7 @@ class Corpus:
     units: Units = field(default_factory=Words)
     given: NDArray[np.int8] | None = None
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    raw: Sequence[tuple[str, str]] = ()
     complete: "Corpus | None" = None
 
     @classmethod
@@ -64,6 +66,7 @@ class Corpus:
         units: Units | None = None,
         given: NDArray[np.int8] | None = None,
         dropped: Mapping[str, Dropped] | None = None,
+        raw: Sequence[tuple[str, str]] = (),
     ) -> "Corpus":
         """Number the words of normalised sentences; ``targets[i]`` is a translation of ``sources[i]``.
 
@@ -82,6 +85,7 @@ class Corpus:
             units=units or Words(),
             given=given,
             dropped=dropped or {},
+            raw=raw,
         )
 
     def numbered(self, rows: NDArray[np.int64], *, unknown: bool) -> "Corpus":

@@ -23,7 +23,8 @@ from seq2seq_lab.data.text import PRESETS, Normalisation
 from seq2seq_lab.data.units import KINDS, Subwords, Units
 from seq2seq_lab.errors import UserError
 
-_FORMAT = 3  # of a cached corpus; increase it whenever preparing the same pairs gives another result
+_SHOWN = 5  # pairs that are kept as they were
+_FORMAT = 4  # of a cached corpus; increase it whenever preparing the same pairs gives another result
 
 _NOT_CACHED = ("units", "subword_size", "subword_kind")  # a cached corpus is of words, whatever the units
 
@@ -224,6 +225,7 @@ class PairSource(ABC):
             origin=origin,
             given=None if raw.parts is None else np.array(raw.parts, dtype=np.int8)[kept.rows],
             dropped=kept.dropped,
+            raw=[(raw.sources[row], raw.targets[row]) for row in kept.rows[:_SHOWN]],
         )
 
 
