@@ -49,8 +49,8 @@ quirks: seminar ## the seminar's quirks on and off, beside the runs of make semi
 	$(LAB) $(SWEEP) experiment=seminar/seq2seq_mixed loader.predict_sos=false $(QUIRKS)
 	$(BIN)/python -m experiments.seminar.quirks outputs
 	$(BIN)/python -m experiments.seminar.passing outputs/seminar/*/seed-* \
-		outputs/predict_sos=false,max_epochs=20/seminar/seq2seq_mixed/seed-* \
-		outputs/predict_sos=false,unmasked_positions=null,max_epochs=20/seminar/attention_mixed/seed-*
+		outputs/predict_sos=false/seminar/seq2seq_mixed/seed-* \
+		outputs/predict_sos=false,unmasked_positions=null/seminar/attention_mixed/seed-*
 
 baselines: $(INSTALLED) ## the presets experiment=baseline/…, three seeds
 	$(LAB) $(SWEEP) experiment=baseline/attention,baseline/seq2seq seed=0,1,2 compare=false

@@ -68,7 +68,9 @@ def test_keys_that_do_not_change_the_model_are_not_in_the_path():
         "trainer.max_epochs=2",
         "hydra/launcher=x",
     ]
-    assert str(run_folder(config, overrides, named=True)) == "out/max_epochs=2/a/seed-0"
+    swept = run_folder(config, overrides, named=True, swept={"trainer.max_epochs"})
+    assert str(swept) == "out/max_epochs=2/a/seed-0"
+    assert str(run_folder(config, overrides, named=True)) == "out/a/seed-0"
 
 
 def test_a_folder_without_vocabularies_cannot_be_loaded(tmp_path, corpus):

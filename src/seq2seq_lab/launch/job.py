@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import startup
 from seq2seq_lab.launch.sweep import Entry, Register
-from seq2seq_lab.runs.naming import derived_name, run_folder
+from seq2seq_lab.runs.naming import apart, derived_name, remembered, run_folder
+from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,6 +27,7 @@ class Job:
         command: the command line of the launch, stored in each run's summary.
         working_folder: the working folder of the launch; the user's own modules are imported from it.
         register: the file to which the jobs of a sweep write their results.
+        swept: the keys that have several values.
         verbose: whether each run prints how its updates are made.
 
     Attributes:
@@ -32,11 +35,18 @@ class Job:
     """
 
     def __init__(
-        self, command: str, working_folder: Path, register: Register, *, verbose: bool = False
+        self,
+        command: str,
+        working_folder: Path,
+        register: Register,
+        *,
+        swept: Collection[str] = (),
+        verbose: bool = False,
     ) -> None:
         self.command = command
         self.working_folder = working_folder
         self.register = register
+        self.swept = swept
         self.verbose = verbose
         self.error: UserError | None = None
         self._launcher = os.getpid()
@@ -52,7 +62,7 @@ class Job:
         overrides = list(hydra_config.overrides.task)
         folder, results, failure, compare = None, None, None, False
         try:
-            config, folder = _configured(cfg, dict(hydra_config.runtime.choices), overrides)
+            config, folder = _configured(cfg, dict(hydra_config.runtime.choices), overrides, self.swept)
             compare = config["compare"]
             results = self._train(config, folder, _jobs(hydra_config))
         except UserError as error:
@@ -88,7 +98,7 @@ class Job:
 
 
 def _configured(
-    cfg: "DictConfig", choices: dict[str, Any], overrides: list[str]
+    cfg: "DictConfig", choices: dict[str, Any], overrides: list[str], swept: Collection[str]
 ) -> tuple[dict[str, Any], Path]:
     """The checked configuration of a run, and its folder."""
     config = resolve(cfg)
@@ -106,8 +116,28 @@ def _configured(
     }
     named = config["name"] is not None
     if not named:
-        config["name"] = derived_name(config[CHOICES], config)
-    return config, run_folder(config, overrides, named)
+        config["name"] = derived_name(choices, config)
+    folder = run_folder(config, overrides, named, swept)
+    return config, folder if "trainer.max_epochs" in swept else _free(folder, config)
+
+
+def _free(folder: Path, config: dict[str, Any]) -> Path:
+    """The folder of this run: where the same run is, by whatever command, or one that no other run is in."""
+    known = remembered(config)
+    if known is not None and _contains(known, config):
+        return known
+    if not Run(folder).exists() or _contains(folder, config):
+        return folder
+    return apart(folder, config)
+
+
+def _contains(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether a folder contains this run."""
+    run = Run(folder)
+    try:
+        return run.exists() and run.difference(config) is None
+    except UserError:  # damaged: training says so
+        return True
 
 
 def _jobs(hydra_config: Any) -> int:

@@ -4,7 +4,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_lab.config.compose import search_path
@@ -39,7 +39,7 @@ def launch(
 
     overrides, extra = search_path(overrides, folder)
     register = sweep.Register(_output_dir(overrides) / ".hydra" / f"sweep-{uuid.uuid4().hex}")
-    job = Job(command, Path.cwd(), register, verbose=verbose)
+    job = Job(command, Path.cwd(), register, swept=_swept(overrides), verbose=verbose)
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     try:
         with explained(extra), _surroundings([*flags, *overrides]):
@@ -77,6 +77,20 @@ def _output_dir(overrides: Sequence[str]) -> Path:
     path = given[-1].strip("'\"") if given else ""
     computed = not path or any(mark in path for mark in ("${", ",", "("))
     return Path(default if computed else path).absolute()
+
+
+def _swept(overrides: Sequence[str]) -> set[str]:
+    """The keys that have several values, such as `seed=0,1` or `seed=range(3)`."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    found = set()
+    for override in overrides:
+        with suppress(HydraException):  # Hydra reports it, with an explanation
+            parsed = OverridesParser.create().parse_override(override)
+            if parsed.is_sweep_override():
+                found.add(parsed.key_or_group)
+    return found
 
 
 def _no_jobs(overrides: Sequence[str]) -> str:

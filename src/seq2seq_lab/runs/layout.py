@@ -15,6 +15,7 @@ PREVIOUS = "previous.ckpt"  # what was the last checkpoint before the last one
 BEST = "best.ckpt"
 KEPT = "epoch-*.ckpt"  # the weights of earlier epochs, for averaging
 
+NOTES = ".hydra/runs"  # below the output directory: the folder of each run, by what the run is
 COMPARISON = "comparison"  # default folder of a comparison
 REPORT = "report.html"
 RESULTS = "results.csv"

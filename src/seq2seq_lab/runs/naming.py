@@ -1,66 +1,93 @@
-"""The name of a run, and the part of its configuration that identifies it."""
+"""The folder of a run: it is named by what the command line set, and found again by what the run is."""
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 
 # Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio")
 # Keys that have their own part of the path, or that do not change the trained model.
-_NOT_IN_PATH = (
-    *layout.INCIDENTAL,
-    "seed",
-    "experiment",
-    "trainer",
-    "callbacks",
-    "data.archive",
-    "monitor",
-)
+_NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor")
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
+# How long a run is trained. A longer one is the same run, which goes on.
+_LENGTH = ("max_epochs", "max_time")
 _LONGEST = 120  # characters of a name; file systems allow 255
+_HASH = 8
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
-    """`model-forcing[-ratio]`, e.g. `attention-mixed-0.5`."""
+    """`model-forcing[-ratio]`, e.g. `attention-mixed-0.5`, or the experiment's option."""
+    if choices.get("experiment"):
+        return str(choices["experiment"])
     parts = [choices["model"], choices["forcing"]]
     if "ratio" in config["forcing"]:
         parts.append(str(config["forcing"]["ratio"]))
     return "-".join(parts)
 
 
-def run_folder(config: Mapping[str, Any], overrides: Sequence[str], named: bool) -> Path:
+def run_folder(
+    config: Mapping[str, Any], overrides: Sequence[str], named: bool, swept: Collection[str] = ()
+) -> Path:
     """The folder of a run: `[overrides/]name/seed-N` below the output directory.
 
     Args:
         config: the resolved configuration.
         overrides: those of the command line, `key=value`.
         named: whether the configuration contained a name; otherwise it was derived from model and forcing.
+        swept: the keys that have several values in a sweep.
     """
     left_out = _NOT_IN_PATH if named else (*_NOT_IN_PATH, *_IN_NAME)
+    length = [f"trainer.{each}" for each in _LENGTH]
     parts = {}  # sorted by key below, as the order on the command line has no effect; the last override wins
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        value = re.sub(r"^\[([\w,]+)\]$", r"\1", value)  # several options of a group
-        value = value.lower() if value in ("True", "False") else value  # Hydra writes them so in a multirun
         group = key.partition(".")[0]
-        if key not in left_out and group not in _LEFT_OUT_GROUPS and not key.startswith("hydra"):
+        if key in left_out or group in _LEFT_OUT_GROUPS or key.startswith("hydra"):
+            continue
+        if key not in length or key in swept:
+            value = _shown(config, key, value)
             parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
-    parent = re.sub(r"[^\w.,=+-]+", "_", ",".join(parts[key] for key in sorted(parts)))
-    if len(parent) > _LONGEST:
-        parent = parent[:_LONGEST] + "~" + hashlib.sha256(parent.encode()).hexdigest()[:8]
+    whole = ",".join(parts[key] for key in sorted(parts))
+    parent = re.sub(r"[^\w.,=+-]+", "_", whole)
+    if parent != whole or len(parent) > _LONGEST:  # a hash tells what the name does not
+        parent = f"{parent[:_LONGEST]}~{_hash(whole)}"
     return Path(str(config["output_dir"]), parent, str(config["name"]), f"seed-{config['seed']}")
 
 
+def _shown(config: Mapping[str, Any], key: str, text: str) -> str:
+    """The value of an override; numbers and truth values in one spelling."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return re.sub(r"^\[([\w,]+)\]$", r"\1", text)  # several options of a group
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH]
+
+
+def apart(folder: Path, config: Mapping[str, Any]) -> Path:
+    """A folder beside one that contains another run, for the run of a configuration and of other seeds."""
+    name = f"{folder.parent.name}~{fingerprint({**config, 'seed': None})[:_HASH]}"
+    return folder.parent.with_name(name) / folder.name
+
+
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that the trained model depends on."""
+    """The part of a configuration that the trained model depends on, but for the length of training."""
     kept = {key: value for key, value in config.items() if key not in layout.INCIDENTAL}
     if isinstance(choices := kept.get("choices"), Mapping):
-        kept["choices"] = {group: choices[group] for group in choices if group not in layout.INCIDENTAL}
+        left_out = (*layout.INCIDENTAL, "experiment")
+        kept["choices"] = {group: choices[group] for group in choices if group not in left_out}
+    if isinstance(trainer := kept.get("trainer"), Mapping):
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in _LENGTH}
     return kept
 
 
@@ -68,6 +95,26 @@ def fingerprint(config: Mapping[str, Any]) -> str:
     """A hash of what decides what is learnt; equal for equal runs."""
     text = json.dumps(identity(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def remember(folder: Path, config: Mapping[str, Any]) -> None:
+    """Note the folder of a run below its output directory, so that the same run is found by another spelling."""
+    outputs = Path(str(config["output_dir"]))
+    if folder.is_relative_to(outputs):
+        write_text(_note(config), folder.relative_to(outputs).as_posix() + "\n")
+
+
+def remembered(config: Mapping[str, Any]) -> Path | None:
+    """The folder that was noted for this run; there may be none or another run in it now."""
+    try:
+        text = _note(config).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return Path(str(config["output_dir"]), text) if text and ".." not in text else None
+
+
+def _note(config: Mapping[str, Any]) -> Path:
+    return Path(str(config["output_dir"]), layout.NOTES, fingerprint(config))
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

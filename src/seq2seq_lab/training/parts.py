@@ -20,6 +20,7 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
+from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
@@ -102,6 +103,32 @@ def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
     wanted = tuple(block.target.shape)
     if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
         raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
+
+
+class _EndAskedFor(Exception):  # noqa: N818, as it is not an error
+    pass
+
+
+class _Endless(Pairs):
+    """Pairs of a training whose end nobody may ask for."""
+
+    @property
+    def updates(self) -> int:
+        raise _EndAskedFor
+
+    @property
+    def epochs(self) -> int:
+        raise _EndAskedFor
+
+
+def follows_end(module: TranslationModule, data: TranslationDataModule) -> bool:
+    """Whether the policy depends on the number of epochs, as a schedule does."""
+    block = data.block(data.training[:1])
+    try:
+        module.forcing.plan(_Endless(*module.pairs(block, epoch=0, epochs=1)))
+    except _EndAskedFor:
+        return True
+    return False
 
 
 def described(module: TranslationModule) -> dict[str, Measure]:

@@ -13,13 +13,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
-from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.measures import to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
-from seq2seq_lab.runs.load import read_checkpoint, start_from
+from seq2seq_lab.runs.load import start_from
+from seq2seq_lab.runs.naming import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
@@ -36,6 +36,7 @@ from seq2seq_lab.training.parts import (
     max_time,
     why_stopped,
 )
+from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from
 from seq2seq_lab.training.test import evaluate_test
 
 SAMPLES = 10  # translations shown at the end
@@ -67,8 +68,8 @@ def train(
         KeyboardInterrupt: stopped by a signal, but the run was already complete.
     """
     run = Run(folder)
-    resume, before = _resumable(run, config), run.summary()
-    if resume and before.get("status") == "finished":
+    resume, before = resumable(run, config), run.summary()
+    if resume and before.get("status") == "finished" and not is_longer(run, config):
         print(f"{folder}: already finished, not trained again (use fresh=true to train it again)")
         return dict(before["last"])
 
@@ -84,24 +85,23 @@ def train(
     scalars = EpochScalars(described(module))
     interruption = Interruption(run.last_checkpoint, max_time(config["trainer"]))
     trainer = make_trainer(config, run, module, scalars, interruption)
-    checkpoint = _checkpoint(run) if resume else None
+    if resume:
+        check_end(run, module, data, config)
+    checkpoint = resume_from(run) if resume else None
     init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
     with run.lock():
         if run.summary() != before:
             raise UserError(
                 f"{folder} was just trained by another process; run the same command again to resume it"
             )
-        summary = Summary(
-            run,
-            scalars,
-            seconds=before.get("seconds", 0.0) if checkpoint else 0.0,
-            show_updates=verbose or config["choices"]["accelerate"] != "auto",
-        )
+        seconds = before.get("seconds", 0.0) if checkpoint else 0.0
+        shown = verbose or config["choices"]["accelerate"] != "auto"
+        summary = Summary(run, scalars, seconds=seconds, show_updates=shown)
         trainer.callbacks.append(summary)  # type: ignore[attr-defined]
         if checkpoint is None:
             run.clear()
         else:
-            discard_after(folder, _epochs(checkpoint))
+            discard_after(folder, epochs_of(checkpoint))
         run.begin(
             config,
             data.corpus,
@@ -113,6 +113,7 @@ def train(
             command=command,
             goes_on=checkpoint is not None,
         )
+        remember(folder, config)
         print(f"training {folder}", flush=True)
         try:
             _fit(trainer, module, data, checkpoint)
@@ -145,31 +146,6 @@ def _caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
         f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "
         "smaller optimizer.lr, or gradient_clip=1"
     )
-
-
-def _epochs(checkpoint: Path) -> int:
-    """The last epoch that a checkpoint has the results of."""
-    rows = read_checkpoint(checkpoint)["callbacks"]["EpochScalars"]["rows"]
-    return int(rows[-1]["epoch"]) if rows else 0
-
-
-def _checkpoint(run: Run) -> Path | None:
-    """The checkpoint that an interrupted run resumes from; None if it has none yet.
-
-    Raises:
-        UserError: it is damaged, and so is the one before it.
-    """
-    paths = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.exists()]
-    for path in paths:
-        try:
-            read_checkpoint(path)
-        except UserError as error:
-            if path == paths[-1]:
-                raise
-            print(f"{error}; going on from {paths[-1].name}, the checkpoint before it")
-        else:
-            return path
-    return None
 
 
 def _initialise(
@@ -205,28 +181,6 @@ def _fit(
         ) from error
     except SystemExit:  # Lightning turns a KeyboardInterrupt (a second Ctrl-C) into this
         raise KeyboardInterrupt from None
-
-
-def _resumable(run: Run, config: Mapping[str, Any]) -> bool:
-    """Whether the folder contains this run.
-
-    Raises:
-        UserError: it contains another run.
-    """
-    if config["fresh"] or not run.exists():
-        return False
-    version = str(run.summary().get("version", __version__))
-    if version.split(".")[:2] != __version__.split(".")[:2]:
-        raise UserError(
-            f"{run.folder} was trained by version {version}, which draws other random numbers than {__version__}; give "
-            "this run a name=… of its own, or replace the other with fresh=true"
-        )
-    if (key := run.difference(config)) is not None:
-        raise UserError(
-            f"{run.folder} contains another run (it differs in {key}); give this one another name=…, or replace "
-            "it with fresh=true"
-        )
-    return True
 
 
 def _quieten() -> None:

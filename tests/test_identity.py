@@ -1,0 +1,87 @@
+"""A run is what its configuration says, whatever the spelling; two different runs never share a folder."""
+
+import pytest
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.run import Run
+
+LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN)
+
+
+def train(tmp_path, *overrides, sweep=False):
+    flags = ["-m"] if sweep else []
+    assert cli.main([*LITTLE, *overrides, f"output_dir={tmp_path}", *flags]) == 0
+    return tiny.folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ("optimizer.lr=1e-2", "loader.shuffle=True"),
+        ("loader.shuffle=true", "optimizer.lr=.01"),
+        ("optimizer=sgd", "optimizer.lr=0.01"),
+        ("logger=none",),
+        ("model.layers=1",),
+        ("+trainer.max_time={hours: 1}",),
+    ],
+    ids=" ".join,
+)
+def test_the_same_run_in_another_spelling_is_not_trained_again(tmp_path, capsys, again):
+    (folder,) = train(tmp_path)
+    assert train(tmp_path, *again) == [folder]
+    assert "already finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "two",
+    [
+        "model.embedding_size=8,9",
+        "data.pairs=40,41",
+        "monitor.metric=val/bleu,val/chrf",
+    ],
+)
+def test_different_runs_of_a_sweep_have_their_own_folders(tmp_path, two):
+    folders = train(tmp_path, two, sweep=True)
+    assert len(folders) == 2
+    before = {path: path.stat().st_mtime_ns for path in folders[0].rglob("*") if path.is_file()}
+    assert train(tmp_path, two, sweep=True) == folders
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_two_experiment_files_without_a_name_are_two_runs(tmp_path):
+    options = tmp_path / "options"
+    (options / "experiment").mkdir(parents=True)
+    for name, lr in (("slow", 0.01), ("fast", 0.02)):
+        text = f"# @package _global_\noptimizer: {{lr: {lr}}}\n"
+        (options / "experiment" / f"{name}.yaml").write_text(text)
+    given = ("--config-dir", str(options), "experiment=slow,fast")
+    folders = train(tmp_path / "runs", *given, sweep=True)
+    assert {Run(folder).config()["optimizer"]["lr"] for folder in folders} == {0.01, 0.02}
+    assert len(train(tmp_path / "runs", *given, "fresh=true", sweep=True)) == 2
+
+
+class TestLength:
+    def test_a_finished_run_goes_on_where_more_epochs_are_given(self, tmp_path):
+        whole = tiny.train(tmp_path / "whole", "trainer.max_epochs=4", "forcing=mixed")
+        short = tiny.train(tmp_path / "run", "trainer.max_epochs=2", "forcing=mixed")
+        assert tiny.train(tmp_path / "run", "trainer.max_epochs=4", "forcing=mixed") == short
+        assert tiny.curves(short) == tiny.curves(whole)
+        assert tiny.same_weights(short, whole)
+        assert Run(short).config()["trainer"]["max_epochs"] == 4
+
+    def test_fewer_epochs_change_nothing(self, tmp_path, capsys):
+        folder = tiny.train(tmp_path, "trainer.max_epochs=2")
+        assert tiny.train(tmp_path, "trainer.max_epochs=1") == folder
+        assert "already finished" in capsys.readouterr().out
+        assert len(tiny.rows(folder)) == 2
+
+    def test_a_policy_that_is_spread_over_the_epochs_cannot_go_on(self, tmp_path):
+        tiny.train(tmp_path, "forcing=scheduled", "trainer.max_epochs=2")
+        with pytest.raises(UserError, match="spread over 2 epochs; give a run of 3 epochs another name"):
+            tiny.train(tmp_path, "forcing=scheduled", "trainer.max_epochs=3")
+
+    def test_a_sweep_over_the_length_has_a_run_for_each(self, tmp_path):
+        folders = train(tmp_path, "trainer.max_epochs=1,2", sweep=True)
+        assert sorted(len(tiny.rows(folder)) for folder in folders) == [1, 2]
