@@ -16,6 +16,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training import train as training
+from seq2seq_lab.training.callbacks import interruption
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.module import TranslationModule
@@ -212,6 +213,7 @@ def test_a_second_ctrl_c_stops_at_once_and_the_run_is_resumed_from_its_last_epoc
 
     with monkeypatch.context() as patched:
         patched.setattr(TranslationModule, "training_step", impatient)
+        patched.setattr(interruption, "SAME_SIGNAL", -1)
         with pytest.raises(KeyboardInterrupt):
             run("stopped", *STATEFUL)
     (folder,) = tiny.folders(tmp_path / "stopped")

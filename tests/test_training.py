@@ -319,6 +319,16 @@ class TestNames:
         assert len(report.read_text().splitlines()) == 1 + 3
         assert not list(tmp_path.rglob("sweep-*"))
 
+    def test_a_comparison_of_some_runs_does_not_replace_that_of_all(self, tmp_path, capsys):
+        arguments = ["train", "-m", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}", "compare=true"]
+        assert cli.main([*arguments, "trainer.max_epochs=1", "optimizer.lr=0.01,0.02,0.03", "seed=0,1"]) == 0
+        before = (tmp_path / "comparison" / "results.csv").read_text()
+        assert len(before.splitlines()) == 1 + 6
+        assert cli.main([*arguments, "trainer.max_epochs=1", "optimizer.lr=0.01,0.02", "seed=2"]) == 0
+        assert (tmp_path / "comparison" / "results.csv").read_text() == before
+        (some,) = tmp_path.glob("comparison~*/results.csv")
+        assert len(some.read_text().splitlines()) == 1 + 6
+
     @pytest.mark.parametrize(
         ("overrides", "expected"),
         [

@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="the output folder (default: comparison/ in the folder of the runs)",
+        help="the output folder (default: comparison in the folder of the runs; if only some of its runs are compared,"
+        " comparison~ and a code for them)",
     )
 
 

@@ -1,5 +1,7 @@
 """Make a comparison from folders: read the runs, group and pair them, print and write the results."""
 
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +69,8 @@ def gather(
         metrics: names or patterns of the metrics to show; by default, those of measures with ``shown``.
         references: reference curves, in addition to those of the runs; their metrics are shown too.
         significance: compare all pairs of groups over the sentences of the test part too, not only two groups alone.
-        output: the output folder; by default, ``comparison`` in the folder of the runs.
+        output: the output folder; by default, ``comparison`` in the folder of the runs if all of its runs are
+            compared, else a folder beside it with a name for these.
 
     Raises:
         UserError: no run was found, a path does not exist, or no run measured a metric.
@@ -92,7 +95,7 @@ def gather(
         references=with_own_names([*of_runs(read), *references]),
         notes=[*notes, *missing, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
         caveats=remarks.caveats(groups, list(chosen)),
-        output=_output(output or root / layout.COMPARISON),
+        output=_output(output or _default_output(root, read)),
     )
 
 
@@ -124,6 +127,18 @@ def compare(
     _write(comparison, title=f"Comparison of {find.common_root(paths).name or 'runs'}")
     terminal.write(terminal.written(comparison.output), stream)
     return comparison
+
+
+def _default_output(root: Path, runs: Sequence[Run]) -> Path:
+    """`comparison` where all runs below a folder are compared, else a name for these runs, with any seeds.
+
+    So a sweep that adds seeds to some runs does not replace the comparison of all.
+    """
+    compared = {run.folder.resolve() for run in runs}
+    if compared.issuperset(find.find([root])[0]):
+        return root / layout.COMPARISON
+    names = sorted({folder.parent.relative_to(root.resolve()).as_posix() for folder in compared})
+    return root / f"{layout.COMPARISON}~{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:8]}"
 
 
 def _output(output: Path) -> Path:

@@ -3,21 +3,31 @@
 import os
 import sys
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
-from seq2seq_lab.errors import UserError
-from seq2seq_lab.launch import startup
+from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.launch import isolate, startup, sweep
 from seq2seq_lab.launch.sweep import Entry, Register
 from seq2seq_lab.runs.naming import apart, derived_name, remembered, run_folder
 from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+
+class End(NamedTuple):
+    """What became of a job: see `sweep.Entry`; `by_user`: whether Ctrl-C or SIGTERM stopped it."""
+
+    result: str
+    results: dict[str, float] | None = None
+    error: str = ""
+    by_user: bool = False
 
 
 class Job:
@@ -52,7 +62,7 @@ class Job:
         self._launcher = os.getpid()
 
     def __call__(self, cfg: "DictConfig") -> dict[str, float] | None:
-        """Train one run; returns the last value of every metric, or None if it failed."""
+        """Train one run; returns the last value of every metric, or None if it failed or was stopped."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
@@ -60,41 +70,94 @@ class Job:
         startup.add_modules_of(self.working_folder)
         hydra_config = HydraConfig.get()
         overrides = list(hydra_config.overrides.task)
-        folder, results, failure, compare = None, None, None, False
+        if hydra_config.mode != RunMode.MULTIRUN:
+            return self._single(cfg, dict(hydra_config.runtime.choices), overrides)
+        if self.register.stopped:
+            self.register.add(Entry(None, False, sweep.NOT_STARTED))
+            return None
+        folder, compare, end = None, False, End(sweep.INTERRUPTED)
         try:
             config, folder = _configured(cfg, dict(hydra_config.runtime.choices), overrides, self.swept)
             compare = config["compare"]
-            results = self._train(config, folder, _jobs(hydra_config))
+            end = self._in_sweep(config, folder, _jobs(hydra_config))
         except UserError as error:
-            failure = error
-        if hydra_config.mode == RunMode.MULTIRUN:
-            self._report(folder, compare, failure, overrides)
-        else:
-            self.error = failure
-        return results
+            end = End(sweep.FAILED, error=str(error))
+        except Exception as error:  # a bug: the traceback follows at the end of the sweep
+            end = End(sweep.FAILED, error=f"{type(error).__name__}: {first_line(error)}")
+            raise
+        finally:  # also where Ctrl-C stops a sweep in this process
+            self._report(folder, compare, end, overrides)
+        return end.results
 
-    def _train(self, config: dict[str, Any], folder: Path, jobs: int) -> dict[str, float]:
+    def _single(
+        self, cfg: "DictConfig", choices: dict[str, Any], overrides: list[str]
+    ) -> dict[str, float] | None:
+        try:
+            config, folder = _configured(cfg, choices, overrides, self.swept)
+            end = self._train(config, folder, 1)
+        except UserError as error:
+            self.error = error
+            return None
+        if end.result == sweep.INTERRUPTED and end.by_user:
+            raise KeyboardInterrupt
+        return end.results
+
+    def _in_sweep(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
+        """Train one run of a sweep: in a worker of joblib, in a process of its own."""
+        if jobs > 1 and os.getpid() != self._launcher and isolate.available():
+            with startup.imports():
+                import seq2seq_lab.training.train  # noqa: F401, so that the process of each job need not
+            try:
+                return isolate.in_own_process(lambda: self._end_of(config, folder, jobs), self._launcher)
+            except isolate.KilledError as error:
+                with suppress(UserError, OSError):
+                    if (run := Run(folder)).exists():
+                        run.write_summary(status="failed", stopped=str(error))
+                raise UserError(
+                    f"{folder}: {error}; the same command goes on from its last checkpoint"
+                ) from None
+        end = self._train(config, folder, jobs)
+        if end.by_user:
+            raise KeyboardInterrupt
+        return end
+
+    def _end_of(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
+        """What became of a run, errors of the user included."""
+        try:
+            return self._train(config, folder, jobs)
+        except UserError as error:
+            return End(sweep.FAILED, error=str(error))
+        except KeyboardInterrupt:
+            return End(sweep.INTERRUPTED, by_user=True)
+
+    def _train(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
         with startup.imports():
-            from seq2seq_lab.training.callbacks.interruption import Interrupted
+            from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
             from seq2seq_lab.training.train import train
 
         try:
-            return train(config, folder, jobs=jobs, command=self.command, verbose=self.verbose)
-        except Interrupted:
+            results = train(config, folder, jobs=jobs, command=self.command, verbose=self.verbose)
+            return End(sweep.FINISHED, results)
+        except Interrupted as error:
+            over = isinstance(error, TimeOver)
             but = ", without fresh=true" if config["fresh"] else ""
-            print(f"{folder}: interrupted; run the same command{but} to resume", file=sys.stderr)
-            raise KeyboardInterrupt from None
+            why = "the time of trainer.max_time is over" if over else "interrupted"
+            print(f"{folder}: {why}; run the same command{but} to resume", file=sys.stderr, flush=True)
+            return End(sweep.INTERRUPTED, by_user=not over)
+        except MemoryError:
+            raise UserError(
+                f"{folder}: the machine's memory is full; train fewer runs at the same time"
+            ) from None
 
-    def _report(
-        self, folder: Path | None, compare: bool, failure: UserError | None, overrides: list[str]
-    ) -> None:
-        error = f"{failure}\n  in the job {' '.join(overrides)}" if failure else ""
+    def _report(self, folder: Path | None, compare: bool, end: End, overrides: list[str]) -> None:
+        error = f"{end.error}\n  in the job {' '.join(overrides)}" if end.error else ""
         # Only the launching process and its children write to the user's terminal; other processes write to files.
         shown = self._launcher in (os.getpid(), os.getppid())
         if error and shown:
             print(error, file=sys.stderr)
         path = str(folder.absolute()) if folder else None
-        self.register.add(Entry(path, compare, error, shown))
+        self.register.add(Entry(path, compare and end.result != sweep.INTERRUPTED, end.result, error, shown))
+        print(f"{self.register.progress()}\n", flush=True)
 
 
 def _configured(

@@ -1,10 +1,11 @@
 """`seq2seq-lab train`: Hydra composes the configurations and passes each to a job, here or through a launcher."""
 
+import math
 import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from seq2seq_lab.config.compose import search_path
@@ -38,21 +39,31 @@ def launch(
     import hydra
 
     overrides, extra = search_path(overrides, folder)
-    register = sweep.Register(_output_dir(overrides) / ".hydra" / f"sweep-{uuid.uuid4().hex}")
-    job = Job(command, Path.cwd(), register, swept=_swept(overrides), verbose=verbose)
+    multirun = "--multirun" in flags
+    folder_of_sweeps = _output_dir(overrides) / ".hydra"
+    sweep.remove_stale(folder_of_sweeps)
+    swept = _swept(overrides)
+    count = math.prod(swept.values())
+    name = f"sweep-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    register = sweep.Register(folder_of_sweeps / name, count if multirun else None)
+    job = Job(command, Path.cwd(), register, swept=list(swept), verbose=verbose)
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
+    with_workers = multirun and any(override.startswith("hydra/launcher=joblib") for override in overrides)
+    if multirun and count > 1:
+        print(f"a sweep of {count} runs", flush=True)
     try:
-        with explained(extra), _surroundings([*flags, *overrides]):
+        guard = sweep.stopping(register) if with_workers else nullcontext()
+        with explained(extra), _surroundings([*flags, *overrides]), guard:
             run()
     finally:
         entries = register.close()
-        sweep.show_errors(entries)
+        sweep.show(entries)
     if job.error is not None:
         raise job.error
-    if "--multirun" in flags and not entries:
+    if multirun and not entries:
         raise UserError(_no_jobs(overrides))
     sweep.compare_all(entries)
-    return 1 if any(entry.error for entry in entries) else 0
+    return 1 if any(entry.result == sweep.FAILED for entry in entries) else 0
 
 
 @contextmanager
@@ -79,17 +90,17 @@ def _output_dir(overrides: Sequence[str]) -> Path:
     return Path(default if computed else path).absolute()
 
 
-def _swept(overrides: Sequence[str]) -> set[str]:
-    """The keys that have several values, such as `seed=0,1` or `seed=range(3)`."""
+def _swept(overrides: Sequence[str]) -> dict[str, int]:
+    """The keys that have several values, such as `seed=0,1` or `seed=range(3)`, and the number of these."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    found = set()
+    found = {}
     for override in overrides:
         with suppress(HydraException):  # Hydra reports it, with an explanation
             parsed = OverridesParser.create().parse_override(override)
             if parsed.is_sweep_override():
-                found.add(parsed.key_or_group)
+                found[parsed.key_or_group] = len(list(parsed.sweep_string_iterator()))
     return found
 
 

@@ -1,12 +1,20 @@
 """The jobs of a sweep: the result of each, from any process or machine, and their comparison."""
 
 import json
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 
+from seq2seq_lab.files import write_text
 from seq2seq_lab.runs.run import Run
+
+FINISHED, FAILED, INTERRUPTED, NOT_STARTED = "finished", "failed", "interrupted", "not started"
 
 
 @dataclass(frozen=True)
@@ -16,12 +24,14 @@ class Entry:
     Attributes:
         folder: the folder of its run; None if the configuration was invalid before the folder was known.
         compare: whether to compare the run with the others.
-        error: the error message; empty if the job succeeded.
+        result: finished, failed, interrupted, or not started as the sweep was stopped before.
+        error: the error message; empty if the job did not fail.
         shown: whether the error was already printed on the user's terminal.
     """
 
     folder: str | None
     compare: bool
+    result: str = FINISHED
     error: str = ""
     shown: bool = False
 
@@ -31,30 +41,133 @@ class Register:
     """A file to which each job of a sweep adds an entry.
 
     The launching process chooses its path, and reads and removes it at the end.
+
+    Attributes:
+        path: the file. Beside it may lie another one, with the suffix `.stop`: then no further job starts.
+        jobs: how many jobs the sweep has; None if that is not known.
     """
 
     path: Path
+    jobs: int | None = None
 
     def add(self, entry: Entry) -> None:
-        """Append an entry."""
+        """Append an entry, with one write, so that several machines can append to a shared file."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(entry)) + "\n")
+        with self.path.open("ab", buffering=0) as file:
+            file.write((json.dumps(asdict(entry)) + "\n").encode())
+
+    def entries(self) -> list[Entry]:
+        """The entries so far."""
+        with suppress(FileNotFoundError):
+            return [Entry(**json.loads(line)) for line in self.path.read_text(encoding="utf-8").splitlines()]
+        return []
 
     def close(self) -> list[Entry]:
         """Remove the file; returns its entries (empty if no job has ended)."""
-        if not self.path.exists():
-            return []
-        lines = self.path.read_text(encoding="utf-8").splitlines()
-        self.path.unlink()
-        return [Entry(**json.loads(line)) for line in lines]
+        entries = self.entries()
+        for path in (self.path, self._stop):
+            path.unlink(missing_ok=True)
+        return entries
+
+    def stop(self) -> None:
+        """Let no further job start."""
+        write_text(self._stop, "")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no further job is to start."""
+        return self._stop.exists()
+
+    @property
+    def _stop(self) -> Path:
+        return self.path.with_suffix(".stop")
+
+    def progress(self) -> str:
+        """The number of jobs that have ended, such as "3 of 12 runs, 1 failed"."""
+        entries = self.entries()
+        failed = sum(entry.result == FAILED for entry in entries)
+        of = f" of {self.jobs}" if self.jobs is not None else ""
+        return f"{len(entries)}{of} runs{f', {failed} failed' if failed else ''}"
 
 
-def show_errors(entries: Sequence[Entry]) -> None:
-    """Print the errors that were not shown yet: those of jobs in other processes."""
+def remove_stale(folder: Path) -> None:
+    """Remove the registers of sweeps whose process on this machine has ended."""
+    for path in folder.glob("sweep-*"):
+        process = path.name.split("-")[1]
+        if process.isdecimal() and not _runs(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextmanager
+def stopping(register: Register) -> Iterator[None]:
+    """On Ctrl-C or SIGTERM, let the jobs in other processes save, start no further one, and then raise.
+
+    A second signal ends all at once.
+
+    Raises:
+        KeyboardInterrupt: a signal was received.
+    """
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        register.stop()
+        restore()
+        print("\nstopping; the runs save what they have reached", file=sys.stderr, flush=True)
+        for job in _children(os.getpid()):
+            with suppress(OSError):
+                os.kill(job, signal.SIGTERM)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    try:
+        yield
+    finally:
+        restore()
+    if asked:
+        raise KeyboardInterrupt
+
+
+def _children(process: int) -> list[int]:
+    """The processes of the jobs: children of the workers, which are children of a process. On Linux only."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    return [job for worker in parents.get(process, []) for job in parents.get(worker, [])]
+
+
+def show(entries: Sequence[Entry]) -> None:
+    """Print the errors that were not shown yet, those of jobs in other processes; then what became of the jobs."""
     for entry in entries:
         if entry.error and not entry.shown:
             print(entry.error, file=sys.stderr)
+    counts = Counter(entry.result for entry in entries)
+    if len(entries) == counts[FINISHED]:
+        return
+    print(f"\n{', '.join(f'{count} {result}' for result, count in counts.items())}:", file=sys.stderr)
+    for entry in entries:
+        if entry.result in (FAILED, INTERRUPTED):
+            why = entry.error.splitlines()[0].removeprefix(f"{entry.folder}: ") if entry.error else ""
+            print(f"  {entry.result}: {entry.folder or 'a job'}{f': {why}' if why else ''}", file=sys.stderr)
+    if counts[INTERRUPTED] + counts[NOT_STARTED]:
+        print("the same command goes on from there", file=sys.stderr)
 
 
 def compare_all(entries: Sequence[Entry]) -> None:
@@ -67,5 +180,3 @@ def compare_all(entries: Sequence[Entry]) -> None:
 
         print()
         compare(runs)
-    if refused := sorted(str(folder) for folder in folders if not Run(folder).exists()):
-        print(f"Note: these runs did not start because of the errors above: {', '.join(refused)}")

@@ -1,6 +1,7 @@
 """Stop a run on Ctrl-C (SIGINT) and SIGTERM, and when its time is over, with a checkpoint."""
 
 import math
+import os
 import signal
 import sys
 import threading
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
+
+SAME_SIGNAL = 0.5  # seconds in which a second signal is the same one
 
 
 class Interrupted(Exception):  # noqa: N818, as it is not an error
@@ -36,6 +39,7 @@ class Interruption(Checkpoint):
     def __init__(self, checkpoint: Path, max_time: float | None = None) -> None:
         self.checkpoint = checkpoint
         self.asked = False
+        self.asked_at = 0.0
         self.until = math.inf if max_time is None else time.monotonic() + max_time
         self.over = False
         self._before: dict[int, Any] = {}
@@ -57,7 +61,15 @@ class Interruption(Checkpoint):
             file=sys.stderr,
             flush=True,
         )
-        self._restore()
+        self.asked_at = time.monotonic()
+        for each in self._before:
+            signal.signal(each, self._ask_again)
+
+    def _ask_again(self, number: int, frame: FrameType | None) -> None:
+        # Ctrl-C in a terminal comes twice to a job of a sweep: from the terminal and from the sweep.
+        if time.monotonic() - self.asked_at > SAME_SIGNAL:
+            self._restore()
+            os.kill(os.getpid(), number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

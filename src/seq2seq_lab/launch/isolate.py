@@ -1,0 +1,96 @@
+"""A job in a process of its own: if the system kills it, no other job ends with it."""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+_POLL = 0.5  # seconds between two looks at the processes that a job belongs to
+
+
+T = TypeVar("T")
+
+
+class KilledError(Exception):
+    """The process of a job ended without a result; the message says how."""
+
+
+def available() -> bool:
+    """Whether this system can fork."""
+    return hasattr(os, "fork")
+
+
+def in_own_process(act: Callable[[], T], launcher: int) -> T:
+    """The result of a function that is called in a fork of this process, which has not computed with PyTorch.
+
+    A worker of joblib is such a process: it only imports what its jobs need. A worker that the system kills, for want
+    of memory, would end the whole sweep.
+
+    Args:
+        act: the function; its result is pickled.
+        launcher: the process that started the sweep. If it ends, the job gets the signal SIGTERM, on which it saves a
+            checkpoint, and this worker ends.
+
+    Raises:
+        KilledError: the process ended without a result.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    read, write = os.pipe()
+    worker = os.getpid()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        status = 1
+        try:
+            _watch(lambda: os.getppid() != worker or not _runs(launcher))
+            contents = pickle.dumps(act())
+            with os.fdopen(write, "wb") as pipe:
+                pipe.write(contents)
+            status = 0
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    os.close(write)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the job too, and it saves first
+    try:
+        with os.fdopen(read, "rb") as pipe:
+            contents = pipe.read()
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if not _runs(launcher):
+        os._exit(1)
+    if contents and ended == 0:
+        return pickle.loads(contents)  # type: ignore[no-any-return]
+    if ended < 0:
+        raise KilledError(
+            f"its process was killed ({signal.Signals(-ended).name}), perhaps for want of memory"
+        )
+    raise KilledError(f"its process ended with status {ended}")
+
+
+def _watch(over: Callable[[], bool]) -> None:
+    """Send this process SIGTERM when something is over, and end it if that has no effect."""
+
+    def look() -> None:
+        while not over():
+            time.sleep(_POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,159 @@
+"""Sweeps of several processes: a job that is killed ends alone, and Ctrl-C lets all jobs save."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab.launch.sweep import Entry, Register, remove_stale
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.run import Run
+
+SWEEP = (
+    *(each for each in tiny.SETTINGS if not each.startswith("trainer.")),
+    *tiny.LEAN,
+    "hydra/launcher=joblib",
+    "hydra.launcher.n_jobs=2",
+    "loader.batch_size=2",
+    "accelerate=off",
+)
+FOREVER = "trainer.max_epochs=100000"
+PATIENCE = 60
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a sweep in a session of its own; it is killed at the end of the test."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    started = []
+
+    def start(*overrides):
+        command = [
+            sys.executable,
+            "-m",
+            "seq2seq_lab",
+            "train",
+            "-m",
+            *SWEEP,
+            f"output_dir={tmp_path}",
+            *overrides,
+        ]
+        started.append(
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            )
+        )
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                process, rest = path.parent.name, path.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(rest[3]) == each.pid:  # its session
+                os.kill(int(process), signal.SIGKILL)
+
+
+def training(outputs, count=2):
+    """Wait until some runs have reached their second epoch; returns seed → process that trains it."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        folders = tiny.folders(outputs)
+        if sum(Run(folder).summary().get("epochs", 0) >= 2 for folder in folders) >= count:
+            return {Run(folder).seed: process_of(folder) for folder in folders}
+        time.sleep(0.1)
+    raise AssertionError("nothing is trained")
+
+
+def process_of(folder):
+    """The process that has a run's lock file open."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if link.readlink() == folder / layout.LOCK:
+                return int(link.parts[2])
+        except OSError:
+            continue
+    return None
+
+
+def gone(process):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if process not in running():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def running():
+    """The processes that are no zombies."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            if path.read_text().rpartition(")")[2].split()[0] != "Z":
+                found.add(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks for processes in /proc")
+
+
+def test_a_job_that_is_killed_ends_alone_and_ctrl_c_lets_the_others_save(start, tmp_path):
+    sweep = start(FOREVER, "seed=0,1,2")
+    jobs = training(tmp_path)
+    killed, other = sorted(jobs)
+    os.kill(jobs[killed], signal.SIGKILL)
+    assert gone(jobs[killed])
+    until = time.monotonic() + PATIENCE
+    while (
+        2 not in (now := {Run(folder).seed for folder in tiny.folders(tmp_path)}) and time.monotonic() < until
+    ):
+        time.sleep(0.1)
+    assert now == {0, 1, 2}, "the third run takes the place of the killed one"
+    assert jobs[other] in running()
+    time.sleep(0.5)
+    os.killpg(sweep.pid, signal.SIGINT)
+    said, _ = sweep.communicate(timeout=PATIENCE)
+    status = {Run(folder).seed: Run(folder).summary() for folder in tiny.folders(tmp_path)}
+    assert status[killed]["status"] == "failed"
+    assert status[killed]["stopped"].startswith("its process was killed (SIGKILL)")
+    assert {status[other]["status"], status[2]["status"]} == {"interrupted"}
+    assert "1 failed" in said
+    assert "2 interrupted" in said
+    assert "Traceback" not in said
+    assert sweep.returncode == 130
+    assert not list(tmp_path.rglob("sweep-*"))
+    for folder in tiny.folders(tmp_path):  # what was saved in the middle of an epoch
+        if Run(folder).summary()["status"] == "interrupted":
+            assert Run(folder).last_checkpoint.exists()
+
+
+def test_if_the_sweep_is_killed_its_jobs_save_and_end(start, tmp_path):
+    sweep = start(FOREVER, "seed=0,1,2")
+    jobs = training(tmp_path)
+    sweep.kill()
+    sweep.wait()
+    assert all(gone(process) for process in jobs.values())
+    folders = tiny.folders(tmp_path)
+    assert {Run(folder).summary()["status"] for folder in folders} == {"interrupted"}
+    assert {Run(folder).seed for folder in folders} == set(jobs), "no further run begins"
+
+
+def test_the_register_of_a_sweep_that_was_killed_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for process in (ended.pid, os.getpid()):
+        Register(tmp_path / f"sweep-{process}-ab").add(Entry("a", False))
+    remove_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"sweep-{os.getpid()}-ab"]
