@@ -66,7 +66,8 @@ class Register:
         """Remove the file; returns its entries (empty if no job has ended)."""
         entries = self.entries()
         for path in (self.path, self._stop):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # there may be no such folder
+                path.unlink(missing_ok=True)
         return entries
 
     def stop(self) -> None:
