@@ -457,3 +457,24 @@ class TestUpdatesInTheSummary:
         one, other = (tiny.weights(run(name, *settings, f"accelerate={name}")) for name in ("auto", "off"))
         for name, weight in one.items():
             torch.testing.assert_close(weight, other[name], rtol=1e-9, atol=1e-9)
+
+
+class TestProgress:
+    """What a run prints while it trains."""
+
+    def test_a_log_has_one_short_line_for_each_epoch(self, run, capsys):
+        run("a", "name=" + "a-very-long-name/" * 8)
+        lines = [line for line in capsys.readouterr().out.splitlines() if " epoch " in line]
+        assert len(lines) == 2
+        for epoch, line in enumerate(lines, start=1):
+            assert len(line) <= 110
+            assert f"/seed-0 epoch {epoch}/2  train/loss " in line
+            assert line.endswith(" s")
+
+    def test_a_terminal_shows_a_bar_with_the_measures(self, run, capsys, monkeypatch):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        run("a")
+        shown = capsys.readouterr().out
+        assert re.search(r"epoch 2/2: +100%", shown)
+        assert "train/loss " in shown
+        assert "val/bleu " in shown

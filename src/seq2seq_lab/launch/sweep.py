@@ -58,7 +58,7 @@ class Register:
 
     def entries(self) -> list[Entry]:
         """The entries so far."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             return [Entry(**json.loads(line)) for line in self.path.read_text(encoding="utf-8").splitlines()]
         return []
 

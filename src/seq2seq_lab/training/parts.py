@@ -27,7 +27,7 @@ from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.early_stopping import EarlyStopping
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
-from seq2seq_lab.training.callbacks.progress import Lines
+from seq2seq_lab.training.callbacks.progress import Bar, Lines
 from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
@@ -197,7 +197,7 @@ def make_trainer(
     on_terminal = sys.stdout.isatty()
     name = f"{config['name']}/seed-{config['seed']}"
     callbacks = [
-        pl.callbacks.TQDMProgressBar(refresh_rate=1) if on_terminal else Lines(name),
+        Bar() if on_terminal else Lines(name),
         HyperParameters(_hyper_parameters(config), fingerprint({**config, "seed": None})),
         scalars,
         RandomState(),
@@ -216,7 +216,7 @@ def make_trainer(
         logger=loggers,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=on_terminal,
+        enable_progress_bar=False,
         log_every_n_steps=1,
     )
 

@@ -1,22 +1,82 @@
-"""The progress of a run where the output is not a terminal."""
+"""The progress of a run: a bar on a terminal, one line for each epoch in a log."""
+
+import sys
+from typing import Any
 
 import pytorch_lightning as pl
+from tqdm import tqdm
 
 from seq2seq_lab.training.module import TranslationModule
 
+_WIDTH = 110  # characters of a line
+# What a line shows, as far as there is space.
+_FIRST = ("train/loss", "bleu", "loss_forced", "exposure_gap", "exact_match", "loss_free", "chrf")
+
+
+def measured(scalars: dict[str, float], width: int) -> str:
+    """The main measures of an epoch, in at most this number of characters."""
+    shown = ""
+    for wanted in _FIRST:
+        for name, value in scalars.items():
+            if wanted in (name, name.partition("/")[2]) and name.partition("/")[0] != "perf":
+                more = f"  {name} {value:.4g}"
+                shown += more if len(shown) + len(more) <= width else ""
+    return shown
+
 
 class Lines(pl.Callback):
-    """Prints one line per epoch, where the output is not a terminal.
+    """Prints one line per epoch, of at most 110 characters.
 
     Args:
         name: the name of the run in each line, as the runs of a sweep may share one log.
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = name if len(name) <= 40 else f"…{name[-39:]}"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the module measured in this epoch. Must be called before `EpochScalars`, which clears it."""
         assert isinstance(pl_module, TranslationModule)
-        values = "  ".join(f"{name} {value:.4g}" for name, value in pl_module.scalars.items())
-        print(f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {values}", flush=True)
+        scalars = pl_module.scalars
+        start = f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        seconds = f"  {scalars.get('perf/epoch_seconds', 0):.3g} s"
+        print(start + measured(scalars, _WIDTH - len(start) - len(seconds)) + seconds, flush=True)
+
+
+class Bar(pl.Callback):
+    """A bar over all of training, with the time to go and the measures of the last epoch."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar, at the place where a run goes on."""
+        blocks = int(trainer.num_training_batches)
+        epochs = trainer.max_epochs if (trainer.max_epochs or 0) > 0 else None
+        done = (
+            trainer.current_epoch * blocks
+            + trainer.fit_loop.epoch_loop.batch_progress.current.completed % blocks
+        )
+        self.bar = tqdm(
+            total=epochs and epochs * blocks,
+            initial=done,
+            desc=f"epoch {trainer.current_epoch + 1}/{epochs or '?'}",
+            bar_format="{desc}{percentage:3.0f}%|{bar:12}| {elapsed}<{remaining}{postfix}",
+            mininterval=0.2,
+            file=sys.stdout,
+        )
+        self.epochs = epochs
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        self.bar.update()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show what the module measured in this epoch. Must be called before `EpochScalars`, which clears it."""
+        assert isinstance(pl_module, TranslationModule)
+        self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{self.epochs or '?'}", refresh=False)
+        self.bar.set_postfix_str(measured(pl_module.scalars, _WIDTH - 45).strip())
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Close the bar, also where training was stopped."""
+        if hasattr(self, "bar"):
+            self.bar.close()
