@@ -1,11 +1,32 @@
 """Write files atomically: to a temporary name first, which then replaces the file. No file is ever incomplete."""
 
+import errno
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".*.tmp"  # the names of files that are being written
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The contents of a file that somebody else may have written.
+
+    Args:
+        limit: the most bytes that such a file can have.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, such as a pipe, or is larger.
+    """
+    if not path.is_file():
+        raise (
+            FileNotFoundError(errno.ENOENT, "no such file", str(path))
+            if not path.exists()
+            else OSError(errno.EINVAL, "not a regular file", str(path))
+        )
+    if path.stat().st_size > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit / 2**20:g} MiB", str(path))
+    return path.read_bytes()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.commands.overrides import add_trust
 from seq2seq_lab.errors import UserError, nearest
 
 _COLUMNS = ("bleu", "chrf", "exact_match", "loss_forced", "loss_free", "length_ratio")
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON: an object, or a list for several runs"
     )
+    add_trust(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -76,6 +78,7 @@ def main(args: argparse.Namespace) -> int:
         beams=beams,
         alpha=args.length_penalty,
         analyses=_analyses(args.analyses),
+        trusted=args.trust,
     )
     corpora, found, failed = Corpora(), [], False
     for folder in args.folders:

@@ -26,6 +26,17 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(parser=parser)
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Declare `--trust`, of the commands that load a run of somebody else."""
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="let the run name code of this module, such as a model of your own; may be repeated",
+    )
+
+
 def show_help(args: argparse.Namespace, groups: Sequence[str]) -> int:
     """Print the help of a command with the options of some groups; returns the exit status.
 

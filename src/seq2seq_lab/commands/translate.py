@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import replacing
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ALPHA",
         help="of beam search: 0 prefers short translations (default: 1)",
     )
+    add_trust(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -48,6 +50,7 @@ def main(args: argparse.Namespace) -> int:
         best=args.best,
         attention=args.attention,
         search=Search(args.beam, args.n_best, args.length_penalty),
+        trusted=args.trust,
         batch=1 if args.sentences or sys.stdin.isatty() else _BATCH,
     )
 
@@ -79,6 +82,7 @@ def translate(
     attention: Path | None = None,
     search: Search | None = None,
     batch: int = 1,
+    trusted: Sequence[str] = (),
 ) -> int:
     """Print a translation of each sentence, one per line; returns the exit status.
 
@@ -94,6 +98,7 @@ def translate(
         attention: a PNG file for a heat map of the attention weights.
         search: how translations are searched; greedily by default.
         batch: number of sentences that are translated at a time.
+        trusted: modules whose code the run may name.
 
     Raises:
         UserError: the run does not exist, there is no sentence, or the model has no attention.
@@ -101,7 +106,7 @@ def translate(
     from seq2seq_lab.runs.load import load_run
 
     search = search or Search()
-    _, model, words = load_run(run, best=best)
+    _, model, words = load_run(run, best=best, trusted=trusted)
     if attention is not None and model.decoder.attention is None:
         raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
     if attention is not None and attention.suffix != ".png":
@@ -204,10 +209,10 @@ def _encoded(line: str, model: "Seq2Seq", words: "Vocabularies") -> list[int]:
 
 def _print(found: _Found | None, words: "Vocabularies", search: Search) -> None:
     if search.n_best == 1:
-        print(words.decode(found.hypotheses[0].words) if found else "", flush=True)
+        print(printable(words.decode(found.hypotheses[0].words)) if found else "", flush=True)
         return
     for each in found.hypotheses if found else ():
-        print(f"{each.score:.4f}\t{words.decode(each.words)}")
+        print(f"{each.score:.4f}\t{printable(words.decode(each.words))}")
     print(flush=True)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.check import check_node
+from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.splits import Parts, parts_of
 from seq2seq_lab.errors import UserError
@@ -36,6 +37,7 @@ class Request:
         beams: the beams to decode with.
         alpha: length penalty of beam search.
         analyses: what else to compute.
+        trusted: modules whose code a run may name.
     """
 
     part: str = "test"
@@ -46,6 +48,7 @@ class Request:
     beams: Sequence[int] = (1,)
     alpha: float = 1.0
     analyses: Sequence[Analysis] = ()
+    trusted: Sequence[str] = ()
 
 
 class Corpora:
@@ -69,9 +72,13 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     Raises:
         UserError: the run or its data cannot be loaded, or the part has no pair.
     """
-    config, model, words = load_run(path, best=request.best, averaged=request.averaged)
+    config, model, words = load_run(
+        path, best=request.best, averaged=request.averaged, trusted=request.trusted
+    )
     if "split" not in config:
         raise UserError(f"{path} is of an earlier version, whose runs have no test part")
+    for node in ("data", "split"):
+        check_targets(config[node], node, request.trusted)
     source, corpus, indices = _pairs(config, request, corpora, path)
     if request.max_pairs is not None and len(indices) > request.max_pairs:
         indices = indices[np.linspace(0, len(indices) - 1, request.max_pairs).astype(int)]

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.files import write_text
+from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
+
+_MOST_BYTES = 2**28  # of a file, which may be somebody else's
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def read_translated(folder: Path, part: str) -> Translated | None:
         folder: the folder of the run.
     """
     try:
-        text = (folder / layout.EVALUATION / f"{part}.jsonl").read_text(encoding="utf-8")
+        text = read_limited(folder / layout.EVALUATION / f"{part}.jsonl", _MOST_BYTES).decode()
         rows = [json.loads(line) for line in text.split("\n") if line]
         return Translated(
             [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
@@ -84,7 +86,7 @@ def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
     found, notes = {}, []
     for path in sorted(folder.glob("*.json")):
         try:
-            read = json.loads(path.read_text(encoding="utf-8"))
+            read = json.loads(read_limited(path, _MOST_BYTES))
         except (OSError, ValueError):
             read = None
         if isinstance(read, dict):

@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +12,7 @@ from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.units import units_from_dict
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import read_limited
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import fingerprint, first_difference
 from seq2seq_lab.runs.run import Run
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from seq2seq_lab.models import Seq2Seq
+
+_MOST_BYTES = 2**28  # of vocabularies, which may be somebody else's
+_PLAIN = (
+    1000  # a setting of a model up to this needs no weights of that size, such as the number of its layers
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_run(
-    path: str | Path, *, best: bool = False, averaged: int | None = None
+    path: str | Path, *, best: bool = False, averaged: int | None = None, trusted: Sequence[str] = ()
 ) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
     """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.
 
@@ -109,26 +115,54 @@ def load_run(
         path: the run's folder.
         best: the best checkpoint instead of the last.
         averaged: the mean of the weights of this number of kept checkpoints instead; see `averaged_weights`.
+        trusted: modules whose code the run may name; see `config.trust.check_targets`.
 
     Raises:
-        UserError: the folder is not a run, or the run has no checkpoint yet.
+        UserError: the folder is not a run, a file of it is damaged, the run has no checkpoint yet, or it names code
+            that is not trusted.
     """
     run, checkpoint = _find(path, best=best)
-
-    from seq2seq_lab.config.build import build, call
-
     config = run.config()
     vocabularies = _read_vocabularies(run.folder / layout.VOCABULARIES)
-    model = call(
-        build(config["model"], "model"),
-        "model",
-        source_vocabulary_size=len(vocabularies.source),
-        target_vocabulary_size=len(vocabularies.target),
-    )
     state = read_weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
+    model = _build_model(config, vocabularies, state, path, trusted)
     model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
+
+
+def _build_model(
+    config: Mapping[str, Any],
+    vocabularies: Vocabularies,
+    state: "Mapping[str, Tensor]",
+    path: str | Path,
+    trusted: Sequence[str],
+) -> "Seq2Seq":
+    """A model of the shapes of these weights."""
+    import torch
+
+    from seq2seq_lab.config.build import build, call
+    from seq2seq_lab.config.trust import check_targets
+
+    check_targets(config["model"], "model", trusted)
+    largest = max((size for value in state.values() for size in value.shape), default=0)
+    for key, value in config["model"].items():
+        if isinstance(value, int) and value > max(largest, _PLAIN):
+            raise UserError(
+                f"{path}: model.{key}: {value} does not fit its checkpoint, which is of another model"
+            )
+    sizes = {
+        "source_vocabulary_size": len(vocabularies.source),
+        "target_vocabulary_size": len(vocabularies.target),
+    }
+    with torch.device("meta"):  # no memory is taken
+        wanted = shapes(call(build(config["model"], "model"), "model", **sizes).state_dict())
+    if (weight := first_difference(wanted, shapes(state))) is not None:
+        raise UserError(
+            f"{path}: its checkpoint is of another model than {layout.CONFIG} and {layout.VOCABULARIES} (it differs in "
+            f"{weight}); copy the run again"
+        )
+    return call(build(config["model"], "model"), "model", **sizes)  # type: ignore[no-any-return]
 
 
 def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
@@ -185,7 +219,7 @@ def start_from(
                 f"init_from: {path} has another {side} vocabulary ({len(words)} words, this run has {len(own)}); "
                 "it must be trained on the same data"
             )
-    wanted, given = (_shapes(each) for each in (model.state_dict(), state))
+    wanted, given = (shapes(each) for each in (model.state_dict(), state))
     if (weight := first_difference(wanted, given)) is not None:
         different = _differences(run.config()["model"], config["model"], "model") or [
             f"the shape of {weight}"
@@ -199,7 +233,8 @@ def start_from(
     }
 
 
-def _shapes(state: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
+def shapes(state: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
+    """The shape of each weight."""
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
@@ -240,15 +275,15 @@ def _current_name(name: str) -> str:
 
 def _read_vocabularies(path: Path) -> Vocabularies:
     try:
-        words = json.loads(path.read_text(encoding="utf-8"))
+        words = json.loads(read_limited(path, _MOST_BYTES))
         source_units, target_units = map(units_from_dict, words.get("units") or (None, None))
         return Vocabularies(
             Vocabulary.from_list(words["source"], source_units),
             Vocabulary.from_list(words["target"], target_units),
             Normalisation(**words["normalise"]),
-            words["max_length"],
+            int(words["max_length"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RecursionError) as error:
         raise UserError(
             f"{path}: missing or damaged; copy the run again, or train again with fresh=true"
         ) from error

@@ -1,6 +1,7 @@
 """Read the files of a run's folder. They may be incomplete, as a run can be killed at any time."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,13 @@ from typing import Any
 
 import yaml
 
+from seq2seq_lab.files import read_limited
+
+# The most that a file of a run can have: it may be somebody else's.
+_MOST_CONFIG = 2**20  # bytes
+_MOST_NODES = 100_000
+_MOST_BYTES = 2**28
+_LAST_EPOCH = 10_000_000
 Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs without a value are missing
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is ten times as fast
 
@@ -36,24 +44,43 @@ class CorpusFacts:
         )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
     """The configuration of a run.
+
+    Args:
+        checksum: SHA-256 of the file as it was written, where it is known.
 
     Raises:
         ValueError: the file cannot be read, or is not the configuration of a run; the message gives the reason.
     """
     try:
-        config = yaml.load(path.read_bytes(), Loader=_Loader)
-    except (OSError, yaml.YAMLError, ValueError) as error:
+        text = read_limited(path, _MOST_CONFIG)
+        config = yaml.load(text, Loader=_Loader)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         why = getattr(error, "problem", None) or getattr(error, "strerror", None) or error
         raise ValueError(f"{path.name}{where} cannot be read ({why})") from None
+    if checksum is not None and hashlib.sha256(text).hexdigest() != checksum:
+        raise ValueError(f"{path.name} is not what training wrote: damaged, or edited")
+    if _nodes(config, {}) > _MOST_NODES:  # aliases of aliases
+        raise ValueError(f"{path.name} is not the configuration of a run: it has too many entries")
     if not isinstance(config, dict) or not config:
         raise ValueError(f"{path.name} contains no configuration")
     if "model" not in config:
         raise ValueError(f"{path.name} is not the configuration of a run")
     return {str(key): value for key, value in config.items()}
+
+
+def _nodes(value: Any, known: dict[int, int]) -> int:
+    """The number of entries in nested containers; what an alias stands for counts each time."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 2**62  # within itself
+        below = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_nodes(each, known) for each in below)
+    return known[id(value)]
 
 
 def read_summary(path: Path) -> tuple[dict[str, Any], str]:
@@ -62,7 +89,7 @@ def read_summary(path: Path) -> tuple[dict[str, Any], str]:
     If the file is missing or damaged, the summary is empty and the status describes the problem.
     """
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = json.loads(read_limited(path, _MOST_BYTES))
     except FileNotFoundError:
         return {}, f"without {path.name}"
     except (OSError, ValueError):
@@ -79,7 +106,7 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
     truncated. If an epoch appears twice, as after a resume, the last row is used.
     """
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_limited(path, _MOST_BYTES).decode("utf-8", errors="replace")
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         return {}, [f"no {path.name}" if missing else f"{path.name} cannot be read ({error.strerror})"]
@@ -94,6 +121,8 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
         try:
             cells = dict(zip(header, row, strict=True))
             epoch = int(cells.pop("epoch"))
+            if not 0 <= epoch <= _LAST_EPOCH:
+                raise ValueError(epoch)
             values = {metric: float(cell) for metric, cell in cells.items() if metric and cell.strip()}
         except ValueError:
             incomplete.append(line)

@@ -1,5 +1,6 @@
 """A run on disk: all code that reads or writes a run uses the class `Run`."""
 
+import hashlib
 import json
 import math
 import time
@@ -89,7 +90,7 @@ class Run:
     @cached_property
     def _config(self) -> dict[str, Any]:
         try:
-            return read_config(self.folder / layout.CONFIG)
+            return read_config(self.folder / layout.CONFIG, self.summary().get("config_sha256"))
         except ValueError as error:
             raise UserError(f"{self.name}: {error}") from None
 
@@ -238,6 +239,7 @@ class Run:
             "normalise": asdict(corpus.normalise),
             "max_length": max_length,
         }
+        text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         write_text(self.folder / layout.VOCABULARIES, json.dumps(vocabularies, ensure_ascii=False))
         reached = {"epochs": 0, "last": {}, "best": {}, "seconds": 0.0}
         if goes_on:
@@ -260,10 +262,9 @@ class Run:
             reference=dict(reference) if reference else None,
             init_from=dict(init_from) if init_from else None,
             started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            config_sha256=hashlib.sha256(text.encode()).hexdigest(),
         )
-        write_text(
-            self.folder / layout.CONFIG, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        )
+        write_text(self.folder / layout.CONFIG, text)
         self._read_again()
 
     def write_summary(self, **changes: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.runs.load import read_checkpoint
+from seq2seq_lab.runs.load import read_checkpoint, shapes
+from seq2seq_lab.runs.naming import first_difference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parts import follows_end
@@ -56,16 +57,20 @@ def check_end(
         )
 
 
-def resume_from(run: Run) -> Path | None:
+def resume_from(run: Run, module: TranslationModule) -> Path | None:
     """The checkpoint that an interrupted run resumes from; None if it has none yet.
 
     Raises:
-        UserError: it is damaged, and so is the one before it.
+        UserError: it is damaged or of another model, and so is the one before it.
     """
     paths = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.exists()]
     for path in paths:
         try:
-            read_checkpoint(path)
+            state = read_checkpoint(path)["state_dict"]
+            if (weight := first_difference(shapes(module.state_dict()), shapes(state))) is not None:
+                raise UserError(
+                    f"{path}: of another model (it differs in {weight}); train again with fresh=true"
+                )
         except UserError as error:
             if path == paths[-1]:
                 raise

@@ -77,7 +77,8 @@ def train(
     set_threads(config, jobs)
     check_accelerator(config["trainer"])
     data = make_data(config)
-    if resume and before.get("corpus", {}).get("fingerprint") != data.corpus.fingerprint:
+    known = before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
+    if resume and known not in (None, data.corpus.fingerprint):
         raise UserError(f"{folder} was started on different sentence pairs; use fresh=true to replace it")
     module = make_module(config, data)
     check_metrics(config, module)
@@ -87,7 +88,7 @@ def train(
     trainer = make_trainer(config, run, module, scalars, interruption)
     if resume:
         check_end(run, module, data, config)
-    checkpoint = resume_from(run) if resume else None
+    checkpoint = resume_from(run, module) if resume else None
     init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
     with run.lock():
         if run.summary() != before:

@@ -53,7 +53,7 @@ def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[
     last = max((run.epochs for group in groups for run in group.runs), default=1)
     for fingerprint, floor in floors.items():
         name = "loss floor" if len(floors) == 1 else f"loss floor of corpus {(fingerprint or 'unknown')[:8]}"
-        yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in range(1, last + 1)}
+        yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in sorted({1, last})}
 
 
 def _tags(metric: str) -> tuple[str, str, str]:

@@ -11,6 +11,7 @@ from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.pairing import Pair, headline
 from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
 from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
+from seq2seq_lab.errors import printable
 from seq2seq_lab.runs import layout
 
 _GAP = "    "
@@ -110,6 +111,7 @@ def write(text: str, stream: TextIO) -> None:
     for sign, plain in _PLAIN.items():
         if sign.encode(encoding, errors="ignore") == b"":
             text = text.replace(sign, plain)
+    text = printable(text)
     try:
         if text:
             print(text.encode(encoding, errors="replace").decode(encoding), file=stream, flush=True)

@@ -1,0 +1,58 @@
+"""What a configuration that somebody else may have written can name: a run's folder is data, not a program."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from seq2seq_lab.config.options import config_dir, read
+from seq2seq_lab.errors import UserError
+
+VARIABLE = "SEQ2SEQ_LAB_TRUST"
+
+
+def check_targets(node: Mapping[str, Any], path: str, trusted: Sequence[str] = ()) -> None:
+    """Check that each `_target_` in a node is one that the package's own options name, or is trusted by the user.
+
+    Args:
+        node: of a configuration.
+        path: its key, for the message.
+        trusted: modules, such as `mymodel`, with all that is in them; those of the variable `SEQ2SEQ_LAB_TRUST`, with
+            commas between them, are trusted too.
+
+    Raises:
+        UserError: a target is neither.
+    """
+    modules = [*trusted, *filter(None, os.environ.get(VARIABLE, "").split(","))]
+    for key, target in _targets(node, path):
+        if not isinstance(target, str) or (
+            target not in registered()
+            and not any(target == each or target.startswith(f"{each}.") for each in modules)
+        ):
+            module = str(target).partition(".")[0]
+            raise UserError(
+                f"{key}: {target!r} is not of this package, and loading it would run its code; if you trust whoever "
+                f"made this run, give --trust {module}, or set {VARIABLE}={module}"
+            )
+
+
+@cache
+def registered() -> frozenset[str]:
+    """Every target in the package's own options."""
+    files = config_dir().rglob("*.yaml")
+    return frozenset(
+        target for path in files for _, target in _targets(read(path), "") if isinstance(target, str)
+    )
+
+
+def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            below = f"{path}.{key}" if path else str(key)
+            if key == "_target_":
+                yield below, value
+            else:
+                yield from _targets(value, below)
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from _targets(value, f"{path}[{number}]")
