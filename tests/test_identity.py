@@ -85,3 +85,43 @@ class TestLength:
     def test_a_sweep_over_the_length_has_a_run_for_each(self, tmp_path):
         folders = train(tmp_path, "trainer.max_epochs=1,2", sweep=True)
         assert sorted(len(tiny.rows(folder)) for folder in folders) == [1, 2]
+
+
+class TestConfigFile:
+    """`train --config RUN/config.yaml` trains the run again."""
+
+    def test_in_its_own_folder_the_run_goes_on(self, tmp_path, capsys):
+        whole = tiny.train(tmp_path / "whole")
+        folder = tiny.stop(tmp_path / "run", block=3)
+        assert cli.main(["train", "--config", str(folder / "config.yaml")]) == 0
+        assert tiny.curves(folder) == tiny.curves(whole)
+        assert cli.main(["train", "--config", str(folder)]) == 0
+        assert "already finished" in capsys.readouterr().out
+
+    def test_from_elsewhere_the_same_run_is_trained(self, tmp_path):
+        folder = tiny.train(tmp_path / "run")
+        copy = tmp_path / "copy.yaml"
+        copy.write_text((folder / "config.yaml").read_text())
+        assert cli.main(["train", "--config", str(copy), f"output_dir={tmp_path / 'again'}"]) == 0
+        (again,) = tiny.folders(tmp_path / "again")
+        assert tiny.same_weights(folder, again)
+
+    def test_an_override_makes_another_run(self, tmp_path):
+        folder = tiny.train(tmp_path)
+        assert cli.main(["train", "--config", str(folder), "seed=1"]) == 0
+        assert cli.main(["train", "--config", str(folder), "optimizer.lr=0.02"]) == 0
+        found = [(Run(each).seed, Run(each).config()["optimizer"]["lr"]) for each in tiny.folders(tmp_path)]
+        assert sorted(found) == [(0, 0.01), (0, 0.02), (1, 0.01)]
+
+    @pytest.mark.parametrize(
+        ("override", "said"),
+        [
+            ("model=attention", "has keys of its own"),
+            ("modell.x=1", "KEY=VALUE"),
+            ("seed=x", "seed: 'x' is not"),
+        ],
+    )
+    def test_a_wrong_override_is_named(self, tmp_path, capsys, override, said):
+        folder = tiny.train(tmp_path)
+        assert cli.main(["train", "--config", str(folder), override]) == 1
+        assert said in capsys.readouterr().err

@@ -1,8 +1,9 @@
 """The command ``seq2seq-lab train``."""
 
 import argparse
+from pathlib import Path
 
-from seq2seq_lab.commands.overrides import add_overrides, show_help
+from seq2seq_lab.commands.overrides import add_overrides, add_trust, show_help
 
 DESCRIPTION = """\
 Trains one run. With -m (--multirun), trains one run for each combination of comma-separated values:
@@ -22,6 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("job", "hydra", "all"),
         help="show the configuration instead of training: that of the run, of Hydra, or both",
     )
+    mode.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="train again what the config.yaml of a run says; OVERRIDEs change its keys",
+    )
+    add_trust(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show how the updates of a run are made")
     parser.add_argument("--resolve", action="store_true", help="with --cfg: resolve interpolations")
     parser.add_argument(
@@ -37,6 +45,12 @@ def main(args: argparse.Namespace) -> int:
         return show_help(args, [*GROUPS, EXPERIMENT])
     if (args.resolve or args.package) and not args.cfg:
         args.parser.error("--resolve and --package require --cfg")
+    if args.config:
+        from seq2seq_lab.launch.again import train_again
+
+        return train_again(
+            args.config, args.overrides, command=args.command_line, trusted=args.trust, verbose=args.verbose
+        )
     from seq2seq_lab.launch.launch import launch
 
     flags = ["--multirun"] if args.multirun else []

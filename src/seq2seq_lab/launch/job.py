@@ -94,7 +94,7 @@ class Job:
     ) -> dict[str, float] | None:
         try:
             config, folder = _configured(cfg, choices, overrides, self.swept)
-            end = self._train(config, folder, 1)
+            end = self.train(config, folder, 1)
         except UserError as error:
             self.error = error
             return None
@@ -116,7 +116,7 @@ class Job:
                 raise UserError(
                     f"{folder}: {error}; the same command goes on from its last checkpoint"
                 ) from None
-        end = self._train(config, folder, jobs)
+        end = self.train(config, folder, jobs)
         if end.by_user:
             raise KeyboardInterrupt
         return end
@@ -124,13 +124,14 @@ class Job:
     def _end_of(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
         """What became of a run, errors of the user included."""
         try:
-            return self._train(config, folder, jobs)
+            return self.train(config, folder, jobs)
         except UserError as error:
             return End(sweep.FAILED, error=str(error))
         except KeyboardInterrupt:
             return End(sweep.INTERRUPTED, by_user=True)
 
-    def _train(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
+    def train(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
+        """Train the run of a checked configuration in a folder."""
         with startup.imports():
             from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
             from seq2seq_lab.training.train import train
@@ -181,10 +182,10 @@ def _configured(
     if not named:
         config["name"] = derived_name(choices, config)
     folder = run_folder(config, overrides, named, swept)
-    return config, folder if "trainer.max_epochs" in swept else _free(folder, config)
+    return config, folder if "trainer.max_epochs" in swept else free_folder(folder, config)
 
 
-def _free(folder: Path, config: dict[str, Any]) -> Path:
+def free_folder(folder: Path, config: dict[str, Any]) -> Path:
     """The folder of this run: where the same run is, by whatever command, or one that no other run is in."""
     known = remembered(config)
     if known is not None and _contains(known, config):
