@@ -37,14 +37,14 @@ COMMON = (
     "seed=0,1",
 )
 SWEEPS = {
-    "single sentences": ("trainer.max_epochs=8",),
-    "mini-batches, dropout, Adam": (
+    "sentences": ("trainer.max_epochs=8",),
+    "batches-dropout-adam": (
         "loader.batch_size=8",
         "model.dropout=0.2",
         "optimizer=adam",
         "trainer.max_epochs=8",
     ),
-    "a schedule": (
+    "scheduled": (
         "forcing=scheduled",
         "loader.batch_size=4",
         "optimizer=adam",
@@ -103,6 +103,7 @@ def main(wanted=100, seed=0):
                         time.monotonic() - started,
                     )
                 expected, seconds = undisturbed[name]
+                assert expected
                 for launcher, how in LAUNCHERS.items():
                     number += 1
                     outputs = Path(folder, name, str(number))

@@ -75,18 +75,21 @@ class Job:
         if self.register.stopped:
             self.register.add(Entry(None, False, sweep.NOT_STARTED))
             return None
-        folder, compare, end = None, False, End(sweep.INTERRUPTED)
+        folder, compare = None, False
         try:
             config, folder = _configured(cfg, dict(hydra_config.runtime.choices), overrides, self.swept)
             compare = config["compare"]
             end = self._in_sweep(config, folder, _jobs(hydra_config))
         except UserError as error:
             end = End(sweep.FAILED, error=str(error))
-        except Exception as error:  # a bug: the traceback follows at the end of the sweep
-            end = End(sweep.FAILED, error=f"{type(error).__name__}: {first_line(error)}")
+        except KeyboardInterrupt:
+            self._report(folder, compare, End(sweep.INTERRUPTED), overrides)
             raise
-        finally:  # also where Ctrl-C stops a sweep in this process
-            self._report(folder, compare, end, overrides)
+        except Exception as error:  # a bug: the traceback follows at the end of the sweep
+            message = f"{type(error).__name__}: {first_line(error)}"
+            self._report(folder, compare, End(sweep.FAILED, error=message), overrides)
+            raise
+        self._report(folder, compare, end, overrides)
         return end.results
 
     def _single(
@@ -159,6 +162,8 @@ class Job:
         path = str(folder.absolute()) if folder else None
         self.register.add(Entry(path, compare and end.result != sweep.INTERRUPTED, end.result, error, shown))
         print(f"{self.register.progress()}\n", flush=True)
+        if self.register.abandoned:
+            sweep.compare_all(self.register.close())
 
 
 def _configured(

@@ -5,14 +5,14 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
 from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.launch import sweep
+from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.job import Job
 
 
@@ -38,7 +38,7 @@ def launch(
     """
     import hydra
 
-    overrides, extra = search_path(overrides, folder)
+    overrides, extra = search_path(slurm.with_defaults(overrides), folder)
     multirun = "--multirun" in flags
     folder_of_sweeps = _output_dir(overrides) / ".hydra"
     sweep.remove_stale(folder_of_sweeps)
@@ -48,12 +48,10 @@ def launch(
     register = sweep.Register(folder_of_sweeps / name, count if multirun else None)
     job = Job(command, Path.cwd(), register, swept=list(swept), verbose=verbose)
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
-    with_workers = multirun and any(override.startswith("hydra/launcher=joblib") for override in overrides)
     if multirun and count > 1:
         print(f"a sweep of {count} runs", flush=True)
     try:
-        guard = sweep.stopping(register) if with_workers else nullcontext()
-        with explained(extra), _surroundings([*flags, *overrides]), guard:
+        with explained(extra), _surroundings([*flags, *overrides]), _attending(overrides, register):
             run()
     finally:
         entries = register.close()
@@ -64,6 +62,15 @@ def launch(
         raise UserError(_no_jobs(overrides))
     sweep.compare_all(entries)
     return 1 if any(entry.result == sweep.FAILED for entry in entries) else 0
+
+
+def _attending(overrides: Sequence[str], register: sweep.Register) -> AbstractContextManager[None]:
+    """What goes on beside the jobs of a launcher."""
+    if "hydra/launcher=joblib" in overrides:
+        return sweep.stopping(register)
+    if slurm.LAUNCHER in overrides:
+        return slurm.queue(register)
+    return nullcontext()
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from types import FrameType
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs.run import Run
 
+_ATTENTION = 60.0  # seconds
 FINISHED, FAILED, INTERRUPTED, NOT_STARTED = "finished", "failed", "interrupted", "not started"
 
 
@@ -57,15 +60,18 @@ class Register:
             file.write((json.dumps(asdict(entry)) + "\n").encode())
 
     def entries(self) -> list[Entry]:
-        """The entries so far."""
+        """The entries so far; of a job that was queued again, the last one."""
+        found: dict[str, Entry] = {}
         with suppress(OSError):
-            return [Entry(**json.loads(line)) for line in self.path.read_text(encoding="utf-8").splitlines()]
-        return []
+            for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines()):
+                entry = Entry(**json.loads(line))
+                found[entry.folder or str(number)] = entry
+        return list(found.values())
 
     def close(self) -> list[Entry]:
         """Remove the file; returns its entries (empty if no job has ended)."""
         entries = self.entries()
-        for path in (self.path, self._stop):
+        for path in (self.path, self._stop, self._attended):
             with suppress(OSError):  # there may be no such folder
                 path.unlink(missing_ok=True)
         return entries
@@ -79,9 +85,28 @@ class Register:
         """Whether no further job is to start."""
         return self._stop.exists()
 
+    def attend(self, ended: threading.Event) -> None:
+        """Show the jobs, until an event, that a process waits for them."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        while not ended.wait(_ATTENTION / 4):
+            with suppress(OSError):
+                self._attended.touch()
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether all jobs have ended and the process that waited for them is gone, as its shell was closed."""
+        with suppress(OSError):
+            silent = time.time() - self._attended.stat().st_mtime
+            return silent > _ATTENTION and self.jobs == len(self.entries())
+        return False
+
     @property
     def _stop(self) -> Path:
         return self.path.with_suffix(".stop")
+
+    @property
+    def _attended(self) -> Path:
+        return self.path.with_suffix(".attended")
 
     def progress(self) -> str:
         """The number of jobs that have ended, such as "3 of 12 runs, 1 failed"."""

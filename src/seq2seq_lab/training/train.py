@@ -133,7 +133,7 @@ def _ended(error: BaseException) -> tuple[str, str | None]:
     """The status of a run that an error ended, and why."""
     if isinstance(error, TimeOver):
         return "interrupted", "the time that trainer.max_time gives is over"
-    if isinstance(error, Interrupted | KeyboardInterrupt):
+    if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):  # the last: a cluster's time limit
         return "interrupted", None
     return "failed", first_line(error)
 

@@ -1,0 +1,110 @@
+"""A sweep on a cluster (`hydra/launcher=submitit_slurm`): what is queued, and what became of each job."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from seq2seq_lab.errors import first_line
+from seq2seq_lab.launch.sweep import FAILED, Entry, Register
+
+LAUNCHER = "hydra/launcher=submitit_slurm"
+_REQUEUES = "hydra.launcher.max_num_timeout"
+_POLL = 3.0  # seconds between two looks at the queue
+_GONE = 5  # looks at which a job without a result is not in the queue
+_OFTEN = 20  # a run that is over its time limit, or pre-empted, is queued again, and goes on
+
+
+def with_defaults(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a sweep on SLURM; a job that is over its time limit is queued again, if nothing else is said."""
+    if LAUNCHER not in overrides or any(each.lstrip("+").startswith(_REQUEUES) for each in overrides):
+        return list(overrides)
+    return [*overrides, f"{_REQUEUES}={_OFTEN}"]
+
+
+@contextmanager
+def queue(register: Register) -> Iterator[None]:
+    """Say what is queued, wait for every job, and note those that SLURM ended; submitit stops at the first of them."""
+    import submitit
+
+    executors: Any = submitit.AutoExecutor
+    original = executors.map_array
+
+    def map_array(executor: Any, function: Any, *columns: Any) -> list[Any]:
+        jobs = original(executor, function, *columns)
+        array = str(jobs[0].job_id).partition("_")[0]
+        print(
+            f"{len(jobs)} jobs are queued as {array}: `squeue -j {array}` shows them, `scancel {array}` stops them.\n"
+            f"Their output: {jobs[0].paths.stdout.parent}/",
+            flush=True,
+        )
+        return [
+            _Waiting(job, overrides, register, array) for job, overrides in zip(jobs, columns[0], strict=True)
+        ]
+
+    executors.map_array = map_array
+    ended = threading.Event()
+    attending = threading.Thread(target=register.attend, args=(ended,), daemon=True)
+    attending.start()
+    try:
+        yield
+    finally:
+        executors.map_array = original
+        ended.set()
+        attending.join()
+
+
+class _Waiting:
+    """A job of an array; its result is waited for, and never an exception."""
+
+    def __init__(self, job: Any, overrides: Sequence[str], register: Register, array: str) -> None:
+        self.job = job
+        self.overrides = overrides
+        self.register = register
+        self.array = array
+
+    def results(self) -> list[Any]:
+        """What Hydra's launcher takes."""
+        from hydra.core.utils import JobReturn, JobStatus
+        from submitit.core.utils import FailedJobError, UncompletedJobError
+
+        try:
+            if self._wait():
+                return self.job.results()  # type: ignore[no-any-return]
+            why = "SLURM ended it: over its time limit, cancelled, or for want of memory"
+        except KeyboardInterrupt:
+            print(
+                f"\nThe jobs of {self.array} stay in the queue and compare their runs at the end; "
+                f"`scancel {self.array}` stops them, and the same command goes on from there.",
+                flush=True,
+            )
+            raise
+        except (FailedJobError, UncompletedJobError) as error:
+            why = first_line(error)
+        finally:
+            print(self.register.progress(), flush=True)
+        log = f"its output: {self.job.paths.stdout}"
+        where = f"in the job {' '.join(self.overrides)}"
+        self.register.add(Entry(None, False, FAILED, f"job {self.job.job_id}: {why}\n  {log}\n  {where}"))
+        return [JobReturn(overrides=self.overrides, status=JobStatus.COMPLETED)]
+
+    def _wait(self) -> bool:
+        """Wait for the end of the job; returns whether it has a result. A cluster may keep no account of ended jobs."""
+        gone = 0
+        while not self.job.paths.result_pickle.exists():
+            gone = 0 if _is_queued(str(self.job.job_id)) else gone + 1
+            if gone > _GONE:  # a shared file system shows a file some seconds later
+                return False
+            time.sleep(_POLL)
+        return True
+
+
+def _is_queued(job: str) -> bool:
+    """Whether SLURM knows a job that has not ended; also where it cannot be asked."""
+    command = ["squeue", "--noheader", f"--jobs={job}", "--format=%T"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        return "Invalid job id" not in asked.stderr
+    return bool(asked.stdout.strip())
