@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow check docs seminar quirks baselines forcing-ratio bench tensorboard
+.PHONY: help demo test test-slow torture test-slurm check docs seminar quirks baselines forcing-ratio bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -26,6 +26,15 @@ test: $(INSTALLED) ## the tests, but for the slow ones
 
 test-slow: $(INSTALLED) ## the slow ones
 	$(BIN)/pytest -m slow
+
+torture: $(INSTALLED) ## kill sweeps at random moments and compare them with undisturbed ones (about 20 minutes)
+	$(BIN)/python tests/torture.py 100
+
+test-slurm: $(INSTALLED) ## a sweep on a real SLURM on this machine; as root, on Debian or Ubuntu (some minutes)
+	$(BIN)/pip install --quiet --editable '.[slurm]'
+	docs/slurm_on_one_machine.sh up
+	$(BIN)/python tests/slurm.py
+	docs/slurm_on_one_machine.sh down
 
 check: $(INSTALLED) ## lint, format and types
 	$(BIN)/ruff check .

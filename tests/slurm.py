@@ -1,8 +1,8 @@
 """A sweep on a real SLURM: `make test-slurm`, as root on a Debian machine.
 
-An array of four jobs and a bad value: one job is pre-empted (`scontrol requeue`) and one is cancelled while it runs. The
-sweep must end with the comparison of all others, name both, and exit with status 1; the same command then trains what is
-missing, and every run equals one that was trained without SLURM.
+An array of four jobs and a bad value: one job is pre-empted (`scontrol requeue`) and one is cancelled while it runs.
+The sweep must end with the comparison of all others, name both, and exit with status 1; the same command then trains
+what is missing, and every run equals one that was trained without SLURM.
 """
 
 import subprocess
@@ -78,7 +78,8 @@ def main():
         said, _ = sweep.communicate(timeout=900)
         assert sweep.returncode == 0, said
         other = start(alone, "seed=0,1,2,3")
-        assert other.communicate(timeout=900) and other.returncode == 0
+        other.communicate(timeout=900)
+        assert other.returncode == 0
         runs = [path.relative_to(alone) for path in tiny.folders(alone)]
         assert runs == [path.relative_to(cluster) for path in tiny.folders(cluster)]
         for run in runs:

@@ -180,8 +180,10 @@ def _fit(
             f"{trainer.default_root_dir}: cannot be written ({error.strerror}); the same command goes on from the last "
             "checkpoint"
         ) from error
-    except SystemExit:  # Lightning turns a KeyboardInterrupt (a second Ctrl-C) into this
-        raise KeyboardInterrupt from None
+    except SystemExit as error:
+        if error.code == -1:  # a cluster's launcher has queued the job again
+            raise
+        raise KeyboardInterrupt from None  # Lightning turns a second Ctrl-C into this
 
 
 def _quieten() -> None:
