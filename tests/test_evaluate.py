@@ -12,7 +12,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import BySource
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import averaged_weights, load_run, read_weights
+from seq2seq_lab.runs.load import averaged_weights, load_model, read_weights
 from seq2seq_lab.runs.run import Run
 
 SPLIT = ("split.test=0.2", "split.validation=0.2")
@@ -126,7 +126,7 @@ def test_averaged_weights_are_the_mean_of_the_last_kept_ones(folder, evaluate):
     wanted = [read_weights(path) for path in run.kept_checkpoints[-2:]]
     for name, value in averaged_weights(run, 2).items():
         torch.testing.assert_close(value, (wanted[0][name] + wanted[1][name]) / 2)
-    _, model, _ = load_run(folder, averaged=2)
+    _, model, _ = load_model(folder, averaged=2)
     torch.testing.assert_close(dict(model.state_dict()), averaged_weights(run, 2))
     assert found(evaluate, folder, "--average", "2", "--analyses", "none")["averaged"] == 2
 

@@ -167,8 +167,8 @@ def test_hyper_parameters_name_the_nested_choices(runs):
 def test_a_run_can_be_loaded(runs):
     from my_score import CosineAttention
 
-    from seq2seq_lab.runs.load import load_run
+    from seq2seq_lab.runs.load import load_model
 
-    _, model, _ = load_run(runs["cosine", "full"].folder)
+    _, model, _ = load_model(runs["cosine", "full"].folder)
     assert type(model.decoder.attention) is CosineAttention
     assert json.loads((runs["cosine", "full"].folder / "vocabularies.json").read_text())["max_length"] > 0

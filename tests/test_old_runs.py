@@ -9,7 +9,7 @@ import pytest
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 
 WRITTEN = Path(__file__).parent / "data" / "run-0.1.0"
 
@@ -27,7 +27,7 @@ def test_an_old_run_gives_the_same_translations(old, capsys):
 
 
 def test_the_weights_of_an_old_run_are_loaded_into_the_current_layers(old):
-    _, model, vocabularies = load_run(old)
+    _, model, vocabularies = load_model(old)
     stored = tiny.weights(old)
     layer = stored["model.decoder.gru.weight_hh_l1"]
     assert layer.equal(model.decoder.rnn.layers[1].weight_hh_l0)

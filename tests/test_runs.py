@@ -10,7 +10,7 @@ from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import Measure, from_dict, to_dict
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.naming import run_folder
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
@@ -80,7 +80,7 @@ def test_a_folder_without_vocabularies_cannot_be_loaded(tmp_path, corpus):
     run.last_checkpoint.write_bytes(b"")
     (tmp_path / layout.VOCABULARIES).write_text(json.dumps({"source": []}))
     with pytest.raises(UserError, match=r"vocabularies\.json: missing or damaged"):
-        load_run(tmp_path)
+        load_model(tmp_path)
 
 
 def test_reading_runs_imports_no_slow_library():

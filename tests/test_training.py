@@ -24,7 +24,7 @@ from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import BySource
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.naming import derived_name, run_folder
 from seq2seq_lab.runs.provenance import commit
 from seq2seq_lab.training.parts import make_data, make_module
@@ -263,7 +263,7 @@ class TestRunFolder:
         samples = json.loads((folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
         assert translate(str(folder), [sample["source"] for sample in samples]) == 0
         assert capsys.readouterr().out.splitlines() == [sample["hypothesis"] for sample in samples]
-        _, model, words = load_run(folder)
+        _, model, words = load_model(folder)
         assert not model.training
         corpus = ToyCorpus(pairs=40).load()
         parts = BySource(test=0).split(corpus)
@@ -366,7 +366,7 @@ class TestTrainersOwnSettings:
     def test_a_run_in_double_precision(self, run, batch_size):
         folder = run("double", "+trainer.precision=64-true", f"loader.batch_size={batch_size}")
         assert all(weight.dtype == torch.float64 for weight in tiny.weights(folder).values())
-        _, model, _ = load_run(folder)
+        _, model, _ = load_model(folder)
         assert next(model.parameters()).dtype == torch.float64
 
     def test_an_epoch_stopped_by_max_steps_is_logged(self, run):

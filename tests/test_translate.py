@@ -11,7 +11,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -33,7 +33,7 @@ def translate(attention_run, capsys, monkeypatch):
 @pytest.fixture(scope="session")
 def sentences(attention_run):
     """Two sentences of known words."""
-    corpus, words = ToyCorpus(pairs=40).load(), load_run(attention_run)[2]
+    corpus, words = ToyCorpus(pairs=40).load(), load_model(attention_run)[2]
     texts = dict.fromkeys(map(corpus.source_text, range(len(corpus))))
     return [text for text in texts if not words.encode(text).unknown][:2]
 
@@ -57,7 +57,7 @@ def test_unknown_words_are_listed_and_translated_as_unk(translate, sentences, at
     assert status == 0
     assert "unknown words are <unk> for this model: 'xylophone', 'quux'" in err
     assert len(err.splitlines()) == 1
-    _, model, words = load_run(attention_run)
+    _, model, words = load_model(attention_run)
     ids = [words.source.unk, *words.encode(sentences[0]).ids, words.source.unk, 1]
     found = greedy(model, torch.tensor([ids]), None, words.max_length)
     assert out == words.decode(found.words[0].tolist()) + "\n"
@@ -65,7 +65,7 @@ def test_unknown_words_are_listed_and_translated_as_unk(translate, sentences, at
 
 def test_a_model_without_unk_skips_unknown_words(translate, run):
     folder = run("without-unk", "model=attention", "split=none", "monitor.metric=train/loss")
-    known = load_run(folder)[2].source.words[2]
+    known = load_model(folder)[2].source.words[2]
     status, out, err = translate(f"Xylophone {known} quux", folder=folder)
     assert status == 0
     assert out == translate(known, folder=folder)[1]
@@ -206,7 +206,7 @@ def test_drawing_without_attention_or_to_another_format_is_an_error(translate, p
 def test_a_sentence_that_is_too_long_is_reported_and_the_others_are_translated(run, capsys):
     arguments = ("model=attention", "model.unmasked_positions=8", "trainer.max_epochs=1")
     folder = run("a", *arguments)
-    _, _, words = load_run(folder)
+    _, _, words = load_model(folder)
     word = words.source.words[3]
     capsys.readouterr()
     assert cli.main(["translate", str(folder), " ".join([word] * 9), word]) == 1

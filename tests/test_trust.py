@@ -16,7 +16,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.trust import registered
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
 
@@ -82,10 +82,10 @@ def test_code_that_the_user_trusts_is_used(theirs, monkeypatch, capsys):
     monkeypatch.syspath_prepend(theirs.parent)
     forge(theirs, lambda config: config["model"].update(_target_="their_model.model"))
     with pytest.raises(UserError, match="--trust their_model"):
-        load_run(theirs)
-    load_run(theirs, trusted=["their_model"])
+        load_model(theirs)
+    load_model(theirs, trusted=["their_model"])
     monkeypatch.setenv("SEQ2SEQ_LAB_TRUST", "another,their_model")
-    load_run(theirs)
+    load_model(theirs)
 
 
 def test_what_is_registered_is_of_this_package_or_a_plain_class():
@@ -96,10 +96,10 @@ def test_what_is_registered_is_of_this_package_or_a_plain_class():
 def test_a_model_that_does_not_fit_its_checkpoint_takes_no_memory(theirs):
     forge(theirs, lambda config: config["model"].update(hidden_size=10**9))
     with pytest.raises(UserError, match=r"model\.hidden_size: 1000000000 does not fit"):
-        load_run(theirs)
+        load_model(theirs)
     forge(theirs, lambda config: config["model"].update(hidden_size=9))
     with pytest.raises(UserError, match="of another model"):
-        load_run(theirs)
+        load_model(theirs)
 
 
 def limited(code, *arguments, megabytes=1500, seconds=60):
@@ -206,7 +206,7 @@ def test_vocabularies_of_another_size_are_named(theirs):
     words["target"] = words["target"][:-3]
     (theirs / layout.VOCABULARIES).write_text(json.dumps(words))
     with pytest.raises(UserError, match=r"checkpoint is of another model .*vocabularies\.json"):
-        load_run(theirs)
+        load_model(theirs)
 
 
 def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):

@@ -103,10 +103,10 @@ def translate(
     Raises:
         UserError: the run does not exist, there is no sentence, or the model has no attention.
     """
-    from seq2seq_lab.runs.load import load_run
+    from seq2seq_lab.runs.load import load_model
 
     search = search or Search()
-    _, model, words = load_run(run, best=best, trusted=trusted)
+    _, model, words = load_model(run, best=best, trusted=trusted)
     if attention is not None and model.decoder.attention is None:
         raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
     if attention is not None and attention.suffix != ".png":

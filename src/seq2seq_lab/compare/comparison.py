@@ -76,7 +76,7 @@ def gather(
         UserError: no run was found, a path does not exist, or no run measured a metric.
     """
     root = find.common_root(paths)
-    read, notes = _read(paths, root)
+    read, notes = read_runs(paths, root)
     groups, repeats = group(read)
     measured = _measured(groups)
     for each in references:
@@ -152,7 +152,7 @@ def _output(output: Path) -> Path:
     return output
 
 
-def _read(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
+def read_runs(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
     folders, notes = find.find(paths)
     read = []
     for folder in folders:

@@ -17,7 +17,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analysis import Analysis
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.runs.evaluations import write_evaluation
-from seq2seq_lab.runs.load import Vocabularies, load_run
+from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.runs.run import Run
 
 SHIFTED = "shifted"  # the name of pairs that are not of the run's corpus
@@ -72,7 +72,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     Raises:
         UserError: the run or its data cannot be loaded, or the part has no pair.
     """
-    config, model, words = load_run(
+    config, model, words = load_model(
         path, best=request.best, averaged=request.averaged, trusted=request.trusted
     )
     if "split" not in config:

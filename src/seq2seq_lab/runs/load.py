@@ -106,7 +106,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
-def load_run(
+def load_model(
     path: str | Path, *, best: bool = False, averaged: int | None = None, trusted: Sequence[str] = ()
 ) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
     """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.

@@ -44,6 +44,26 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock; nothing is written."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    file = path.with_name(f"{path.name}-file")
+    if file.exists() and _owner(file) is not None:
+        return True
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _taken(path: Path, owner: str = "another process") -> str:
     return f"{path.parent} is being trained by {owner}; wait for it, or give this run another name=…"
 

@@ -1,0 +1,173 @@
+"""A trained run in Python: its results, its translations, its attention."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.runs.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from seq2seq_lab.models import Seq2Seq
+    from seq2seq_lab.runs.load import Vocabularies
+
+_BATCH = 64
+
+
+def load_run(path: str | Path, *, best: bool = False, trusted: Sequence[str] = ()) -> "LoadedRun":
+    """Open a run's folder.
+
+    Args:
+        path: the folder, such as `outputs/demo/attention_mixed/seed-0`.
+        best: the weights of the best checkpoint instead of the last.
+        trusted: modules whose code the run may name, such as one with a model of your own.
+
+    Raises:
+        UserError: the folder is not a run.
+    """
+    run = Run(Path(path))
+    if not run.exists():
+        raise UserError(
+            f"{path} is not a run: it has no config.yaml; see `seq2seq-lab runs` for those that there are"
+        )
+    return LoadedRun(run, best=best, trusted=trusted)
+
+
+class LoadedRun:
+    """A run. Its files are read, and its model is loaded, when they are first needed.
+
+    Args:
+        run: the run on disk.
+        best: the weights of the best checkpoint instead of the last.
+        trusted: modules whose code the run may name.
+    """
+
+    def __init__(self, run: Run, *, best: bool = False, trusted: Sequence[str] = ()) -> None:
+        self.run = run
+        self._best = best
+        self._trusted = trusted
+
+    def __repr__(self) -> str:
+        return f"<run {self.run.folder}: {self.run.status}>"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return self.run.config()
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Status, epochs, last and best values, seconds, version, machine."""
+        return self.run.summary()
+
+    @property
+    def metrics(self) -> "pd.DataFrame":
+        """A row for each epoch, a column for each metric; the index is the epoch, counted from 1."""
+        pandas = import_pandas()
+        return pandas.DataFrame(dict(self.run.curves())).rename_axis("epoch").sort_index()
+
+    @property
+    def test(self) -> Mapping[str, float]:
+        """The values of the trained model on the parts that it was evaluated on, such as `test/bleu`."""
+        return self.run.evaluated
+
+    @property
+    def model(self) -> "Seq2Seq":
+        """The model, in evaluation mode."""
+        return self._loaded[0]
+
+    @property
+    def vocabularies(self) -> "Vocabularies":
+        """What turns sentences into ids and back."""
+        return self._loaded[1]
+
+    @cached_property
+    def _loaded(self) -> "tuple[Seq2Seq, Vocabularies]":
+        _, model, words = load_model(self.run.folder, best=self._best, trusted=self._trusted)
+        return model, words
+
+    def translate(
+        self, sentences: str | Sequence[str], *, beam: int = 1, length_penalty: float = 1.0
+    ) -> list[str]:
+        """A translation of each sentence; an empty one where nothing of a sentence can be translated.
+
+        Args:
+            sentences: raw sentences; they are normalised as in training. A single one is taken too.
+            beam: hypotheses of beam search; 1 is greedy.
+            length_penalty: of beam search (Wu et al. 2016, https://arxiv.org/abs/1609.08144).
+        """
+        from seq2seq_lab.decoding.beam import beam_search
+
+        given = [sentences] if isinstance(sentences, str) else list(sentences)
+        ids = [self.vocabularies.encode(each).ids for each in given]
+        known = [row for row, each in enumerate(ids) if each]
+        found = [""] * len(given)
+        for start in range(0, len(known), _BATCH):
+            rows = known[start : start + _BATCH]
+            source, lengths = _padded([ids[row] for row in rows])
+            hypotheses = beam_search(
+                self.model,
+                source,
+                lengths,
+                self.vocabularies.max_length,
+                beam=beam,
+                alpha=length_penalty,
+            )
+            for row, several in zip(rows, hypotheses, strict=True):
+                found[row] = self.vocabularies.decode(several[0].words)
+        return found
+
+    def attention(self, sentence: str) -> "pd.DataFrame":
+        """The attention weights of a greedy translation: a row for each word of it, a column for each source word.
+
+        Raises:
+            UserError: the model has no attention, or nothing of the sentence can be translated.
+        """
+        from seq2seq_lab.decoding.greedy import greedy
+        from seq2seq_lab.evaluation.attention import attention_table
+
+        if self.model.decoder.attention is None:
+            raise UserError(f"{self.run.folder} has a model without attention")
+        ids = self.vocabularies.encode(sentence).ids
+        if not ids:
+            raise UserError(f"{sentence!r}: nothing of it can be translated")
+        source, lengths = _padded([ids])
+        steps = greedy(self.model, source, lengths, self.vocabularies.max_length)
+        assert steps.weights is not None
+        table = attention_table(
+            steps.words[0],
+            steps.weights[0],
+            source[0],
+            source_vocabulary=self.vocabularies.source,
+            target_vocabulary=self.vocabularies.target,
+        )
+        return import_pandas().DataFrame(table["attention"], index=table["rows"], columns=table["columns"])
+
+
+def import_pandas() -> Any:
+    """The library pandas, which is no dependency.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise UserError("this needs pandas: pip install 'seq2seq-lab[notebook]'") from None
+    return pandas
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Ids with `<eos>` [B, S], and their lengths [B]."""
+    import torch
+
+    from seq2seq_lab.data.vocabulary import EOS
+
+    lengths = [len(row) + 1 for row in rows]
+    padded = [[*row, EOS] + [EOS] * (max(lengths) - len(row) - 1) for row in rows]
+    return torch.tensor(padded), torch.tensor(lengths)

@@ -1,0 +1,103 @@
+"""Runs in Python: one, many, a sweep; and the tutorial."""
+
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab import load_run, load_runs, sweep
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.errors import UserError
+
+TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
+pandas = pytest.importorskip("pandas")
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    """Two runs of a sweep; the folder of all."""
+    folder = tmp_path_factory.mktemp("outputs")
+    for ratio in (0.5, 1):
+        tiny.train(folder, "model=attention", "forcing=mixed", f"forcing.ratio={ratio}", "split.test=0.2")
+    return folder
+
+
+def test_a_run_translates_as_the_command_does(outputs, capsys):
+    folder = tiny.folders(outputs)[0]
+    sentences = ["je suis grand .", "elle est la .", "tu es si fort !"]
+    for beam in (1, 3):
+        cli.main(["translate", str(folder), *sentences, "--beam", str(beam)])
+        assert load_run(folder).translate(sentences, beam=beam) == capsys.readouterr().out.splitlines()
+    assert load_run(folder).translate("je suis grand .") == load_run(folder).translate(["je suis grand ."])
+    assert load_run(folder).translate(["", "je suis grand ."])[0] == ""
+
+
+def test_a_run_has_its_metrics_and_its_attention(outputs):
+    run = load_run(tiny.folders(outputs)[0])
+    rows = tiny.rows(run.run.folder)
+    assert list(run.metrics.index) == [int(row["epoch"]) for row in rows]
+    assert run.metrics["train/loss"].tolist() == [float(row["train/loss"]) for row in rows]
+    weights = run.attention("je suis grand .")
+    assert weights.sum(axis=1).tolist() == pytest.approx([1] * len(weights), abs=1e-3)
+    assert (len(weights.columns), weights.columns[-1]) == (5, "<eos>")
+    assert run.test["test/bleu"] >= 0
+
+
+def test_runs_are_a_table_with_what_sets_them_apart(outputs):
+    table = load_runs(outputs)
+    assert table["ratio"].tolist() == [0.5, 1]
+    assert set(table["status"]) == {"finished"}
+    assert (table["best train/loss"] <= table["train/loss"]).all()
+    assert table["test/bleu"].notna().all()
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"nowhere is not a run"):
+        load_run(tmp_path / "nowhere")
+
+
+def test_a_sweep_from_python_is_that_of_the_command_line(tmp_path):
+    settings = dict(each.split("=", 1) for each in (*tiny.SETTINGS, *tiny.LEAN) if not each.startswith("~"))
+    settings |= {"~callbacks.translations": None, "~callbacks.best_checkpoint": None}
+    removed = {key: settings.pop(key) for key in list(settings) if key.startswith("~")}
+    assert removed
+    del settings["compare"]
+    swept = sweep(
+        {**settings, "forcing": "mixed", "forcing.ratio": [0, 1], "seed": range(2)}, output_dir=tmp_path
+    )
+    assert sorted(zip(swept["ratio"], swept["seed"], strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    with pytest.raises(UserError, match="failed"):
+        sweep({**settings, "seed": [0, -1]}, output_dir=tmp_path)
+
+
+def test_the_list_of_runs(outputs, capsys):
+    assert cli.main(["runs", str(outputs)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("finished  2/2") == 2
+    assert "ratio=0.5" in out
+    assert "2 runs: 2 finished" in out
+
+
+def test_a_run_that_was_killed_and_one_that_failed_are_said_to_be(tmp_path, capsys):
+    folder = tiny.stop(tmp_path, block=7)
+    from seq2seq_lab.runs.run import Run
+
+    Run(folder).write_summary(status="running")
+    cli.main(["runs", str(tmp_path)])
+    assert "1 runs: 1 killed" in capsys.readouterr().out
+    with Run(folder).lock():
+        cli.main(["runs", str(tmp_path)])
+        assert "1 runs: 1 running" in capsys.readouterr().out
+    Run(folder).write_summary(status="failed", stopped="for a reason")
+    cli.main(["runs", str(tmp_path)])
+    assert "for a reason" in capsys.readouterr().out
+
+
+def test_the_tutorial_runs(tmp_path, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    notebook = nbformat.read(TUTORIAL, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert (tmp_path / "outputs" / "tutorial" / "ratio.pdf").exists()
+    assert len(tiny.folders(tmp_path)) == 9
