@@ -71,7 +71,7 @@ class Page(HTMLParser):
 def test_all_files_are_written_and_no_temporary_file_remains(sweep):
     comparison, _ = sweep
     written = {path.name for path in comparison.output.iterdir()}
-    plots = {f"{name}.{suffix}" for name in ("curves", "sweep-ratio") for suffix in ("png", "svg")}
+    plots = {f"{name}.{suffix}" for name in ("curves", "sweep-ratio") for suffix in ("png", "svg", "pdf")}
     assert written == plots | {"results.csv", "summary.csv", "pairs.csv", "report.html", "tensorboard"}
 
 

@@ -47,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " two groups alone",
     )
     parser.add_argument(
+        "--format",
+        choices=("latex", "markdown", "csv"),
+        help="print tables for a paper in this format, with seeds, intervals and corrected p-values",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
@@ -67,5 +72,6 @@ def main(args: argparse.Namespace) -> int:
         references=references,
         significance=args.significance,
         output=args.output,
+        form=args.format,
     )
     return 0

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.errors import printable
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.lock import is_locked
+from seq2seq_lab.runs.run import Run
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures
@@ -60,11 +63,11 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
     groups, _ = group(runs)
     labels = {run: each.label for each in groups for run in (*each.runs, *each.others)}
     now = time.time()
-    newest = sorted(runs, key=lambda run: run.changed)[-height:] if height else runs
+    newest = sorted(runs, key=changed)[-height:] if height else runs
     shown = [run for run in runs if run in newest]
     rows = [("status", "epoch", "to go", "measure", "age", "seed", "settings")]
     for run in shown:
-        summary, status = run.summary(), run.activity()
+        summary, status = run.summary(), activity(run)
         metric = (run.config().get("monitor") or {}).get("metric", "train/loss")
         value = run.last(metric)
         rows.append(
@@ -73,20 +76,33 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
                 f"{run.epochs}/{run.config().get('trainer', {}).get('max_epochs', '?')}",
                 _to_go(run.epochs, summary, run.config()) if status == "running" else "",
                 f"{metric} {value:.4g}" if value is not None else "",
-                duration(now - run.changed),
+                duration(now - changed(run)),
                 str(run.seed),
                 labels.get(run, "a repeated run"),
             )
         )
     width = shutil.get_terminal_size((120, 24)).columns
     lines = [line if len(line) <= width else f"{line[: max(width, _NARROW) - 1]}…" for line in aligned(rows)]
-    states = Counter(run.activity() for run in runs)
+    states = Counter(activity(run) for run in runs)
     count = f"{len(runs)} runs: {', '.join(f'{number} {status}' for status, number in states.most_common())}"
-    failed = [run for run in runs if run.activity() == "failed"]
+    failed = [run for run in runs if activity(run) == "failed"]
     reasons = [f"  {run.name}: {run.summary().get('stopped') or 'see its output'}" for run in failed[:_FEW]]
     reasons += [f"  and {len(failed) - _FEW} more"] if len(failed) > _FEW else []
     reasons += [f"Note: {note}" for note in notes]
     return printable("\n".join([*lines, "", count, *reasons]))
+
+
+def activity(run: Run) -> str:
+    """The status of a run; `killed` if it says that it is running and no process trains it."""
+    if run.status == "running" and not is_locked(run.folder / layout.LOCK):
+        return "killed"
+    return run.status
+
+
+def changed(run: Run) -> float:
+    """When the summary or configuration of a run was last written, in seconds since 1970."""
+    paths = (run.folder / layout.SUMMARY, run.folder / layout.CONFIG)
+    return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
 
 
 def _to_go(epochs: int, summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:

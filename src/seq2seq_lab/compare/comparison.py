@@ -14,7 +14,7 @@ from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
 from seq2seq_lab.compare.references import of_runs, with_own_names
 from seq2seq_lab.compare.significance import OverSentences, over_sentences
-from seq2seq_lab.compare.views import csv, terminal
+from seq2seq_lab.compare.views import csv, paper, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import find, layout
@@ -106,12 +106,14 @@ def compare(
     references: Sequence[Reference] = (),
     significance: bool = False,
     output: Path | None = None,
+    form: "paper.Format | None" = None,
     stream: TextIO | None = None,
 ) -> Comparison:
     """Compare the runs under some folders: print a table, and write files, plots, a report and TensorBoard runs.
 
     Args:
         paths, metrics, references, significance, output: see `gather`.
+        form: print tables for a paper in this format instead.
         stream: the stream to print to; standard output by default.
 
     Raises:
@@ -121,12 +123,25 @@ def compare(
         paths, metrics=metrics, references=references, significance=significance, output=output
     )
     stream = stream or sys.stdout
+    if form is not None:
+        text = paper.tables(comparison.groups, comparison.metrics, comparison.shown_pairs, form)
+        terminal.write(text, stream)
+        _write(comparison, title=_title(paths, comparison))
+        return comparison
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)
     terminal.write(terminal.over_sentences(comparison.over_sentences), stream)
     terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), stream)
-    _write(comparison, title=f"Comparison of {find.common_root(paths).name or 'runs'}")
+    _write(comparison, title=_title(paths, comparison))
     terminal.write(terminal.written(comparison.output), stream)
     return comparison
+
+
+def _title(paths: Sequence[Path], comparison: Comparison) -> str:
+    """What the report is about: the settings that differ, and the folder."""
+    keys = list(dict.fromkeys(key for each in comparison.groups for key in each.settings))
+    root = find.common_root(paths).name or "runs"
+    more = " and more" if len(keys) > 4 else ""
+    return f"{', '.join(keys[:4])}{more}: comparison of {root}" if keys else f"Comparison of {root}"
 
 
 def _default_output(root: Path, runs: Sequence[Run]) -> Path:

@@ -19,7 +19,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
-from seq2seq_lab.runs.lock import is_locked, locked
+from seq2seq_lab.runs.lock import locked
 from seq2seq_lab.runs.naming import first_difference, identity
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
@@ -125,18 +125,6 @@ class Run:
         """The status that the run wrote: running, finished, interrupted or failed; or what is wrong with its files."""
         status = self._summary[1]
         return "finished, but without a value" if status == FINISHED and not self.curves() else status
-
-    def activity(self) -> str:
-        """The status; `killed` for a run that says that it is running and that no process trains."""
-        if self.status == "running" and not is_locked(self.folder / layout.LOCK):
-            return "killed"
-        return self.status
-
-    @property
-    def changed(self) -> float:
-        """When its summary or configuration was last written, in seconds since 1970."""
-        paths = (self.folder / layout.SUMMARY, self.folder / layout.CONFIG)
-        return max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
 
     @property
     def finished(self) -> bool:

@@ -35,9 +35,20 @@ def keys_shown(settings: Sequence[Mapping[str, Any]]) -> list[str]:
         others = [other for other in keys if other != key]
         if any(determines(other, key, settings) for other in others):
             keys = others
+    ordered = [key for key in keys if _is_ordered(key, settings)]
+    if ordered:  # a scale of colours shows the order of its values
+        return [ordered[0], *(key for key in keys if key != ordered[0])]
     if len(keys) > 1 and _count(keys[1], settings) > max(len(_DASHES), _count(keys[0], settings)):
         keys[:2] = keys[1], keys[0]  # as there are more colours than dashes
     return keys
+
+
+def _is_ordered(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a key has at least three values, all of them numbers."""
+    values = [
+        value for value in _distinct([each.get(key, ABSENT) for each in settings]) if value is not ABSENT
+    ]
+    return len(values) >= 3 and all(map(is_number, values))
 
 
 def _count(key: str, settings: Sequence[Mapping[str, Any]]) -> int:

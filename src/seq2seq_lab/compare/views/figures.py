@@ -76,7 +76,7 @@ def _styled() -> Iterator[None]:
 
 
 def save(plot: Plot, folder: Path) -> dict[str, str]:
-    """Write a plot as PNG and SVG; the same runs give the same bytes.
+    """Write a plot as PNG, PDF and SVG; the same runs give the same bytes.
 
     Returns:
         Title → SVG element of each panel, for an HTML page: with the page's colours and unique ids.
@@ -88,16 +88,18 @@ def save(plot: Plot, folder: Path) -> dict[str, str]:
         write_text(folder / f"{plot.name}.svg", text.getvalue())
         with replacing(folder / f"{plot.name}.png") as path:
             figure.savefig(path, format="png", dpi=150)
+        with replacing(folder / f"{plot.name}.pdf") as path:
+            figure.savefig(path, format="pdf", metadata={"CreationDate": None})
     return _panels(text.getvalue(), plot)
 
 
 def discard(prefix: str, folder: Path, *, keep: Container[str]) -> None:
     """Remove the PNG and SVG files of an earlier comparison whose names begin with `prefix`, except `keep`."""
     for svg in folder.glob(f"{prefix}*.svg"):
-        png = svg.with_suffix(".png")
-        if svg.stem not in keep and png.exists():
-            svg.unlink()
-            png.unlink()
+        others = [svg.with_suffix(suffix) for suffix in (".png", ".pdf")]
+        if svg.stem not in keep and others[0].exists():
+            for path in (svg, *others):
+                path.unlink(missing_ok=True)
 
 
 def _columns(plot: Plot) -> int:

@@ -1,0 +1,166 @@
+"""The comparison as tables for a paper: LaTeX, Markdown or CSV."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.pairing import Pair
+from seq2seq_lab.compare.views.columns import formatted, heading, intervals, setting_keys
+
+Format = Literal["latex", "markdown", "csv"]
+FORMATS: tuple[Format, ...] = ("latex", "markdown", "csv")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
+    "→": r"$\rightarrow$",
+    "±": r"$\pm$",
+    "–": "--",
+    "−": "$-$",
+}
+
+
+class Cell(NamedTuple):
+    """The text of a cell, and whether it is the best of its column."""
+
+    text: str
+    best: bool = False
+
+
+class Table(NamedTuple):
+    """A table, with what stands below it."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str
+
+
+def tables(groups: Sequence[Group], metrics: Sequence[str], pairs: Sequence[Pair], form: Format) -> str:
+    """The groups, and the pairs that differ in one setting, as text in a format."""
+    made = [_results(groups, metrics)]
+    if compared := [pair for pair in pairs if not math.isnan(pair.difference.p)]:
+        made.append(_differences(compared))
+    return "\n".join(_WRITERS[form](table) for table in made)
+
+
+def _results(groups: Sequence[Group], metrics: Sequence[str]) -> Table:
+    keys = setting_keys(groups)
+    columns = [
+        [Cell(show(group.settings[key]) if key in group.settings else "") for group in groups] for key in keys
+    ]
+    names = list(keys)
+    if not keys:
+        names, columns = ["group"], [[Cell(group.label) for group in groups]]
+    for metric in metrics:
+        estimates = [group.last(metric) for group in groups]
+        if not any(each.n for each in estimates):
+            continue
+        better = groups[0].measure(metric).better
+        means = [each.mean for each in estimates if each.n and math.isfinite(each.mean)]
+        best = None if better is None or not means else (max if better == "higher" else min)(means)
+        cells = zip(formatted(estimates), intervals(estimates), estimates, strict=True)
+        columns.append(
+            [
+                Cell(f"{text} {interval}" if each.n > 1 else text, bool(each.n) and each.mean == best)
+                for text, interval, each in cells
+            ]
+        )
+        names.append(heading(groups, metric))
+    seeds = sorted({run.seed for group in groups for run in group.runs if run.seed is not None})
+    counts = sorted({len(group.runs) for group in groups})
+    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    caption = (
+        f"Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}), and the 95 % interval of "
+        "the mean (Student's t); curves: their last value. Bold: the best mean of a column, which need not be "
+        "distinguishable from the others."
+    )
+    return Table(names, list(zip(*columns, strict=True)), caption)
+
+
+def _differences(pairs: Sequence[Pair]) -> Table:
+    rows = [
+        [
+            Cell(pair.metric),
+            Cell(pair.title),
+            Cell(pair.interval),
+            Cell(_p(pair.difference.p)),
+            Cell(_p(pair.adjusted), pair.distinguished),
+            Cell(str(pair.difference.n)),
+        ]
+        for pair in pairs
+    ]
+    caption = (
+        "Differences paired by seed with 95 % intervals; p of a paired t-test; p (Holm): corrected for all pairs of "
+        "the metric that were compared; bold: below 0.05."
+    )
+    return Table(["metric", "from → to", "difference", "p", "p (Holm)", "seeds"], rows, caption)
+
+
+def _p(value: float) -> str:
+    return "" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows([cell.text for cell in row] for row in table.rows)
+    return text.getvalue()
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rows = [[f"**{cell.text}**" if cell.best else cell.text for cell in row] for row in table.rows]
+    rule = ["---"] * len(table.columns)
+    return "\n".join([*map(line, [table.columns, rule, *rows]), "", table.caption, ""])
+
+
+def _latex(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "  " + " & ".join(cells) + r" \\"
+
+    rows = [
+        [rf"\textbf{{{_escaped(cell.text)}}}" if cell.best else _escaped(cell.text) for cell in row]
+        for row in table.rows
+    ]
+    return "\n".join(
+        [
+            "% \\usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}",
+            r"  \toprule",
+            line([_escaped(name) for name in table.columns]),
+            r"  \midrule",
+            *map(line, rows),
+            r"  \bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{_escaped(table.caption)}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    text = re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], text)
+    return text.replace("< 0", "$<$ 0")
+
+
+_WRITERS = {"latex": _latex, "markdown": _markdown, "csv": _csv}
