@@ -55,4 +55,7 @@ def test_latex_is_escaped_and_balanced(sweep, capsys):
 
 def test_figures_are_written_as_pdf_too(sweep, capsys):
     shown(sweep, capsys, "markdown")
-    assert (sweep / "comparison" / "curves.pdf").read_bytes().startswith(b"%PDF")
+    plots = {path.stem for path in (sweep / "comparison").glob("*.svg")}
+    written = list((sweep / "comparison").glob("*.pdf"))
+    assert {path.stem for path in written} == plots != set()
+    assert all(path.read_bytes().startswith(b"%PDF") for path in written)

@@ -70,6 +70,8 @@ def read_translated(folder: Path, part: str) -> Translated | None:
     try:
         text = read_limited(folder / layout.EVALUATION / f"{part}.jsonl", _MOST_BYTES).decode()
         rows = [json.loads(line) for line in text.split("\n") if line]
+        if not rows:
+            return None
         return Translated(
             [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
         )

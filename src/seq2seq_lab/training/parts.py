@@ -30,6 +30,7 @@ from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Bar, Lines
 from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.loggers import base as loggers
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
@@ -190,8 +191,8 @@ def make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer with the callbacks and loggers of the run."""
     settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
-    loggers = [
-        call(build(node, f"logger.{name}"), f"logger.{name}", save_dir=str(run.folder))
+    chosen = [
+        loggers.make(node, f"logger.{name}", str(run.folder), _facts(config))
         for name, node in config["logger"].items()
     ]
     on_terminal = sys.stdout.isatty()
@@ -213,11 +214,18 @@ def make_trainer(
         build(settings, "trainer"),
         "trainer",
         default_root_dir=str(run.folder),
-        logger=loggers,
+        logger=chosen,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=False,
         log_every_n_steps=1,
+    )
+
+
+def _facts(config: Mapping[str, Any]) -> loggers.Facts:
+    group, seed = str(config["name"]), config["seed"]
+    return loggers.Facts(
+        f"{group}/seed-{seed}", group, fingerprint(config), str(config["output_dir"]), config
     )
 
 

@@ -26,6 +26,7 @@ from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruptio
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
+from seq2seq_lab.training.loggers.base import close
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
 from seq2seq_lab.training.parts import (
     check_metrics,
@@ -122,6 +123,8 @@ def train(
         except BaseException as error:
             summary.write(*_ended(error))
             raise
+        finally:
+            close(trainer.loggers)
         summary.write("finished", why_stopped(trainer), caution=_caution(scalars, data))
     _show_result(run, data, module, tested)
     if interruption.asked:

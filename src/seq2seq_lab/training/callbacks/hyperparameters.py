@@ -32,3 +32,5 @@ class HyperParameters(pl.Callback):
                 writer = logger.experiment._get_file_writer()
                 writer.add_summary(hparams_pb(self.values, trial_id=self.trial))
                 writer.flush()
+            else:
+                logger.log_hyperparams(self.values)

@@ -1,0 +1,48 @@
+"""What every tracker is told of a run."""
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pytorch_lightning.loggers import Logger
+
+from seq2seq_lab.config.build import build, call
+from seq2seq_lab.errors import UserError
+
+
+class Facts(NamedTuple):
+    """What names a run in a tracker.
+
+    Attributes:
+        name: of the run, as its folder.
+        group: of the runs that differ only in their seed.
+        identity: a code of the run that is the same where it goes on.
+        outputs: the folder of all runs.
+        config: the resolved configuration.
+    """
+
+    name: str
+    group: str
+    identity: str
+    outputs: str
+    config: Mapping[str, Any]
+
+
+def make(node: Mapping[str, Any], path: str, folder: str, facts: Facts) -> Logger:
+    """Build the logger of a node; one that has a parameter `facts` is told of the run."""
+    partial = build(node, path)
+    takes_facts = "facts" in inspect.signature(partial).parameters
+    return call(partial, path, save_dir=folder, **({"facts": facts} if takes_facts else {}))  # type: ignore[no-any-return]
+
+
+def missing(extra: str) -> UserError:
+    """The error of a tracker that is not installed."""
+    return UserError(f"logger: {extra} is not installed: pip install 'seq2seq-lab[{extra}]'")
+
+
+def close(loggers: Iterable[Logger]) -> None:
+    """End the run of each tracker that has one open, so that the next run of a sweep gets its own."""
+    for logger in loggers:
+        end = getattr(logger, "end_run", None)
+        if end is not None:
+            end()
