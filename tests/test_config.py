@@ -19,7 +19,7 @@ from seq2seq_lab.launch.job import Job
 # Overrides, and what the message must contain.
 ERRORS = [
     ("model=atention", "model=atention: no such option; did you mean attention?"),
-    ("logger=wandb", "options of logger: none, tensorboard"),
+    ("logger=paris", "options of logger: csv, many, mlflow, none, tensorboard, wandb"),
     ("experiment=seminar/nope", "experiment=seminar/nope: no such option"),
     ("experiment=nope", "seminar/attention_mixed"),
     ("forcing=null", "a group takes the name of one of its options"),

@@ -74,9 +74,7 @@ def train(
         print(f"{folder}: already finished, not trained again (use fresh=true to train it again)")
         return dict(before["last"])
 
-    _quieten()
-    set_threads(config, jobs)
-    check_accelerator(config["trainer"])
+    _prepare(config, jobs)
     data = make_data(config)
     known = before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
     if resume and known not in (None, data.corpus.fingerprint):
@@ -189,8 +187,10 @@ def _fit(
         raise KeyboardInterrupt from None  # Lightning turns a second Ctrl-C into this
 
 
-def _quieten() -> None:
-    """Hide Lightning's advice about loaders, loggers and GPUs, which does not apply here."""
+def _prepare(config: Mapping[str, Any], jobs: int) -> None:
+    """Set the threads, check the device, and hide Lightning's advice, which does not apply here."""
+    set_threads(config, jobs)
+    check_accelerator(config["trainer"])
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (

@@ -1,0 +1,35 @@
+"""The command ``seq2seq-lab page``."""
+
+import argparse
+from pathlib import Path
+
+from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.files import write_text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Writes a translator as one HTML file that opens in any browser, without a server or a network: the runs "
+        "side by side, word by word, with the probabilities of the next words and the attention."
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="RUN", help="folders of runs")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("translator.html"),
+        metavar="FILE.html",
+        help="default: translator.html",
+    )
+    parser.add_argument("--best", action="store_true", help="the best checkpoints instead of the last ones")
+    add_trust(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit status."""
+    from seq2seq_lab.page.bundle import page
+
+    text = page(args.folders, best=args.best, trusted=args.trust)
+    write_text(args.output, text)
+    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders)} runs")
+    return 0

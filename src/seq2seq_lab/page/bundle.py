@@ -1,0 +1,169 @@
+"""A translator as one HTML file: the weights of some runs, and a script that computes with them."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq_lab.data.units import Subwords
+from seq2seq_lab.data.vocabulary import Vocabulary
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.runs.loaded import LoadedRun
+from seq2seq_lab.runs.run import Run
+
+if TYPE_CHECKING:
+    from seq2seq_lab.models import Seq2Seq
+
+_HERE = Path(__file__).parent
+_EXAMPLES = 8
+
+
+def page(paths: Sequence[Path], *, best: bool = False, trusted: Sequence[str] = ()) -> str:
+    """The page for some runs, which should have been trained on the same language pair.
+
+    Weights are stored as float16, and computed with as float32.
+
+    Args:
+        paths: folders of runs.
+        best: the best checkpoints instead of the last ones.
+        trusted: modules whose code a run may name.
+
+    Raises:
+        UserError: a run cannot be loaded, or its model is not one that the page can compute.
+    """
+    from jinja2 import Environment, FileSystemLoader
+
+    runs = [LoadedRun(Run(path), best=best, trusted=trusted) for path in paths]
+    examples = _examples(runs)
+    models = [_model(run, name, best, trusted) for run, name in zip(runs, _names(paths), strict=True)]
+    for model, run in zip(models, runs, strict=True):
+        model["translations"] = run.translate([each["source"] for each in examples]) if examples else []
+    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
+    return environment.get_template("page.html.j2").render(
+        title=f"Translator: {', '.join(model['name'] for model in models)}",
+        script=(_HERE / "translator.js").read_text(encoding="utf-8"),
+        data=_json({"models": models, "examples": examples}),
+    )
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a script element: no end tag and no comment can begin in it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The parts of the paths that tell the runs apart."""
+    parts = [path.resolve().parts for path in paths]
+    if len(parts) == 1:
+        return ["/".join(parts[0][-2:])]
+    start = 0
+    while all(len(each) > start + 1 and each[start] == parts[0][start] for each in parts):
+        start += 1
+    return ["/".join(each[start:]) for each in parts]
+
+
+def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
+    """Sentences of the first run that has some, with their references."""
+    for run in runs:
+        try:
+            samples = json.loads((run.run.folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+            return [
+                {"source": str(each["source"]), "references": [str(r) for r in each["references"]]}
+                for each in samples[:_EXAMPLES]
+            ]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return []
+
+
+def _model(run: LoadedRun, name: str, best: bool, trusted: Sequence[str]) -> dict[str, Any]:
+    config, model, words = load_model(run.run.folder, best=best, trusted=trusted)
+    settings = _settings(model, str(run.run.folder))
+    weights, contents = _weights(model)
+    return {
+        "name": name,
+        "settings": settings,
+        "weights": weights,
+        "contents": contents,
+        "source": _vocabulary(words.source),
+        "target": _vocabulary(words.target),
+        "normalise": asdict(words.normalise),
+        "max_length": words.max_length,
+        "forcing": config["choices"]["forcing"],
+    }
+
+
+def _settings(model: "Seq2Seq", path: str) -> dict[str, Any]:
+    """What the script has to know of a model.
+
+    Raises:
+        UserError: a class is not one of those that the script computes.
+    """
+    from torch import nn
+
+    from seq2seq_lab.models import Seq2Seq
+    from seq2seq_lab.models.attention.additive import AdditiveAttention
+    from seq2seq_lab.models.attention.dot import DotAttention
+    from seq2seq_lab.models.attention.general import GeneralAttention
+    from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
+
+    scores: Mapping[type, str] = {
+        DotAttention: "dot",
+        ScaledDotAttention: "scaled_dot",
+        GeneralAttention: "general",
+        AdditiveAttention: "additive",
+    }
+    cells = {nn.GRU: "gru", nn.LSTM: "lstm"}
+    encoder, decoder = model.encoder, model.decoder
+    cell, attention = type(encoder.rnn.layers[0]), type(decoder.attention)
+    known = type(model) is Seq2Seq and cell in cells and (decoder.attention is None or attention in scores)
+    if not known:
+        allowed = (*cells, *scores, Seq2Seq)
+        strange = next(each.__name__ for each in (type(model), cell, attention) if each not in allowed)
+        raise UserError(f"{path}: the page cannot compute a model with {strange}")
+    return {
+        "cell": cells[cell],
+        "layers": len(encoder.rnn.layers),
+        "hidden": decoder.rnn.hidden_size,
+        "bidirectional": bool(encoder.rnn.layers[0].bidirectional),
+        "bridge": encoder.bridge is not None,
+        "input_feeding": decoder.input_feeding,
+        "relu": decoder.embedding_relu,
+        "score": None if decoder.attention is None else scores[attention],
+        "unmasked_positions": encoder.unmasked_positions,
+    }
+
+
+def _weights(model: "Seq2Seq") -> tuple[dict[str, Any], str]:
+    """Each weight's shape and its place among all numbers; and the numbers, float16 in base64."""
+    import torch
+
+    places: dict[int, int] = {}
+    weights, parts, end = {}, [], 0
+    for name, value in model.state_dict().items():
+        if value.data_ptr() not in places:  # a tied weight is stored once
+            places[value.data_ptr()] = end
+            parts.append(value.flatten().to(torch.float16))
+            end += value.numel()
+        weights[name] = {"shape": list(value.shape), "start": places[value.data_ptr()]}
+    numbers = torch.cat(parts).numpy().astype("<f2")
+    return weights, base64.b64encode(numbers.tobytes()).decode()
+
+
+def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
+    units: dict[str, Any] = {"name": vocabulary.units.name}
+    if isinstance(vocabulary.units, Subwords):
+        pieces = vocabulary.units._pieces
+        count = pieces.get_piece_size()
+        units |= {
+            "kind": vocabulary.units.kind,
+            "pieces": {
+                pieces.id_to_piece(i): pieces.get_score(i) for i in range(count) if not pieces.is_unknown(i)
+            },
+        }
+    return {"words": list(vocabulary.words), "unk": vocabulary.unk, "units": units}

@@ -1,0 +1,204 @@
+"""The translator page computes what the package computes: in Node, and in a browser."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import urllib.parse
+
+import pytest
+import torch
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.data.text import PRESETS
+from seq2seq_lab.data.vocabulary import EOS
+from seq2seq_lab.decoding.beam import beam_search
+from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.page import bundle
+from seq2seq_lab.runs.load import load_model
+
+MODELS = {
+    "gru, dot": ("model=attention",),
+    "lstm, additive, two layers, both directions, bridge": (
+        "model=attention",
+        "model/score=additive",
+        "model/cell=lstm",
+        "model.layers=2",
+        "model.bidirectional=true",
+        "model.bridge=true",
+    ),
+    "general, input feeding, tied, byte pairs": (
+        "model=attention",
+        "model/score=general",
+        "model.input_feeding=true",
+        "model.tie_embeddings=true",
+        "model.embedding_relu=false",
+        "+data.units=subwords",
+        "+data.subword_size=60",
+    ),
+    "scaled dot, unigram": (
+        "model=attention",
+        "model/score=scaled_dot",
+        "+data.units=subwords",
+        "+data.subword_kind=unigram",
+        "+data.subword_size=60",
+    ),
+    "no attention, characters": ("model=seq2seq", "model.layers=2", "+data.units=characters"),
+    "the seminar's padding": (
+        "model=attention",
+        "model.unmasked_positions=8",
+        "split=none",
+        "monitor.metric=train/bleu",
+    ),
+}
+SENTENCES = (
+    "je suis grand .",
+    "Elle est si forte !",
+    "tu es tres  fatigue",
+    "nous sommes des ecrivains connus.",
+    "il n'est pas la ?",
+    "zzz",
+    "",
+)
+CHECK = """
+const fs = require("fs"), { Translator } = require(process.argv[1]);
+const { models, sentences, width } = JSON.parse(fs.readFileSync(0, "utf8"));
+const run = new Translator(models[0]);
+const { ids } = run.read(sentences[0]);
+const steps = run.steps(ids).map((step) => step.probabilities);
+console.log(JSON.stringify({ translations: sentences.map((each) => run.translate(each, width)), ids, steps }));
+"""
+
+
+def rounded(folder):
+    """The model with the weights that the page has."""
+    config, model, words = load_model(folder)
+    model.load_state_dict({name: value.half().float() for name, value in model.state_dict().items()})
+    return config, model, words
+
+
+def in_python(model, words, sentence, width):
+    ids = words.encode(sentence).ids
+    if not ids:
+        return ""
+    found = beam_search(model, torch.tensor([[*ids, EOS]]), None, words.max_length, beam=width)
+    return words.decode(found[0][0].words)
+
+
+def in_node(models, sentences, width):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node")
+    script = bundle._HERE / "translator.js"
+    given = json.dumps({"models": models, "sentences": sentences, "width": width})
+    done = subprocess.run(
+        [node, "-e", CHECK, str(script)], input=given, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def data_of(page):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, flags=re.DOTALL)[1])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Runs by their settings."""
+    made = {}
+
+    def get(*settings):
+        if settings not in made:
+            quick = ("trainer.max_epochs=12", "optimizer=adam", "optimizer.lr=0.02", "loader.batch_size=4")
+            made[settings] = tiny.train(
+                tmp_path_factory.mktemp("run"), *quick, *settings, "callbacks=default", lean=False
+            )
+        return made[settings]
+
+    return get
+
+
+@pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
+def test_translations_and_probabilities_are_those_of_the_package(trained, settings):
+    folder = trained(*settings)
+    _, model, words = rounded(folder)
+    models = data_of(bundle.page([folder]))["models"]
+    for width in (1, 3):
+        found = in_node(models, SENTENCES, width)
+        expected = [in_python(model, words, sentence, width) for sentence in SENTENCES]
+        assert found["translations"] == expected
+        assert any(expected)
+    ids = [*words.encode(SENTENCES[0]).ids, EOS]
+    assert found["ids"] == ids
+    with torch.no_grad():
+        steps, word = Steps(model, encode(model, torch.tensor([ids]))), 0
+        for theirs in found["steps"]:
+            logits = steps.step(model.decoder.embed(torch.tensor([[word]]))).logits[0, 0]
+            assert theirs == pytest.approx(logits.softmax(dim=0).tolist(), abs=1e-3)
+            word = int(logits.argmax())
+
+
+def test_sentences_are_normalised_as_in_the_package():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node")
+    sentences = [
+        "Où est-ce que l’homme a mis 3,5 € ?",
+        "«Ça alors!» dit-il...",
+        "Я вижу кота.",
+        "ぎんこう、です。",
+        "한국어 문장",
+        "naïve  Éléphant\t x",
+        "a-b -c 12:30 it's",
+    ]
+    script = (
+        "const fs = require('fs'), { normalise } = require(process.argv[1]);"
+        "const { settings, sentences } = JSON.parse(fs.readFileSync(0, 'utf8'));"
+        "console.log(JSON.stringify(sentences.map((each) => normalise(settings, each))));"
+    )
+    for settings in PRESETS.values():
+        given = json.dumps({"settings": vars(settings), "sentences": sentences}, default=str)
+        path = str(bundle._HERE / "translator.js")
+        done = subprocess.run(
+            [node, "-e", script, path], input=given, capture_output=True, text=True, check=True
+        )
+        assert json.loads(done.stdout) == [settings(sentence) for sentence in sentences]
+
+
+def test_the_page_opens_in_a_browser_without_a_server(trained, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("there is no Chromium")
+    folders = [trained(*MODELS["gru, dot"]), trained(*MODELS["no attention, characters"])]
+    path = tmp_path / "page.html"
+    assert cli.main(["page", *map(str, folders), "--output", str(path)]) == 0
+    sentence = "je suis grand ."
+    asked = urllib.parse.urlencode({"sentence": sentence, "steps": 1})
+    flags = (
+        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
+        f"--user-data-dir={tmp_path / 'profile'} --virtual-time-budget=5000 --dump-dom"
+    )
+    command = [browser, *flags.split(), f"{path.as_uri()}#{asked}"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = re.findall(r'class="translation" data-run="\d">([^<]*)<', shown)
+    expected = [in_python(*rounded(folder)[1:], sentence, 1) or "(nothing)" for folder in folders]
+    assert [html.unescape(each) for each in found] == expected
+    assert shown.count('<th scope="col">') == 5, "the attention of a sentence of four words"
+    assert "http://" not in path.read_text(encoding="utf-8").replace("http://www.w3.org", "")
+    assert "https://" not in path.read_text(encoding="utf-8")
+
+
+def test_no_word_of_a_corpus_ends_the_script(trained):
+    folder = trained(*MODELS["gru, dot"])
+    text = bundle._json({"word": "</script><b>"})
+    assert "</script>" not in text
+    assert json.loads(text) == {"word": "</script><b>"}
+    assert bundle.page([folder]).count("</script>") == 3
+
+
+def test_what_is_no_run_is_named(tmp_path, capsys):
+    assert cli.main(["page", str(tmp_path), "--output", str(tmp_path / "x.html")]) == 1
+    assert "is not a run" in capsys.readouterr().err
+    assert not (tmp_path / "x.html").exists()
