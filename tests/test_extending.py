@@ -169,6 +169,6 @@ def test_a_run_can_be_loaded(runs):
 
     from seq2seq_lab.runs.load import load_model
 
-    _, model, _ = load_model(runs["cosine", "full"].folder)
+    _, model, _ = load_model(runs["cosine", "full"].folder, trusted=["my_cell", "my_score"])
     assert type(model.decoder.attention) is CosineAttention
     assert json.loads((runs["cosine", "full"].folder / "vocabularies.json").read_text())["max_length"] > 0

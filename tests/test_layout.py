@@ -24,6 +24,7 @@ ORDER = (
     "config",
     "runs",
     "compare",
+    "page",
     "launch",
     "accelerate",
     "training",

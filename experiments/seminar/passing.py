@@ -19,7 +19,7 @@ from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Pairs
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parts import make_data, make_module
 
@@ -39,7 +39,7 @@ def in_passing(module: TranslationModule, block: Block, updates: Updates, epoch:
 
 def parts(folder: str) -> tuple[Kind, dict[str, float]]:
     """What kind of run it is, and the columns of passing.csv."""
-    config, model, _ = load_run(folder)
+    config, model, _ = load_model(folder)
     data = make_data(config)
     module = make_module(config, data)
     module.model.load_state_dict(model.state_dict())

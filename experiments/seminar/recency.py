@@ -11,7 +11,7 @@ from experiments.seminar.conditions import STUDY
 from experiments.tables import run, shown, write
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.models.likelihood import sentence_losses
-from seq2seq_lab.runs.load import load_run
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.training.parts import make_data
 
 PARTS = 10
@@ -19,7 +19,7 @@ PARTS = 10
 
 def losses_by_part(folder: str) -> tuple[str, list[float]]:
     """A run's experiment, and the mean loss of each tenth of the training pairs under its last checkpoint."""
-    config, model, _ = load_run(folder)
+    config, model, _ = load_model(folder)
     data = make_data(config)
     found = []
     with torch.no_grad():

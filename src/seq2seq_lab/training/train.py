@@ -196,6 +196,7 @@ def _prepare(config: Mapping[str, Any], jobs: int) -> None:
     for message in (
         ".*treespec.*",
         ".*does not have many workers.*",
+        ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's
         ".*Checkpoint directory .* exists.*",
         ".*could not find the monitored key.*",  # not in epochs without an evaluation
         r".*lr_scheduler\.step\(\). before .*",  # an accelerator's step is not the optimizer's
