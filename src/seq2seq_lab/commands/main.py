@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seq2seq_lab import __version__
-from seq2seq_lab.commands import compare, data, evaluate, page, runs, train, translate
+from seq2seq_lab.commands import compare, data, evaluate, export, page, runs, train, translate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.startup import add_modules_of, replace_unencodable
 
@@ -23,6 +23,7 @@ COMMANDS = {
     "translate": (translate, "translate sentences with a trained run"),
     "runs": (runs, "list runs: status, epochs, time to go, main measure"),
     "page": (page, "write a translator as one HTML file"),
+    "export": (export, "write the model of a run as ONNX"),
     "compare": (compare, "compare runs: table, plots, report, TensorBoard"),
 }
 

@@ -1,0 +1,30 @@
+"""The command ``seq2seq-lab export``."""
+
+import argparse
+from pathlib import Path
+
+from seq2seq_lab.commands.overrides import add_trust
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Exports the model of a run: the encoder and one step of the decoder as ONNX, with the vocabularies. Needs the "
+        "extra [onnx]."
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--format", choices=("onnx",), default="onnx", help="default: onnx")
+    parser.add_argument(
+        "--output", type=Path, default=Path("exported"), metavar="DIR", help="default: exported"
+    )
+    parser.add_argument("--best", action="store_true", help="the best checkpoint instead of the last")
+    add_trust(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit status."""
+    from seq2seq_lab.runs.export import export_onnx
+
+    for path in export_onnx(args.folder, args.output, best=args.best, trusted=args.trust):
+        print(path)
+    return 0
