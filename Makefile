@@ -83,7 +83,7 @@ forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two 
 	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=minimum_risk objective.alpha=1 || exit; \
 	done
 	$(LAB) evaluate outputs/*/forcing_ratio/*/seed-*
-	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=full,free,word_dropout,confidence
+	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=full,free,word_dropout
 	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=mixed forcing.ratio=0.75
 	$(BIN)/python -m experiments.forcing_ratio.report outputs
 

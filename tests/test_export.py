@@ -30,7 +30,7 @@ MODELS = {
 }
 
 
-QUICK = ("lstm, additive, both directions, bridge", "no attention, two layers")
+QUICK = ("lstm, additive, both directions, bridge",)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_it_ends_as_an_undisturbed_run_wherever_it_was_killed(tmp_path, undisturbed, after):
-    step = 3 if after else 1
+    step = 3 if after else 2
     for number in itertools.count(1, step):
         outputs = tmp_path / str(number)
 
