@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 
+from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.download import download_path, locate
 from seq2seq_lab.data.sources.tsv import read_columns, read_text
 from seq2seq_lab.errors import UserError
@@ -131,6 +132,29 @@ class TestDownload:
         with pytest.raises(UserError, match="failed"):
             locate(None, url=server.url, sha256="0" * 64 if cut is None else None)
         assert [path.suffix for path in cache.rglob("*") if path.is_file()] in ([], [".lock"])
+
+    @pytest.mark.parametrize(
+        "page", [b"<!doctype html><p>moved</p>", zipped(fra=PAIRS)[:-30]], ids=["page", "cut zip"]
+    )
+    def test_what_cannot_be_read_is_not_kept_if_no_hash_was_expected(self, server, page):
+        content, server.content = server.content, page
+        source = ArchiveCorpus(url=server.url, keep=None)
+        with pytest.raises(UserError):
+            source.load()
+        server.content = content
+        assert len(ArchiveCorpus(url=server.url, keep=None).load()) > 0
+
+    def test_a_cache_of_another_user_is_as_if_nothing_was_there(self, server, monkeypatch):
+        path = locate(None, url=server.url, sha256=sha256(server.content))
+
+        def refused(_):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("seq2seq_lab.data.sources.download.digest", refused)
+        path.write_bytes(b"another")
+        server.failures = 99
+        with pytest.raises(UserError, match="failed"):
+            locate(None, url=server.url, sha256=sha256(server.content))
 
     def test_the_message_about_a_refused_connection_says_what_to_do(self):
         with pytest.raises(UserError, match=r"failed: .*refused\n.*data\.archive=PATH"):

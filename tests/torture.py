@@ -111,7 +111,7 @@ def main(wanted=100, seed=0):
                     while killed - before < 12:
                         sweep = start(outputs, (*overrides, *how))
                         try:
-                            sweep.wait(timeout=rng.uniform(0.4, 1) * seconds if rng.random() < 0.8 else 1)
+                            sweep.wait(timeout=rng.uniform(0.3, 0.7) * seconds if rng.random() < 0.9 else 1)
                             break
                         except subprocess.TimeoutExpired:
                             kill_all(sweep)

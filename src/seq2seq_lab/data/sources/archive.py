@@ -71,6 +71,15 @@ class ArchiveCorpus(PairSource):
     def read(self) -> RawPairs:
         """The columns of the file."""
         path = self._path()
+        try:
+            return self._columns(path)
+        except UserError:
+            # Such as the page of an error: the next command downloads it again.
+            if self._is_download(path) and self.sha256 is None:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _columns(self, path: Path) -> RawPairs:
         text = tsv.read_text(path, member_sha256=self.member_sha256 if self._is_download(path) else None)
         wanted = [self.source_column, self.target_column]
         if self.prefixes and self.prefix_column != self.target_column:

@@ -11,6 +11,7 @@ from seq2seq_lab.data.sources.tsv import digest
 from seq2seq_lab.errors import UserError
 
 RETRIES = 2  # of a download, after the first attempt
+_TIMEOUT = 6  # seconds of silence, after which an attempt has failed
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +59,10 @@ def download_path(url: str) -> Path:
 
 
 def _is_intact(path: Path, sha256: str | None) -> bool:
-    return path.is_file() and (sha256 is None or digest(path) == sha256.lower())
+    try:
+        return path.is_file() and (sha256 is None or digest(path) == sha256.lower())
+    except OSError:  # of another user
+        return False
 
 
 def _download(url: str, path: Path, sha256: str | None) -> None:
@@ -75,7 +79,7 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
         urls={path.name: url},
         retry_if_failed=RETRIES,
     )
-    fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=30)
+    fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=_TIMEOUT)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
