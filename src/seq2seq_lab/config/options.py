@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ def config_dir() -> Path:
 
 def groups(extra: Sequence[Path] = ()) -> list[str]:
     """Every group; those nested in another one, such as `model/score`, follow it."""
+    return _groups(tuple(extra)) if extra else list(_own_groups())
+
+
+@cache
+def _own_groups() -> list[str]:
+    return _groups(())  # the package's files do not change while it runs
+
+
+def _groups(extra: tuple[Path, ...]) -> list[str]:
     return [
         name
         for group in (*GROUPS, EXPERIMENT)
