@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow torture test-slurm check docs seminar quirks baselines forcing-ratio bench tensorboard
+.PHONY: help demo test test-slow torture test-slurm test-ray check docs seminar quirks baselines forcing-ratio bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -35,6 +35,11 @@ test-slurm: $(INSTALLED) ## a sweep on a real SLURM on this machine; as root, on
 	docs/slurm_on_one_machine.sh up
 	$(BIN)/python tests/slurm.py
 	docs/slurm_on_one_machine.sh down
+
+test-ray: ## a sweep on a local Ray, in an environment of its own, as Ray's launcher needs an older cloudpickle than joblib
+	test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --editable '.[ray]'
+	.venv-ray/bin/python tests/ray_sweep.py
 
 check: $(INSTALLED) ## lint, format and types
 	$(BIN)/ruff check .
