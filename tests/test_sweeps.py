@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from seq2seq_lab.launch.sweep import Entry, Register, remove_stale
+from seq2seq_lab.launch.sweep import Entry, Register, remove_stale, under_way
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 
@@ -148,6 +148,16 @@ def test_if_the_sweep_is_killed_its_jobs_save_and_end(start, tmp_path):
     folders = tiny.folders(tmp_path)
     assert {Run(folder).summary()["status"] for folder in folders} == {"interrupted"}
     assert {Run(folder).seed for folder in folders} == set(jobs), "no further run begins"
+
+
+def test_the_progress_of_a_sweep_can_be_looked_at(tmp_path):
+    register = Register(tmp_path / ".hydra" / "sweep-1-ab", 3)
+    register.begin()
+    register.add(Entry("a", False))
+    register.add(Entry("b", False, "failed", "why"))
+    assert under_way(tmp_path) == ["2 of 3 runs, 1 failed"]
+    assert [entry.folder for entry in register.close()] == ["a", "b"]
+    assert under_way(tmp_path) == []
 
 
 def test_the_register_of_a_sweep_that_was_killed_is_removed(tmp_path):

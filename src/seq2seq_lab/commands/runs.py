@@ -57,6 +57,7 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
     from seq2seq_lab.compare.comparison import read_runs
     from seq2seq_lab.compare.grouping import group
     from seq2seq_lab.compare.views.terminal import aligned
+    from seq2seq_lab.launch.sweep import under_way
     from seq2seq_lab.runs.find import common_root
 
     runs, notes = read_runs(paths, common_root(paths))
@@ -88,6 +89,7 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
     failed = [run for run in runs if activity(run) == "failed"]
     reasons = [f"  {run.name}: {run.summary().get('stopped') or 'see its output'}" for run in failed[:_FEW]]
     reasons += [f"  and {len(failed) - _FEW} more"] if len(failed) > _FEW else []
+    reasons += [f"a sweep is under way: {progress}" for path in paths for progress in under_way(path)]
     reasons += [f"Note: {note}" for note in notes]
     return printable("\n".join([*lines, "", count, *reasons]))
 

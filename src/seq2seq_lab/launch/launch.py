@@ -50,6 +50,8 @@ def launch(
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     if multirun and count > 1:
         print(f"a sweep of {count} runs", flush=True)
+        with suppress(OSError):  # an output folder that cannot be: the jobs say so
+            register.begin()
     try:
         with explained(extra), _surroundings([*flags, *overrides]), _attending(overrides, register):
             run()

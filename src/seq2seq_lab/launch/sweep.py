@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs.run import Run
@@ -53,18 +54,28 @@ class Register:
     path: Path
     jobs: int | None = None
 
+    def begin(self) -> None:
+        """Write the number of jobs, for whoever looks at the sweep while it runs."""
+        self._append({"jobs": self.jobs})
+
     def add(self, entry: Entry) -> None:
         """Append an entry, with one write, so that several machines can append to a shared file."""
+        self._append(asdict(entry))
+
+    def _append(self, state: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab", buffering=0) as file:
-            file.write((json.dumps(asdict(entry)) + "\n").encode())
+            file.write((json.dumps(dict(state)) + "\n").encode())
 
     def entries(self) -> list[Entry]:
         """The entries so far; of a job that was queued again, the last one."""
         found: dict[str, Entry] = {}
         with suppress(OSError):
             for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines()):
-                entry = Entry(**json.loads(line))
+                state = json.loads(line)
+                if "jobs" in state:
+                    continue
+                entry = Entry(**state)
                 found[entry.folder or str(number)] = entry
         return list(found.values())
 
@@ -114,6 +125,16 @@ class Register:
         failed = sum(entry.result == FAILED for entry in entries)
         of = f" of {self.jobs}" if self.jobs is not None else ""
         return f"{len(entries)}{of} runs{f', {failed} failed' if failed else ''}"
+
+
+def under_way(outputs: Path) -> list[str]:
+    """The progress of each sweep that puts its runs below a folder and has not ended."""
+    found = []
+    for path in sorted((outputs / ".hydra").glob("sweep-*")):
+        with suppress(OSError, ValueError, KeyError):
+            jobs = json.loads(path.read_text(encoding="utf-8").splitlines()[0])["jobs"]
+            found.append(Register(path, jobs).progress())
+    return found
 
 
 def remove_stale(folder: Path) -> None:
