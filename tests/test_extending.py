@@ -83,6 +83,14 @@ def test_each_part_does_something(runs):
         assert one.corpus.origin == "40 of 40 pairs of ReversedLetters"
 
 
+def test_an_own_split_gives_the_parts(workplace, monkeypatch, capsys):
+    in_folder(workplace, monkeypatch)
+    assert run("seq2seq-lab data --config-dir conf data=toy split=by_length split.longest=5 --json") == 0
+    parts = json.loads(capsys.readouterr().out)["parts"]
+    assert parts["train"] > parts["validation"] > 0
+    assert parts["test"] > 0
+
+
 def test_an_own_measure_is_in_every_file_of_a_run(runs):
     for one in runs.values():
         value = one.last("val/wrong_length")
