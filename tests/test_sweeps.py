@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tiny
+from seq2seq_lab.launch import machine
 from seq2seq_lab.launch.sweep import Entry, Register, remove_stale, under_way
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
@@ -167,3 +168,24 @@ def test_the_register_of_a_sweep_that_was_killed_is_removed(tmp_path):
         Register(tmp_path / f"sweep-{process}-ab").add(Entry("a", False))
     remove_stale(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"sweep-{os.getpid()}-ab"]
+
+
+@pytest.mark.parametrize(
+    ("visible", "count", "expected"),
+    [
+        (None, 4, ["0", "1", "2", "3", "0"]),
+        ("5,7", 8, ["5", "7", "5", "7", "5"]),
+        (None, 1, [None] * 5),
+        ("3", 8, ["3"] * 5),
+    ],
+)
+def test_each_job_gets_a_card_of_its_own(monkeypatch, visible, count, expected):
+    monkeypatch.setattr(machine.torch.cuda, "device_count", lambda: count)
+    found = []
+    for job in range(5):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        machine.take_card(job)
+        found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    assert found == expected

@@ -79,7 +79,7 @@ class Job:
         try:
             config, folder = _configured(cfg, dict(hydra_config.runtime.choices), overrides, self.swept)
             compare = config["compare"]
-            end = self._in_sweep(config, folder, _jobs(hydra_config))
+            end = self._in_sweep(config, folder, _jobs(hydra_config), int(hydra_config.job.num))
         except UserError as error:
             end = End(sweep.FAILED, error=str(error))
         except KeyboardInterrupt:
@@ -105,13 +105,15 @@ class Job:
             raise KeyboardInterrupt
         return end.results
 
-    def _in_sweep(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
-        """Train one run of a sweep: in a worker of joblib, in a process of its own."""
+    def _in_sweep(self, config: dict[str, Any], folder: Path, jobs: int, number: int) -> End:
+        """Train one run of a sweep: in a worker of joblib, in a process of its own, on one of several GPUs."""
         if jobs > 1 and os.getpid() != self._launcher and isolate.available():
             with startup.imports():
                 import seq2seq_lab.training.train  # noqa: F401, so that the process of each job need not
             try:
-                return isolate.in_own_process(lambda: self._end_of(config, folder, jobs), self._launcher)
+                return isolate.in_own_process(
+                    lambda: self._end_of(config, folder, jobs, number), self._launcher
+                )
             except isolate.KilledError as error:
                 with suppress(UserError, OSError):
                     if (run := Run(folder)).exists():
@@ -124,8 +126,11 @@ class Job:
             raise KeyboardInterrupt
         return end
 
-    def _end_of(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
+    def _end_of(self, config: dict[str, Any], folder: Path, jobs: int, number: int) -> End:
         """What became of a run, errors of the user included."""
+        from seq2seq_lab.launch.machine import take_card
+
+        take_card(number)
         try:
             return self.train(config, folder, jobs)
         except UserError as error:

@@ -31,6 +31,17 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
+def take_card(job: int) -> None:
+    """Let this process see one of several GPUs: that of the number of its job, modulo their number.
+
+    It must be called before CUDA is used.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = visible.split(",") if visible else [str(card) for card in range(torch.cuda.device_count())]
+    if len(cards) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[job % len(cards)]
+
+
 def check_accelerator(trainer: Mapping[str, Any]) -> None:
     """Check the device and the precision before any data is prepared.
 
