@@ -79,7 +79,7 @@ def _mean_and_band(group: Group) -> _Scalars:
 def _layout(metrics: Sequence[str]) -> Any:
     """The layout of the page Custom Scalars: one margin chart per metric."""
     page = layouts.Layout()
-    for split in dict.fromkeys(metric.partition("/")[0] for metric in metrics):
+    for split in sorted({metric.partition("/")[0] for metric in metrics}, key=_importance):
         category = page.category.add(title=f"{split}: mean over seeds ± one standard deviation")
         for metric in (metric for metric in metrics if metric.partition("/")[0] == split):
             value, lower, upper = _tags(metric)
@@ -88,6 +88,12 @@ def _layout(metrics: Sequence[str]) -> Any:
     tensor = make_tensor_proto(page.SerializeToString())
     tag = metadata.CONFIG_SUMMARY_TAG
     return Summary(value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(), tensor=tensor)])
+
+
+def _importance(split: str) -> tuple[int, str]:
+    """A sort key: what was held out first, the speed last."""
+    order = ("test", "val", "train")
+    return (order.index(split) if split in order else len(order), split)
 
 
 def _write_events(path: Path, summaries: Sequence[Any], scalars: _Scalars) -> None:
