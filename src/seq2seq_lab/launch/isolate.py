@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from seq2seq_lab.runs.lock import is_alive
+
 _POLL = 0.5  # seconds between two looks at the processes that a job belongs to
 
 
@@ -47,7 +49,7 @@ def in_own_process(act: Callable[[], T], launcher: int) -> T:
         os.close(read)
         status = 1
         try:
-            _watch(lambda: os.getppid() != worker or not _runs(launcher))
+            _watch(lambda: os.getppid() != worker or not is_alive(launcher))
             contents = pickle.dumps(act())
             with os.fdopen(write, "wb") as pipe:
                 pipe.write(contents)
@@ -64,7 +66,7 @@ def in_own_process(act: Callable[[], T], launcher: int) -> T:
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     finally:
         signal.signal(signal.SIGINT, handler)
-    if not _runs(launcher):
+    if not is_alive(launcher):
         os._exit(1)
     if contents and ended == 0:
         return pickle.loads(contents)  # type: ignore[no-any-return]
@@ -84,13 +86,3 @@ def _watch(over: Callable[[], bool]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=look, daemon=True).start()
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

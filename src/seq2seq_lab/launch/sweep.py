@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from seq2seq_lab.files import write_text
+from seq2seq_lab.runs.lock import is_alive
 from seq2seq_lab.runs.run import Run
 
 _ATTENTION = 60.0  # seconds
@@ -141,18 +142,8 @@ def remove_stale(folder: Path) -> None:
     """Remove the registers of sweeps whose process on this machine has ended."""
     for path in folder.glob("sweep-*"):
         process = path.name.split("-")[1]
-        if process.isdecimal() and not _runs(int(process)):
+        if process.isdecimal() and not is_alive(int(process)):
             path.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def _owner(path: Path) -> str | None:
         return None
     except (ValueError, TypeError, KeyError):  # killed while it wrote the file
         host, process, silent = "", 0, _now(path) - path.stat().st_mtime
-    if silent > _DEAD or (host == socket.gethostname() and not _runs(process)):
+    if silent > _DEAD or (host == socket.gethostname() and not is_alive(process)):
         return None
     return f"process {process} of {host}" if host else "another process"
 
@@ -122,7 +122,8 @@ def _now(path: Path) -> float:
         probe.unlink(missing_ok=True)
 
 
-def _runs(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
