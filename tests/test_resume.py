@@ -88,8 +88,9 @@ def uninterrupted(tmp_path_factory):
         ((), [3]),
         ((), [BLOCKS]),
         (BATCHED, [2, BLOCKS - 2, 1]),  # each counted from the point where the run is resumed
+        (("+trainer.precision=64-true",), [3]),
     ],
-    ids=["mid-epoch", "epoch's end", "batches, three times"],
+    ids=["mid-epoch", "epoch's end", "batches, three times", "double precision"],
 )
 def test_a_resumed_run_is_equal_to_an_uninterrupted_run(run, stop, uninterrupted, settings, blocks):
     settings = (*STATEFUL, *settings)

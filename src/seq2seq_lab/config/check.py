@@ -21,8 +21,11 @@ _REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
         (None, 1.0),
         "a run is evaluated at the end of epochs; write trainer.check_val_every_n_epoch=…",
     ),
-    "strategy": (("auto",), "a run trains on one device; several runs at once are a sweep's"),
-    "num_nodes": ((1,), "a run trains on one device; several runs at once are a sweep's"),
+    "strategy": (
+        ("auto", "ddp"),
+        "write trainer=ddp for several devices; several runs at once are a sweep's",
+    ),
+    "num_nodes": ((1,), "a run trains on one machine; several runs at once are a sweep's"),
     "reload_dataloaders_every_n_epochs": ((0,), "the loader draws a new order each epoch; leave it out"),
     "barebones": ((False,), "write callbacks=none logger=none"),
 }

@@ -9,6 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from seq2seq_lab.errors import UserError
 
+DOUBLE = ("64", "64-true")  # values of trainer.precision
+
 
 def set_threads(config: Mapping[str, Any], jobs: int) -> None:
     """Set the threads of a run: those of its configuration, else its share of the processors among `jobs`.
@@ -16,8 +18,9 @@ def set_threads(config: Mapping[str, Any], jobs: int) -> None:
     The variable `OMP_NUM_THREADS` is a limit of the latter.
     """
     threads = config["threads"]
+    processes = max(1, len(devices(config["trainer"])))
     if threads is None:
-        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // jobs)
+        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // (jobs * processes))
         limit = os.environ.get("OMP_NUM_THREADS", "")
         threads = min(threads, int(limit)) if limit.isdecimal() and int(limit) else threads
     torch.set_num_threads(threads)
@@ -42,22 +45,55 @@ def take_card(job: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = cards[job % len(cards)]
 
 
-def check_accelerator(trainer: Mapping[str, Any]) -> None:
-    """Check the device and the precision before any data is prepared.
+def devices(trainer: Mapping[str, Any]) -> list[torch.device]:
+    """The devices of one run: several with `trainer=ddp`; an empty list where Lightning finds the one device.
 
     Raises:
-        UserError: a GPU that is not available, several devices, or half precision.
+        UserError: several devices without `trainer=ddp`, or more than there are.
     """
+    given = trainer.get("devices", 1)
+    if trainer.get("strategy") != "ddp":
+        if given not in (1, "1") and not (isinstance(given, Sequence) and len(given) == 1):
+            raise UserError(
+                f"trainer.devices: {given}; a run trains on one device: trainer.devices=1 or [N]; trainer=ddp takes "
+                "several; to train several runs in parallel, start a sweep"
+            )
+        return []
+    kind = trainer.get("accelerator", "auto")
+    if kind in ("auto", "gpu"):
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    numbers = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else None
+    if numbers is None and str(given).isdecimal() and int(given):
+        numbers = list(range(int(given)))
+    if not numbers or kind not in ("cpu", "cuda") or not all(isinstance(each, int) for each in numbers):
+        raise UserError(
+            f"trainer.devices: {given} on {kind}; trainer=ddp takes a number of CPU processes or of GPUs, or a list of "
+            "GPUs: trainer.devices=2 or [0,1]"
+        )
+    if kind == "cuda" and (max(numbers) >= torch.cuda.device_count() or min(numbers) < 0):
+        raise UserError(f"trainer.devices: {given}; PyTorch finds {torch.cuda.device_count()} GPUs")
+    if len(numbers) != len(set(numbers)):
+        raise UserError(f"trainer.devices: {given} names a device twice")
+    return [torch.device("cpu") if kind == "cpu" else torch.device("cuda", each) for each in numbers]
+
+
+def check_accelerator(config: Mapping[str, Any]) -> None:
+    """Check the devices and the precision before any data is prepared.
+
+    Raises:
+        UserError: a GPU that is not available, several devices that cannot be used, or half precision.
+    """
+    trainer = config["trainer"]
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator: PyTorch {torch.__version__} finds no CUDA GPU for {trainer['accelerator']}; "
             "use trainer=cpu"
         )
-    devices = trainer.get("devices", 1)
-    if devices not in (1, "1") and not (isinstance(devices, Sequence) and len(devices) == 1):
+    several, batch_size = len(devices(trainer)), config["loader"]["batch_size"]
+    if several > batch_size:
         raise UserError(
-            f"trainer.devices: {devices}; a run trains on one device: trainer.devices=1 or [N]; to train several "
-            "runs in parallel, start a sweep"
+            f"trainer.devices: {several}, but loader.batch_size={batch_size}: an update is divided by its pairs, so it "
+            f"needs at least {several}; write loader.batch_size=64, for example, or trainer.devices=1"
         )
-    if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", "64", "64-true"):
+    if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", *DOUBLE):
         raise UserError(f"trainer.precision: {precision}; a run trains in 32-true or 64-true")

@@ -19,6 +19,7 @@ from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measur
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_of_first
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.schedules import Schedule
 from seq2seq_lab.training.update import Job, Made
 
@@ -219,6 +220,11 @@ class TranslationModule(pl.LightningModule):
         # of steps, which checkpoints are named and skipped by, still has to move.
         optimizer._on_before_step()
         optimizer._on_after_step()
+
+    def close(self) -> None:
+        """End what makes the updates: the processes of other devices."""
+        if self.selection is not None and isinstance(self.selection.updates, ParallelUpdates):
+            self.selection.updates.close()
 
     # Evaluation
 

@@ -21,6 +21,7 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.forcing.plan import Pairs
+from seq2seq_lab.launch.machine import DOUBLE, devices
 from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
@@ -32,6 +33,7 @@ from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.loggers import base as loggers
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
@@ -93,6 +95,8 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(_check_plan, "forcing", module=module, block=longest, epochs=epochs)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
         _select(config, module.job(optimizer))
+    if str(config["trainer"].get("precision")) in DOUBLE:
+        module.double()  # Lightning does so too, but after it has read the weights of a checkpoint
     return module
 
 
@@ -144,8 +148,13 @@ def _members(config: Mapping[str, Any], group: str) -> dict[str, Any]:
 
 def _select(config: Mapping[str, Any], job: Job) -> Selection:
     """What makes the updates; one that was asked for by name and does not apply is an error."""
-    chosen = select(_members(config, "accelerate"), job)
     option = config["choices"]["accelerate"]
+    if len(several := devices(config["trainer"])) > 1:
+        if option not in ("auto", "off"):
+            raise UserError(f"accelerate: {option} is asked for, but trainer=ddp uses several devices")
+        refused = dict.fromkeys(config["accelerate"], "several devices are used")
+        return Selection(ParallelUpdates(job, several), "ddp", refused)
+    chosen = select(_members(config, "accelerate"), job)
     if chosen.name == "eager" and chosen.refused and option != "auto":
         reasons = "; ".join(chosen.refused.values())
         raise UserError(
@@ -191,6 +200,13 @@ def make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer with the callbacks and loggers of the run."""
     settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
+    if several := devices(settings):  # Lightning has the first one; `ParallelUpdates` has the others
+        first = several[0]
+        settings |= {
+            "strategy": "auto",
+            "accelerator": first.type,
+            "devices": [first.index] if first.index is not None else 1,
+        }
     chosen = [
         loggers.make(node, f"logger.{name}", str(run.folder), _facts(config))
         for name, node in config["logger"].items()

@@ -185,15 +185,18 @@ def _fit(
         if error.code == -1:  # a cluster's launcher has queued the job again
             raise
         raise KeyboardInterrupt from None  # Lightning turns a second Ctrl-C into this
+    finally:
+        module.close()
 
 
 def _prepare(config: Mapping[str, Any], jobs: int) -> None:
     """Set the threads, check the device, and hide Lightning's advice, which does not apply here."""
+    check_accelerator(config)
     set_threads(config, jobs)
-    check_accelerator(config["trainer"])
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (
+        ".*use .self.log.*sync_dist.*",  # only the process that evaluates logs
         ".*treespec.*",
         ".*does not have many workers.*",
         ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's

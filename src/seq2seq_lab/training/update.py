@@ -50,6 +50,20 @@ def update(
         gradient_clip: maximum norm of the gradient; None: no clipping.
     """
     optimizer.zero_grad()
+    made = backward(model, objective, batch, plan, draws)
+    step(model, optimizer, gradient_clip)
+    return made
+
+
+def backward(
+    model: Seq2Seq, objective: Objective, batch: Batch, plan: Plan, draws: Draws, *, of: int | None = None
+) -> Made:
+    """Add the gradient of the loss of B pairs to the parameters: the sum over the pairs, divided by `of`.
+
+    Args:
+        of: pairs of the update, if these are only some of them; None: these are all, and the gradient is that of the
+            mean.
+    """
     followed = follow(
         model,
         batch.source,
@@ -60,14 +74,19 @@ def update(
         draws=draws,
     )
     losses = sentence_losses(followed.decoded.logits, batch.target, batch.target_lengths)
-    objective(Outcome(model, batch, followed.decoded, losses, draws)).mean().backward()  # type: ignore[no-untyped-call]
-    if gradient_clip is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
-    optimizer.step()
+    minimised = objective(Outcome(model, batch, followed.decoded, losses, draws))
+    (minimised.sum() / (of or len(losses))).backward()  # type: ignore[no-untyped-call]
     lengths = batch.target_lengths
     if lengths is None:
         lengths = torch.full((len(batch.target),), batch.target.shape[1])
     return Made(losses.detach(), mean_of_first(followed.gold, lengths.cpu()))
+
+
+def step(model: Seq2Seq, optimizer: Optimizer, gradient_clip: float | None) -> None:
+    """Clip the gradient, and make the optimizer's step."""
+    if gradient_clip is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
+    optimizer.step()
 
 
 class Job(NamedTuple):

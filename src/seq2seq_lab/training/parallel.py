@@ -1,0 +1,240 @@
+"""Updates on several devices (`trainer=ddp`): data parallelism with one process for each device.
+
+The run's own process uses the first device; only it has the optimizer, evaluates and writes. Each other process has a
+copy of the model, computes gradients for its share of an update's pairs, and ends with the run's process. Random
+numbers belong to a pair, so it does not matter where a pair is computed, and nothing of the others has to be saved.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Batch, Block
+from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.update import Job, Made, backward, step
+
+_WORKER = "from seq2seq_lab.training.parallel import work; work()"
+
+
+class Share(NamedTuple):
+    """One process of R, and what it computes with.
+
+    Attributes:
+        model: its copy of the model, on its device.
+        objective: what is minimised.
+        rank: its number; it computes the pairs rank, rank + R, … of each update.
+        processes: R.
+    """
+
+    model: Seq2Seq
+    objective: Objective
+    rank: int
+    processes: int
+
+    def receive_weights(self) -> None:
+        """Take the parameters of process 0, as they are before an update."""
+        parameters = [each.data for each in self.model.parameters()]
+        flat = torch.cat([each.reshape(-1) for each in parameters])
+        dist.broadcast(flat, src=0)
+        if self.rank:
+            for parameter, value in zip(parameters, _split(flat, parameters), strict=True):
+                parameter.copy_(value)
+
+    def gradient(self, batch: Batch, plan: Plan, draws: Draws) -> Made:
+        """Compute the gradient of the mean loss of all B pairs; process 0 has it in its parameters afterwards.
+
+        Returns:
+            The losses and shares of forced words of all pairs, in process 0.
+        """
+        size = len(batch.target)
+        rows = slice(self.rank, size, self.processes)
+        losses, forced = batch.target.new_zeros((2, size), dtype=next(self.model.parameters()).dtype)
+        self.model.zero_grad()
+        if self.rank < size:
+            made = backward(
+                self.model,
+                self.objective,
+                _part(batch, rows),
+                plan.rows(rows, batch.target.shape[1]),
+                draws[rows],
+                of=size,
+            )
+            losses[rows], forced[rows] = made.losses, made.forced_share.to(forced)
+        parameters = list(self.model.parameters())
+        # A parameter without a gradient in any process must stay without one: an optimizer does not change it.
+        used = losses.new_tensor([each.grad is not None for each in parameters])
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+        sums = torch.cat([each.reshape(-1) for each in (*gradients, used, losses, forced)])
+        dist.reduce(sums, dst=0)
+        *gradients, used, losses, forced = _split(sums, [*gradients, used, losses, forced])
+        if self.rank == 0:
+            for parameter, gradient, times in zip(parameters, gradients, used.tolist(), strict=True):
+                parameter.grad = gradient if times else None
+        return Made(losses, forced.float().cpu())
+
+
+class ParallelUpdates:
+    """Makes the updates of a block on several devices, as one device would, up to rounding.
+
+    The other processes start with the first block.
+
+    Args:
+        job: the training job; its model is on the first device.
+        devices: the devices, at least two.
+    """
+
+    def __init__(self, job: Job, devices: Sequence[torch.device]) -> None:
+        self.job = job
+        self.devices = devices
+        self.share = Share(job.model, job.objective, 0, len(devices))
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+        """Make the updates of the block's N pairs.
+
+        Raises:
+            UserError: another process ended; the message says why.
+        """
+        try:
+            if not self.workers:
+                self._start()
+            trained = [each.requires_grad for each in self.job.model.parameters()]
+            cpu = torch.device("cpu")
+            self._send((block.to(cpu), plan, draws.to(cpu), trained))
+            made = []
+            for update in _updates(block, plan, draws):
+                self.share.receive_weights()
+                made.append(self.share.gradient(*update))
+                step(self.job.model, self.job.optimizer, self.job.gradient_clip)
+        except (RuntimeError, OSError) as error:
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            raise UserError(self._reason() or first_line(error)) from error
+        losses, shares = zip(*made, strict=True)
+        return Made(torch.cat(losses), torch.cat(shares))
+
+    def close(self) -> None:
+        """End the other processes."""
+        for worker in self.workers:
+            with contextlib.suppress(OSError):  # it has ended already
+                worker.stdin.close()  # type: ignore[union-attr]
+        if dist.is_initialized():
+            dist.destroy_process_group()
+        for worker in self.workers:
+            try:
+                worker.wait(10)
+            except subprocess.TimeoutExpired:  # in an update that was cut short
+                worker.kill()
+                worker.wait()
+            worker.stdout.close()  # type: ignore[union-attr]
+        self.workers = []
+
+    def _start(self) -> None:
+        meeting = Path(tempfile.mkdtemp()) / "store"
+        for _ in self.devices[1:]:
+            # In a session of its own: Ctrl-C reaches the run's process only, which ends the others.
+            worker = subprocess.Popen(
+                [sys.executable, "-c", _WORKER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+            self.workers.append(worker)
+        for rank, (worker, device) in enumerate(zip(self.workers, self.devices[1:], strict=True), 1):
+            common = (sys.path, torch.get_num_threads(), str(device), str(meeting))
+            pickle.dump(common, worker.stdin)  # type: ignore[arg-type]
+            # Pickled by itself: its classes are found only once the path is set.
+            pickle.dump(self.share._replace(rank=rank), worker.stdin)  # type: ignore[arg-type]
+            worker.stdin.flush()  # type: ignore[union-attr]
+        _meet(self.devices[0], meeting, self.share)
+        meeting.unlink(missing_ok=True)
+        meeting.parent.rmdir()
+
+    def _send(self, message: Any) -> None:
+        pickled = pickle.dumps(message)
+        for worker in self.workers:
+            worker.stdin.write(pickled)  # type: ignore[union-attr]
+            worker.stdin.flush()  # type: ignore[union-attr]
+
+    def _reason(self) -> str | None:
+        """Why another process ended; None if all still run."""
+        for worker, device in zip(self.workers, self.devices[1:], strict=True):
+            try:
+                status = worker.wait(2)
+            except subprocess.TimeoutExpired:
+                continue
+            said = worker.stdout.read().decode(errors="replace").strip()  # type: ignore[union-attr]
+            return f"trainer=ddp: the process of device {device} ended: {said or f'exit status {status}'}"
+        return None
+
+
+def work() -> None:
+    """Be one of the other processes; messages come on the standard input, until it is closed."""
+    for each in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # the run's process stops at the end of a block, with this one
+        signal.signal(each, signal.SIG_IGN)
+    messages, says = sys.stdin.buffer, sys.stdout
+    try:
+        sys.path[:], threads, device, meeting = pickle.load(messages)
+        share: Share = pickle.load(messages)
+        torch.set_num_threads(threads)
+        share.model.to(device).train()
+        torch.set_default_dtype(next(share.model.parameters()).dtype)
+        _meet(torch.device(device), Path(meeting), share)
+        while True:
+            block, plan, draws, trained = pickle.load(messages)
+            for parameter, requires_grad in zip(share.model.parameters(), trained, strict=True):
+                parameter.requires_grad_(requires_grad)
+            for update in _updates(block.to(device), plan, draws.to(device)):
+                share.receive_weights()
+                share.gradient(*update)
+    except EOFError:  # the run's process has ended
+        os._exit(0)
+    except BaseException as error:
+        print(first_line(error), file=says, flush=True)
+        os._exit(1)  # without waiting for the process group
+
+
+def _meet(device: torch.device, meeting: Path, share: Share) -> None:
+    """Join the process group; it meets at the file `meeting`."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(
+        backend, init_method=meeting.as_uri(), rank=share.rank, world_size=share.processes
+    )
+
+
+def _updates(block: Block, plan: Plan, draws: Draws) -> Iterator[tuple[Batch, Plan, Draws]]:
+    for batch in block:
+        yield batch, plan.rows(batch.rows, batch.target.shape[1]), draws[batch.rows]
+
+
+def _part(batch: Batch, rows: slice) -> Batch:
+    """Some pairs of a batch; they stay padded as they were."""
+    lengths = (None if each is None else each[rows] for each in (batch.source_lengths, batch.target_lengths))
+    source_lengths, target_lengths = lengths
+    return Batch(batch.source[rows], source_lengths, batch.target[rows], target_lengths, rows)
+
+
+def _split(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """The parts of a flat tensor, in the shapes of `like`."""
+    parts = flat.split([each.numel() for each in like])  # type: ignore[no-untyped-call]
+    return [part.view_as(each) for part, each in zip(parts, like, strict=True)]
