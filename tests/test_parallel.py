@@ -1,4 +1,4 @@
-"""Several devices for one run give what one gives, up to rounding: here two processes on the CPU, in double precision."""
+"""Several devices for one run give what one gives, up to rounding: here processes on the CPU, in double precision."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def test_two_processes_equal_one_under_each_policy(tmp_path, policy):
     one, two = tiny.train(tmp_path / "1", *settings), tiny.train(tmp_path / "2", *settings, *DDP)
     assert close(one, two)
     assert Run(two).summary()["accelerate"]["updates"] == "ddp"
-    assert sorted(os.listdir(one)) == sorted(os.listdir(two))
+    assert {each.name for each in one.iterdir()} == {each.name for each in two.iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,28 @@ def test_a_process_that_is_killed_ends_the_run_with_a_line(tmp_path, monkeypatch
         return call(updates, *block)
 
     monkeypatch.setattr(ParallelUpdates, "__call__", kill_later)
-    with pytest.raises(UserError, match=r"trainer=ddp: the process of device cpu ended: exit status -9"):
+    with pytest.raises(UserError, match=r"trainer=ddp: the process of device cpu ended: killed by signal 9"):
         tiny.train(tmp_path, *BATCHES, *DDP)
     (summary,) = tmp_path.glob(f"**/{layout.SUMMARY}")
     assert '"failed"' in summary.read_text()
+
+
+def test_a_model_that_another_process_cannot_have_is_a_line(tmp_path, monkeypatch):
+    call = ParallelUpdates.__call__
+
+    def unknown(updates, *block):
+        updates.share.model.own = lambda: None
+        return call(updates, *block)
+
+    monkeypatch.setattr(ParallelUpdates, "__call__", unknown)
+    with pytest.raises(UserError, match=r"trainer=ddp: .*lambda.*must be classes"):
+        tiny.train(tmp_path, *BATCHES, *DDP)
+
+
+def test_a_process_that_does_not_start_is_a_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("seq2seq_lab.training.parallel._WORKER", "print('no room')")
+    with pytest.raises(UserError, match=r"trainer=ddp: the process of device cpu ended: "):
+        tiny.train(tmp_path, *BATCHES, *DDP)
 
 
 def test_no_process_is_left(tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.update import Job, Made, backward, step
 
 _WORKER = "from seq2seq_lab.training.parallel import work; work()"
+_READY = b"ready\n"
 
 
 class Share(NamedTuple):
@@ -65,7 +66,7 @@ class Share(NamedTuple):
         rows = slice(self.rank, size, self.processes)
         losses, forced = batch.target.new_zeros((2, size), dtype=next(self.model.parameters()).dtype)
         self.model.zero_grad()
-        if self.rank < size:
+        if self.rank < size:  # else the update has no pair for this process
             made = backward(
                 self.model,
                 self.objective,
@@ -115,7 +116,9 @@ class ParallelUpdates:
                 self._start()
             trained = [each.requires_grad for each in self.job.model.parameters()]
             cpu = torch.device("cpu")
-            self._send((block.to(cpu), plan, draws.to(cpu), trained))
+            message = _pickled((block.to(cpu), plan, draws.to(cpu), trained))
+            for worker in self.workers:
+                _write(worker, message)
             made = []
             for update in _updates(block, plan, draws):
                 self.share.receive_weights()
@@ -145,7 +148,6 @@ class ParallelUpdates:
         self.workers = []
 
     def _start(self) -> None:
-        meeting = Path(tempfile.mkdtemp()) / "store"
         for _ in self.devices[1:]:
             # In a session of its own: Ctrl-C reaches the run's process only, which ends the others.
             worker = subprocess.Popen(
@@ -155,21 +157,20 @@ class ParallelUpdates:
                 start_new_session=True,
             )
             self.workers.append(worker)
-        for rank, (worker, device) in enumerate(zip(self.workers, self.devices[1:], strict=True), 1):
-            common = (sys.path, torch.get_num_threads(), str(device), str(meeting))
-            pickle.dump(common, worker.stdin)  # type: ignore[arg-type]
-            # Pickled by itself: its classes are found only once the path is set.
-            pickle.dump(self.share._replace(rank=rank), worker.stdin)  # type: ignore[arg-type]
-            worker.stdin.flush()  # type: ignore[union-attr]
-        _meet(self.devices[0], meeting, self.share)
-        meeting.unlink(missing_ok=True)
-        meeting.parent.rmdir()
+        with tempfile.TemporaryDirectory() as folder:
+            meeting = Path(folder) / "store"
+            for rank, (worker, device) in enumerate(zip(self.workers, self.devices[1:], strict=True), 1):
+                _write(worker, pickle.dumps((sys.path, torch.get_num_threads(), str(device), str(meeting))))
+                # Pickled by itself: its classes are found only once the path is set.
+                _write(worker, _pickled(self.share._replace(rank=rank)))
+            self._wait()  # until they have what they need: else process 0 would wait for one that ended
+            _meet(self.devices[0], meeting, self.share)
+            self._wait()  # until they need the file no more
 
-    def _send(self, message: Any) -> None:
-        pickled = pickle.dumps(message)
+    def _wait(self) -> None:
         for worker in self.workers:
-            worker.stdin.write(pickled)  # type: ignore[union-attr]
-            worker.stdin.flush()  # type: ignore[union-attr]
+            if worker.stdout.readline() != _READY:  # type: ignore[union-attr]
+                raise RuntimeError("a process did not start")
 
     def _reason(self) -> str | None:
         """Why another process ended; None if all still run."""
@@ -179,7 +180,8 @@ class ParallelUpdates:
             except subprocess.TimeoutExpired:
                 continue
             said = worker.stdout.read().decode(errors="replace").strip()  # type: ignore[union-attr]
-            return f"trainer=ddp: the process of device {device} ended: {said or f'exit status {status}'}"
+            why = said or (f"killed by signal {-status}" if status < 0 else f"exit status {status}")
+            return f"trainer=ddp: the process of device {device} ended: {why}"
         return None
 
 
@@ -190,14 +192,18 @@ def work() -> None:
         signal.SIGTERM,
     ):  # the run's process stops at the end of a block, with this one
         signal.signal(each, signal.SIG_IGN)
-    messages, says = sys.stdin.buffer, sys.stdout
+    messages, says = sys.stdin.buffer, sys.stdout.buffer
     try:
         sys.path[:], threads, device, meeting = pickle.load(messages)
         share: Share = pickle.load(messages)
+        says.write(_READY)
+        says.flush()
         torch.set_num_threads(threads)
         share.model.to(device).train()
         torch.set_default_dtype(next(share.model.parameters()).dtype)
         _meet(torch.device(device), Path(meeting), share)
+        says.write(_READY)
+        says.flush()
         while True:
             block, plan, draws, trained = pickle.load(messages)
             for parameter, requires_grad in zip(share.model.parameters(), trained, strict=True):
@@ -208,8 +214,29 @@ def work() -> None:
     except EOFError:  # the run's process has ended
         os._exit(0)
     except BaseException as error:
-        print(first_line(error), file=says, flush=True)
+        with contextlib.suppress(OSError):  # the run's process was killed
+            says.write(first_line(error).encode())
+            says.flush()
         os._exit(1)  # without waiting for the process group
+
+
+def _pickled(message: Any) -> bytes:
+    try:
+        return pickle.dumps(message)
+    except (
+        pickle.PicklingError,
+        AttributeError,
+        TypeError,
+    ) as error:  # a function that stands in another one
+        raise UserError(
+            f"trainer=ddp: {first_line(error)}; the parts of a run must be classes and functions of a module, to be "
+            "sent to the other processes"
+        ) from error
+
+
+def _write(worker: subprocess.Popen[bytes], message: bytes) -> None:
+    worker.stdin.write(message)  # type: ignore[union-attr]
+    worker.stdin.flush()  # type: ignore[union-attr]
 
 
 def _meet(device: torch.device, meeting: Path, share: Share) -> None:
