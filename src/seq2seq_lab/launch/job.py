@@ -130,7 +130,8 @@ class Job:
         """What became of a run, errors of the user included."""
         from seq2seq_lab.launch.machine import take_card
 
-        take_card(number)
+        if config["trainer"].get("strategy") != "ddp":  # such a run takes several
+            take_card(number)
         try:
             return self.train(config, folder, jobs)
         except UserError as error:

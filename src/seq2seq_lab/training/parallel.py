@@ -125,9 +125,9 @@ class ParallelUpdates:
                 made.append(self.share.gradient(*update))
                 step(self.job.model, self.job.optimizer, self.job.gradient_clip)
         except (RuntimeError, OSError) as error:
-            if isinstance(error, torch.cuda.OutOfMemoryError):
+            if isinstance(error, torch.cuda.OutOfMemoryError) or (reason := self._reason()) is None:
                 raise
-            raise UserError(self._reason() or first_line(error)) from error
+            raise UserError(reason) from error
         losses, shares = zip(*made, strict=True)
         return Made(torch.cat(losses), torch.cat(shares))
 
@@ -223,11 +223,8 @@ def work() -> None:
 def _pickled(message: Any) -> bytes:
     try:
         return pickle.dumps(message)
-    except (
-        pickle.PicklingError,
-        AttributeError,
-        TypeError,
-    ) as error:  # a function that stands in another one
+    # The errors about a lambda, or a class inside a function.
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise UserError(
             f"trainer=ddp: {first_line(error)}; the parts of a run must be classes and functions of a module, to be "
             "sent to the other processes"
