@@ -187,10 +187,8 @@ class ParallelUpdates:
 
 def work() -> None:
     """Be one of the other processes; messages come on the standard input, until it is closed."""
-    for each in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # the run's process stops at the end of a block, with this one
+    # The run's process handles signals: it stops at the end of a block, and this one with it.
+    for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     messages, says = sys.stdin.buffer, sys.stdout.buffer
     try:

@@ -75,7 +75,8 @@ def backward(
     )
     losses = sentence_losses(followed.decoded.logits, batch.target, batch.target_lengths)
     minimised = objective(Outcome(model, batch, followed.decoded, losses, draws))
-    (minimised.sum() / (of or len(losses))).backward()  # type: ignore[no-untyped-call]
+    loss = minimised.mean() if of is None else minimised.sum() / of
+    loss.backward()  # type: ignore[no-untyped-call]
     lengths = batch.target_lengths
     if lengths is None:
         lengths = torch.full((len(batch.target),), batch.target.shape[1])
