@@ -50,11 +50,12 @@ docs: $(INSTALLED) ## write docs/measures.md and the pictures of docs/forcing.md
 	$(BIN)/python -m seq2seq_lab.evaluation.measures_page > docs/measures.md
 	$(BIN)/python docs/draw_forcing.py
 
+SEMINAR := $(addprefix outputs/seminar/,attention_mixed seq2seq_mixed seq2seq_full)
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed,seminar/seq2seq_mixed,seminar/seq2seq_full seed=0,1,2,3,4 compare=false
-	$(BIN)/python -m experiments.seminar.report outputs/seminar
-	$(BIN)/python -m experiments.seminar.recency outputs/seminar/*/seed-*
-	$(BIN)/python -m experiments.seminar.passing outputs/seminar/*/seed-*
+	$(BIN)/python -m experiments.seminar.report $(SEMINAR)
+	$(BIN)/python -m experiments.seminar.recency $(SEMINAR:=/seed-*)
+	$(BIN)/python -m experiments.seminar.passing $(SEMINAR:=/seed-*)
 
 quirks: seminar ## the seminar's quirks on and off, beside the runs of make seminar
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null $(QUIRKS)
@@ -62,9 +63,9 @@ quirks: seminar ## the seminar's quirks on and off, beside the runs of make semi
 	$(LAB) $(SWEEP) experiment=seminar/attention_mixed model.unmasked_positions=null loader.predict_sos=false $(QUIRKS)
 	$(LAB) $(SWEEP) experiment=seminar/seq2seq_mixed loader.predict_sos=false $(QUIRKS)
 	$(BIN)/python -m experiments.seminar.quirks outputs
-	$(BIN)/python -m experiments.seminar.passing outputs/seminar/*/seed-* \
-		outputs/predict_sos=false/seminar/seq2seq_mixed/seed-* \
-		outputs/predict_sos=false,unmasked_positions=null/seminar/attention_mixed/seed-*
+	$(BIN)/python -m experiments.seminar.passing $(SEMINAR:=/seed-*) \
+		outputs/seminar/seq2seq_mixed,predict_sos=false/seed-* \
+		outputs/seminar/attention_mixed,predict_sos=false,unmasked_positions=null/seed-*
 
 baselines: $(INSTALLED) ## the presets experiment=baseline/…, three seeds
 	$(LAB) $(SWEEP) experiment=baseline/attention,baseline/seq2seq seed=0,1,2 compare=false
@@ -87,7 +88,7 @@ forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two 
 	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=nll,minimum_risk && \
 	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=minimum_risk objective.alpha=1 || exit; \
 	done
-	$(LAB) evaluate outputs/*/forcing_ratio/*/seed-*
+	$(LAB) evaluate outputs/forcing_ratio/*/seed-*
 	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=full,free,word_dropout
 	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=mixed forcing.ratio=0.75
 	$(BIN)/python -m experiments.forcing_ratio.report outputs

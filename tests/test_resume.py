@@ -166,7 +166,7 @@ def test_a_checkpoint_is_written_atomically(tmp_path, monkeypatch):
 def test_a_run_that_another_process_has_just_finished_is_not_changed(
     run, uninterrupted, monkeypatch, tmp_path
 ):
-    folder = tmp_path / "outputs" / uninterrupted(*STATEFUL).relative_to(uninterrupted(*STATEFUL).parents[2])
+    folder = tmp_path / "outputs" / uninterrupted(*STATEFUL).relative_to(uninterrupted(*STATEFUL).parents[1])
     make_data = training.make_data
 
     def slowly(config):
@@ -231,7 +231,7 @@ def test_signal_handlers_are_restored_after_a_run(stop, number, monkeypatch):
     folder = stop("stopped", block=3)
     assert summary(folder)["status"] == "interrupted"
     assert {number: signal.getsignal(number) for number in before} == before
-    tiny.train(folder.parents[2], lean=True)
+    tiny.train(folder.parents[1], lean=True)
     assert {number: signal.getsignal(number) for number in before} == before
 
 
@@ -273,7 +273,7 @@ def test_every_epoch_is_logged_once(run, stop):
 
 
 def test_a_finished_run_is_not_trained_again(run, uninterrupted, capsys, tmp_path):
-    folder = tmp_path / "outputs" / uninterrupted(*STATEFUL).relative_to(uninterrupted(*STATEFUL).parents[2])
+    folder = tmp_path / "outputs" / uninterrupted(*STATEFUL).relative_to(uninterrupted(*STATEFUL).parents[1])
     shutil.copytree(uninterrupted(*STATEFUL), folder)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert run("outputs", *STATEFUL) == folder
@@ -304,7 +304,7 @@ def test_fresh_trains_again_and_removes_the_files_of_the_old_run(run, capsys):
 def test_another_run_with_the_same_name_is_refused_and_the_message_names_the_key(plain_run, change, key):
     before = {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")}
     with pytest.raises(UserError, match=rf"contains another run \(it differs in {key}\).*fresh=true"):
-        tiny.train(plain_run.parents[2], "trainer.max_epochs=1", change, lean=False)
+        tiny.train(plain_run.parents[1], "trainer.max_epochs=1", change, lean=False)
     assert {path: path.stat().st_mtime_ns for path in plain_run.rglob("*")} == before
 
 

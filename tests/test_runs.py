@@ -69,7 +69,7 @@ def test_keys_that_do_not_change_the_model_are_not_in_the_path():
         "hydra/launcher=x",
     ]
     swept = run_folder(config, overrides, named=True, swept={"trainer.max_epochs"})
-    assert str(swept) == "out/max_epochs=2/a/seed-0"
+    assert str(swept) == "out/a,max_epochs=2/seed-0"
     assert str(run_folder(config, overrides, named=True)) == "out/a/seed-0"
 
 

@@ -233,7 +233,7 @@ class TestRunFolder:
             assert f"| {sample['source']} | {' / '.join(sample['references'])} |" in text
 
     def test_tensorboard_has_heat_maps_only_for_models_with_attention(self, attention_run, plain_run):
-        assert scalars_of(attention_run).Tags()["images"] == ["attention/0"]
+        assert scalars_of(attention_run).Tags()["images"] == ["~attention/0"]
         assert scalars_of(plain_run).Tags()["images"] == []
 
     def test_tensorboard_has_hyperparameters(self, attention_run):
@@ -297,7 +297,8 @@ class TestNames:
         sweep = ["-m", "model=seq2seq,attention", "forcing=mixed", "forcing.ratio=0.5", "seed=0,1"]
         arguments = ["train", *sweep, *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
         assert cli.main([*arguments, "trainer.max_epochs=1"]) == 0
-        assert sorted(folder.relative_to(tmp_path).parts[-2:] for folder in tiny.folders(tmp_path)) == [
+        names = [folder.relative_to(tmp_path) for folder in tiny.folders(tmp_path)]
+        assert [(name.parts[0].partition(",")[0], name.name) for name in names] == [
             ("attention-mixed-0.5", "seed-0"),
             ("attention-mixed-0.5", "seed-1"),
             ("seq2seq-mixed-0.5", "seed-0"),
@@ -336,16 +337,17 @@ class TestNames:
             (["seed=2", "threads=1", "trainer=default"], "seq2seq-full/seed-2"),
             (["forcing=mixed", "model=attention"], "attention-mixed-0.5/seed-0"),
             (["forcing=mixed", "forcing.ratio=0.25"], "seq2seq-mixed-0.25/seed-0"),
-            (["optimizer=adam", "optimizer.lr=1e-2"], "optimizer=adam,lr=0.01/seq2seq-full/seed-0"),
-            (["optimizer.lr=.01"], "lr=0.01/seq2seq-full/seed-0"),
-            (["loader.shuffle=False"], "shuffle=false/seq2seq-full/seed-0"),
-            (["data=toy", "trainer.max_epochs=3"], "toy/seq2seq-full/seed-0"),
-            (["data.prefixes=[i am, he s]"], "prefixes=_i_am,_he_s_~0f23756d/seq2seq-full/seed-0"),
-            (["name=my/study", "model=attention"], "model=attention/my/study/seed-0"),
+            (["optimizer=adam", "optimizer.lr=1e-2"], "seq2seq-full,optimizer=adam,lr=0.01/seed-0"),
+            (["optimizer.lr=.01"], "seq2seq-full,lr=0.01/seed-0"),
+            (["loader.shuffle=False"], "seq2seq-full,shuffle=false/seed-0"),
+            (["data=toy", "trainer.max_epochs=3"], "seq2seq-full,toy/seed-0"),
+            (["data=toy", "optimizer.lr=0.1"], "seq2seq-full,lr=0.1,toy/seed-0"),
+            (["data.prefixes=[i am, he s]"], "seq2seq-full,prefixes=_i_am,_he_s_~e8e9273f/seed-0"),
+            (["name=my/study", "model=attention"], "my/study,model=attention/seed-0"),
             (["experiment=seminar/attention_mixed"], "seminar/attention_mixed/seed-0"),
             (
                 ["experiment=seminar/seq2seq_mixed", "forcing.ratio=1", "seed=4"],
-                "ratio=1/seminar/seq2seq_mixed/seed-4",
+                "seminar/seq2seq_mixed,ratio=1/seed-4",
             ),
         ],
     )

@@ -1,7 +1,8 @@
 """The file names in the folder of a run and of a comparison. All code that reads or writes them uses these."""
 
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
-# Status, why it stopped, metrics, seconds, version, commit, machine, command, corpus, measures, reference, init_from.
+# Status, why it stopped, metrics, seconds, version, commit, machine, command, identity, corpus, measures, reference,
+# init_from.
 SUMMARY = "summary.json"
 METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the scalars of TensorBoard
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are

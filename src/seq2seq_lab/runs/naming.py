@@ -34,7 +34,9 @@ def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
 def run_folder(
     config: Mapping[str, Any], overrides: Sequence[str], named: bool, swept: Collection[str] = ()
 ) -> Path:
-    """The folder of a run: `[overrides/]name/seed-N` below the output directory.
+    """The folder of a run: `name[,overrides]/seed-N` below the output directory.
+
+    The name comes first, and the data last, because TensorBoard cuts long names of runs at their end.
 
     Args:
         config: the resolved configuration.
@@ -53,11 +55,11 @@ def run_folder(
         if key not in length or key in swept:
             value = _shown(config, key, value)
             parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
-    whole = ",".join(parts[key] for key in sorted(parts))
-    parent = re.sub(r"[^\w.,=+-]+", "_", whole)
-    if parent != whole or len(parent) > _LONGEST:  # a hash tells what the name does not
-        parent = f"{parent[:_LONGEST]}~{_hash(whole)}"
-    return Path(str(config["output_dir"]), parent, str(config["name"]), f"seed-{config['seed']}")
+    whole = "".join(f",{parts[key]}" for key in sorted(parts, key=lambda key: (key == "data", key)))
+    settings = re.sub(r"[^\w.,=+-]+", "_", whole)
+    if settings != whole or len(settings) > _LONGEST:  # a hash tells what the name does not
+        settings = f"{settings[:_LONGEST]}~{_hash(whole)}"
+    return Path(str(config["output_dir"]), f"{config['name']}{settings}", f"seed-{config['seed']}")
 
 
 def _shown(config: Mapping[str, Any], key: str, text: str) -> str:

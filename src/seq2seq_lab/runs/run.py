@@ -216,6 +216,7 @@ class Run:
         reference: Mapping[str, Any] | None = None,
         init_from: Mapping[str, Any] | None = None,
         command: str | None = None,
+        identity: str | None = None,
         goes_on: bool = False,
     ) -> None:
         """Write the files of a new run, or of one that goes on; the folder is created if necessary.
@@ -229,6 +230,7 @@ class Run:
             reference: the curve to show it beside, as `runs.reference.read_reference` gives it.
             init_from: the run that its weights started from, as `runs.load.start_from` gives it.
             command: the command line; that of this process by default.
+            identity: a code by which trackers know the run.
             goes_on: whether it goes on from a checkpoint: its summary keeps what it has reached.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -251,6 +253,7 @@ class Run:
             commit=provenance.commit(),
             machine=provenance.machine(),
             command=command or provenance.command(),
+            identity=identity,
             corpus={
                 "fingerprint": corpus.fingerprint,
                 "complete": (corpus.complete or corpus).fingerprint,
@@ -280,7 +283,7 @@ class Run:
         for path in (*(self.folder / name for name in names), *of_tensorboard):
             path.unlink(missing_ok=True)
         evaluations = (self.folder / layout.EVALUATION).glob("*.json*")
-        checkpoints = (self.folder / layout.CHECKPOINTS).glob("*.ckpt")
+        checkpoints = (self.folder / layout.CHECKPOINTS).rglob("*.ckpt")
         for path in (*checkpoints, *evaluations):
             path.unlink(missing_ok=True)
         self._read_again()

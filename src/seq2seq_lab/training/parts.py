@@ -194,11 +194,11 @@ def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
 def make_trainer(
     config: Mapping[str, Any],
     run: Run,
-    module: TranslationModule,
     scalars: EpochScalars,
     interruption: Interruption,
+    identity: str,
 ) -> pl.Trainer:
-    """Lightning's trainer with the callbacks and loggers of the run."""
+    """Lightning's trainer with the callbacks and loggers of the run; trackers know it by its identity."""
     settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
     if several := devices(settings):  # Lightning has the first one; `ParallelUpdates` has the others
         first = several[0]
@@ -208,7 +208,7 @@ def make_trainer(
             "devices": [first.index] if first.index is not None else 1,
         }
     chosen = [
-        loggers.make(node, f"logger.{name}", str(run.folder), _facts(config))
+        loggers.make(node, f"logger.{name}", str(run.folder), _facts(config, run, identity))
         for name, node in config["logger"].items()
     ]
     on_terminal = sys.stdout.isatty()
@@ -238,11 +238,10 @@ def make_trainer(
     )
 
 
-def _facts(config: Mapping[str, Any]) -> loggers.Facts:
-    group, seed = str(config["name"]), config["seed"]
-    return loggers.Facts(
-        f"{group}/seed-{seed}", group, fingerprint(config), str(config["output_dir"]), config
-    )
+def _facts(config: Mapping[str, Any], run: Run, identity: str) -> loggers.Facts:
+    outputs = str(config["output_dir"])
+    name = run.folder.relative_to(outputs) if run.folder.is_relative_to(outputs) else run.folder
+    return loggers.Facts(name.as_posix(), name.parent.as_posix(), identity, outputs, config)
 
 
 def max_time(trainer: Mapping[str, Any]) -> float | None:

@@ -3,6 +3,7 @@
 import errno
 import logging
 import math
+import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,17 +84,15 @@ def train(
     check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
+    identity = str((resume and before.get("identity")) or uuid.uuid4().hex[:16])
     interruption = Interruption(run.last_checkpoint, max_time(config["trainer"]))
-    trainer = make_trainer(config, run, module, scalars, interruption)
+    trainer = make_trainer(config, run, scalars, interruption, identity)
     if resume:
         check_end(run, module, data, config)
     checkpoint = resume_from(run, module) if resume else None
     init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
     with run.lock():
-        if run.summary() != before:
-            raise UserError(
-                f"{folder} was just trained by another process; run the same command again to resume it"
-            )
+        _check_unchanged(run, before)
         seconds = before.get("seconds", 0.0) if checkpoint else 0.0
         shown = verbose or config["choices"]["accelerate"] != "auto"
         summary = Summary(run, scalars, seconds=seconds, show_updates=shown)
@@ -111,6 +110,7 @@ def train(
             reference=reference,
             init_from=init_from,
             command=command,
+            identity=identity,
             goes_on=checkpoint is not None,
         )
         remember(folder, config)
@@ -128,6 +128,13 @@ def train(
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
+
+
+def _check_unchanged(run: Run, before: Mapping[str, Any]) -> None:
+    if run.summary() != before:
+        raise UserError(
+            f"{run.folder} was just trained by another process; run the same command again to resume it"
+        )
 
 
 def _ended(error: BaseException) -> tuple[str, str | None]:
@@ -201,6 +208,7 @@ def _prepare(config: Mapping[str, Any], jobs: int) -> None:
         ".*does not have many workers.*",
         ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's
         ".*Checkpoint directory .* exists.*",
+        ".*Experiment logs directory .* exists.*",  # a run that goes on logs all its epochs again there
         ".*could not find the monitored key.*",  # not in epochs without an evaluation
         r".*lr_scheduler\.step\(\). before .*",  # an accelerator's step is not the optimizer's
     ):

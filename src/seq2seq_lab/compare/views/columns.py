@@ -53,20 +53,21 @@ def averaged(group: Group) -> str:
 def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     """The columns of a metric: a heading, then a cell per group.
 
-    For a curve, the last and, if one direction is better, the best values. For a trained model, the value, and the 95 %
-    interval of its mean over seeds.
+    For a curve, the last and, if one direction is better, the best values, in one column if they are the same. For a
+    trained model, the value, and the 95 % interval of its mean over seeds.
     """
-    columns = {"last": [group.last(metric) for group in groups]}
+    last = [group.last(metric) for group in groups]
     fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
 
     def cells(estimates: Sequence[Estimate]) -> list[str]:
         return [cell + note for cell, note in zip(formatted(estimates), fewer, strict=True)]
 
     if not any(metric in group.metrics for group in groups):
-        return [["mean ± sd", *cells(columns["last"])], ["95 % interval", *intervals(columns["last"])]]
-    if groups[0].measure(metric).better:
-        columns["best"] = [group.best(metric) for group in groups]
-    return [[name, *cells(estimates)] for name, estimates in columns.items()]
+        return [["mean ± sd", *cells(last)], ["95 % interval", *intervals(last)]]
+    if not groups[0].measure(metric).better:
+        return [["last", *cells(last)]]
+    shown, best = cells(last), cells([group.best(metric) for group in groups])
+    return [["last = best", *shown]] if shown == best else [["last", *shown], ["best", *best]]
 
 
 def heading(groups: Sequence[Group], metric: str) -> str:

@@ -1,6 +1,7 @@
 """Checkpoints that are written atomically and that remain valid when the run's folder is moved or renamed."""
 
 import io
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,26 @@ from seq2seq_lab.runs import layout
 class Checkpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, but it still finds its best model after the folder was moved or renamed.
 
-    Lightning's class ignores the best model in this case, and overwrites the best checkpoint with the next one.
+    Lightning's class ignores the best model in this case, and overwrites the best checkpoint with the next one. Give it
+    `enable_version_counter=False`: an epoch that is trained again then overwrites its checkpoint.
     """
+
+    @property
+    def state_key(self) -> str:
+        """The name of its state in a checkpoint; several of a run may watch the same metric."""
+        return f"{super().state_key} {self.filename}"
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best scores, with the paths changed to the current folder."""
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
-        here = {name: self._here(state_dict[name]) for name in paths}
-        best = {self._here(path): score for path, score in state_dict["best_k_models"].items()}
+        there = state_dict["dirpath"] or ""
+        here = {name: self._here(state_dict[name], there) for name in paths}
+        best = {self._here(path, there): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict({**state_dict, **here, "best_k_models": best, "dirpath": self.dirpath})
 
-    def _here(self, path: str) -> str:
-        return str(Path(self.dirpath or "", Path(path).name)) if path else path
+    def _here(self, path: str, there: str) -> str:
+        """A path below the folder `there`, in the folder of now; a metric's name may contain a slash."""
+        return str(Path(self.dirpath or "", os.path.relpath(path, there))) if path else path
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

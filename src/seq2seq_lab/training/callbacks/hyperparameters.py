@@ -22,15 +22,14 @@ class HyperParameters(pl.Callback):
         self.trial = trial
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log them, unless the run goes on: its event files have them already."""
+        """Log them; the event files of a run that goes on have them already."""
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-        if trainer.current_epoch or trainer.global_step:
-            return
+        goes_on = trainer.current_epoch or trainer.global_step
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
+            if not isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(self.values)
+            elif not goes_on:
                 writer = logger.experiment._get_file_writer()
                 writer.add_summary(hparams_pb(self.values, trial_id=self.trial))
                 writer.flush()
-            else:
-                logger.log_hyperparams(self.values)

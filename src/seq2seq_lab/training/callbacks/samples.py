@@ -54,7 +54,10 @@ class SampleTranslations(pl.Callback):
                 logger.experiment.add_text("translations", as_markdown(samples), epoch)
                 for number, sample in enumerate(samples[: self.maps]):
                     if "attention" in sample:
-                        logger.experiment.add_figure(f"attention/{number}", attention_figure([sample]), epoch)
+                        # TensorBoard sorts ~ last: a hundred heat maps must not come before the curves.
+                        logger.experiment.add_figure(
+                            f"~attention/{number}", attention_figure([sample]), epoch
+                        )
 
     def samples(self, data: TranslationDataModule, module: TranslationModule) -> list[dict[str, Any]]:
         """Source, references, hypothesis and attention weights of each sample sentence."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from seq2seq_lab.evaluation.measures import Measure, measure
 from seq2seq_lab.files import write_text
@@ -25,6 +26,17 @@ class EpochScalars(pl.Callback):
     def __init__(self, described: Mapping[str, Measure] | None = None) -> None:
         self.describe = partial(measure, described=described)
         self.rows: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the trackers of a run that goes on what it has measured, as they begin anew in each process.
+
+        TensorBoard's files go on: see `runs.events`.
+        """
+        for logger in trainer.loggers:
+            for row in [] if isinstance(logger, TensorBoardLogger) else self.rows:
+                logger.log_metrics(
+                    {name: row[name] for name in row if name != "epoch"}, step=int(row["epoch"])
+                )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what the module measured in this epoch."""

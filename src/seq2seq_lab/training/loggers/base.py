@@ -14,9 +14,9 @@ class Facts(NamedTuple):
     """What names a run in a tracker.
 
     Attributes:
-        name: of the run, as its folder.
+        name: of the run: its folder, below the folder of all runs.
         group: of the runs that differ only in their seed.
-        identity: a code of the run that is the same where it goes on.
+        identity: a code of the run, which it keeps when it goes on; a run that is trained again gets another.
         outputs: the folder of all runs.
         config: the resolved configuration.
     """

@@ -1,14 +1,17 @@
 """MLflow."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pytorch_lightning.loggers import MLFlowLogger
 
 from seq2seq_lab.training.loggers.base import Facts, missing
 
+_IDENTITY = "identity"  # the tag by which a run that goes on is found
+
 
 class MLflow(MLFlowLogger):
-    """Lightning's logger, with a name for each run of a sweep.
+    """Lightning's logger, with a name for each run of a sweep; a run that goes on does so in MLflow too.
 
     Args:
         save_dir: the run's folder.
@@ -32,9 +35,42 @@ class MLflow(MLFlowLogger):
         except ImportError:
             raise missing("mlflow") from None
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        uri = uri or (Path(facts.outputs).absolute() / "mlruns").as_uri()
+        before = _find(uri, experiment, facts.identity)
+        self._logged = _last_steps(uri, before) if before else {}
         super().__init__(
             experiment_name=experiment,
             run_name=facts.name,
-            tracking_uri=uri or (Path(facts.outputs).absolute() / "mlruns").as_uri(),
-            tags={"group": facts.group, "folder": save_dir},
+            tracking_uri=uri,
+            tags={"group": facts.group, "folder": save_dir, _IDENTITY: facts.identity},
+            run_id=before,
         )
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log what MLflow does not have yet, as it cannot take back a value."""
+        new = {name: value for name, value in metrics.items() if (step or 0) > self._logged.get(name, -1)}
+        super().log_metrics(new, step)
+
+
+def _find(uri: str, experiment: str, identity: str) -> str | None:
+    """The id of MLflow's run of this run."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return None
+    runs = client.search_runs([found.experiment_id], f"tags.{_IDENTITY} = '{identity}'", max_results=1)
+    if not runs:
+        return None
+    client.update_run(runs[0].info.run_id, status="RUNNING")
+    return str(runs[0].info.run_id)
+
+
+def _last_steps(uri: str, run: str) -> dict[str, int]:
+    """The last step at which each metric was logged."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    names = client.get_run(run).data.metrics
+    return {name: max(point.step for point in client.get_metric_history(run, name)) for name in names}

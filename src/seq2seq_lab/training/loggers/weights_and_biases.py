@@ -11,6 +11,8 @@ from seq2seq_lab.training.loggers.base import Facts, missing
 class WeightsAndBiases(WandbLogger):
     """Lightning's logger, with a run of its own for each run of a sweep.
 
+    A run that goes on logs all its epochs again, with the same id: they replace what was there.
+
     Args:
         save_dir: the run's folder.
         facts: what names the run.
@@ -44,7 +46,6 @@ class WeightsAndBiases(WandbLogger):
             config=dict(facts.config),
             save_dir=save_dir,
             offline=offline,
-            resume="allow" if not offline else None,
             **options,
         )
 
