@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import tiny
-from seq2seq_lab.launch import machine
+from seq2seq_lab.launch import machine, sweep
 from seq2seq_lab.launch.sweep import Entry, Register, remove_stale, under_way
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
@@ -159,6 +160,28 @@ def test_the_progress_of_a_sweep_can_be_looked_at(tmp_path):
     assert under_way(tmp_path) == ["2 of 3 runs, 1 failed"]
     assert [entry.folder for entry in register.close()] == ["a", "b"]
     assert under_way(tmp_path) == []
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_the_last_job_compares_where_nobody_waits_any_more(tmp_path, monkeypatch, waits):
+    monkeypatch.setattr(sweep, "_SIGN", 0.05)
+    monkeypatch.setattr(sweep, "_ATTENTION", 1)
+    register = Register(tmp_path / "sweep-1-ab", 2)
+    ended = threading.Event()
+    waiting = threading.Thread(target=register.attend, args=(ended,))
+    waiting.start()
+    time.sleep(0.1)
+    if not waits:  # its shell was closed
+        ended.set()
+        waiting.join()
+    register.add(Entry("a", True))
+    assert not register.abandoned(), "a job is left"
+    register.add(Entry("b", True))
+    assert register.abandoned() is not waits
+    ended.set()
+    waiting.join()
+    register.close()
+    assert not register.abandoned()
 
 
 def test_the_register_of_a_sweep_that_was_killed_is_removed(tmp_path):

@@ -168,7 +168,7 @@ class Job:
         path = str(folder.absolute()) if folder else None
         self.register.add(Entry(path, compare and end.result != sweep.INTERRUPTED, end.result, error, shown))
         print(f"{self.register.progress()}\n", flush=True)
-        if self.register.abandoned:
+        if self.register.abandoned():
             sweep.compare_all(self.register.close())
 
 

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
@@ -72,7 +74,28 @@ def _attending(overrides: Sequence[str], register: sweep.Register) -> AbstractCo
         return sweep.stopping(register)
     if slurm.LAUNCHER in overrides:
         return slurm.queue(register)
-    return nullcontext()
+    return nullcontext() if any(each.startswith("hydra/launcher=") for each in overrides) else _composed_once()
+
+
+@contextmanager
+def _composed_once() -> Iterator[None]:
+    """Keep what Hydra composes to check the jobs of a sweep for their launch, where it would compose them again.
+
+    That takes most of the time of a sweep whose runs are finished.
+    """
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    compose, kept = ConfigLoaderImpl.load_sweep_config, {}
+
+    def load(self: Any, master_config: Any, sweep_overrides: list[str]) -> Any:
+        key = tuple(sweep_overrides)
+        if key in kept:
+            return kept.pop(key)
+        kept[key] = compose(self, master_config, sweep_overrides)
+        return kept[key]
+
+    with mock.patch.object(ConfigLoaderImpl, "load_sweep_config", load):
+        yield
 
 
 @contextmanager

@@ -18,7 +18,8 @@ from seq2seq_lab.files import write_text
 from seq2seq_lab.runs.lock import is_alive
 from seq2seq_lab.runs.run import Run
 
-_ATTENTION = 60.0  # seconds
+_SIGN = 5.0  # seconds between two signs of the process that waits for the jobs
+_ATTENTION = 60.0  # without a sign for so many seconds it is gone; a shared file system may show one late
 FINISHED, FAILED, INTERRUPTED, NOT_STARTED = "finished", "failed", "interrupted", "not started"
 
 
@@ -100,16 +101,27 @@ class Register:
     def attend(self, ended: threading.Event) -> None:
         """Show the jobs, until an event, that a process waits for them."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        while not ended.wait(_ATTENTION / 4):
+        while True:
             with suppress(OSError):
                 self._attended.touch()
+            if ended.wait(_SIGN):
+                return
 
-    @property
     def abandoned(self) -> bool:
-        """Whether all jobs have ended and the process that waited for them is gone, as its shell was closed."""
-        with suppress(OSError):
-            silent = time.time() - self._attended.stat().st_mtime
-            return silent > _ATTENTION and self.jobs == len(self.entries())
+        """Whether all jobs have ended and the process that waited for them is gone, as its shell was closed.
+
+        The last job waits here until it knows.
+        """
+        if self.jobs != len(self.entries()):
+            return False
+        with suppress(OSError):  # nobody waits in another process, or it has just ended the sweep
+            sign = self._attended.stat().st_mtime_ns
+            until = time.monotonic() + _ATTENTION
+            while time.monotonic() < until:
+                time.sleep(_SIGN / 5)
+                if self._attended.stat().st_mtime_ns != sign:
+                    return False
+            return True
         return False
 
     @property
