@@ -194,21 +194,25 @@ def test_the_register_of_a_sweep_that_was_killed_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("visible", "count", "expected"),
+    ("visible", "count", "devices", "expected"),
     [
-        (None, 4, ["0", "1", "2", "3", "0"]),
-        ("5,7", 8, ["5", "7", "5", "7", "5"]),
-        (None, 1, [None] * 5),
-        ("3", 8, ["3"] * 5),
+        (None, 4, 1, ["0", "1", "2", "3", "0"]),
+        ("5,7", 8, 1, ["5", "7", "5", "7", "5"]),
+        (None, 1, 1, [None] * 5),
+        ("3", 8, 1, ["3"] * 5),
+        (None, 5, 2, ["0,1", "2,3", "0,1", "2,3", "0,1"]),
+        ("5,7,a,b", 8, "2", ["5,7", "a,b", "5,7", "a,b", "5,7"]),
+        (None, 3, 2, [None] * 5),
+        (None, 4, [1], [None] * 5),
     ],
 )
-def test_each_job_gets_a_card_of_its_own(monkeypatch, visible, count, expected):
+def test_each_job_gets_cards_of_its_own(monkeypatch, visible, count, devices, expected):
     monkeypatch.setattr(machine.torch.cuda, "device_count", lambda: count)
     found = []
     for job in range(5):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if visible:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        machine.take_card(job)
+        machine.take_cards(job, {"devices": devices})
         found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert found == expected

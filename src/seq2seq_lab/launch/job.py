@@ -128,10 +128,9 @@ class Job:
 
     def _end_of(self, config: dict[str, Any], folder: Path, jobs: int, number: int) -> End:
         """What became of a run, errors of the user included."""
-        from seq2seq_lab.launch.machine import take_card
+        from seq2seq_lab.launch.machine import take_cards
 
-        if config["trainer"].get("strategy") != "ddp":  # such a run takes several
-            take_card(number)
+        take_cards(number, config["trainer"])
         try:
             return self.train(config, folder, jobs)
         except UserError as error:
