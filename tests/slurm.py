@@ -2,7 +2,8 @@
 
 An array of four jobs and a bad value: one job is pre-empted (`scontrol requeue`) and one is cancelled while it runs.
 The sweep must end with the comparison of all others, name both, and exit with status 1; the same command then trains
-what is missing, and every run equals one that was trained without SLURM.
+what is missing. The jobs of a second sweep are over their time limit, and go on when SLURM queues them again. The process
+that waits for a third one is killed: its last job compares. Every run equals one that was trained without SLURM.
 """
 
 import subprocess
@@ -24,9 +25,14 @@ COMMON = (
     "accelerate=off",
     "callbacks.translations.maps=0",
     "threads=1",
-    "trainer.max_epochs=60",
 )
-SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=10", "hydra.launcher.cpus_per_task=1")
+SHORT, LONG = (
+    "trainer.max_epochs=60",
+    "trainer.max_epochs=500",
+)  # the long one takes more than the minute it has
+SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1")
+TIME = "hydra.launcher.timeout_min=10"
+NO_TIME = ("hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=20")
 
 
 def start(outputs, *overrides):
@@ -59,33 +65,66 @@ def running(outputs, count):
     raise AssertionError("nothing runs")
 
 
+def pre_empted_cancelled_and_bad(cluster):
+    sweep = start(cluster, *SLURM, TIME, SHORT, "seed=0,1,2,3,-1")
+    first, second, *_ = running(cluster, 2)
+    subprocess.run(["scontrol", "requeue", first], check=True)
+    subprocess.run(["scancel", second], check=True)
+    said, _ = sweep.communicate(timeout=900)
+    print(said[-1500:])
+    assert sweep.returncode == 1, sweep.returncode
+    assert "seed: -1 is less than 0" in said
+    assert "SLURM ended it" in said
+    assert "Traceback" not in said
+    assert "Report: " in said
+    print("the same command again")
+    sweep = start(cluster, *SLURM, TIME, SHORT, "seed=0,1,2,3")
+    said, _ = sweep.communicate(timeout=900)
+    assert sweep.returncode == 0, said
+
+
+def left_alone(cluster):
+    sweep = start(cluster, *SLURM, TIME, SHORT, "seed=4,5")
+    running(cluster, 1)
+    sweep.kill()
+    for _ in range(300):
+        if list(cluster.rglob("report.html")):
+            print("the last job of a sweep whose process was killed has compared its runs")
+            return
+        time.sleep(1)
+    raise AssertionError("nobody compared the runs")
+
+
+def over_its_time(cluster):
+    sweep = start(cluster, *SLURM, *NO_TIME, LONG, "seed=6,7")
+    said, _ = sweep.communicate(timeout=1800)
+    print(said[-1500:])
+    assert sweep.returncode == 0, said
+    assert "Report: " in said
+    logs = [path.read_text() for path in cluster.rglob("*_log.err")]
+    assert any("timed-out" in each for each in logs), "no job was over its time limit"
+
+
 def main():
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         alone, cluster = Path(folder, "alone"), Path(folder, "cluster")
-        sweep = start(cluster, *SLURM, "seed=0,1,2,3,-1")
-        first, second, *_ = running(cluster, 2)
-        subprocess.run(["scontrol", "requeue", first], check=True)
-        subprocess.run(["scancel", second], check=True)
-        said, _ = sweep.communicate(timeout=900)
-        print(said[-1500:])
-        assert sweep.returncode == 1, sweep.returncode
-        assert "seed: -1 is less than 0" in said
-        assert "SLURM ended it" in said
-        assert "Traceback" not in said
-        assert "Report: " in said
-        print("the same command again")
-        sweep = start(cluster, *SLURM, "seed=0,1,2,3")
-        said, _ = sweep.communicate(timeout=900)
-        assert sweep.returncode == 0, said
-        other = start(alone, "seed=0,1,2,3")
-        other.communicate(timeout=900)
-        assert other.returncode == 0
+        pre_empted_cancelled_and_bad(cluster / "a")
+        left_alone(cluster / "b")
+        over_its_time(cluster / "c")
+        for part, overrides in {
+            "a": (SHORT, "seed=0,1,2,3"),
+            "b": (SHORT, "seed=4,5"),
+            "c": (LONG, "seed=6,7"),
+        }.items():
+            other = start(alone / part, *overrides)
+            other.communicate(timeout=900)
+            assert other.returncode == 0
         runs = [path.relative_to(alone) for path in tiny.folders(alone)]
         assert runs == [path.relative_to(cluster) for path in tiny.folders(cluster)]
         for run in runs:
             wrong = kills.different(kills.outcome(cluster / run), kills.outcome(alone / run))
             assert not wrong, (run, wrong)
-        print(f"{len(runs)} runs on SLURM, one pre-empted and one cancelled, equal those without it")
+        print(f"{len(runs)} runs on SLURM, whatever befell them, equal those without it")
 
 
 if __name__ == "__main__":

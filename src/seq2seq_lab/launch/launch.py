@@ -74,7 +74,9 @@ def _attending(overrides: Sequence[str], register: sweep.Register) -> AbstractCo
         return sweep.stopping(register)
     if slurm.LAUNCHER in overrides:
         return slurm.queue(register)
-    return nullcontext() if any(each.startswith("hydra/launcher=") for each in overrides) else _composed_once()
+    return (
+        nullcontext() if any(each.startswith("hydra/launcher=") for each in overrides) else _composed_once()
+    )
 
 
 @contextmanager
@@ -85,7 +87,8 @@ def _composed_once() -> Iterator[None]:
     """
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    compose, kept = ConfigLoaderImpl.load_sweep_config, {}
+    compose = ConfigLoaderImpl.load_sweep_config
+    kept: dict[tuple[str, ...], Any] = {}
 
     def load(self: Any, master_config: Any, sweep_overrides: list[str]) -> Any:
         key = tuple(sweep_overrides)
