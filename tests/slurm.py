@@ -2,8 +2,8 @@
 
 An array of four jobs and a bad value: one job is pre-empted (`scontrol requeue`) and one is cancelled while it runs.
 The sweep must end with the comparison of all others, name both, and exit with status 1; the same command then trains
-what is missing. The jobs of a second sweep are over their time limit, and go on when SLURM queues them again. The process
-that waits for a third one is killed: its last job compares. Every run equals one that was trained without SLURM.
+what is missing. The process that waits for a second sweep is killed: its last job compares. The jobs of a third one
+are over their time limit, and go on when SLURM queues them again. Every run equals one trained without SLURM.
 """
 
 import subprocess
@@ -111,12 +111,8 @@ def main():
         pre_empted_cancelled_and_bad(cluster / "a")
         left_alone(cluster / "b")
         over_its_time(cluster / "c")
-        for part, overrides in {
-            "a": (SHORT, "seed=0,1,2,3"),
-            "b": (SHORT, "seed=4,5"),
-            "c": (LONG, "seed=6,7"),
-        }.items():
-            other = start(alone / part, *overrides)
+        for part, length, seeds in (("a", SHORT, "0,1,2,3"), ("b", SHORT, "4,5"), ("c", LONG, "6,7")):
+            other = start(alone / part, length, f"seed={seeds}")
             other.communicate(timeout=900)
             assert other.returncode == 0
         runs = [path.relative_to(alone) for path in tiny.folders(alone)]

@@ -3,6 +3,7 @@
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_the_commands_are_quoted_for_zsh():
     for command in COMMANDS:
         unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
         assert not re.search(r"[\[\]*?~!]", unquoted), command
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_zsh_reads_a_command_as_bash_does(command, tmp_path):
+    """What the shell passes on is printed instead of run."""
+    (tmp_path / "sentences.txt").write_text("")
+    program = f"show() {{ printf '%s\\n' \"$@\"; }}\nshow {command}"
+    read = [
+        subprocess.run([shell, flag, "-c", program], capture_output=True, cwd=tmp_path, check=True).stdout
+        for shell, flag in (("zsh", "-f"), ("bash", "--norc"))
+    ]
+    assert read[0] == read[1] != b""
 
 
 def test_the_readme_is_short():
