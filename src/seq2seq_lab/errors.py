@@ -1,7 +1,20 @@
 """The exception that is shown to the user, and helper functions for its message."""
 
 import difflib
+import errno
+import fnmatch
+import os
 from collections.abc import Iterable
+from pathlib import Path
+
+from seq2seq_lab.files import TEMPORARY
+
+# Errors of a file system: no space, no right, no such kind of file.
+_OF_FILES = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
 
 
 class UserError(Exception):
@@ -18,6 +31,16 @@ class UserError(Exception):
 def printable(text: str) -> str:
     """A text without control characters, which names in files of others may contain; a terminal would obey them."""
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def of_files(error: OSError) -> str | None:
+    """What a file system refuses, such as `PATH: Permission denied`; None for an error of another kind."""
+    if error.errno not in _OF_FILES:
+        return None
+    if not error.filename:
+        return str(error.strerror)
+    path = Path(os.fsdecode(error.filename))
+    return f"{path.parent if fnmatch.fnmatch(path.name, TEMPORARY) else path}: {error.strerror}"
 
 
 def first_line(error: BaseException) -> str:

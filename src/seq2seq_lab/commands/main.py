@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import compare, data, evaluate, export, page, runs, train, translate
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, of_files, printable
 from seq2seq_lab.launch.startup import add_modules_of, replace_unencodable
 
 # Command → the module with its arguments and its function, and one line of help.
@@ -47,6 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # the process that reads the output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if (refused := of_files(error)) is None:
+            raise
+        print(printable(refused), file=sys.stderr)
         return 1
 
 

@@ -11,7 +11,7 @@ from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
-from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup, sweep
 from seq2seq_lab.launch.sweep import Entry, Register
 from seq2seq_lab.runs.naming import apart, derived_name, remembered, run_folder
@@ -153,6 +153,10 @@ class Job:
             why = "the time of trainer.max_time is over" if over else "interrupted"
             print(f"{folder}: {why}; run the same command{but} to resume", file=sys.stderr, flush=True)
             return End(sweep.INTERRUPTED, by_user=not over)
+        except OSError as error:
+            if (refused := of_files(error)) is None:
+                raise
+            raise UserError(f"{refused}; output_dir=DIR puts runs elsewhere") from error
         except MemoryError:
             raise UserError(
                 f"{folder}: the machine's memory is full; train fewer runs at the same time"

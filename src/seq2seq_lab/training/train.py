@@ -1,6 +1,5 @@
 """One training run, from a composed configuration to a finished folder."""
 
-import errno
 import logging
 import math
 import uuid
@@ -15,7 +14,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.evaluation.measures import to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
@@ -42,7 +41,6 @@ from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumab
 from seq2seq_lab.training.test import evaluate_test
 
 SAMPLES = 10  # translations shown at the end
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO, errno.EFBIG)
 
 
 def train(
@@ -182,7 +180,7 @@ def _fit(
             "runs at the same time"
         ) from error
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if of_files(error) is None:
             raise
         raise UserError(
             f"{trainer.default_root_dir}: cannot be written ({error.strerror}); the same command goes on from the last "

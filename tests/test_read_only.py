@@ -1,0 +1,69 @@
+"""Folders that cannot be written: one line each, and nothing is lost."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab.commands import main as cli
+
+NOBODY = 65534
+LITTLE = [*tiny.SETTINGS, "logger=none", "~callbacks.translations", "split.test=0.2", "accelerate=off"]
+
+
+@pytest.fixture
+def run():
+    """The folder of a run in a folder of its own, both of which this process cannot write; root may write anything."""
+    place = Path(tempfile.mkdtemp())
+    assert cli.main(["train", *LITTLE, f"output_dir={place}"]) == 0
+    (folder,) = tiny.folders(place)
+    paths = [place, *place.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in paths:
+            path.chmod(0o755)
+        shutil.rmtree(place)
+
+
+COMMANDS = [
+    ["evaluate", "RUN"],
+    ["page", "RUN", "--output", "RUN/page.html"],
+    ["page", "RUN", "--output", "RUN"],
+    ["export", "RUN", "--output", "RUN/exported"],
+    ["compare", "RUN"],
+    ["compare", "RUN", "--output", "RUN/comparison"],
+    ["train", *LITTLE, "trainer.max_epochs=3", "output_dir=PLACE"],
+    ["train", *LITTLE, "seed=7", "output_dir=PLACE"],
+    ["train", "-m", *LITTLE, "seed=0,7", "trainer.max_epochs=3", "output_dir=PLACE"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_that_cannot_write_says_so_in_a_line(run, capfd, command):
+    before = {path: path.stat().st_mtime_ns for path in run.parents[1].rglob("*")}
+    capfd.readouterr()
+    place = str(run.parents[1])
+    assert cli.main([word.replace("RUN", str(run)).replace("PLACE", place) for word in command]) == 1
+    said = capfd.readouterr().err
+    assert "Permission denied" in said or "Is a directory" in said
+    assert "Traceback" not in said
+    assert "Error executing job" not in said
+    assert {path: path.stat().st_mtime_ns for path in run.parents[1].rglob("*")} == before
+
+
+def test_what_only_reads_works(run, capsys):
+    assert cli.main(["translate", str(run), "je suis fatigué ."]) == 0
+    assert cli.main(["runs", str(run.parents[1])]) == 0
+    assert cli.main(["train", *LITTLE, f"output_dir={run.parents[1]}"]) == 0
+    assert "already finished" in capsys.readouterr().out
