@@ -105,7 +105,7 @@ def test_the_comparison_shows_them_by_name(runs, capsys):
     assert run("seq2seq-lab compare outputs --metric val/wrong_length") == 0
     heading, columns, *rows = capsys.readouterr().out.splitlines()
     assert heading.split() == ["val/wrong_length", "↓"]
-    assert columns.split() == ["score", "forcing", "n", "last", "best"]
+    assert columns.split() == ["score", "forcing", "n", "last", "=", "best"]
     assert {tuple(row.split()[:2]) for row in rows[: len(runs)]} == set(runs)
     assert "translations of wrong length (share of sentences)" in Path(
         "outputs/comparison/report.html"

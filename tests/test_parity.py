@@ -113,8 +113,17 @@ def precision(request):
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize("corpus", ["toy", pytest.param("archive", marks=archive)])
-@pytest.mark.parametrize("accelerator", ACCELERATORS)
+# Updates without an accelerator take most of the time, and learn the same on both corpora.
+CASES = [
+    *((each, "toy") for each in ACCELERATORS),
+    *(
+        pytest.param(each, "archive", marks=[archive, *([pytest.mark.slow] if each == "eager" else [])])
+        for each in ACCELERATORS
+    ),
+]
+
+
+@pytest.mark.parametrize(("accelerator", "corpus"), CASES)
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_loss_and_the_final_weights_are_equal_to_the_reference(
     experiment, accelerator, corpus, precision
