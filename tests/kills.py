@@ -45,7 +45,7 @@ def events(folder: Path) -> dict[str, list[Any]]:
     for path in sorted(folder.glob("events.out.tfevents.*")):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
-                if not value.tag.startswith(("perf/", "~attention/")):
+                if not value.tag.startswith(("~perf/", "~attention/")):
                     point = (event.step, _value(value))
                     found.setdefault(value.tag, []).append(point)
     return {tag: sorted(points, key=lambda point: point[0]) for tag, points in sorted(found.items())}

@@ -23,6 +23,7 @@ from seq2seq_lab.config.check import check
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import BySource
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import tensorboard_tag
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.naming import derived_name, run_folder
@@ -215,9 +216,9 @@ class TestRunFolder:
     def test_tensorboard_has_the_same_scalars_with_epochs_as_steps(self, attention_run):
         events, rows = scalars_of(attention_run), tiny.rows(attention_run)
         names = {name for name in rows[0] if name != "epoch"}
-        assert names <= set(events.Tags()["scalars"])
+        assert {tensorboard_tag(name) for name in names} <= set(events.Tags()["scalars"])
         for name in names:
-            found = [(event.step, event.value) for event in events.Scalars(name)]
+            found = [(event.step, event.value) for event in events.Scalars(tensorboard_tag(name))]
             assert found == [
                 (int(row["epoch"]), pytest.approx(float(row[name]), rel=1e-6, abs=1e-7)) for row in rows
             ]

@@ -43,6 +43,14 @@ class Measure:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
+SPEED = "perf/"  # before the names of the machine's speed
+
+
+def tensorboard_tag(metric: str) -> str:
+    """The tag of a metric in TensorBoard, which sorts ~ last: what is learnt comes before the machine's speed."""
+    return f"~{metric}" if metric.startswith(SPEED) else metric
+
+
 _REGISTRY = (
     Measure(
         name="loss",

@@ -8,7 +8,7 @@ _STAGES: Mapping[Stage, str] = {
     "evaluation": "At an evaluation: `val/` on held-out pairs, `train/` on the training pairs where none are held out",
     "analysis": "Of a trained model: `seq2seq-lab evaluate`",
     "training": "While a model trains: `train/`",
-    "speed": "Of the machine: `perf/`",
+    "speed": "Of the machine: `perf/`, in TensorBoard `~perf/`, which it sorts last",
 }
 
 # Name in the results of `evaluate` → what it says, and what is special about it.

@@ -14,7 +14,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import file_names
-from seq2seq_lab.evaluation.measures import TRAINING_LOSS
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS, tensorboard_tag
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.reference import Reference
@@ -58,7 +58,7 @@ def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[
 
 def _tags(metric: str) -> tuple[str, str, str]:
     """The tags of the mean, and of the lower and the upper limit of its band."""
-    return metric, f"~band/{metric}/lower", f"~band/{metric}/upper"  # TensorBoard sorts ~ last
+    return tensorboard_tag(metric), f"~band/{metric}/lower", f"~band/{metric}/upper"
 
 
 def _flat(metric: str, value: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from seq2seq_lab.evaluation.measures import Measure, measure
+from seq2seq_lab.evaluation.measures import Measure, measure, tensorboard_tag
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.training.module import TranslationModule
@@ -43,8 +43,9 @@ class EpochScalars(pl.Callback):
         assert isinstance(pl_module, TranslationModule)
         epoch = trainer.current_epoch + 1
         scalars, pl_module.scalars = pl_module.scalars, {}
+        tagged = {tensorboard_tag(name): value for name, value in scalars.items()}
         for logger in trainer.loggers:
-            logger.log_metrics(scalars, step=epoch)
+            logger.log_metrics(tagged if isinstance(logger, TensorBoardLogger) else scalars, step=epoch)
         self.rows.append({"epoch": epoch, **scalars})
         columns = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
