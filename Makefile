@@ -22,7 +22,7 @@ demo: $(INSTALLED) ## the three experiments on the embedded corpus, then their c
 	@echo "See the curves: make tensorboard"
 
 test: $(INSTALLED) ## the tests, but for the slow ones
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED) ## the slow ones
 	$(BIN)/pytest -m slow

@@ -19,6 +19,15 @@ import tiny
 from seq2seq_lab.accelerate.compiler import available
 
 
+# Files with single tests that take long: they come first, so that at the end no process waits for another one.
+LONG = ("test_notebook", "test_sweeps", "test_export", "test_parallel", "test_study", "test_readme", "test_kills")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the user's folders, so that no test reads or writes them."""
