@@ -18,9 +18,16 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytes
 import tiny
 from seq2seq_lab.accelerate.compiler import available
 
-
 # Files with single tests that take long: they come first, so that at the end no process waits for another one.
-LONG = ("test_notebook", "test_sweeps", "test_export", "test_parallel", "test_study", "test_readme", "test_kills")
+LONG = (
+    "test_notebook",
+    "test_sweeps",
+    "test_export",
+    "test_parallel",
+    "test_study",
+    "test_readme",
+    "test_kills",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

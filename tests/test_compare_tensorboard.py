@@ -22,6 +22,7 @@ def test_a_group_has_a_run_with_mean_and_band_and_a_chart(tmp_path):
     folder = comparison.output / "tensorboard" / group.label
     for epoch, estimate in group.curve("val/bleu").items():
         assert scalars(folder, "val/bleu")[epoch] == pytest.approx(estimate.mean)
+        assert scalars(folder, "~band/val/bleu/mean")[epoch] == pytest.approx(estimate.mean)
         assert scalars(folder, "~band/val/bleu/lower")[epoch] == pytest.approx(estimate.mean - estimate.sd)
         assert scalars(folder, "~band/val/bleu/upper")[epoch] == pytest.approx(estimate.mean + estimate.sd)
     events = EventAccumulator(str(folder))
@@ -29,8 +30,11 @@ def test_a_group_has_a_run_with_mean_and_band_and_a_chart(tmp_path):
     layout = layout_pb2.Layout()
     layout.ParseFromString(events.Tensors("custom_scalars__config__")[0].tensor_proto.string_val[0])
     charts = {chart.title: chart.margin.series[0] for part in layout.category for chart in part.chart}
-    assert charts["val/bleu"].value == "val/bleu"
-    assert {series.lower for series in charts.values()} <= set(events.Tags()["scalars"])
+    used = {tag for each in charts.values() for tag in (each.value, each.lower, each.upper)}
+    assert used <= set(events.Tags()["scalars"])
+    assert all(tag.startswith("~band/") for tag in used), (
+        "TensorBoard names single runs that have only some of them"
+    )
 
 
 def test_a_repeated_comparison_removes_groups_that_no_longer_exist(tmp_path):

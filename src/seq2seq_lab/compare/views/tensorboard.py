@@ -28,8 +28,8 @@ _Scalars = Mapping[int, Mapping[str, float]]  # epoch → tag → value
 def write(groups: Sequence[Group], references: Sequence[Reference], folder: Path) -> None:
     """Write a run for each group, for each reference, and for the loss floor of each corpus.
 
-    The mean has the tag of the metric, so that it is in one chart with single runs. The tags ``~band/…`` are the mean
-    minus and plus one standard deviation. A step is an epoch.
+    The mean has the tag of the metric, so that it is in one chart with single runs. The tags ``~band/…`` are the mean,
+    and the mean minus and plus one standard deviation. A step is an epoch.
     """
     runs = dict(_runs(groups, references))
     metrics = sorted({metric for group in groups for metric in group.metrics}, key=natural)
@@ -56,9 +56,14 @@ def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[
         yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in sorted({1, last})}
 
 
-def _tags(metric: str) -> tuple[str, str, str]:
-    """The tags of the mean, and of the lower and the upper limit of its band."""
-    return tensorboard_tag(metric), f"~band/{metric}/lower", f"~band/{metric}/upper"
+def _tags(metric: str) -> tuple[str, str, str, str]:
+    """The tags of the mean, of the mean again, and of the lower and the upper limit of its band.
+
+    The margin chart takes the last three. Single runs have none of them; TensorBoard would complain below each chart of
+    a run that has only one.
+    """
+    band = f"~band/{metric}"  # TensorBoard sorts ~ last
+    return tensorboard_tag(metric), f"{band}/mean", f"{band}/lower", f"{band}/upper"
 
 
 def _flat(metric: str, value: float) -> dict[str, float]:
@@ -71,7 +76,7 @@ def _mean_and_band(group: Group) -> _Scalars:
     for metric in group.metrics:
         for epoch, estimate in group.curve(metric).items():
             sd = estimate.sd if estimate.sd >= 0 else 0.0
-            values = (estimate.mean, estimate.mean - sd, estimate.mean + sd)
+            values = (estimate.mean, estimate.mean, estimate.mean - sd, estimate.mean + sd)
             scalars.setdefault(epoch, {}).update(zip(_tags(metric), values, strict=True))
     return dict(sorted(scalars.items()))
 
@@ -82,7 +87,7 @@ def _layout(metrics: Sequence[str]) -> Any:
     for split in sorted({metric.partition("/")[0] for metric in metrics}, key=_importance):
         category = page.category.add(title=f"{split}: mean over seeds ± one standard deviation")
         for metric in (metric for metric in metrics if metric.partition("/")[0] == split):
-            value, lower, upper = _tags(metric)
+            _, value, lower, upper = _tags(metric)
             chart = category.chart.add(title=metric)
             chart.margin.series.add(value=value, lower=lower, upper=upper)
     tensor = make_tensor_proto(page.SerializeToString())
