@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import tensorboard_tag
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training import train as training
@@ -269,7 +270,7 @@ def test_every_epoch_is_logged_once(run, stop):
             steps.setdefault(tag, []).extend(event.step for event in events.Scalars(tag))
     for name in tiny.rows(folder)[0]:
         if name != "epoch":
-            assert sorted(steps[name]) == [1, 2], name
+            assert sorted(steps[tensorboard_tag(name)]) == [1, 2], name
 
 
 def test_a_finished_run_is_not_trained_again(run, uninterrupted, capsys, tmp_path):
