@@ -1,14 +1,16 @@
 """What else a run that goes on has in its folder: checkpoints of earlier epochs, and what trackers know."""
 
 import csv
+from unittest import mock
 
 import pytest
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 import tiny
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import read_weights
-from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from seq2seq_lab.training.loggers.weights_and_biases import WeightsAndBiases
 
 EPOCHS = "trainer.max_epochs=4"
@@ -70,6 +72,16 @@ def test_a_longer_run_has_the_checkpoints_of_one_of_that_length(tmp_path, overri
     tiny.train(tmp_path / "b", "trainer.max_epochs=2", *overrides, lean=False)
     found = checkpoints(tiny.train(tmp_path / "b", EPOCHS, *overrides, lean=False))
     assert sorted({*found} - {layout.PREVIOUS}) == sorted({*undisturbed} - {layout.PREVIOUS})
+
+
+def test_the_best_score_is_found_in_a_checkpoint_without_file_names_in_its_keys(tmp_path):
+    first_is_best = (BY_LOSS[0], "monitor.mode=max")
+    with mock.patch.object(Checkpoint, "state_key", ModelCheckpoint.state_key):
+        folder = tiny.train(tmp_path, "trainer.max_epochs=2", *first_is_best, lean=False)
+    before = read_weights(folder / layout.CHECKPOINTS / layout.BEST)
+    tiny.train(tmp_path, EPOCHS, *first_is_best, lean=False)
+    after = read_weights(folder / layout.CHECKPOINTS / layout.BEST)
+    assert all(before[key].equal(after[key]) for key in before)
 
 
 def test_fresh_removes_checkpoints_in_folders_too(tmp_path):

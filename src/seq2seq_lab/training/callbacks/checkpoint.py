@@ -26,6 +26,11 @@ class Checkpoint(ModelCheckpoint):
         """The name of its state in a checkpoint; several of a run may watch the same metric."""
         return f"{super().state_key} {self.filename}"
 
+    @property
+    def _legacy_state_key(self) -> str:  # type: ignore[override]
+        """Where Lightning looks next: the name in checkpoints of earlier commits."""
+        return super().state_key
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best scores, with the paths changed to the current folder."""
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
