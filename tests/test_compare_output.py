@@ -72,7 +72,7 @@ def test_all_files_are_written_and_no_temporary_file_remains(sweep):
     comparison, _ = sweep
     written = {path.name for path in comparison.output.iterdir()}
     plots = {f"{name}.{suffix}" for name in ("curves", "sweep-ratio") for suffix in ("png", "svg", "pdf")}
-    assert written == plots | {"results.csv", "summary.csv", "pairs.csv", "report.html", "tensorboard"}
+    assert written == plots | {"results.csv", "summary.csv", "pairs.csv", "report.html", "tb"}
 
 
 def test_the_csv_files_contain_the_values_of_the_runs(sweep):
@@ -107,7 +107,7 @@ def test_the_terminal_shows_means_differences_caveats_and_paths(sweep):
     assert f"{estimate.mean:.2f} ± {estimate.sd:.2f}" in text
     assert "ratio 0.25 → 0.5 (model=attention)" in text
     assert "Training losses under different forcing are not comparable" in text
-    assert f"tensorboard --logdir {comparison.output / 'tensorboard'}" in text
+    assert f"tensorboard --logdir {comparison.output / 'tb'}" in text
 
 
 def test_the_number_of_decimals_depends_on_the_standard_deviation():

@@ -123,7 +123,7 @@ def test_an_invalid_summary_does_not_prevent_a_comparison(tmp_path, summary):
 def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
     write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0])
     compare([tmp_path], output=tmp_path / "more", stream=io.StringIO())
-    for inner in (".hydra", "more/tensorboard/x", "seq2seq-mixed-0.5/seed-0/checkpoints"):
+    for inner in (".hydra", "more/tb/x", "seq2seq-mixed-0.5/seed-0/checkpoints"):
         write_run(tmp_path / inner, config(seed=77))
     assert [run.name for run in gather([tmp_path]).runs] == ["seq2seq-mixed-0.5/seed-0"]
 

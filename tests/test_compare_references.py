@@ -127,9 +127,7 @@ def test_different_references_with_the_same_name_are_both_shown(runs):
 
 def test_plots_tensorboard_and_report_show_references(runs):
     output = compare([runs], metrics=["train/loss"], stream=io.StringIO()).output
-    assert scalars(output / "tensorboard" / "reference" / "theirs", "train/loss") == pytest.approx(
-        CURVE.values
-    )
+    assert scalars(output / "tb" / "reference" / "theirs", "train/loss") == pytest.approx(CURVE.values)
     assert "theirs (reference)" in (output / "curves.svg").read_text(encoding="utf-8")
     report = (output / "report.html").read_text(encoding="utf-8")
     assert "<td>theirs</td><td>train/loss</td><td>2–4</td><td>0.3</td><td>ratio=0.25</td>" in report
@@ -140,7 +138,7 @@ def test_the_command_accepts_references_of_any_metric(runs, capsys):
     path.write_text("epoch,theirs\n1,10\n8,90\n")
     command = ["compare", str(runs), "--reference", str(path), "--output", str(runs / "out")]
     assert main([*command, "--reference-metric", "val/bleu", "--metric", "train/loss"]) == 0
-    assert scalars(runs / "out" / "tensorboard" / "reference" / "theirs #2", "val/bleu") == {1: 10, 8: 90}
+    assert scalars(runs / "out" / "tb" / "reference" / "theirs #2", "val/bleu") == {1: 10, 8: 90}
     assert "val/bleu" in capsys.readouterr().out
     assert main([*command, "--reference-metric", "val/blue"]) == 1
     assert (

@@ -19,7 +19,7 @@ def scalars(folder, tag):
 def test_a_group_has_a_run_with_mean_and_band_and_a_chart(tmp_path):
     comparison = compare([write_sweep(tmp_path, ratios=[0.5])], metrics=["val/bleu"], stream=io.StringIO())
     group = comparison.groups[0]
-    folder = comparison.output / "tensorboard" / group.label
+    folder = comparison.output / "tb" / group.settings["model"]
     for epoch, estimate in group.curve("val/bleu").items():
         assert scalars(folder, "val/bleu")[epoch] == pytest.approx(estimate.mean)
         assert scalars(folder, "~band/val/bleu/mean")[epoch] == pytest.approx(estimate.mean)
@@ -44,7 +44,7 @@ def test_a_repeated_comparison_removes_groups_that_no_longer_exist(tmp_path):
         write_run(tmp_path / name, settings)
     write_run(tmp_path / "few", config(ratio=0.25))
     first = compare([tmp_path], metrics=["train/loss"], stream=io.StringIO())
-    own = first.output / "tensorboard" / "notes.txt"
+    own = first.output / "tb" / "notes.txt"
     own.write_text("mine")
     (tmp_path / "small" / "config.yaml").unlink()
     compare([tmp_path], metrics=["train/loss"], stream=io.StringIO())

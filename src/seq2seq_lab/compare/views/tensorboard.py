@@ -13,7 +13,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import file_names
+from seq2seq_lab.compare.naming import ABSENT, file_names, show
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS, tensorboard_tag
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs.find import natural
@@ -42,7 +42,7 @@ def write(groups: Sequence[Group], references: Sequence[Reference], folder: Path
 
 
 def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[tuple[str, _Scalars]]:
-    for group, name in zip(groups, file_names([group.label for group in groups]), strict=True):
+    for group, name in zip(groups, file_names([_short(group) for group in groups]), strict=True):
         if group.runs:
             yield name, _mean_and_band(group)
     names = file_names([reference.name for reference in references])
@@ -54,6 +54,13 @@ def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[
     for fingerprint, floor in floors.items():
         name = "loss floor" if len(floors) == 1 else f"loss floor of corpus {(fingerprint or 'unknown')[:8]}"
         yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in sorted({1, last})}
+
+
+def _short(group: Group) -> str:
+    """The label of a group, where options such as ``attention`` stand for themselves: TensorBoard cuts long names."""
+    named = {key: isinstance(value, str) and value != ABSENT for key, value in group.settings.items()}
+    parts = [value if named[key] else f"{key}={show(value)}" for key, value in group.settings.items()]
+    return ", ".join(parts) or group.label
 
 
 def _tags(metric: str) -> tuple[str, str, str, str]:
