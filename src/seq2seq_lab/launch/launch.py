@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
@@ -87,7 +86,8 @@ def _composed_once() -> Iterator[None]:
     """
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    compose = ConfigLoaderImpl.load_sweep_config
+    loader: Any = ConfigLoaderImpl
+    compose = loader.load_sweep_config
     kept: dict[tuple[str, ...], Any] = {}
 
     def load(self: Any, master_config: Any, sweep_overrides: list[str]) -> Any:
@@ -97,8 +97,11 @@ def _composed_once() -> Iterator[None]:
         kept[key] = compose(self, master_config, sweep_overrides)
         return kept[key]
 
-    with mock.patch.object(ConfigLoaderImpl, "load_sweep_config", load):
+    loader.load_sweep_config = load
+    try:
         yield
+    finally:
+        loader.load_sweep_config = compose
 
 
 @contextmanager
