@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning.loggers import MLFlowLogger
 
@@ -31,13 +32,14 @@ class MLflow(MLFlowLogger):
 
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         try:
-            import mlflow  # noqa: F401
+            from mlflow.tracking import MlflowClient
         except ImportError:
             raise missing("mlflow") from None
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         uri = uri or (Path(facts.outputs).absolute() / "mlruns").as_uri()
-        before = _find(uri, experiment, facts.identity)
-        self._logged = _last_steps(uri, before) if before else {}
+        client = MlflowClient(uri)
+        before = _find(client, experiment, facts.identity)
+        self._logged = _last_steps(client, before) if before else {}
         super().__init__(
             experiment_name=experiment,
             run_name=facts.name,
@@ -52,11 +54,8 @@ class MLflow(MLFlowLogger):
         super().log_metrics(new, step)
 
 
-def _find(uri: str, experiment: str, identity: str) -> str | None:
+def _find(client: Any, experiment: str, identity: str) -> str | None:
     """The id of MLflow's run of this run."""
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return None
@@ -67,10 +66,7 @@ def _find(uri: str, experiment: str, identity: str) -> str | None:
     return str(runs[0].info.run_id)
 
 
-def _last_steps(uri: str, run: str) -> dict[str, int]:
+def _last_steps(client: Any, run: str) -> dict[str, int]:
     """The last step at which each metric was logged."""
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(uri)
     names = client.get_run(run).data.metrics
     return {name: max(point.step for point in client.get_metric_history(run, name)) for name in names}
