@@ -19,7 +19,8 @@ from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
 from seq2seq_lab.forcing.feeders.sample import Sample
 from seq2seq_lab.forcing.feeders.soft import Soft
 from seq2seq_lab.forcing.feeders.uniform import Uniform
-from seq2seq_lab.forcing.feeders.unk import Unk
+from seq2seq_lab.forcing.feeders.unk import UnknownWord
+from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.models import Encoder, Seq2Seq, attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
@@ -27,7 +28,7 @@ from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job
 
 CORPUS = tiny.lettered(30)
-FEEDERS = [None, ArgMax(), Sample(temperature=0.7), GumbelArgMax(), Uniform(), Unk()]
+FEEDERS = [None, ArgMax(), Sample(temperature=0.7), GumbelArgMax(), Uniform(), UnknownWord(), Zero()]
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),
     "target_vocabulary_size": len(CORPUS.target_vocabulary),

@@ -15,7 +15,7 @@ from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
-from seq2seq_lab.forcing.plan import Plan, mean_of_first
+from seq2seq_lab.forcing.plan import Plan, mean_over_words
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.seq2seq import gold_inputs
@@ -122,7 +122,7 @@ class CapturedUpdates(EagerUpdates):
             self.graphs.clear()
             self.rate = self._rate()
         losses = torch.cat([self._update(batch, plan, draws) for batch in block])
-        return Made(losses, mean_of_first(plan.gold, block.target_lengths.cpu()))
+        return Made(losses, mean_over_words(plan.gold, block.target_lengths.cpu()))
 
     def _update(self, batch: Batch, plan: Plan, draws: Draws) -> Tensor:
         plan = plan.rows(batch.rows, batch.target.shape[1])

@@ -84,6 +84,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         batch_size=data.batch_size,
         gradient_clip=config["gradient_clip"],
         seed=owner_seed(config["seed"], "draws"),
+        unk=corpus.target_vocabulary.unk,
     )
     # What the first update, or the longest sentence, would refuse shows here.
     optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
@@ -281,7 +282,8 @@ def why_stopped(trainer: pl.Trainer) -> str | None:
 
 def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     choices = config["choices"].items()
-    flat = {group: option for group, option in choices if group.partition("/")[0] in _SHOWN}
+    shown = (each for each in choices if each[0].partition("/")[0] in _SHOWN)
+    flat = {group: "none" if option is None else option for group, option in shown}
     for group in _SHOWN:
         for key, value in config[group].items():
             if isinstance(value, bool | int | float | str) and not key.startswith("_"):
