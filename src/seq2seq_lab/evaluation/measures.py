@@ -65,7 +65,7 @@ _REGISTRY = (
         name="forced_share",
         label="share of gold decoder inputs",
         unit="0–1",
-        formula="mean over pairs of (target positions fed the gold word) / target positions",
+        formula="mean over pairs of (words fed that are gold) / words fed; `<sos>` is none",
         stage="training",
         shown=False,
     ),
