@@ -1,7 +1,8 @@
 """Draw what each policy feeds, as docs/forcing/*.png: `python docs/draw_forcing.py [FOLDER]`.
 
-A row is a sentence, the first of training at the top; a column is the position of a word that is fed. What is drawn is the plan that the
-policy itself makes for these sentences. Where a policy decides by the scores of a model, a small one is trained.
+A row is a sentence, the first of training at the top; a column is the position of a word that is fed. What is drawn is
+the plan that the policy itself makes for these sentences. Where a policy decides by the scores of a model, a small one
+is trained.
 """
 
 import sys

@@ -9,7 +9,6 @@ from torch import nn
 
 import tiny
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.cuda_graphs import CudaGraphs, captured_step
 from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
@@ -273,43 +272,6 @@ def test_a_hook_on_all_modules_is_refused(register):
         assert "hook on all modules" in str(CompiledSentence().refuses(job()))
     finally:
         handle.remove()
-
-
-class TestCudaGraphs:
-    @pytest.mark.parametrize("build", [seq2seq_model, attention_model])
-    def test_on_a_gpu_they_accept_the_models_of_the_seminar(self, build, monkeypatch):
-        monkeypatch.setattr(Job, "device", torch.device("cuda"))
-        assert CudaGraphs().refuses(job(build(**SIZES))) is None
-        assert "Bridge" in str(CudaGraphs().refuses(job(build(**SIZES, bridge=True))))
-
-    def test_they_are_refused_without_a_gpu(self):
-        assert "need a CUDA GPU" in str(CudaGraphs().refuses(job()))
-
-    @pytest.mark.parametrize("free", [True, False])
-    def test_the_captured_step_is_equal_to_the_update(self, free):
-        both = []
-        for captured in (False, True):
-            torch.manual_seed(0)
-            job_ = job(attention_model(**SIZES, hidden_size=6, embedding_size=5))
-            (block,) = BlockLoader(CORPUS, torch.arange(1).numpy(), batch_size=1)
-            (batch,) = block
-            plan = Plan(torch.full(batch.target.shape, not free))
-            if captured:
-                losses = captured_step(job_, batch.source, batch.target, plan.own if free else None)
-            else:
-                losses = eager(job_)(block, plan, Draws(0, 0, torch.arange(1))).losses
-            both.append((losses, *job_.model.state_dict().values()))
-        for one, other in zip(*both, strict=True):
-            torch.testing.assert_close(one, other)
-
-    def test_the_captured_step_reads_no_value_of_a_tensor(self):
-        """A fake tensor has no values."""
-        from torch._subclasses.fake_tensor import FakeTensorMode
-
-        with FakeTensorMode():
-            job_ = job(attention_model(**SIZES, hidden_size=6, embedding_size=5))
-            source, target = torch.ones(1, 3, dtype=torch.long), torch.ones(1, 4, dtype=torch.long)
-            assert captured_step(job_, source, target, torch.ones(1, 4, dtype=torch.bool)).shape == (1,)
 
 
 def test_constructing_an_optimizer_does_not_change_gradients():

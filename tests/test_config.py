@@ -49,7 +49,6 @@ ERRORS = [
     ("seed=x", "seed: 'x' is not of type int"),
     ("seed=null", "seed: None is not of type int"),
     ("accelerate=fast", "accelerate=fast: no such option"),
-    ("accelerate=cuda_graphs", "accelerate: cuda_graphs is asked for, but CUDA graphs need a CUDA GPU"),
     ("reference=5", "reference: 5 is not a set of keys; it has file, curve, metric"),
     ("reference={file:a.csv,curve:a}", "reference.metric: it is missing"),
     ("+measures.mine=5", "measures.mine: it has no _target_"),

@@ -134,7 +134,6 @@ class TranslationModule(pl.LightningModule):
             self.gradient_clip,
             self.batch_size,
             plan,
-            lr_changes=self.schedule.over == "updates",
         )
 
     # Training

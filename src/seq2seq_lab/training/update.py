@@ -105,7 +105,6 @@ class Job(NamedTuple):
         gradient_clip: limit of the gradient's norm; None does not clip.
         batch_size: pairs an update.
         plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
-        lr_changes: whether each update has a learning rate of its own.
     """
 
     model: Seq2Seq
@@ -114,7 +113,6 @@ class Job(NamedTuple):
     gradient_clip: float | None
     batch_size: int
     plan: Plan
-    lr_changes: bool = False
 
     @property
     def device(self) -> torch.device:
