@@ -32,7 +32,7 @@ def sweep(root, measures):
     """Two groups of two seeds; in one the distance is longer."""
     for ratio in (0.25, 0.5):
         for seed in range(2):
-            shift = seed / 100 + 10 * (ratio == 0.5)
+            shift = seed / 100 + (10 + seed / 50) * (ratio == 0.5)
             rows = [row | {"val/distance": row["val/distance"] + shift} for row in ROWS]
             write_run(
                 root / f"{ratio}" / f"{seed}", config(ratio=ratio, seed=seed), rows=rows, measures=measures
