@@ -111,7 +111,9 @@ class TestData:
         expected = numbered.statistics(parts.train, predict_sos=False)
         assert {name: shown[name] for name in STATISTICS} == expected
         assert shown["parts"] == {name: len(part) for name, part in parts._asdict().items()}
-        assert shown["shared"] == {part: {"source": 0, "target": 0} for part in ("validation", "test")}
+        assert shown["shared"] == {
+            part: {"source": 0, "target": 0, "either": 0} for part in ("validation", "test")
+        }
 
     @pytest.mark.parametrize(
         "overrides", [["split=source", "split.test=0"], ["split=none", "loader.predict_sos=true"]]

@@ -110,8 +110,7 @@ def detectable(differences, *, alpha=0.05, wanted=0.8):
         differences: for each test, the differences of its pairs; the numbers of pairs are equal.
     """
     errors = sorted(math.sqrt(variance(each) / len(each)) for each in differences)
-    half = len(errors) // 2
-    error = errors[half] if len(errors) % 2 else (errors[half - 1] + errors[half]) / 2
+    error = errors[len(errors) // 2]
     df = len(differences[0]) - 1
     threshold = t_quantile(1 - alpha / len(differences), df)
     return error * _solve(lambda effect: wanted - power(effect, df, threshold), 0, 100)
@@ -167,6 +166,6 @@ def resampled(first, second, references, components, draws):
 
 
 def p_value(differences, observed):
-    """SacreBLEU's: (1 + samples whose |difference| is above the mean |difference| by more than |observed|) / (1 + n)."""
+    """SacreBLEU's: (1 + samples whose |difference| is above its mean by more than |observed|) / (1 + n)."""
     sizes = [abs(each) for each in differences]
     return (1 + sum(size - mean(sizes) > abs(observed) for size in sizes)) / (1 + len(sizes))

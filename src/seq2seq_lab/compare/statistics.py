@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from statistics import median
+from statistics import median_high
 from typing import Literal
 
 from seq2seq_lab.runs.read import Curve
@@ -217,14 +217,13 @@ def detectable(differences: Sequence[Difference]) -> float:
     """The smallest true difference that these tests find with a probability of 0.8; NaN if none has an interval.
 
     It is found if it passes the first step of Holm's correction for all m of them: a two-sided t-test at 0.05 / m. The
-    power is that of the noncentral t distribution. Of the m differences, those of median error and degrees of freedom
-    count.
+    power is that of the noncentral t distribution, with the median of the m standard errors.
     """
     tested = [each for each in differences if not math.isnan(each.p)]
     if not tested:
         return math.nan
     from scipy.special import nctdtrinc
 
-    df = median(each.df for each in tested)
+    df = median_high(each.df for each in tested)
     threshold = student_t_quantile(1 - ALPHA / len(tested), df)
-    return float(nctdtrinc(df, 1 - POWER, threshold)) * median(each.error for each in tested)
+    return float(nctdtrinc(df, 1 - POWER, threshold)) * median_high(each.error for each in tested)
