@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
@@ -83,8 +84,10 @@ def test_the_pairs_are_those_of_the_test_part_with_all_their_references(folder, 
 
 def test_the_pairs_of_a_split_by_component_have_the_numbers_of_their_components(evaluate, tmp_path):
     split = ByComponent(validation=0.2, test=0.2)
-    run = tiny.train(tmp_path, "split=component", *SPLIT, "trainer.max_epochs=1")
-    corpus = ToyCorpus(pairs=40).load()
+    run = tiny.train(
+        tmp_path, "data.pairs=100", "split=component", "loader.batch_size=8", *SPLIT, "trainer.max_epochs=1"
+    )
+    corpus = ToyCorpus(pairs=100).load()
     component, test = split.groups(corpus), split.split(corpus).test
 
     def same(of, several):
@@ -96,8 +99,9 @@ def test_the_pairs_of_a_split_by_component_have_the_numbers_of_their_components(
     found(evaluate, *last)
     assert same(lambda row: row["component"], rows(run)) == wanted
     assert len({row["component"] for row in rows(run)}) < len(test)
-    found(evaluate, *last, "--max-pairs", "4")
-    some = test[[0, (len(test) - 1) // 3, 2 * (len(test) - 1) // 3, len(test) - 1]]
+    found(evaluate, *last, "--max-pairs", "18")
+    some = test[np.linspace(0, len(test) - 1, 18).astype(int)]
+    assert [row["source"] for row in rows(run)] == [corpus.source_text(index) for index in some]
     assert same(lambda row: row["component"], rows(run)) == same(component.__getitem__, some)
 
 
