@@ -3,19 +3,23 @@
 import json
 import os
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tiny
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.build import build
+from seq2seq_lab.config.compose import composed
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import ByComponent
+from seq2seq_lab.data.splits import ByComponent, ByRow
 
 HEAVY = {
     "torch",
@@ -111,7 +115,39 @@ class TestData:
         expected = numbered.statistics(parts.train, predict_sos=False)
         assert {name: shown[name] for name in STATISTICS} == expected
         assert shown["parts"] == {name: len(part) for name, part in parts._asdict().items()}
-        assert shown["shared"] == {part: {"source": 0, "target": 0} for part in ("validation", "test")}
+        assert shown["shared"] == {
+            part: {"source": 0, "target": 0, "either": 0} for part in ("validation", "test")
+        }
+
+    def test_pairs_that_share_a_sentence_with_training_are_counted(self, capsys):
+        overrides = ["data=toy", "data.pairs=300", "split=row"]
+        assert cli.main(["data", *overrides, "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        corpus = ToyCorpus(pairs=300).load()
+        parts = ByRow().split(corpus)
+        sources, targets = (
+            {text(i) for i in parts.train} for text in (corpus.source_text, corpus.target_text)
+        )
+        of_test = [(corpus.source_text(i) in sources, corpus.target_text(i) in targets) for i in parts.test]
+        assert shown["shared"]["test"] == {
+            "source": sum(source for source, _ in of_test),
+            "target": sum(target for _, target in of_test),
+            "either": (either := sum(map(any, of_test))),
+        }
+        assert 0 < either < len(parts.test)
+        assert cli.main(["data", *overrides]) == 0
+        assert f", either {either} ({either / len(parts.test):.1%})" in capsys.readouterr().out
+
+    def test_the_share_in_the_readme_is_that_of_20_random_splits(self, real_archive):
+        corpus = build(composed([f"data.archive={real_archive}"])["data"], "data").load()
+        shares = []
+        for seed in range(20):
+            parts = ByRow(seed=seed).split(corpus)
+            sides = (corpus.source.groups, corpus.target.groups)
+            source, target = (np.isin(side[parts.test], side[parts.train]) for side in sides)
+            shares.append(100 * float((source | target).mean()))
+        figure = f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares):.1f} %"
+        assert figure in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize(
         "overrides", [["split=source", "split.test=0"], ["split=none", "loader.predict_sos=true"]]

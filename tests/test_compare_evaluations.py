@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import random
 import statistics
 
@@ -12,11 +11,11 @@ from matplotlib.figure import Figure
 
 from fake_evaluations import evaluation, noisy, small, write_evaluation
 from fake_runs import write_sweep
+from literal import statistics as literal
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.analyses import Drawn, curves
-from seq2seq_lab.compare.statistics import student_t_quantile
 from seq2seq_lab.compare.views import analyses
-from seq2seq_lab.evaluation.significance import Bootstrapped, paired_bleu
+from seq2seq_lab.evaluation.significance import paired_bleu
 from seq2seq_lab.runs import evaluations
 from seq2seq_lab.runs.evaluations import Translated, read_translated
 
@@ -45,16 +44,16 @@ def values(ratio, name):
 def test_the_results_have_mean_deviation_and_interval_over_seeds(sweep):
     comparison, printed = sweep
     assert "mean ± sd" in printed
+    assert "intervals of means are Student's t; of scores with a range" in printed
     with (comparison.output / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row, ratio in zip(rows, QUALITIES, strict=True):
-        for name in ("bleu", "eb_m"):
+        for name, bounds in (("bleu", (0, 100)), ("exact_match", (0, 1)), ("eb_m", None)):
             its = values(ratio, name)
-            half = student_t_quantile(0.95, 2) * statistics.stdev(its) / math.sqrt(3)
             assert float(row[f"test/{name} mean"]) == pytest.approx(statistics.fmean(its))
             assert float(row[f"test/{name} sd"]) == pytest.approx(statistics.stdev(its))
-            assert float(row[f"test/{name} low"]) == pytest.approx(statistics.fmean(its) - half)
-            assert float(row[f"test/{name} high"]) == pytest.approx(statistics.fmean(its) + half)
+            limits = float(row[f"test/{name} low"]), float(row[f"test/{name} high"])
+            assert limits == pytest.approx(literal.interval(its, bounds), rel=1e-4)
             assert row[f"test/{name} n"] == "3"
 
 
@@ -120,7 +119,7 @@ def test_bands_are_the_intervals_of_the_means(sweep):
     half = len(points)
     low, high = bands.get_paths()[0].vertices[:half], bands.get_paths()[0].vertices[half : 2 * half][::-1]
     for (x, lower), (_, upper) in zip(low, high, strict=True):
-        assert (lower, upper) == pytest.approx(points[int(x)].interval())
+        assert (lower, upper) == pytest.approx(points[int(x)].interval((0, 1)))
 
 
 def test_runs_without_an_evaluation_lack_it_and_others_are_shown(tmp_path):
@@ -173,8 +172,8 @@ _WORDS = random.Random(0)
 REFERENCES = [[" ".join(_WORDS.choice("abcdefgh") for _ in range(7))] for _ in range(100)]
 
 
-def translated(root, ratios, shares, seeds=(0, 1)):
-    """Groups whose hypotheses have these shares of wrong words."""
+def translated(root, ratios, shares, seeds=(0, 1), components=None):
+    """Groups whose hypotheses have these shares of wrong words; of the first one, components of four sentences."""
     write_sweep(root, models=["seq2seq"], ratios=ratios, seeds=seeds)
     for ratio, share in zip(ratios, shares, strict=True):
         for seed in seeds:
@@ -186,7 +185,13 @@ def translated(root, ratios, shares, seeds=(0, 1)):
             results = {"measures": {"bleu": bleu.score}}
             sources = ["?"] * len(hypotheses)
             evaluations.write_evaluation(
-                folder, "test", results, sources=sources, references=REFERENCES, hypotheses=hypotheses
+                folder,
+                "test",
+                results,
+                sources=sources,
+                references=REFERENCES,
+                hypotheses=hypotheses,
+                components=components if ratio == ratios[0] else None,
             )
     return root
 
@@ -202,9 +207,21 @@ def test_two_groups_are_compared_over_sentences_and_over_seeds(tmp_path):
         difference = second.by_seed("test/bleu")[seed] - first.by_seed("test/bleu")[seed]
         assert each.difference == pytest.approx(difference)
         assert each.p == pytest.approx(1 / 1001)
-    assert "p < 0.05 for 2 of 2 seeds: seed 0 +" in stream.getvalue()
+    drawn = "over sentences: 100 sentences drawn one by one, as their files name no components; "
+    assert drawn + "the interval excludes zero for 2 of 2 seeds: seed 0 +" in stream.getvalue()
     assert "over seeds: +" in stream.getvalue()
     assert "Two kinds of chance" in (comparison.output / "report.html").read_text()
+
+
+def test_components_are_drawn_where_one_of_the_two_files_names_them(tmp_path):
+    components = [row // 4 for row in range(100)]
+    comparison = gather([translated(tmp_path, (0.25, 0.75), (0.4, 0.1), components=components)])
+    (found,) = comparison.over_sentences
+    assert found.over_sentences.startswith("25 components of 100 sentences drawn; the interval excludes zero")
+    for seed, each in found.by_seed.items():
+        first, second = (noisy(REFERENCES, share, seed) for share in (0.4, 0.1))
+        assert each == paired_bleu(first, second, REFERENCES, components)
+        assert f"(sd {each.sd:.2f}, p = {each.p:.3f})" in found.over_sentences
 
 
 def test_of_more_groups_hypotheses_are_read_only_when_asked_for(tmp_path):
@@ -221,6 +238,26 @@ def test_translations_are_read_as_they_were_written(tmp_path):
     )
     assert read_translated(tmp_path, "test") == Translated(hypotheses, references)
     assert read_translated(tmp_path, "validation") is None
+    evaluations.write_evaluation(
+        tmp_path,
+        "test",
+        {},
+        sources=["a", "é"],
+        references=references,
+        hypotheses=hypotheses,
+        components=[7, 7],
+    )
+    assert read_translated(tmp_path, "test") == Translated(hypotheses, references, [7, 7])
+
+
+@pytest.mark.parametrize(
+    "component", ["", ', "component": null', ', "component": 1e999', ', "component": "3"']
+)
+def test_a_file_without_whole_numbers_of_components_is_read_without_them(tmp_path, component):
+    row = '{"references": ["b"], "hypothesis": "c"'
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "test.jsonl").write_text(f'{row}, "component": 1}}\n{row}{component}}}\n')
+    assert read_translated(tmp_path, "test") == Translated(["c", "c"], [["b"], ["b"]])
 
 
 def test_without_hypotheses_a_note_says_so(tmp_path):
@@ -231,5 +268,6 @@ def test_without_hypotheses_a_note_says_so(tmp_path):
 
 def test_equal_translations_and_small_differences_are_not_significant():
     first = noisy(REFERENCES, 0.3, 0)
-    assert paired_bleu(first, first, REFERENCES) == Bootstrapped(0.0, 1.0)
+    same = paired_bleu(first, first, REFERENCES)
+    assert (same.difference, same.sd, same.p, same.excludes_zero) == (0.0, 0.0, 1.0, False)
     assert paired_bleu(first, noisy(REFERENCES, 0.31, 0), REFERENCES).p > 0.05

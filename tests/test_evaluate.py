@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
@@ -10,7 +11,7 @@ import torch
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import BySource
+from seq2seq_lab.data.splits import ByComponent, BySource
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import averaged_weights, load_model, read_weights
 from seq2seq_lab.runs.run import Run
@@ -79,6 +80,35 @@ def test_the_pairs_are_those_of_the_test_part_with_all_their_references(folder, 
             assert row["references"][0] == corpus.target_text(index)
             others = {corpus.target_text(i) for i in range(40) if corpus.source_text(i) == row["source"]}
             assert set(row["references"]) == others
+
+
+def test_the_pairs_of_a_split_by_component_have_the_numbers_of_their_components(evaluate, tmp_path):
+    split = ByComponent(validation=0.2, test=0.2)
+    run = tiny.train(
+        tmp_path, "data.pairs=100", "split=component", "loader.batch_size=8", *SPLIT, "trainer.max_epochs=1"
+    )
+    corpus = ToyCorpus(pairs=100).load()
+    component, test = split.groups(corpus), split.split(corpus).test
+
+    def same(of, several):
+        return [[of(a) == of(b) for a in several] for b in several]
+
+    wanted = same(component.__getitem__, test)
+    assert same(lambda row: row["component"], rows(run)) == wanted  # at the end of training
+    last = (run, "--analyses", "none", "--checkpoint", "last")
+    found(evaluate, *last)
+    assert same(lambda row: row["component"], rows(run)) == wanted
+    assert len({row["component"] for row in rows(run)}) < len(test)
+    found(evaluate, *last, "--max-pairs", "18")
+    some = test[np.linspace(0, len(test) - 1, 18).astype(int)]
+    assert [row["source"] for row in rows(run)] == [corpus.source_text(index) for index in some]
+    assert same(lambda row: row["component"], rows(run)) == same(component.__getitem__, some)
+
+
+def test_pairs_of_another_split_and_other_pairs_have_no_components(tested, folder, evaluate):
+    found(evaluate, folder, "--analyses", "none", "--data", "data.pairs=60")
+    for each in (*rows(tested), *rows(folder, "shifted")):
+        assert "component" not in each
 
 
 def test_a_run_evaluates_its_best_checkpoint_on_the_test_part_at_its_end(tested, evaluate, tmp_path):

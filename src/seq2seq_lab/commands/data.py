@@ -77,8 +77,9 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     for side, words in _unknown_words(corpus, parts).items():
         print(f"such words of the {side}: {', '.join(map(printable, words))}")
     for name, sides in facts["shared"].items():
-        shares = ", ".join(f"{side} {count:,}" for side, count in sides.items())
-        print(f"pairs of {name} whose sentence is also in train: {shares}")
+        counts = ", ".join(f"{side} {count:,}" for side, count in sides.items())
+        share = sides["either"] / facts["parts"][name]
+        print(f"pairs of {name} whose sentence is also in train: {counts} ({share:.1%})")
     for reason, each in corpus.dropped.items():
         print(f"dropped: {each.pairs:,} pairs {reason}\n  first: {each.example}")
     print("the first pairs: as they are, normalised, and as ids")
@@ -123,15 +124,17 @@ def _rate(ids: Any, unknown: int | None) -> float:
 
 
 def _shared(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, int]]:
-    """The number of pairs in the held-out parts whose source, or target, is also in the training part."""
+    """The number of pairs in the held-out parts whose source, target, or either is also in the training part."""
     import numpy as np
 
     sides = {"source": corpus.source.groups, "target": corpus.target.groups}
-    return {
-        name: {side: int(np.isin(group[indices], group[parts.train]).sum()) for side, group in sides.items()}
-        for name, indices in parts._asdict().items()
-        if name != "train" and len(indices)
-    }
+    shared = {}
+    for name, indices in parts._asdict().items():
+        if name != "train" and len(indices):
+            found = {side: np.isin(group[indices], group[parts.train]) for side, group in sides.items()}
+            found["either"] = found["source"] | found["target"]
+            shared[name] = {side: int(pairs.sum()) for side, pairs in found.items()}
+    return shared
 
 
 def _table(corpus: "Corpus", parts: "Parts") -> str:

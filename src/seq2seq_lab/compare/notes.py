@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import differing
+from seq2seq_lab.compare.pairing import METHODS, Pair
+from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 from seq2seq_lab.runs.run import Run
 
@@ -54,4 +56,25 @@ def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     """Limits of the results that the user should know."""
     keys = differing([each.config for each in groups])
     forcing_differs = any(key.startswith("forcing.") for key in keys)
-    return [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    found = [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    with_intervals = {metric for each in groups for metric in each.evaluated if each.last(metric).sd > 0}
+    if any(metric in with_intervals and groups[0].measure(metric).bounds for metric in metrics):
+        found.append(f"95 % intervals of means are {INTERVALS}.")
+    return found
+
+
+def of_differences(pairs: Sequence[Pair]) -> list[str]:
+    """Which tests the differences have, and of which seeds they are where not all seeds are common."""
+    notes = [METHODS] if any(each.difference.method == "Welch" for each in pairs) else []
+    partial = dict.fromkeys(
+        f"{each.title} ({each.difference.seeds} seeds)" for each in pairs if each.difference.of_some_seeds
+    )
+    if partial:
+        several = "; ".join([*partial][:_FEW_NAMES])
+        rest = len(partial) - _FEW_NAMES
+        notes.append(
+            "A paired difference is that of the common seeds, which need not be the difference of the means shown: "
+            + several
+            + (f" and {rest} more" if rest > 0 else "")
+        )
+    return notes

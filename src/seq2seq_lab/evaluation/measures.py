@@ -4,6 +4,7 @@ Logging, best values, monitors, TensorBoard's HParams, tables, plots and the pag
 metric is a measure on a part of the data, written `part/name`: `val/bleu`, `train/loss`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -19,7 +20,7 @@ class Measure:
     Attributes:
         name: the last part of the names of its metrics, such as `bleu` in `val/bleu`.
         label: its name in tables and plots.
-        unit: its unit and, if it has one, its range.
+        unit: its unit and, if it has one, its range, such as `0–100`; see `bounds`.
         better: the better direction; None if neither is better, and then it has no best value.
         formula: how it is computed, in one line.
         stage: when it is measured: in training, in an evaluation, or in an analysis; or whether it is the
@@ -41,6 +42,13 @@ class Measure:
     def axis(self) -> str:
         """Name and unit, for an axis."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The lowest and the highest value, as the unit says: `0–100`, or 0–1 for a share and a probability."""
+        if found := re.fullmatch(r"(\d+)–(\d+)", self.unit):
+            return float(found[1]), float(found[2])
+        return (0.0, 1.0) if self.unit.startswith(("share", "probability")) else None
 
 
 SPEED = "perf/"  # before the names of the machine's speed
@@ -160,7 +168,7 @@ _REGISTRY = (
     Measure(
         name="accuracy_gap",
         label="accuracy gap",
-        unit="share of positions",
+        unit="difference of shares of positions",
         formula="accuracy_gold − accuracy_own",
         stage="analysis",
         shown=False,

@@ -12,7 +12,7 @@ from seq2seq_lab.config.build import build
 from seq2seq_lab.config.check import check_node
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.splits import Parts, parts_of
+from seq2seq_lab.data.splits import Parts, components_of, parts_of
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analysis import Analysis
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
@@ -80,8 +80,12 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     for node in ("data", "split"):
         check_targets(config[node], node, request.trusted)
     source, corpus, indices = _pairs(config, request, corpora, path)
+    components = None
+    if request.data is None:
+        components = components_of(corpus, indices, build(config["split"], "split"))
     if request.max_pairs is not None and len(indices) > request.max_pairs:
-        indices = indices[np.linspace(0, len(indices) - 1, request.max_pairs).astype(int)]
+        rows = np.linspace(0, len(indices) - 1, request.max_pairs).astype(int)
+        indices, components = indices[rows], None if components is None else components[rows]
     part = Part(
         corpus=_encoded(corpus, words, indices, path),
         indices=np.arange(len(indices)),
@@ -109,6 +113,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         sources=part.sources(),
         references=part.references,
         hypotheses=results.hypotheses,
+        components=None if components is None else components.tolist(),
     )
     return contents
 

@@ -28,10 +28,16 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class Translated:
-    """The translations of the sentences of one part of the data, [N], and the references of each."""
+    """The translations of the sentences of one part of the data, [N], and the references of each.
+
+    Attributes:
+        components: the number of each sentence's component, see `data.splits.components_of`; None where the split does
+            not deal components, or the file is of version 0.2 or before.
+    """
 
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str]]
+    components: Sequence[int] | None = None
 
 
 def write_evaluation(
@@ -42,6 +48,7 @@ def write_evaluation(
     sources: Sequence[str],
     references: Sequence[Sequence[str]],
     hypotheses: Sequence[str],
+    components: Sequence[int] | None = None,
 ) -> None:
     """Write an evaluation on a part of the data into the folder of a run.
 
@@ -50,12 +57,15 @@ def write_evaluation(
         part: the name of the files.
         contents: plain data for the JSON file, with "measures" and "analyses".
         sources, references, hypotheses: of each pair, [N].
+        components: the number of each pair's component, [N]; None where the split does not deal components.
     """
-    rows = zip(sources, references, hypotheses, strict=True)
-    lines = (
-        json.dumps({"source": source, "references": list(each), "hypothesis": hypothesis}, ensure_ascii=False)
-        for source, each, hypothesis in rows
-    )
+    rows: list[dict[str, Any]] = [
+        {"source": source, "references": list(each), "hypothesis": hypothesis}
+        for source, each, hypothesis in zip(sources, references, hypotheses, strict=True)
+    ]
+    if components is not None:
+        rows = [row | {"component": int(each)} for row, each in zip(rows, components, strict=True)]
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     target = folder / layout.EVALUATION / part
     write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
     write_text(target.with_name(f"{part}.json"), json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
@@ -73,10 +83,17 @@ def read_translated(folder: Path, part: str) -> Translated | None:
         if not rows:
             return None
         return Translated(
-            [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
+            [str(row["hypothesis"]) for row in rows],
+            [[*map(str, row["references"])] for row in rows],
+            _components(rows),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _components(rows: Sequence[Any]) -> list[int] | None:
+    found = [row.get("component") for row in rows]
+    return found if all(isinstance(each, int) for each in found) else None
 
 
 def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:

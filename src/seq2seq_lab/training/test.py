@@ -6,6 +6,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.splits import components_of
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.evaluations import write_evaluation
@@ -31,6 +32,7 @@ def evaluate_test(
     if checkpoint.exists():
         model.load_state_dict(read_weights(checkpoint))
     corpus = data.corpus.select(data.test)
+    components = components_of(data.corpus, data.test, data.split)
     part = Part(
         corpus=corpus,
         indices=np.arange(len(corpus)),
@@ -54,6 +56,7 @@ def evaluate_test(
         sources=part.sources(),
         references=part.references,
         hypotheses=results.hypotheses,
+        components=None if components is None else components.tolist(),
     )
     logged = {f"{TEST}/{name}": value for name, value in results.measures.items()}
     for logger in trainer.loggers:

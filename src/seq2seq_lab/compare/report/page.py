@@ -14,11 +14,12 @@ from markupsafe import Markup
 from seq2seq_lab import __version__
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import ABSENT, differing, show
-from seq2seq_lab.compare.pairing import Pair, headline
+from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
 from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
-from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
+from seq2seq_lab.compare.statistics import INTERVALS
+from seq2seq_lab.compare.views.columns import heading, metric_columns, p_value, setting_columns
 from seq2seq_lab.compare.views.figures import Plot, sample
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
@@ -69,6 +70,8 @@ def page(contents: Contents) -> str:
             references=[_reference(each, contents.groups) for each in contents.references],
             pairs=list(_pairs(contents.pairs)),
             over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
+            methods=METHODS,
+            intervals=INTERVALS,
             two_kinds=WHAT,
             over_sentences_metric=METRIC,
             translations=translations.section(found),
@@ -147,7 +150,10 @@ def _pairs(pairs: Sequence[Pair]) -> Iterator[_Data]:
         yield {
             "heading": heading([of_metric[0].first], metric),
             "open": metric == headline(pairs),
-            "rows": [(p.title, p.interval, str(p.difference.n), p.verdict) for p in of_metric[:_MANY_PAIRS]],
+            "rows": [
+                (p.title, p.interval, p_value(p.adjusted), p.difference.method, p.difference.seeds, p.verdict)
+                for p in of_metric[:_MANY_PAIRS]
+            ],
             "more": max(0, len(of_metric) - _MANY_PAIRS),
         }
 

@@ -42,8 +42,10 @@ def _differences(pairs: Sequence[Pair]) -> str:
         metric = headline(pairs)
         shown = [each for each in pairs if each.metric == metric][:_FEW_PAIRS]
     rest = len(pairs) - len(shown)
-    lines = aligned([(each.metric, each.title, each.interval, each.verdict) for each in shown])
-    head = "Paired by seed: difference of the last values, its 95 % interval"
+    lines = aligned(
+        [(each.metric, each.title, each.interval, each.difference.method, each.verdict) for each in shown]
+    )
+    head = "Difference of the last values, its 95 % interval and its test"
     return "\n  ".join([f"{head} ({rest} more in pairs.csv):" if rest else f"{head}:", *lines])
 
 
