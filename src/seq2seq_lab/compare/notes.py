@@ -1,11 +1,12 @@
 """Notes on a comparison: runs that are not averaged, and limits of the results."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.grouping import UNITS, Group
 from seq2seq_lab.compare.naming import differing
-from seq2seq_lab.evaluation.measures import TRAINING_LOSS
+from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.runs.evaluations import PAIR, SOURCE
 from seq2seq_lab.runs.run import Run
 
 _FEW_NAMES = 6
@@ -13,6 +14,10 @@ _STATUS = {"running": "still running or killed"}
 _TRAIN_CAVEAT = (
     "Training losses under different forcing are not comparable: each depends on how its policy feeds"
     " the decoder. Compare val/*, or the teacher-forced and free-running losses."
+)
+_UNITS_CAVEAT = (
+    "Losses per symbol do not compare, as data.units differs; compare those per word or per character, such as"
+    " --metric 'val/loss_*_per_word'."
 )
 
 
@@ -54,4 +59,23 @@ def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     """Limits of the results that the user should know."""
     keys = differing([each.config for each in groups])
     forcing_differs = any(key.startswith("forcing.") for key in keys)
-    return [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    found = [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    if UNITS in keys and any(SYMBOL in measure(metric).unit for metric in metrics):
+        found.append(_UNITS_CAVEAT)
+    return [*found, *_segments(groups)]
+
+
+def _segments(groups: Sequence[Group]) -> Iterator[str]:
+    """A caveat for each part of the data whose scores count each source in some runs, and each pair in others."""
+    runs = [run for each in groups for run in each.runs]
+    for part in dict.fromkeys(part for run in runs for part in run.evaluations):
+        counted: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            if part in run.evaluations:
+                counted[run.evaluations[part].segments].append(run)
+        if len(counted) > 1:
+            sources, pairs = (_names(counted[each]) for each in (SOURCE, PAIR))
+            yield (
+                f"Scores of translations of {part} do not compare: each source counts once in {sources}; each pair in "
+                f"{pairs}. Evaluate all with one `seq2seq-lab evaluate --split {part} --segments`"
+            )
