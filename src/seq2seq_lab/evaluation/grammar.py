@@ -3,6 +3,7 @@ grammar."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -110,7 +111,7 @@ def compared(
     for row, each in enumerate(nodes):
         own |= {(*each.words, word): own[each.words] * float(p[row, word]) for word in each.next}
     return Compared(
-        length=torch.tensor([float(len(each.words)) for each in nodes]).double(),
+        length=torch.tensor([len(each.words) for each in nodes], dtype=torch.float64),
         data=torch.tensor([each.data for each in nodes], dtype=torch.float64),
         model=torch.tensor([own[each.words] for each in nodes], dtype=torch.float64),
         ended=torch.tensor([own.get((*each.words, EOS), 0.0) for each in nodes], dtype=torch.float64),
@@ -181,8 +182,9 @@ def exact(sources: Iterable[Compared], vocabulary_size: int) -> dict[str, Any]:
     table = Compared(*(torch.cat(column) for column in zip(*every, strict=True)))
     lengths = range(int(table.length.max()) + 1)
     rows = [Compared(*(column[table.length == n] for column in table)) for n in lengths]
-    ended = torch.tensor([float(each.ended.sum()) for each in rows]).double()
-    inside = torch.tensor([float(each.model.sum()) for each in rows]).double() + ended.cumsum(0) - ended
+    ended = torch.stack([each.ended.sum() for each in rows])
+    alive = torch.stack([each.model.sum() for each in rows])
+    inside = alive + ended.cumsum(0) - ended
     outside = (1 - inside / len(every)).clamp(min=0).tolist()
     left = [share * len(every) for share in outside]
     found: dict[str, Any] = {"sources": len(every), "prefix": list(lengths), "outside": outside}
@@ -209,7 +211,7 @@ def _distances(
 def _excess(rows: Sequence[Compared], largest: float, outside: Sequence[float]) -> list[float | None]:
     own = [_own_mean(each, each.divergence, largest, n) for each, n in zip(rows, outside, strict=True)]
     gold = [_mean(each.divergence, each.data) for each in rows]
-    sums = (torch.tensor(each).double().cumsum(0).tolist() for each in (own, gold))
+    sums = (list(accumulate(each)) for each in (own, gold))
     ratios = (_ratio(a, b) for a, b in zip(*sums, strict=True))
     return [None if ratio is None else 100 * (ratio - 1) for ratio in ratios]
 
