@@ -91,3 +91,23 @@ def test_speed_has_no_better_direction(tmp_path):
     header = (comparison.output / "results.csv").read_text().splitlines()[0]
     assert "perf/epoch_seconds last" in header
     assert "perf/epoch_seconds best" not in header
+
+
+def test_a_loss_says_what_it_is_per_and_where_units_differ_what_compares(tmp_path):
+    def written(name, units):
+        settings = config(seed=0)
+        settings["data"] |= {} if units is None else {"units": units}
+        write_run(tmp_path / name / "0", settings)
+
+    written("words", "words")
+    assert gather([tmp_path]).groups[0].measure("val/loss_forced").unit == "nats per word"
+    written("subwords", "subwords")
+    alone = gather([tmp_path / "subwords"])
+    assert alone.groups[0].measure("val/loss_forced").unit == "nats per subword"
+    assert alone.groups[0].measure("test/accuracy_gap").unit == "share of subwords"
+    assert alone.caveats == []
+    both = gather([tmp_path])
+    assert {group.measure("val/loss_forced").unit for group in both.groups} == {"nats per symbol"}
+    (caveat,) = both.caveats
+    assert "per word" in caveat
+    assert gather([tmp_path], metrics=["val/bleu"]).caveats == []
