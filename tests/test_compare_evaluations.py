@@ -245,7 +245,7 @@ def test_scores_of_different_segments_are_not_mixed_without_a_word(tmp_path):
     comparison = compare([root], metrics=["test/bleu"], stream=stream)
     (caveat,) = comparison.caveats
     assert caveat.startswith(
-        "Scores of translations of test do not compare: each source counts once in seq2seq"
+        "Scores of translations of test do not compare: they count each source once in seq2seq"
     )
     assert "--segments" in caveat
     assert caveat in " ".join(stream.getvalue().split())

@@ -34,9 +34,12 @@ def not_averaged(groups: Sequence[Group]) -> list[str]:
 
 
 def _names(several: Sequence[Run]) -> str:
-    names = [f"{run.name} (epoch {run.epochs})" if run.epochs else run.name for run in several[:_FEW_NAMES]]
-    rest = len(several) - len(names)
-    return ", ".join(names) + (f" and {rest} more" if rest else "")
+    return _listed([f"{run.name} (epoch {run.epochs})" if run.epochs else run.name for run in several])
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _FEW_NAMES
+    return ", ".join(names[:_FEW_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def uneven(groups: Sequence[Group]) -> list[str]:
@@ -69,13 +72,13 @@ def _segments(groups: Sequence[Group]) -> Iterator[str]:
     """A caveat for each part of the data whose scores count each source in some runs, and each pair in others."""
     runs = [run for each in groups for run in each.runs]
     for part in dict.fromkeys(part for run in runs for part in run.evaluations):
-        counted: dict[str, list[Run]] = defaultdict(list)
+        counted: dict[str, list[str]] = defaultdict(list)
         for run in runs:
             if part in run.evaluations:
-                counted[run.evaluations[part].segments].append(run)
+                counted[run.evaluations[part].segments].append(run.name)
         if len(counted) > 1:
-            sources, pairs = (_names(counted[each]) for each in (SOURCE, PAIR))
+            sources, pairs = (_listed(counted[each]) for each in (SOURCE, PAIR))
             yield (
-                f"Scores of translations of {part} do not compare: each source counts once in {sources}; each pair in "
-                f"{pairs}. Evaluate all with one `seq2seq-lab evaluate --split {part} --segments`"
+                f"Scores of translations of {part} do not compare: they count each source once in {sources}; each pair "
+                f"in {pairs}. Evaluate all of them again with the same `seq2seq-lab evaluate --segments`."
             )
