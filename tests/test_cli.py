@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tiny
+from literal.measures import near_duplicate
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.build import build
@@ -108,7 +109,7 @@ class TestData:
     def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "dropped"]
+        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "near_duplicates", "dropped"]
         corpus = ToyCorpus(pairs=80).load()
         parts = ByComponent().split(corpus)
         numbered = corpus.numbered(parts.train, unknown=True)
@@ -118,6 +119,21 @@ class TestData:
         assert shown["shared"] == {
             part: {"source": 0, "target": 0, "either": 0} for part in ("validation", "test")
         }
+        texts = {
+            name: [(corpus.source_text(i), corpus.target_text(i)) for i in part]
+            for name, part in parts._asdict().items()
+        }
+        assert shown["near_duplicates"] == {
+            name: sum(near_duplicate(pair, texts["train"]) for pair in texts[name]) / len(texts[name])
+            for name in ("validation", "test")
+        }
+
+    def test_it_shows_how_many_held_out_pairs_of_the_seminar_are_near_duplicates(self, real_archive, capsys):
+        assert cli.main(["data", f"data.archive={real_archive}"]) == 0
+        assert (
+            "pairs of test with a pair of train within one word on both sides: 66.9%"
+            in capsys.readouterr().out
+        )
 
     def test_pairs_that_share_a_sentence_with_training_are_counted(self, capsys):
         overrides = ["data=toy", "data.pairs=300", "split=row"]
@@ -206,7 +222,7 @@ class TestData:
         assert shown.pop("parts") == {"train": 5318, "validation": 0, "test": 0}
         dropped = shown.pop("dropped")
         assert sum(dropped.values()) == 135842 - 5318
-        assert (shown.pop("unknown_rate"), shown.pop("shared")) == ({}, {})
+        assert [shown.pop(each) for each in ("unknown_rate", "shared", "near_duplicates")] == [{}] * 3
         assert list(shown.values()) == [135842, 5318, 5318, 2579, 1573, 4840, 3045, 7, 8]
 
 

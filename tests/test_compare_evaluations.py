@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import random
 import statistics
 
@@ -250,6 +251,21 @@ def test_translations_are_read_as_they_were_written(tmp_path):
     assert read_translated(tmp_path, "test") == Translated(hypotheses, references, [7, 7])
 
 
+def test_where_sources_count_each_is_one_sentence(tmp_path):
+    evaluations.write_evaluation(
+        tmp_path,
+        "test",
+        {},
+        sources=["a", "b", "a", "c"],
+        references=[["1", "2"], ["3"], ["2", "1"], ["4"]],
+        hypotheses=["1", "3", "1", "5"],
+        components=[7, 8, 7, 9],
+    )
+    each = Translated(["1", "3", "5"], [["1", "2"], ["3"], ["4"]], [7, 8, 9])
+    assert read_translated(tmp_path, "test", "source") == each
+    assert len(read_translated(tmp_path, "test", "pair").hypotheses) == 4
+
+
 @pytest.mark.parametrize(
     "component", ["", ', "component": null', ', "component": 1e999', ', "component": "3"']
 )
@@ -271,3 +287,50 @@ def test_equal_translations_and_small_differences_are_not_significant():
     same = paired_bleu(first, first, REFERENCES)
     assert (same.difference, same.sd, same.p, same.excludes_zero) == (0.0, 0.0, 1.0, False)
     assert paired_bleu(first, noisy(REFERENCES, 0.31, 0), REFERENCES).p > 0.05
+
+
+def test_scores_of_different_segments_are_not_mixed_without_a_word(tmp_path):
+    root = write_sweep(tmp_path, models=["seq2seq"])
+    for number, ratio in enumerate(QUALITIES):
+        for seed in range(3):
+            now = {"segments": "source"} if number == 0 else {}  # and the others are of version 0.2
+            write_evaluation(root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}", "test", small(0.5, seed) | now)
+    stream = io.StringIO()
+    comparison = compare([root], metrics=["test/bleu"], stream=stream)
+    (caveat,) = comparison.caveats
+    assert caveat.startswith(
+        "Scores of translations of test do not compare: they count each source once in seq2seq"
+    )
+    assert "--segments" in caveat
+    assert caveat in " ".join(stream.getvalue().split())
+    of_one = gather([root / f"seq2seq-mixed-{ratio}" for ratio in list(QUALITIES)[1:]])
+    assert not any("segments" in each for each in of_one.caveats)
+
+
+def test_what_version_0_2_measured_inside_the_grammar_keeps_its_meaning(tmp_path):
+    old = evaluation(0.5, 0)
+    old["measures"] |= {"eb_c": 1.2, "excess_error": -3.0}
+    old["analyses"]["grammar"]["total_variation"]["model_at_most"] = [0.5, 0.6, 0.7, 1.0]
+    write_evaluation(tmp_path, "test", old)
+    write_evaluation(tmp_path, "validation", old | {"segments": "source"})
+    read, notes = evaluations.read_evaluations(tmp_path / "evaluation")
+    assert notes == []
+    assert (read["test"].segments, read["validation"].segments) == ("pair", "source")
+    assert {"eb_c_inside": 1.2, "excess_error_inside": -3.0}.items() <= read["test"].measures.items()
+    assert not {"eb_c", "excess_error"} & set(read["test"].measures)
+    before, now = old["analyses"]["grammar"], read["test"].analyses["grammar"]
+    assert now["excess_inside"] == before["excess"]
+    assert now["total_variation"]["eb_c_inside"] == before["total_variation"]["eb_c"]
+    assert now["total_variation"]["model_inside"] == before["total_variation"]["model"]
+    assert now["total_variation"]["model"] == [0.5, 0.6, 0.7, 1.0]
+    assert read["validation"].measures["eb_c"] == 1.2
+    assert read["validation"].analyses["grammar"] == before
+
+
+def test_a_value_that_is_not_finite_is_null_in_the_file_and_no_value_when_read(tmp_path):
+    contents = {"segments": "source", "measures": {"loss_free": math.inf, "bleu": 3.0}, "analyses": {}}
+    write_evaluation(tmp_path, "test", contents | {"analyses": {"a": {"x": [1.0, math.nan]}}})
+    assert "Infinity" not in (tmp_path / "evaluation" / "test.json").read_text()
+    read, _ = evaluations.read_evaluations(tmp_path / "evaluation")
+    assert read["test"].measures == {"bleu": 3.0}
+    assert read["test"].analyses == {"a": {"x": [1.0, None]}}

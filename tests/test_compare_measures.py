@@ -117,3 +117,23 @@ def test_speed_has_no_better_direction(tmp_path):
 def test_the_unit_says_the_range(metric, bounds):
     assert measure(metric).bounds == bounds
     assert measure("own", {"own": Measure(name="own", label="own", unit="1–5")}).bounds == (1, 5)
+
+
+def test_a_loss_says_what_it_is_per_and_where_units_differ_what_compares(tmp_path):
+    def written(name, units):
+        settings = config(seed=0)
+        settings["data"] |= {} if units is None else {"units": units}
+        write_run(tmp_path / name / "0", settings)
+
+    written("words", "words")
+    assert gather([tmp_path]).groups[0].measure("val/loss_forced").unit == "nats per word"
+    written("subwords", "subwords")
+    alone = gather([tmp_path / "subwords"])
+    assert alone.groups[0].measure("val/loss_forced").unit == "nats per subword"
+    assert alone.groups[0].measure("test/accuracy_gap").unit == "difference of shares of subwords"
+    assert alone.caveats == []
+    both = gather([tmp_path])
+    assert {group.measure("val/loss_forced").unit for group in both.groups} == {"nats per symbol"}
+    (caveat,) = both.caveats
+    assert "per word" in caveat
+    assert gather([tmp_path], metrics=["val/bleu"]).caveats == []

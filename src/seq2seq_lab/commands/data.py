@@ -54,6 +54,7 @@ def main(args: argparse.Namespace) -> int:
         "parts": {name: len(indices) for name, indices in parts._asdict().items()},
         "unknown_rate": _unknown_rates(corpus, parts) if holds_out else {},
         "shared": _shared(complete, parts) if holds_out else {},
+        "near_duplicates": _near_duplicates(complete, parts) if holds_out else {},
         "dropped": {reason: each.pairs for reason, each in corpus.dropped.items()},
     }
     if args.parts is not None:
@@ -80,6 +81,8 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         counts = ", ".join(f"{side} {count:,}" for side, count in sides.items())
         share = sides["either"] / facts["parts"][name]
         print(f"pairs of {name} whose sentence is also in train: {counts} ({share:.1%})")
+    for name, share in facts["near_duplicates"].items():
+        print(f"pairs of {name} with a pair of train within one word on both sides: {share:.1%}")
     for reason, each in corpus.dropped.items():
         print(f"dropped: {each.pairs:,} pairs {reason}\n  first: {each.example}")
     print("the first pairs: as they are, normalised, and as ids")
@@ -135,6 +138,18 @@ def _shared(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, int]]:
             found["either"] = found["source"] | found["target"]
             shared[name] = {side: int(pairs.sum()) for side, pairs in found.items()}
     return shared
+
+
+def _near_duplicates(corpus: "Corpus", parts: "Parts") -> dict[str, float]:
+    """The share of the pairs in the held-out parts that have a training pair within one word on both sides."""
+    from seq2seq_lab.data.near_duplicates import near_duplicates
+
+    training = corpus.select(parts.train)
+    return {
+        name: float(near_duplicates(corpus.select(indices), training).mean())
+        for name, indices in parts._asdict().items()
+        if name != "train" and len(indices)
+    }
 
 
 def _table(corpus: "Corpus", parts: "Parts") -> str:

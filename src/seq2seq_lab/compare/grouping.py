@@ -8,13 +8,14 @@ from typing import Any
 
 from seq2seq_lab.compare import naming
 from seq2seq_lab.compare.statistics import Estimate, average
-from seq2seq_lab.evaluation.measures import Measure, from_dict, measure
+from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
 from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
 
 _ONLY = "all runs"
+UNITS = "data.units"  # the key; a run of before there were any is of words
 _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus
 
 
@@ -30,6 +31,7 @@ class Group:
         runs: the finished runs, one per seed, in the order of their seeds; means are computed over these.
         others: runs that are not averaged, because they are unfinished, failed or damaged.
         described: measures in the summaries of all compared runs, by name; the same in every group.
+        units: what a symbol is, `words`, `subwords` or `characters`; None where the compared runs differ in it.
     """
 
     label: str
@@ -39,10 +41,11 @@ class Group:
     runs: tuple[Run, ...]
     others: tuple[Run, ...]
     described: Mapping[str, Measure]
+    units: str | None = None
 
     def measure(self, metric: str) -> Measure:
         """The facts of a metric: from the registry, or else from the summaries of the runs."""
-        return measure(metric, self.described)
+        return in_units(measure(metric, self.described), self.units)
 
     def last(self, metric: str) -> Estimate:
         """The last value of a metric, over the finished runs."""
@@ -93,6 +96,8 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     for run in reversed(runs):  # the first run with a description of a measure is used
         described |= from_dict(run.summary().get("measures"))
     apart = naming.settings(flat, [_choices(together) for together in kept])
+    units = {str(config.get(UNITS, "words")) for config in flat}
+    common = units.pop() if len(units) == 1 else None
     groups = [
         Group(
             label="",
@@ -102,6 +107,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
             runs=tuple(run for run in together if run.finished),
             others=tuple(run for run in together if not run.finished),
             described=described,
+            units=common,
         )
         for config, settings, together in zip(flat, apart, kept, strict=True)
     ]

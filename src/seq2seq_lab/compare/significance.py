@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import Pair, difference_of
 from seq2seq_lab.evaluation.significance import SAMPLES, Bootstrapped, paired_bleu
-from seq2seq_lab.runs.evaluations import Translated, read_translated
+from seq2seq_lab.runs.evaluations import PAIR, Translated, read_translated
 
 PART, METRIC = "test", "test/bleu"
 _MOST = 30  # pairs of groups; each takes half a second per seed
@@ -104,7 +104,9 @@ def _by_seed(
     for group in (pair.first, pair.second):
         for run in group.runs:
             if run.seed is not None and (group, run.seed) not in read:
-                read[group, run.seed] = read_translated(run.folder, PART)
+                evaluated = run.evaluations.get(PART)
+                segments = evaluated.segments if evaluated else PAIR
+                read[group, run.seed] = read_translated(run.folder, PART, segments)
     for run in pair.first.runs:
         if run.seed is None:
             continue

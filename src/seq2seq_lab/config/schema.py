@@ -54,5 +54,6 @@ class Root(TypedDict):
     init_from: str | None
     init_from_checkpoint: Literal["last", "best"]
     gradient_clip: float | None
+    segments: Literal["source", "pair"]
     monitor: Monitor
     reference: Reference | None

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,18 @@ class Dropped(NamedTuple):
 
     pairs: int
     example: str
+
+
+class Distribution(Protocol):
+    """The distribution of the translations of normalised sources, where it is known."""
+
+    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
+        """The probability of each word, or ``<eos>``, after a prefix of a translation; empty if the prefix has none."""
+        ...
+
+    def translations(self, source: str) -> Sequence[str]:
+        """All translations of a source; empty if there are none."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +50,7 @@ class Corpus:
         given: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, [N].
         dropped: why pairs of the source are not among these.
         raw: the first pairs as they are in the source, before normalisation, to show.
+        distribution: what the pairs are drawn from, where it is known.
         complete: the same pairs with every word numbered, which text is taken from; ``None``: this corpus.
     """
 
@@ -52,6 +65,7 @@ class Corpus:
     given: NDArray[np.int8] | None = None
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     raw: Sequence[tuple[str, str]] = ()
+    distribution: Distribution | None = None
     complete: "Corpus | None" = None
 
     @classmethod
@@ -174,12 +188,18 @@ class Corpus:
         return (self.complete or self).source.groups
 
     def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
-        """For each pair, all distinct translations of its source in the corpus; its own target is the first one."""
+        """For each pair, all distinct translations of its source; its own target is the first one.
+
+        They are those in the corpus, and all others that are known.
+        """
         group = self.source_groups()
         wanted = np.flatnonzero(np.isin(group, group[indices]))
         translations: dict[int, list[str]] = {}
         for index, own in zip(wanted.tolist(), group[wanted].tolist(), strict=True):
             translations.setdefault(own, []).append(self.target_text(index))
+        if self.distribution is not None:
+            for index, own in zip(indices.tolist(), group[indices].tolist(), strict=True):
+                translations[own] += self.distribution.translations(self.source_text(index))
         return [
             list(dict.fromkeys([self.target_text(index), *translations[own]]))
             for index, own in zip(indices.tolist(), group[indices].tolist(), strict=True)

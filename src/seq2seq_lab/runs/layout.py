@@ -9,6 +9,7 @@ TRANSLATIONS = "translations.json"  # sample translations at the end, with atten
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
 # What `seq2seq-lab evaluate` found, for each part of the data: PART.json, and a line for each pair in PART.jsonl.
 EVALUATION = "evaluation"
+PERFECT = "evaluation/perfect"  # the same of the perfect model of the run's data, PART.json
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"

@@ -13,7 +13,7 @@ from seq2seq_lab.runs import layout
 # Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio")
 # Keys that have their own part of the path, or that do not change the trained model.
-_NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor")
+_NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor", "segments")
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
 # How long a run is trained. A longer one is the same run, which goes on.
 _LENGTH = ("max_epochs", "max_time")

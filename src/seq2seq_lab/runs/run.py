@@ -282,7 +282,7 @@ class Run:
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
         for path in (*(self.folder / name for name in names), *of_tensorboard):
             path.unlink(missing_ok=True)
-        evaluations = (self.folder / layout.EVALUATION).glob("*.json*")
+        evaluations = (self.folder / layout.EVALUATION).rglob("*.json*")
         checkpoints = (self.folder / layout.CHECKPOINTS).rglob("*.ckpt")
         for path in (*checkpoints, *evaluations):
             path.unlink(missing_ok=True)

@@ -66,6 +66,7 @@ class TranslationModule(pl.LightningModule):
         max_length: positions that a hypothesis may have.
         references: for each evaluated pair, in order, its accepted translations.
         measures: what is measured of an evaluation.
+        segments: for each evaluated pair, in order, the number of its segment; see `Evaluation`.
         evaluated: prefix of the evaluation's metric names, `val` or `train`.
         batch_size: pairs an update.
         gradient_clip: limit of the gradient's norm; None does not clip.
@@ -86,6 +87,7 @@ class TranslationModule(pl.LightningModule):
         max_length: int,
         references: list[list[str]],
         measures: Mapping[str, EvaluationMeasure],
+        segments: list[int] | None = None,
         evaluated: str = "val",
         batch_size: int = 1,
         gradient_clip: float | None = None,
@@ -104,6 +106,7 @@ class TranslationModule(pl.LightningModule):
         self.max_length = max_length
         self.references = references
         self.measures = measures
+        self.segments = segments
         self.evaluated = evaluated
         self.batch_size = batch_size
         self.gradient_clip = gradient_clip
@@ -244,7 +247,7 @@ class TranslationModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the evaluation."""
-        evaluation = self.evaluator.evaluation(self.references)
+        evaluation = self.evaluator.evaluation(self.references, self.segments)
         self.evaluator = self._evaluator()
         values = measured(evaluation, self.measures)
         self._log({f"{self.evaluated}/{name}": value for name, value in values.items()})

@@ -79,6 +79,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         to_text=corpus.target_vocabulary.text,
         max_length=data.max_length,
         references=data.references(data.evaluation),
+        segments=data.segments(data.evaluation, config["segments"]),
         measures=_members(config, "measures"),
         evaluated=data.evaluated,
         batch_size=data.batch_size,

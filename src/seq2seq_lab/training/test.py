@@ -6,6 +6,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.splits import components_of
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.runs import layout
@@ -18,12 +19,15 @@ TEST = "test"
 
 
 def evaluate_test(
-    run: Run, data: TranslationDataModule, module: TranslationModule, trainer: pl.Trainer
+    run: Run, data: TranslationDataModule, module: TranslationModule, trainer: pl.Trainer, *, segments: str
 ) -> dict[str, float]:
     """Evaluate the checkpoint that the validation part selects, greedily, and log `test/*`; returns what is logged.
 
     Nothing is done if there is no test part. A run that was killed after its last epoch is evaluated when it is started
     again.
+
+    Args:
+        segments: what counts once in scores of translations, each `source` or each `pair`.
     """
     if not len(data.test):
         return {}
@@ -39,14 +43,19 @@ def evaluate_test(
         references=data.references(data.test),
         predict_sos=data.predict_sos,
         max_length=data.max_length,
+        segments=data.segments(data.test, segments),
+        near_duplicates=near_duplicates(corpus, data.corpus.select(data.training)).tolist(),
     )
     results = evaluate(model, part)
     contents = {
         "part": TEST,
+        "model": "trained",
         "pairs": len(corpus),
         "checkpoint": "best" if checkpoint.name == layout.BEST else "last",
         "averaged": None,
         "beam": 1,
+        "segments": segments,
+        "units": corpus.target_vocabulary.units.name,
         **to_dict(results),
     }
     write_evaluation(

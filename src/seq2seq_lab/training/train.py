@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line, of_files
-from seq2seq_lab.evaluation.measures import to_dict
+from seq2seq_lab.evaluation.measures import measure, to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.load import start_from
@@ -115,7 +115,7 @@ def train(
         print(f"training {folder}", flush=True)
         try:
             _fit(trainer, module, data, checkpoint)
-            tested = evaluate_test(run, data, module, trainer)
+            tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
             summary.write(*_ended(error))
             raise
@@ -225,7 +225,8 @@ def _show_result(
         if note:
             print(f"{run.folder}: {note}")
     if tested:
-        print("  ".join(f"{name} {value:.4g}" for name, value in tested.items()))
+        shown = {name: value for name, value in tested.items() if measure(name).shown}
+        print("  ".join(f"{name} {value:.4g}" for name, value in shown.items()))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
         "some training sentences: source → reference → hypothesis",

@@ -134,7 +134,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
         ),
     ),
     "sentences": (
-        "By source length, and by unknown words",
+        "By source length, by unknown words, and by nearness to training pairs",
         tuple(
             _by_group(analysis, y, f"{title}, {by}", label, title)
             for analysis, by, label in (
@@ -143,6 +143,11 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                     "by_unknown_words",
                     "by unknown words",
                     "unknown words in the sentence",
+                ),
+                (
+                    "by_near_duplicates",
+                    "by nearness to training pairs",
+                    "a training pair within one word on each side",
                 ),
             )
             for y, title in (
@@ -158,9 +163,11 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             _exact(
                 "total_variation.eb_c", "EB-C: distance after own / after gold prefixes", "1 = no bias", 1
             ),
+            _exact("total_variation.eb_c_inside", "EB-C of prefixes inside the grammar", "1 = no bias", 1),
             _exact("total_variation.model", "Distance to the grammar after own prefixes", "total variation"),
             _exact("total_variation.data", "Distance to the grammar after gold prefixes", "total variation"),
             _exact("excess", "Excess accumulated error", "%, 0 = no bias", 0),
+            _exact("excess_inside", "Excess error of prefixes inside the grammar", "%, 0 = no bias", 0),
             _exact("outside", "The model has left the grammar", "probability"),
         ),
     ),

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from seq2seq_lab.data.cache import cache_dir, read_corpus, write_corpus
-from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.corpus import Corpus, Distribution
 from seq2seq_lab.data.sources.filters import keep_pairs, why_none
 from seq2seq_lab.data.text import PRESETS, Normalisation
 from seq2seq_lab.data.units import KINDS, Subwords, Units
@@ -154,8 +154,8 @@ class PairSource(ABC):
             UserError: the pairs cannot be read.
         """
 
-    def translations(self) -> Any:
-        """The distribution of translations, where it is known (`evaluation.analysis.Distribution`); else ``None``."""
+    def distribution(self) -> Distribution | None:
+        """The distribution that the pairs are drawn from, of normalised sentences, where it is known."""
         return None
 
     def provenance(self) -> Provenance:
@@ -190,7 +190,7 @@ class PairSource(ABC):
         origin = f"{len(corpus):,} of {corpus.archive_pairs:,} pairs of {provenance.origin}"
         if provenance.credit:
             origin = f"{origin}; {provenance.credit}"
-        return replace(corpus, origin=origin, units=self._units())
+        return replace(corpus, origin=origin, units=self._units(), distribution=self.distribution())
 
     def _units(self) -> Units:
         if self.units == Subwords.name:
