@@ -1,7 +1,9 @@
 """The command line: its help, its options and its exit status."""
 
+import contextlib
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -12,8 +14,8 @@ import pytest
 import tiny
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.config.options import options
-from seq2seq_lab.config.schema import GROUPS
+from seq2seq_lab.commands.main import COMMANDS
+from seq2seq_lab.config.options import description, groups, option_files
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import ByComponent
 
@@ -53,25 +55,49 @@ def test_help_lists_the_commands_and_imports_no_slow_library():
     assert HEAVY.isdisjoint(modules.split())
 
 
+def help_of(command, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main([*command, "--help"]) == 0
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_of_train_lists_every_option_with_its_description(flag, capsys):
+def test_help_of_train_lists_every_option_with_its_whole_description(flag, capsys):
     assert cli.main(["train", flag]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    for group in (*GROUPS, "experiment"):
-        start = lines.index(f"  {group}=")
-        listed = dict(line.split(maxsplit=1) for line in lines[start + 1 : start + 1 + len(options(group))])
-        assert sorted(listed) == options(group)
-        assert all(listed.values())
+    *_, shown = capsys.readouterr().out.partition("Groups and their options:\n")
+    listed = {}
+    for line in shown.splitlines():
+        depth = len(line) - len(line.lstrip())
+        if depth == 2:
+            its = listed.setdefault(line.strip().removesuffix("="), {})
+        elif depth == 4:
+            name, *words = line.split()
+            its[name] = words
+        else:
+            its[name] += line.split()
+    assert list(listed) == groups()
+    for group, its in listed.items():
+        files = option_files(group)
+        assert {name: " ".join(words) for name, words in its.items()} == {
+            name: " ".join(description(files[name]).split()) for name in files
+        }
+        assert all(words[-1][-1] == "." for words in its.values()), "a whole sentence"
+        assert len({tuple(words) for words in its.values()}) == len(its), (
+            f"two options of {group} read the same"
+        )
 
 
-@pytest.mark.parametrize("command", ["data", "translate", "compare"])
-def test_every_command_has_help(command, capsys):
-    try:
-        status = cli.main([command, "--help"])
-    except SystemExit as ended:
-        status = ended.code
-    assert status == 0
-    assert capsys.readouterr().out.startswith(f"usage: seq2seq-lab {command}")
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help_that_fits_the_terminal_and_can_be_pasted(
+    command, columns, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = help_of([command] if command else [], capsys)
+    assert text.startswith(f"usage: seq2seq-lab {command}".rstrip())
+    assert [line for line in text.splitlines() if len(line) > columns] == []
+    unquoted = re.findall(r"(?<![\w'.+])[\w.+]+=\[", text)
+    assert unquoted == [], "zsh reads brackets as a pattern of file names"
 
 
 def test_version_prints_the_version_of_the_package(capsys):

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="KEY=VALUE",
         help="evaluate on pairs that the run's corpus lacks, with these settings of its data, such as "
-        "data.prefixes=[]; may be given several times",
+        "'data.prefixes=[]'; may be given several times",
     )
     parser.add_argument("--max-pairs", type=int, metavar="N", help="the most pairs, at equal distances")
     parser.add_argument(

@@ -5,9 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+class _Lines(argparse.HelpFormatter):
+    """Help whose description keeps its lines; each is wrapped, but for a command, which is indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(
+            line if line.startswith(" ") else super(_Lines, self)._fill_text(line, width, indent)
+            for line in lines
+        )
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Declare the overrides and `--config-dir`; they may come in any order."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = _Lines
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -177,7 +177,7 @@ def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
     if count < 1 or len(paths) < count:
         raise UserError(
             f"{run.folder}: cannot average {count} checkpoints, as {len(run.kept_checkpoints)} are kept; train with "
-            "callbacks=[default,keep_last] or [default,keep_best]"
+            "'callbacks=[default,keep_last]' or 'callbacks=[default,keep_best]'"
         )
     states = [read_weights(path) for path in paths]
     # In double precision, so that the order does not matter.
