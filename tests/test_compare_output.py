@@ -269,3 +269,18 @@ def test_the_command_compares_and_imports_no_slow_library(tmp_path, capsys):
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     ).stdout
     assert not {"matplotlib", "numpy", "torch", "tensorboard"} & set(modules.split())
+
+
+def test_the_report_names_options_and_keys_and_no_class(tmp_path):
+    write_sweep(tmp_path / "a", ratios=[0.25, 0.5], seeds=[0])
+    write_run(tmp_path / "b" / "seed-0", config(forcing="full"))
+    own = config(ratio=0.75)
+    own["model"]["_target_"] = "my_model.Deep"  # and the option's name is the same
+    write_run(tmp_path / "c" / "seed-0", own)
+    report = (compare([tmp_path], stream=io.StringIO()).output / "report.html").read_text(encoding="utf-8")
+    configurations = report.partition("<h2>Configurations</h2>")[2].partition("</section>")[0]
+    changes = {re.sub("<[^>]*>", "", item).strip() for item in re.findall("<li>(.*?)</li>", configurations)}
+    assert {"forcing: mixed → full", "forcing.ratio: 0.75 → 0.5"} <= changes
+    assert "model: Deep → seq2seq_model" in changes, "two classes of the same option"
+    assert "model: seq2seq → attention" in changes
+    assert not [change for change in changes if "seq2seq_lab." in change or "_partial_" in change]

@@ -44,11 +44,13 @@ class Measure:
 
 
 SPEED = "perf/"  # before the names of the machine's speed
+TEST = "test"  # the part that a trained model is evaluated on, once
 
 
 def tensorboard_tag(metric: str) -> str:
-    """The tag of a metric in TensorBoard, which sorts ~ last: what is learnt comes before the machine's speed."""
-    return f"~{metric}" if metric.startswith(SPEED) else metric
+    """The tag of a metric in TensorBoard, which sorts ~ last: curves of what is learnt come before the single values of
+    the test part and before the machine's speed."""
+    return f"~{metric}" if metric.startswith((SPEED, f"{TEST}/")) else metric
 
 
 _REGISTRY = (
