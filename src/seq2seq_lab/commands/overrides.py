@@ -37,6 +37,19 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(parser=parser)
 
 
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Declare `--checkpoint`, of the commands that load a model."""
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        help="default: the one with the best validation where the run kept one, else the last",
+    )
+    # The earlier spelling.
+    parser.add_argument(
+        "--best", dest="checkpoint", action="store_const", const="best", help=argparse.SUPPRESS
+    )
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Declare `--trust`, of the commands that load a run of somebody else."""
     parser.add_argument(

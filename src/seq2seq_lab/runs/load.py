@@ -14,6 +14,7 @@ from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import read_limited
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.chosen import Which, find_checkpoint
 from seq2seq_lab.runs.naming import fingerprint, first_difference
 from seq2seq_lab.runs.run import Run
 
@@ -107,13 +108,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_model(
-    path: str | Path, *, best: bool = False, averaged: int | None = None, trusted: Sequence[str] = ()
+    path: str | Path,
+    *,
+    checkpoint: Which | None = None,
+    averaged: int | None = None,
+    trusted: Sequence[str] = (),
 ) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
     """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.
 
     Args:
         path: the run's folder.
-        best: the best checkpoint instead of the last.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         averaged: the mean of the weights of this number of kept checkpoints instead; see `averaged_weights`.
         trusted: modules whose code the run may name; see `config.trust.check_targets`.
 
@@ -121,10 +126,10 @@ def load_model(
         UserError: the folder is not a run, a file of it is damaged, the run has no checkpoint yet, or it names code
             that is not trusted.
     """
-    run, checkpoint = _find(path, best=best)
+    run, found = find_checkpoint(path, checkpoint)
     config = run.config()
     vocabularies = _read_vocabularies(run.folder / layout.VOCABULARIES)
-    state = read_weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
+    state = read_weights(found) if averaged is None else averaged_weights(run, averaged)
     model = _build_model(config, vocabularies, state, path, trusted)
     model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
     model.load_state_dict(state)
@@ -193,7 +198,7 @@ def start_from(
     vocabularies: Mapping[str, Vocabulary],
     config: Mapping[str, Any],
     *,
-    best: bool,
+    which: Which,
 ) -> dict[str, str]:
     """Give a model the weights of a trained run; returns what a summary says of that run.
 
@@ -202,13 +207,13 @@ def start_from(
         model: whose weights are replaced.
         vocabularies: the model's own, `source` and `target`.
         config: the configuration that the model was made of.
-        best: the run's best checkpoint instead of its last.
+        which: the run's best checkpoint, or its last.
 
     Raises:
         UserError: the folder is no run, or its model has other words or sizes.
     """
     try:
-        run, checkpoint = _find(path, best=best)
+        run, checkpoint = find_checkpoint(path, which)
     except UserError as error:
         raise UserError(f"init_from: {error}") from None
     theirs, state = _read_vocabularies(run.folder / layout.VOCABULARIES), read_weights(checkpoint)
@@ -228,7 +233,7 @@ def start_from(
     model.load_state_dict(state)
     return {
         "run": path,
-        "checkpoint": "best" if best else "last",
+        "checkpoint": which,
         "fingerprint": fingerprint(run.config()),
     }
 
@@ -248,18 +253,6 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str) ->
         elif ours != theirs:
             found.append(f"{path}.{key} ({ours} there, {theirs} here)")
     return found
-
-
-def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
-    """A run and its checkpoint."""
-    run = Run(Path(path))
-    if not run.exists():
-        what = "is not a run: it has no config.yaml" if run.folder.exists() else "does not exist"
-        raise UserError(f"{path} {what}; a run's folder looks like outputs/attention-mixed-0.5/seed-0")
-    checkpoint = run.best_checkpoint if best else run.last_checkpoint
-    if not checkpoint.exists():
-        raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
-    return run, checkpoint
 
 
 def read_weights(checkpoint: Path) -> "dict[str, Tensor]":

@@ -163,8 +163,8 @@ def _initialise(
         return None
     corpus = data.corpus
     words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
-    best = config["init_from_checkpoint"] == "best"
-    return start_from(config["init_from"], module.model, words, config, best=best)
+    which = config["init_from_checkpoint"]
+    return start_from(config["init_from"], module.model, words, config, which=which)
 
 
 def _fit(
