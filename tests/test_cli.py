@@ -272,3 +272,24 @@ def test_ctrl_c_stops_the_program_with_a_checkpoint_and_no_traceback(tmp_path):
     assert summary["status"] == "interrupted"
     assert summary["epochs"] >= 3
     assert Path(folder / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_terminal_no_line_of_a_run_is_cut_within_a_word(tmp_path, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    folder = tiny.train(tmp_path, "split.test=0.2", "trainer.max_epochs=12")
+    lines = [line for line in re.split(r"[\r\n]+", capsys.readouterr().out) if str(folder) not in line]
+    assert [line for line in lines if len(line) > columns] == []
+    bars = [line.partition(", ")[2].strip() for line in lines if line.startswith("epoch ")]
+    measures = [bar for bar in bars if bar]
+    assert measures
+    assert all(re.fullmatch(r"(\S+/\w+ -?[\d.e+-]+(  |$))+", each) for each in measures), measures
+    assert columns < 80 or any("val/bleu" in each for each in measures)
+
+
+def test_a_run_ends_with_held_out_sentences_where_there_are_some(tmp_path, capsys):
+    tiny.train(tmp_path / "a")
+    assert "some held-out sentences:" in capsys.readouterr().out
+    tiny.train(tmp_path / "b", "split=none", "monitor.metric=train/bleu")
+    assert "some training sentences:" in capsys.readouterr().out

@@ -5,7 +5,6 @@ import math
 import shlex
 import shutil
 import sys
-import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,6 @@ from seq2seq_lab.runs.run import Run
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures
-_NARROW = 40  # characters that a line has at least
 _HEADS = ("status", "epoch", "to go", "measure", "age", "seed", "run")
 
 
@@ -85,19 +83,16 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
 
 def _lines(together: Mapping[str, Sequence[Run]], shown: Sequence[Run]) -> list[str]:
     """What sets apart the runs of each group, then a line for each of them; only of those that are shown."""
-    from seq2seq_lab.compare.views.terminal import aligned
+    from seq2seq_lab.compare.views.terminal import aligned, wrapped
 
     rows = [_HEADS, *(_row(run) for runs in together.values() for run in runs if run in shown)]
     unused = [column for column, cells in enumerate(zip(*rows, strict=True)) if not any(cells[1:])]
     kept = [[cell for column, cell in enumerate(row) if column not in unused] for row in rows]
     head, *rest = (f"  {line}" for line in aligned(kept))
-    lines, width = [head], max(_NARROW, shutil.get_terminal_size((120, 24)).columns)
+    lines = [head]
     for label, runs in together.items():
         if number := sum(run in shown for run in runs):
-            lines += textwrap.wrap(
-                label, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-            )
-            lines += rest[:number]
+            lines += [*wrapped(label).splitlines(), *rest[:number]]
             rest = rest[number:]
     return lines
 
