@@ -40,7 +40,7 @@ def sentences(attention_run):
     """Two sentences of known words."""
     corpus, words = ToyCorpus(pairs=40).load(), load_model(attention_run)[2]
     texts = dict.fromkeys(map(corpus.source_text, range(len(corpus))))
-    return [text for text in texts if not words.encode(text).unknown][:2]
+    return [text for text in texts if not words.encode(text).notes][:2]
 
 
 def test_arguments_and_standard_input_give_the_same_output(translate, sentences):

@@ -191,22 +191,15 @@ def _encoded(line: str, model: "Seq2Seq", words: "Vocabularies") -> list[int]:
     if not sentence:
         return []
 
-    def say(what: str, parts: Sequence[str] = ()) -> None:
-        print(f"{sentence}: {what}{', '.join(map(repr, parts))}", file=sys.stderr)
-
     encoded = words.encode(sentence)
-    if encoded.dropped:
-        say("the normalisation removed ", encoded.dropped)
-    if encoded.unknown:
-        replaced = "were skipped" if words.source.unk is None else "are <unk> for this model"
-        say(f"unknown words {replaced}: ", encoded.unknown)
-    if not any(encoded.words) or not encoded.ids or all(each == words.source.unk for each in encoded.ids):
-        say("no known word to translate")
+    for note in encoded.notes:
+        print(f"{sentence}: {note}", file=sys.stderr)
+    if not encoded.ids:
         return []
     try:
         model.encoder.positions(len(encoded.ids) + 1)
     except ValueError as error:
-        say(f"too long for this model: {error}")
+        print(f"{sentence}: too long for this model: {error}", file=sys.stderr)
         return []
     return [*encoded.ids, EOS]
 

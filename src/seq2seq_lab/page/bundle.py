@@ -96,6 +96,7 @@ def _model(run: LoadedRun, name: str) -> dict[str, Any]:
         "max_length": words.max_length,
         "forcing": run.config["choices"]["forcing"],
         "checkpoint": run.checkpoint,
+        "predicts_sos": bool(run.config.get("loader", {}).get("predict_sos")),
     }
 
 

@@ -59,7 +59,16 @@ class Vocabularies:
         ]
         ids = self.source.ids_of_words(kept).values.tolist()
         lost = _has_letter(sentence) and not _has_letter(normalised)
-        return EncodedSentence([] if lost else ids, kept, [word for word in unknown if word], dropped)
+        if lost or not any(kept) or all(each == self.source.unk for each in ids):
+            ids = []
+        notes = {
+            "the normalisation removed ": dropped,
+            f"unknown words {'are <unk> for this model' if known else 'were skipped'}: ": [
+                *filter(None, unknown)
+            ],
+        }
+        said = [what + ", ".join(map(repr, parts)) for what, parts in notes.items() if parts]
+        return EncodedSentence(ids, [*said, *([] if ids else ["no known word to translate"])])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The sentence of target ids."""
@@ -75,16 +84,14 @@ class EncodedSentence(NamedTuple):
     """A raw sentence for a model.
 
     Attributes:
-        ids: its symbols, without `<eos>`; empty if nothing of it can be translated.
-        words: its normalised words that `ids` are made of.
-        unknown: words with a symbol that the vocabulary lacks: `<unk>` in `ids`, or left out if there is no `<unk>`.
-        dropped: letters, digits and symbols that the normalisation removed, by word.
+        ids: its symbols, without `<eos>`; empty if no word of it is known.
+        notes: what the model cannot see, for the user: letters, digits and symbols that the normalisation removed;
+            words with a symbol that the vocabulary lacks, which are `<unk>` in `ids`, or left out if there is no
+            `<unk>`; that nothing is left. The translator page says the same.
     """
 
     ids: list[int]
-    words: list[str]
-    unknown: list[str]
-    dropped: list[str]
+    notes: list[str]
 
 
 def _has_letter(text: str) -> bool:
