@@ -284,3 +284,22 @@ def test_the_report_names_options_and_keys_and_no_class(tmp_path):
     assert "model: Deep → seq2seq_model" in changes, "two classes of the same option"
     assert "model: seq2seq → attention" in changes
     assert not [change for change in changes if "seq2seq_lab." in change or "_partial_" in change]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_row_of_differences_is_wider_than_the_terminal(tmp_path, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for ratio in (0.25, 0.5):
+        for size in (64, 128):
+            for seed in (0, 1):
+                settings = config(ratio=ratio, seed=seed)
+                settings["model"]["hidden_size"] = size
+                write_run(tmp_path / f"{ratio}-{size}" / f"seed-{seed}", settings)
+    stream = io.StringIO()
+    compare([tmp_path], metrics=METRICS, stream=stream)
+    text = stream.getvalue()
+    differences = text[text.index("Paired by seed") : text.index("Report:")]
+    assert [line for line in differences.splitlines() if len(line) > columns] == []
+    words = " ".join(differences.split())
+    assert "ratio 0.25 → 0.5 (hidden_size=64)" in words
+    assert "seeds" in words
