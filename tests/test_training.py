@@ -291,7 +291,7 @@ class TestRunFolder:
         assert all("attention" not in sample for sample in plain)
 
     def test_the_output_of_a_run_contains_its_folder_and_ten_sentences(self, run, capsys):
-        folder = run("a", "trainer.max_epochs=1")
+        folder = run("a", "trainer.max_epochs=1", "data.pairs=160")
         out, err = capsys.readouterr()
         assert not err
         assert out.splitlines()[0] == f"training {folder}"
