@@ -1,7 +1,9 @@
 """The command line: its help, its options and its exit status."""
 
+import contextlib
 import json
 import os
+import re
 import shlex
 import statistics
 import subprocess
@@ -15,10 +17,10 @@ import tiny
 from literal.measures import near_duplicate
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.commands.main import COMMANDS
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.config.options import options
-from seq2seq_lab.config.schema import GROUPS
+from seq2seq_lab.config.options import description, groups, option_files
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import ByComponent, ByRow
 
@@ -58,25 +60,49 @@ def test_help_lists_the_commands_and_imports_no_slow_library():
     assert HEAVY.isdisjoint(modules.split())
 
 
+def help_of(command, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main([*command, "--help"]) == 0
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_of_train_lists_every_option_with_its_description(flag, capsys):
+def test_help_of_train_lists_every_option_with_its_whole_description(flag, capsys):
     assert cli.main(["train", flag]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    for group in (*GROUPS, "experiment"):
-        start = lines.index(f"  {group}=")
-        listed = dict(line.split(maxsplit=1) for line in lines[start + 1 : start + 1 + len(options(group))])
-        assert sorted(listed) == options(group)
-        assert all(listed.values())
+    *_, shown = capsys.readouterr().out.partition("Groups and their options:\n")
+    listed = {}
+    for line in shown.splitlines():
+        depth = len(line) - len(line.lstrip())
+        if depth == 2:
+            its = listed.setdefault(line.strip().removesuffix("="), {})
+        elif depth == 4:
+            name, *words = line.split()
+            its[name] = words
+        else:
+            its[name] += line.split()
+    assert list(listed) == groups()
+    for group, its in listed.items():
+        files = option_files(group)
+        assert {name: " ".join(words) for name, words in its.items()} == {
+            name: " ".join(description(files[name]).split()) for name in files
+        }
+        assert all(words[-1][-1] == "." for words in its.values()), "a whole sentence"
+        assert len({tuple(words) for words in its.values()}) == len(its), (
+            f"two options of {group} read the same"
+        )
 
 
-@pytest.mark.parametrize("command", ["data", "translate", "compare"])
-def test_every_command_has_help(command, capsys):
-    try:
-        status = cli.main([command, "--help"])
-    except SystemExit as ended:
-        status = ended.code
-    assert status == 0
-    assert capsys.readouterr().out.startswith(f"usage: seq2seq-lab {command}")
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help_that_fits_the_terminal_and_can_be_pasted(
+    command, columns, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = help_of([command] if command else [], capsys)
+    assert text.startswith(f"usage: seq2seq-lab {command}".rstrip())
+    assert [line for line in text.splitlines() if len(line) > columns] == []
+    unquoted = re.findall(r"(?<![\w'.+])[\w.+]+=\[", text)
+    assert unquoted == [], "zsh reads brackets as a pattern of file names"
 
 
 def test_version_prints_the_version_of_the_package(capsys):
@@ -298,3 +324,24 @@ def test_ctrl_c_stops_the_program_with_a_checkpoint_and_no_traceback(tmp_path):
     assert summary["status"] == "interrupted"
     assert summary["epochs"] >= 3
     assert Path(folder / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_terminal_no_line_of_a_run_is_cut_within_a_word(tmp_path, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    folder = tiny.train(tmp_path, "split.test=0.2", "trainer.max_epochs=12")
+    lines = [line for line in re.split(r"[\r\n]+", capsys.readouterr().out) if str(folder) not in line]
+    assert [line for line in lines if len(line) > columns] == []
+    bars = [line.partition(", ")[2].strip() for line in lines if line.startswith("epoch ")]
+    measures = [bar for bar in bars if bar]
+    assert measures
+    assert all(re.fullmatch(r"(\S+/\w+ -?[\d.e+-]+(  |$))+", each) for each in measures), measures
+    assert columns < 80 or any("val/bleu" in each for each in measures)
+
+
+def test_a_run_ends_with_held_out_sentences_where_there_are_some(tmp_path, capsys):
+    tiny.train(tmp_path / "a")
+    assert "some held-out sentences:" in capsys.readouterr().out
+    tiny.train(tmp_path / "b", "split=none", "monitor.metric=train/bleu")
+    assert "some training sentences:" in capsys.readouterr().out

@@ -165,7 +165,7 @@ def test_escape_codes_do_not_reach_the_terminal(theirs, capsys):
 DAMAGED = {
     layout.CONFIG: [b"", b"\x00\xff\x01", b"!!python/object/apply:os.system ['true']\n", "torn", b"- a\n"],
     layout.VOCABULARIES: [None, b"", b"[]", "torn", b'{"source": ["a"]}', b'{"source": 1, "target": {}}'],
-    layout.LAST: [None, b"", b"PK", "torn"],
+    layout.BEST: [b"", b"PK", "torn"],
 }
 
 
@@ -173,7 +173,7 @@ DAMAGED = {
     ("name", "contents"), [(name, each) for name, several in DAMAGED.items() for each in several]
 )
 def test_a_damaged_file_is_named_and_the_run_is_left_out(theirs, trained, tmp_path, capsys, name, contents):
-    path = theirs / (f"{layout.CHECKPOINTS}/{name}" if name == layout.LAST else name)
+    path = theirs / (f"{layout.CHECKPOINTS}/{name}" if name == layout.BEST else name)
     if contents is None:
         path.unlink()
     else:

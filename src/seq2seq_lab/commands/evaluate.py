@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.runs import layout
 
@@ -29,12 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--length-penalty", type=float, default=1.0, metavar="ALPHA", help="of beam search (default: 1)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        choices=("best", "last"),
-        default="best",
-        help="default: the one with the best validation",
-    )
+    add_checkpoint(parser)
     parser.add_argument(
         "--average",
         type=int,
@@ -49,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="KEY=VALUE",
         help="evaluate on pairs that the run's corpus lacks, with these settings of its data, such as "
-        "data.prefixes=[]; may be given several times. Pairs with a sentence of the training part are left out",
+        "'data.prefixes=[]'; may be given several times. Pairs with a sentence of the training part are left out",
     )
     parser.add_argument("--max-pairs", type=int, metavar="N", help="the most pairs, at equal distances")
     parser.add_argument(
@@ -87,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
         part=SHIFTED if args.data else args.split,
         data=_settings(args.data) if args.data else None,
         max_pairs=args.max_pairs,
-        best=args.checkpoint == "best",
+        checkpoint=args.checkpoint,
         averaged=args.average,
         beams=beams,
         alpha=args.length_penalty,

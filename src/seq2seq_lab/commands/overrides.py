@@ -5,9 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+class _Lines(argparse.HelpFormatter):
+    """Help whose description keeps its lines; each is wrapped, but for a command, which is indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(
+            line if line.startswith(" ") else super(_Lines, self)._fill_text(line, width, indent)
+            for line in lines
+        )
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Declare the overrides and `--config-dir`; they may come in any order."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = _Lines
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -24,6 +35,19 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     # Not argparse's own help: the groups in the help text depend on the other arguments.
     parser.add_argument("-h", "--help", action="store_true", help="show this help and exit")
     parser.set_defaults(parser=parser)
+
+
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Declare `--checkpoint`, of the commands that load a model."""
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        help="default: the one with the best validation where the run kept one, else the last",
+    )
+    # The earlier spelling.
+    parser.add_argument(
+        "--best", dest="checkpoint", action="store_const", const="best", help=argparse.SUPPRESS
+    )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
-_TARGET = "_target_"
+TARGET = "_target_"
 _COLUMNS = {
     "run",
     "group",
@@ -139,7 +139,7 @@ def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, 
     group = node.replace(".", "/")
     if group != node or all(group in chosen for chosen in choices):
         return [show(chosen[group]) if group in chosen else ABSENT for chosen in choices]
-    targets = [config.get(f"{node}.{_TARGET}") for config in configs]
+    targets = [config.get(f"{node}.{TARGET}") for config in configs]
     return [str(target).rpartition(".")[2] if target is not None else ABSENT for target in targets]
 
 
@@ -149,7 +149,7 @@ def _implied(key: str, node: str, values: Sequence[Any], options: Sequence[str])
     if len(by_option) > len(set(options)):
         return False  # the value differs within one option
     present = {canonical(value) for value in values} - {ABSENT}
-    return key.endswith(f".{_TARGET}") or node in _NAMED_WHOLE or len(present) == 1
+    return key.endswith(f".{TARGET}") or node in _NAMED_WHOLE or len(present) == 1
 
 
 def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]:
@@ -159,7 +159,7 @@ def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]
 
 def _shorten(keys: Sequence[str]) -> list[str]:
     """Shorten each key to the fewest last parts that are unique; a ``_target_`` gets the key of its node."""
-    paths = [key.removesuffix(f".{_TARGET}").split(".") for key in keys]
+    paths = [key.removesuffix(f".{TARGET}").split(".") for key in keys]
 
     def short(path: list[str]) -> str:
         for size in range(1, len(path)):

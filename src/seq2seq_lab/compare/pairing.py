@@ -7,7 +7,7 @@ from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
-from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import canonical, determines, show
 from seq2seq_lab.compare.statistics import ALPHA, Difference, holm, paired_difference, welch_difference
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
@@ -130,13 +130,18 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
     A setting is one key, or the option of a node with all keys that the option sets. If two groups differ in several
     settings, a difference cannot be attributed to one of them.
     """
+    several = [pair for on_corpus in by_corpus(groups).values() for pair in _on_corpus(on_corpus, metrics)]
+    return _corrected(several)
+
+
+def _on_corpus(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
+    if groups[0].corpus.fingerprint is None:
+        return []
     settings = [each.settings for each in groups]
     determined = cache(partial(determines, settings=settings))
     pairs = []
     configs = {each: {(key, canonical(value)) for key, value in each.config.items()} for each in groups}
     for first, second in combinations(groups, 2):
-        if first.corpus.fingerprint is None or first.corpus.fingerprint != second.corpus.fingerprint:
-            continue
         nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
         if len(nodes) != 1 or not _differ_in_one_setting(first, second, determined):
             continue
@@ -145,7 +150,7 @@ def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
             found = difference_of(first, second, metric)
             if found.n:
                 pairs.append(Pair(first, second, node, metric, found))
-    return _corrected(pairs)
+    return pairs
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:

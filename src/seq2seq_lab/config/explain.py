@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,9 @@ from seq2seq_lab.config.options import (
 )
 from seq2seq_lab.config.schema import EXPERIMENT, GROUPS, NODES
 from seq2seq_lab.errors import UserError, first_line, nearest
+
+_COLUMN = 32  # where the descriptions of the options begin, in characters
+_NARROW = 60  # characters that a line of them has at least
 
 
 @contextmanager
@@ -73,14 +78,28 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
 
 
 def describe_groups(names: Sequence[str], extra: Sequence[Path] = ()) -> str:
-    """The options of these groups and of those nested in them, each with the first line of its file."""
+    """The options of these groups and of those nested in them, each with what its file says of it."""
     lines = []
     for group in groups(extra):
         if group.partition("/")[0] in names:
             lines.append(f"  {group}=")
             files = option_files(group, extra)
-            lines += [f"    {option:26} {description(files[option])}" for option in sorted(files)]
+            lines += [_option(option, description(files[option])) for option in sorted(files)]
     return "\n".join(lines) + "\n"
+
+
+def _option(name: str, text: str) -> str:
+    """An option and its description, in as many lines as it needs; in a column, like those of argparse."""
+    width = max(_NARROW, shutil.get_terminal_size().columns - 2)
+    column = " " * (_COLUMN - 1)
+    lines = textwrap.wrap(
+        text, width, initial_indent=column, subsequent_indent=column, break_on_hyphens=False
+    )
+    head = f"    {name}"
+    if lines and len(head) < len(column):  # the description begins beside the name
+        lines[0] = f"{head.ljust(len(column))}{lines[0].removeprefix(column)}"
+        return "\n".join(lines)
+    return "\n".join([head, *lines])
 
 
 def _unreadable(override: str, why: str) -> str:

@@ -29,13 +29,15 @@ __all__ = [
 ]
 
 SPEED = "perf/"  # before the names of the machine's speed
+TEST = "test"  # the part that a trained model is evaluated on, once
 SYMBOL = "symbol"  # in a unit; see `in_units`
 _PER_SYMBOL = f"nats per {SYMBOL}"
 
 
 def tensorboard_tag(metric: str) -> str:
-    """The tag of a metric in TensorBoard, which sorts ~ last: what is learnt comes before the machine's speed."""
-    return f"~{metric}" if metric.startswith(SPEED) else metric
+    """The tag of a metric in TensorBoard, which sorts ~ last: curves of what is learnt come before the single values of
+    the test part and before the machine's speed."""
+    return f"~{metric}" if metric.startswith((SPEED, f"{TEST}/")) else metric
 
 
 def _per(unit: str, counted: str, equal: str) -> tuple[Measure, ...]:

@@ -72,6 +72,7 @@ def page() -> str:
         "",
         "Made by `make docs` from `src/seq2seq_lab/evaluation/measures.py`; do not edit it by hand. A metric is a",
         "measure on a part of the data, such as `val/bleu`. A measure without a better direction has no best value.",
+        "The single values of the test part, `test/…`, are `~test/…` in TensorBoard, sorted after the curves.",
     ]
     lines += ["", *_WORDS]
     for stage, where in _STAGES.items():

@@ -21,6 +21,7 @@ from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.chosen import Which, name_of
 from seq2seq_lab.runs.evaluations import SOURCE, as_json, write_evaluation
 from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.runs.run import Run
@@ -40,7 +41,7 @@ class Request:
         part: `train`, `validation`, `test`, or `shifted` for other pairs.
         data: settings of the run's data that are changed, to evaluate on the pairs that the run's corpus lacks.
         max_pairs: the most pairs, which are then taken at equal distances.
-        best: whether to load the best checkpoint instead of the last.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         averaged: the number of kept checkpoints to average instead.
         beams: the beams to decode with.
         alpha: length penalty of beam search.
@@ -53,7 +54,7 @@ class Request:
     part: str = "test"
     data: Mapping[str, Any] | None = None
     max_pairs: int | None = None
-    best: bool = True
+    checkpoint: Which | None = None
     averaged: int | None = None
     beams: Sequence[int] = (1,)
     alpha: float = 1.0
@@ -103,7 +104,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         UserError: the run or its data cannot be loaded, or the part has no pair.
     """
     config, model, words = load_model(
-        path, best=request.best, averaged=request.averaged, trusted=request.trusted
+        path, checkpoint=request.checkpoint, averaged=request.averaged, trusted=request.trusted
     )
     if "split" not in config:
         raise UserError(f"{path} is of an earlier version, whose runs have no test part")
@@ -123,7 +124,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         "model": "perfect" if request.perfect else "trained",
         "pairs": len(chosen.indices),
         "left_out": dict(chosen.left_out),
-        "checkpoint": "best" if request.best else "last",
+        "checkpoint": name_of(path, request.checkpoint),
         "averaged": request.averaged,
         "beam": next(iter(results.beams)),
         "length_penalty": request.alpha,

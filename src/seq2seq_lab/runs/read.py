@@ -38,6 +38,11 @@ class CorpusFacts:
     loss_floor: float | None = None
     origin: str | None = None
 
+    @property
+    def code(self) -> str:
+        """The beginning of the fingerprint, which names the corpus in titles and labels."""
+        return (self.fingerprint or "unknown")[:8]
+
     @classmethod
     def from_dict(cls, found: Any) -> "CorpusFacts":
         """The facts in an entry of a summary, which may come from another user."""

@@ -217,7 +217,7 @@ def make_trainer(
     name = f"{config['name']}/seed-{config['seed']}"
     callbacks = [
         Bar() if on_terminal else Lines(name),
-        HyperParameters(_hyper_parameters(config), fingerprint({**config, "seed": None})),
+        HyperParameters(_hyper_parameters(config), _trial(config, run)),
         scalars,
         RandomState(),
         *sorted(_members(config, "callbacks").values(), key=_order),
@@ -238,6 +238,11 @@ def make_trainer(
         enable_progress_bar=False,
         log_every_n_steps=1,
     )
+
+
+def _trial(config: Mapping[str, Any], run: Run) -> str:
+    """What runs that differ only in their seed have in common: a readable name, and a code as names may be shared."""
+    return f"{run.folder.parent.name} ~{fingerprint({**config, 'seed': None})[:8]}"
 
 
 def _facts(config: Mapping[str, Any], run: Run, identity: str) -> loggers.Facts:

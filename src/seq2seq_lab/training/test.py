@@ -4,18 +4,18 @@ import copy
 
 import numpy as np
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.splits import components_of
+from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.evaluations import write_evaluation
 from seq2seq_lab.runs.load import read_weights
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
-
-TEST = "test"
 
 
 def evaluate_test(
@@ -68,7 +68,9 @@ def evaluate_test(
         components=None if components is None else components.tolist(),
     )
     logged = {f"{TEST}/{name}": value for name, value in results.measures.items()}
+    tagged = {tensorboard_tag(name): value for name, value in logged.items()}
     for logger in trainer.loggers:
-        logger.log_metrics(logged, step=trainer.current_epoch)
+        on_tensorboard = isinstance(logger, TensorBoardLogger)
+        logger.log_metrics(tagged if on_tensorboard else logged, step=trainer.current_epoch)
         logger.finalize("success")
     return logged

@@ -23,6 +23,7 @@ from seq2seq_lab.runs.naming import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
+from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
@@ -163,8 +164,8 @@ def _initialise(
         return None
     corpus = data.corpus
     words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
-    best = config["init_from_checkpoint"] == "best"
-    return start_from(config["init_from"], module.model, words, config, best=best)
+    which = config["init_from_checkpoint"]
+    return start_from(config["init_from"], module.model, words, config, which=which)
 
 
 def _fit(
@@ -217,7 +218,8 @@ def _show_result(
     run: Run, data: TranslationDataModule, module: TranslationModule, tested: Mapping[str, float]
 ) -> None:
     summary = run.summary()
-    chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
+    part = "held-out" if data.evaluated == "val" else "training"
+    chosen = np.random.default_rng(1).permutation(data.evaluation)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
     print()
@@ -226,11 +228,14 @@ def _show_result(
             print(f"{run.folder}: {note}")
     if tested:
         shown = {name: value for name, value in tested.items() if measure(name).shown}
-        print("  ".join(f"{name} {value:.4g}" for name, value in shown.items()))
+        print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
-        "some training sentences: source → reference → hypothesis",
-        *(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}" for each in samples),
+        f"some {part} sentences: source → reference → hypothesis",
+        *(
+            on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")
+            for each in samples
+        ),
         sep="\n",
         flush=True,
     )

@@ -21,7 +21,7 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
     for run in runs:
         group = home.get(run)
         row: dict[str, Any] = {"run": run.name, "group": group.label if group else None}
-        row |= {key: show(value) for key, value in group.settings.items()} if group else {}
+        row |= {key: show(value) for key, value in group.all_settings.items()} if group else {}
         row |= {
             "seed": run.seed,
             "status": run.status,
@@ -47,7 +47,7 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
     rows = []
     for group in groups:
         row: dict[str, Any] = {"group": group.label}
-        row |= {key: show(value) for key, value in group.settings.items()}
+        row |= {key: show(value) for key, value in group.all_settings.items()}
         row |= {"corpus": group.corpus.fingerprint, "runs": len(group.runs) + len(group.others)}
         for metric in metrics:
             if metric in evaluated:

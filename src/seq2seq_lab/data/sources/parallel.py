@@ -39,7 +39,7 @@ class ParallelCorpus(PairSource):
     def __post_init__(self) -> None:
         if self.train is None:
             raise UserError(
-                "data.train: name your file, data.train=pairs.tsv, or two, data.train=[a.fr,a.en]"
+                "data.train: name your file, data.train=pairs.tsv, or two, 'data.train=[a.fr,a.en]'"
             )
         for name in ("source_column", "target_column"):
             require_positive(name, getattr(self, name))
