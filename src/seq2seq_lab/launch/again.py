@@ -8,7 +8,7 @@ from seq2seq_lab.config.check import check
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.launch.job import Job, free_folder
-from seq2seq_lab.launch.sweep import INTERRUPTED, Register
+from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import run_folder
 from seq2seq_lab.runs.read import read_config

@@ -12,8 +12,9 @@ from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
 from seq2seq_lab.errors import UserError, first_line, of_files
-from seq2seq_lab.launch import isolate, startup, sweep
-from seq2seq_lab.launch.sweep import Entry, Register
+from seq2seq_lab.launch import isolate, startup
+from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
+from seq2seq_lab.launch.sweep import compare_all
 from seq2seq_lab.runs.naming import apart, derived_name, remembered, run_folder
 from seq2seq_lab.runs.run import Run
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class End(NamedTuple):
-    """What became of a job: see `sweep.Entry`; `by_user`: whether Ctrl-C or SIGTERM stopped it."""
+    """What became of a job: see `register.Entry`; `by_user`: whether Ctrl-C or SIGTERM stopped it."""
 
     result: str
     results: dict[str, float] | None = None
@@ -73,7 +74,7 @@ class Job:
         if hydra_config.mode != RunMode.MULTIRUN:
             return self._single(cfg, dict(hydra_config.runtime.choices), overrides)
         if self.register.stopped:
-            self.register.add(Entry(None, False, sweep.NOT_STARTED))
+            self.register.add(Entry(None, False, NOT_STARTED))
             return None
         folder, compare = None, False
         try:
@@ -81,13 +82,13 @@ class Job:
             compare = config["compare"]
             end = self._in_sweep(config, folder, _jobs(hydra_config), int(hydra_config.job.num))
         except UserError as error:
-            end = End(sweep.FAILED, error=str(error))
+            end = End(FAILED, error=str(error))
         except KeyboardInterrupt:
-            self._report(folder, compare, End(sweep.INTERRUPTED), overrides)
+            self._report(folder, compare, End(INTERRUPTED), overrides)
             raise
         except Exception as error:  # a bug: the traceback follows at the end of the sweep
             message = f"{type(error).__name__}: {first_line(error)}"
-            self._report(folder, compare, End(sweep.FAILED, error=message), overrides)
+            self._report(folder, compare, End(FAILED, error=message), overrides)
             raise
         self._report(folder, compare, end, overrides)
         return end.results
@@ -101,7 +102,7 @@ class Job:
         except UserError as error:
             self.error = error
             return None
-        if end.result == sweep.INTERRUPTED and end.by_user:
+        if end.result == INTERRUPTED and end.by_user:
             raise KeyboardInterrupt
         return end.results
 
@@ -134,9 +135,9 @@ class Job:
         try:
             return self.train(config, folder, jobs)
         except UserError as error:
-            return End(sweep.FAILED, error=str(error))
+            return End(FAILED, error=str(error))
         except KeyboardInterrupt:
-            return End(sweep.INTERRUPTED, by_user=True)
+            return End(INTERRUPTED, by_user=True)
 
     def train(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
         """Train the run of a checked configuration in a folder."""
@@ -146,13 +147,13 @@ class Job:
 
         try:
             results = train(config, folder, jobs=jobs, command=self.command, verbose=self.verbose)
-            return End(sweep.FINISHED, results)
+            return End(FINISHED, results)
         except Interrupted as error:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if config["fresh"] else ""
             why = "the time of trainer.max_time is over" if over else "interrupted"
             print(f"{folder}: {why}; run the same command{but} to resume", file=sys.stderr, flush=True)
-            return End(sweep.INTERRUPTED, by_user=not over)
+            return End(INTERRUPTED, by_user=not over)
         except OSError as error:
             if (refused := of_files(error)) is None:
                 raise
@@ -169,10 +170,10 @@ class Job:
         if error and shown:
             print(error, file=sys.stderr)
         path = str(folder.absolute()) if folder else None
-        self.register.add(Entry(path, compare and end.result != sweep.INTERRUPTED, end.result, error, shown))
+        self.register.add(Entry(path, compare and end.result != INTERRUPTED, end.result, error, shown))
         print(f"{self.register.progress()}\n", flush=True)
         if self.register.abandoned():
-            sweep.compare_all(self.register.close())
+            compare_all(self.register.close())
 
 
 def _configured(

@@ -1,14 +1,13 @@
 """A sweep on a cluster (`hydra/launcher=submitit_slurm`): what is queued, and what became of each job."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from seq2seq_lab.errors import first_line
-from seq2seq_lab.launch.sweep import FAILED, Entry, Register
+from seq2seq_lab.launch.register import FAILED, Entry, Register
 
 LAUNCHER = "hydra/launcher=submitit_slurm"
 _REQUEUES = "hydra.launcher.max_num_timeout"
@@ -45,15 +44,10 @@ def queue(register: Register) -> Iterator[None]:
         ]
 
     executors.map_array = map_array
-    ended = threading.Event()
-    attending = threading.Thread(target=register.attend, args=(ended,), daemon=True)
-    attending.start()
     try:
         yield
     finally:
         executors.map_array = original
-        ended.set()
-        attending.join()
 
 
 class _Waiting:
