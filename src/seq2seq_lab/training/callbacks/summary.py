@@ -38,6 +38,8 @@ class Summary(pl.Callback):
         self.run.write_summary(accelerate={"updates": chosen.name, "refused": dict(chosen.refused)})
         if self.show_updates:
             print(chosen, flush=True)
+        elif chosen.faults:
+            print(f"updates are plain PyTorch's, which are slower: {chosen.faults}", flush=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the summary with the status `running`."""
