@@ -30,7 +30,7 @@ def locked(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        lock = FileLock(path, timeout=0, mode=0o666)  # but for the umask, as of other files
+        lock = FileLock(path, timeout=0)
         lock.acquire()
     except Timeout:
         raise UserError(_taken(path)) from None
