@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 from seq2seq_lab.config.options import groups
-from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES, SETS, Root
+from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, NODES, SETS, Root
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
@@ -40,7 +40,7 @@ def check(config: Node) -> None:
             is of another type or out of its range.
     """
     _check_keys(config, Root, "")
-    known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES]
+    known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES, CODE]
     for key in config:
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")

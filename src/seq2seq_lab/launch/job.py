@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
-from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
+from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, SETS
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
 from seq2seq_lab.launch.sweep import compare_all
+from seq2seq_lab.runs.code import came_to_nothing, changed_code, own_code, say_changed
 from seq2seq_lab.runs.naming import apart, derived_name, remembered, run_folder
 from seq2seq_lab.runs.run import Run
 
@@ -182,6 +183,8 @@ def _configured(
     """The checked configuration of a run, and its folder."""
     config = resolve(cfg)
     check(config)
+    if code := own_code(config):
+        config[CODE] = code
     for group in GROUPS:
         if group in SETS and group not in choices:  # Hydra does not list the options of such a group
             choices[group] = ",".join(config[group])
@@ -197,17 +200,28 @@ def _configured(
     if not named:
         config["name"] = derived_name(choices, config)
     folder = run_folder(config, overrides, named, swept)
-    return config, folder if "trainer.max_epochs" in swept else free_folder(folder, config)
+    return config, free_folder(folder, config, by_length="trainer.max_epochs" in swept)
 
 
-def free_folder(folder: Path, config: dict[str, Any]) -> Path:
-    """The folder of this run: where the same run is, by whatever command, or one that no other run is in."""
-    known = remembered(config)
+def free_folder(folder: Path, config: dict[str, Any], *, by_length: bool = False) -> Path:
+    """The folder of this run: where the same run is, by whatever command, or one that no other run is in.
+
+    Args:
+        folder: the one that its overrides give.
+        by_length: whether runs that differ only in their length have folders of their own.
+    """
+    known = None if by_length else remembered(config)
     if known is not None and _contains(known, config):
         return known
     if not Run(folder).exists() or _contains(folder, config):
         return folder
-    return apart(folder, config)
+    free = apart(folder, config)
+    if not (changed := changed_code(Run(folder), config)):
+        return folder if by_length else free
+    if came_to_nothing(Run(folder)):
+        return folder
+    say_changed(Run(folder), changed, free)
+    return free
 
 
 def _contains(folder: Path, config: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from seq2seq_lab.data.splits import Parts, parts_of
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analysis import Analysis
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
+from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.evaluations import write_evaluation
 from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.runs.run import Run
@@ -79,6 +80,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         raise UserError(f"{path} is of an earlier version, whose runs have no test part")
     for node in ("data", "split"):
         check_targets(config[node], node, request.trusted)
+    check_addresses(config["data"], "data", request.trusted)
     source, corpus, indices = _pairs(config, request, corpora, path)
     if request.max_pairs is not None and len(indices) > request.max_pairs:
         indices = indices[np.linspace(0, len(indices) - 1, request.max_pairs).astype(int)]
