@@ -9,26 +9,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, NODES, SETS, Root
+from seq2seq_lab.config.trainer import check_trainer
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
-# Lightning's own settings that a run does not follow: key → (the values that change nothing, what to write instead).
-_REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "gradient_clip_val": ((None,), "write gradient_clip=…"),
-    "gradient_clip_algorithm": ((None, "norm"), "write gradient_clip=…, which limits the norm"),
-    "accumulate_grad_batches": ((1,), "write loader.batch_size=…, the pairs of an update"),
-    "val_check_interval": (
-        (None, 1.0),
-        "a run is evaluated at the end of epochs; write trainer.check_val_every_n_epoch=…",
-    ),
-    "strategy": (
-        ("auto", "ddp"),
-        "write trainer=ddp for several devices; several runs at once are a sweep's",
-    ),
-    "num_nodes": ((1,), "a run trains on one machine; several runs at once are a sweep's"),
-    "reload_dataloaders_every_n_epochs": ((0,), "the loader draws a new order each epoch; leave it out"),
-    "barebones": ((False,), "write callbacks=none logger=none"),
-}
 _OF_HYDRA = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
@@ -89,12 +73,7 @@ def _check_ranges(config: Node) -> None:
         raise UserError(f"optimizer.lr must be positive and finite, got {lr}")
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
-    for key in ("max_epochs", "check_val_every_n_epoch"):  # Lightning accepts 0 and does nothing
-        if config["trainer"].get(key) == 0:
-            raise UserError(f"trainer.{key}: it must be at least 1, got 0")
-    for key, (harmless, instead) in _REFUSED.items():
-        if key in config["trainer"] and config["trainer"][key] not in harmless:
-            raise UserError(f"trainer.{key}: {config['trainer'][key]}; {instead}")
+    check_trainer(config["trainer"])
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
     name = config["name"]

@@ -5,6 +5,7 @@ import time
 import pytorch_lightning as pl
 
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
 
@@ -27,6 +28,10 @@ class Summary(pl.Callback):
         self.updates_written = False
         self.scalars = scalars
         self.started = time.monotonic() - seconds
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do not go on with a run that was killed after it had stopped early."""
+        trainer.should_stop = trainer.should_stop or why_stopped(trainer) is not None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write once which implementation makes the updates. In `on_train_start` the module has not selected it yet."""
