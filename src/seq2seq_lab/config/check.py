@@ -30,6 +30,9 @@ def check(config: Node) -> None:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
     for group in (*GROUPS, *NODES):
         _check_group(config, group)
+    for key in ("batch_size", "predict_sos"):
+        if key not in config["loader"]:
+            raise UserError(f"loader.{key}: it is missing; a run needs it")
     _check_ranges(config)
     check_node(config, "")
 
@@ -83,6 +86,8 @@ def _check_ranges(config: Node) -> None:
 
 def _check_group(config: Node, group: str) -> None:
     node = config.get(group)
+    if node is None:
+        raise UserError(f"{group}: it is missing; a run needs it")
     if not isinstance(node, Mapping):
         raise UserError(f"{group}: {node!r} is not a set of keys; a run needs one")
     if group not in SETS:
@@ -146,13 +151,34 @@ def _hints(target: Any) -> dict[str, Any]:
 def _check_type(value: Any, hint: Any, key: str) -> None:
     from typeguard import TypeCheckError, check_type
 
+    kinds = (hint, *get_args(hint))
     try:
+        if (
+            isinstance(value, bool)
+            and bool not in kinds
+            and {int, float} & {k for k in kinds if inspect.isclass(k)}
+        ):
+            raise TypeCheckError("a truth value is no number")
         check_type(value, hint)
     except TypeCheckError as error:
         if get_origin(hint) is Literal:
             choice = " or ".join(map(repr, get_args(hint)))
             raise UserError(f"{key}: {value!r} is not {choice}") from error
+        if isinstance(value, str) and _is_number(value):
+            raise UserError(
+                f"{key}: {value!r} is a text, not a number; write it without quotes, and for an environment variable "
+                f"'{key}=\"${{oc.decode:${{oc.env:NAME}}}}\"'"
+            ) from error
         wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise UserError(f"{key}: {value!r} is not of type {wanted}") from error
     except Exception:  # a hint that cannot be checked at run time
         return
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text reads as a number, as that of an environment variable may."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

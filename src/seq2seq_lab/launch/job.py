@@ -71,7 +71,7 @@ class Job:
         startup.replace_unencodable()
         startup.add_modules_of(self.working_folder)
         hydra_config = HydraConfig.get()
-        overrides = list(hydra_config.overrides.task)
+        overrides = _given(hydra_config.overrides.task)
         if hydra_config.mode != RunMode.MULTIRUN:
             return self._single(cfg, dict(hydra_config.runtime.choices), overrides)
         if self.register.stopped:
@@ -177,10 +177,30 @@ class Job:
             compare_all(self.register.close())
 
 
+def _given(overrides: Any) -> list[str]:
+    """The overrides of the command line; an interpolation that leads nowhere stays, and is reported by its key."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    found = []
+    for number, text in enumerate(overrides._content):
+        try:
+            found.append(str(overrides[number]))
+        except OmegaConfBaseException:
+            found.append(str(text))
+    return found
+
+
 def _configured(
     cfg: "DictConfig", choices: dict[str, Any], overrides: list[str], swept: Collection[str]
 ) -> tuple[dict[str, Any], Path]:
     """The checked configuration of a run, and its folder."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if HydraConfig.get().job.chdir:
+        raise UserError(
+            "hydra.job.chdir=true: a run is trained in the folder that its command is given in, which relative paths "
+            "start from; leave it out"
+        )
     config = resolve(cfg)
     check(config)
     if code := own_code(config):

@@ -10,6 +10,7 @@ from typing import Any
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
+from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
@@ -40,6 +41,7 @@ def launch(
     import hydra
 
     overrides, extra = search_path(slurm.with_defaults(overrides), folder)
+    refuse_misuse(overrides, extra)
     multirun = "--multirun" in flags
     folder_of_sweeps = _output_dir(overrides) / ".hydra"
     remove_stale(folder_of_sweeps)
@@ -152,5 +154,5 @@ def _swept(overrides: Sequence[str]) -> dict[str, int]:
 
 
 def _no_jobs(overrides: Sequence[str]) -> str:
-    globs = [override for override in overrides if "glob(" in override]
-    return f"{' '.join(globs) or 'the sweep'}: no option matches, so there is nothing to train"
+    empty = [each for each in overrides if "glob(" in each or not math.prod(_swept([each]).values())]
+    return f"{' '.join(empty) or 'the sweep'}: no value, so there is nothing to train"

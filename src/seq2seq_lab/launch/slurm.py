@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from seq2seq_lab.errors import first_line
+from seq2seq_lab.config.misuse import not_installed
+from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.launch.register import FAILED, Entry, Register
 
 LAUNCHER = "hydra/launcher=submitit_slurm"
@@ -26,7 +27,10 @@ def with_defaults(overrides: Sequence[str]) -> list[str]:
 @contextmanager
 def queue(register: Register) -> Iterator[None]:
     """Say what is queued, wait for every job, and note those that SLURM ended; submitit stops at the first of them."""
-    import submitit
+    try:
+        import submitit
+    except ImportError:
+        raise UserError(not_installed(*LAUNCHER.split("="))) from None
 
     executors: Any = submitit.AutoExecutor
     original = executors.map_array

@@ -257,6 +257,10 @@ def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
         what = "is not a run: it has no config.yaml" if run.folder.exists() else "does not exist"
         raise UserError(f"{path} {what}; a run's folder looks like outputs/attention-mixed-0.5/seed-0")
     checkpoint = run.best_checkpoint if best else run.last_checkpoint
+    if not checkpoint.exists() and run.finished:
+        raise UserError(
+            f"{path} was trained without {checkpoint.name}, as callbacks=none does; train it with callbacks=default"
+        )
     if not checkpoint.exists():
         raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
     return run, checkpoint

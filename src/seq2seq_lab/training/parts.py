@@ -214,14 +214,18 @@ def make_trainer(
         loggers.make(node, f"logger.{name}", str(run.folder), _facts(config, run, identity))
         for name, node in config["logger"].items()
     ]
+    own = _members(config, "callbacks")
+    for name, each in own.items():
+        if not isinstance(each, pl.Callback):
+            raise UserError(f"callbacks.{name}: {type(each).__name__} is not a callback of Lightning")
     on_terminal = sys.stdout.isatty()
-    name = f"{config['name']}/seed-{config['seed']}"
+    shown = f"{config['name']}/seed-{config['seed']}"
     callbacks = [
-        Bar() if on_terminal else Lines(name),
+        Bar() if on_terminal else Lines(shown),
         HyperParameters(_hyper_parameters(config), fingerprint({**config, "seed": None})),
         scalars,
         RandomState(),
-        *sorted(_members(config, "callbacks").values(), key=_order),
+        *sorted(own.values(), key=_order),
         interruption,
     ]
     for each in callbacks:
@@ -239,7 +243,7 @@ def make_trainer(
         enable_progress_bar=False,
         log_every_n_steps=1,
     )
-    if trainer.overfit_batches:  # Lightning limits both parts by it
+    if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
         trainer.limit_val_batches = 1.0
     return trainer
 
