@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from seq2seq_lab.config.schema import CODE
+from seq2seq_lab.runs.layout import CODE
 
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"

@@ -72,7 +72,7 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
         r"Multiple values for (\S+)\. To override a value use 'override [^:]+: (.+)'", str(error)
     ):
         group, option = found.groups()
-        return f"{group}: it has an option already; write {group}={option}, in a defaults list override /{group}: {option}"
+        return f"{group}: it has an option already; write {group}={option}; in a defaults list, override /{group}"
     if found := re.match(r"(Error locating target .+), set env var .*\nfull_key: (\S+)", str(error)):
         return f"{found[2]}: {found[1]}"
     if found := re.search(r"Error merging override (.+)", str(error)):
