@@ -9,7 +9,7 @@ from torch import nn
 
 import tiny
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.select import select
+from seq2seq_lab.accelerate.select import Fault, select
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
@@ -260,9 +260,26 @@ def test_a_supported_job_is_accepted():
 def test_without_numba_updates_are_eager_and_the_reason_is_shown(monkeypatch):
     from seq2seq_lab.accelerate import compiled_sentence
 
-    monkeypatch.setattr(compiled_sentence, "available", lambda dtype: "Numba cannot be imported")
+    monkeypatch.setattr(compiled_sentence, "available", lambda dtype: Fault("Numba cannot be imported"))
     selection = select({"compiled_sentence": CompiledSentence()}, job())
     assert str(selection) == "updates: eager (not compiled_sentence: Numba cannot be imported)"
+    assert selection.faults == "Numba cannot be imported"
+    monkeypatch.undo()
+    another = job(seq2seq_model(**SIZES, bridge=True))
+    assert not select({"compiled_sentence": CompiledSentence()}, another).faults, (
+        "nothing is wrong with this machine"
+    )
+
+
+@pytest.mark.parametrize("fault", [True, False])
+def test_a_fault_that_makes_updates_slow_is_said(monkeypatch, run, capsys, fault):
+    from seq2seq_lab.accelerate import compiled_sentence
+
+    if fault:
+        monkeypatch.setattr(compiled_sentence, "available", lambda dtype: Fault("pickle data was truncated"))
+    run("a", "trainer.max_epochs=1")
+    said = [line for line in capsys.readouterr().out.splitlines() if "slower" in line]
+    assert said == ["updates are plain PyTorch's, which are slower: pickle data was truncated"] * fault
 
 
 @pytest.mark.parametrize("register", [nn.modules.module.register_module_forward_hook])

@@ -225,12 +225,12 @@ class TestData:
             (["data=toy", "data.pairs=many"], "data.pairs: 'many' is not of type int"),
             (["data=toy", "split.test=half"], "split.test: 'half' is not of type float"),
             (["data=toy", "split.test=2"], "split.test: 2 is not a share in [0, 1)"),
-            (["data=toy", "~loader"], "loader: None is not a set of keys"),
+            (["data=toy", "~loader"], "loader: it is missing"),
             (["data.max_words=0"], "data.max_words=0"),
             (["data.archive=/no/such.zip"], "data.archive=/no/such.zip: No such file"),
             (["data=toy", "--", "nonsense"], "nonsense: not an override of the form KEY=VALUE"),
             (["data=toy", "~data._target_"], "data._target_: it is missing"),
-            (["data=null"], "a group takes the name of one of its options"),
+            (["data=null"], "data=null: data takes one of its options: eng_fra"),
         ],
     )
     def test_an_error_message_names_the_key(self, overrides, message, capsys):

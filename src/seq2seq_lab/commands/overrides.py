@@ -57,7 +57,8 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MODULE",
-        help="let the run name code of this module, such as a model of your own; may be repeated",
+        help="let the run name code of this module, such as a model of your own, or data at this address; may be "
+        "repeated",
     )
 
 

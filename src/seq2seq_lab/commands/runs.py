@@ -58,7 +58,7 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
     """
     from seq2seq_lab.compare.comparison import read_runs
     from seq2seq_lab.compare.grouping import group
-    from seq2seq_lab.launch.sweep import under_way
+    from seq2seq_lab.launch.register import under_way
     from seq2seq_lab.runs.find import common_root
 
     runs, notes = read_runs(paths, common_root(paths))

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from seq2seq_lab.runs.layout import CODE
+
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
 TARGET = "_target_"
@@ -89,7 +91,7 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
     not shown: its ``_target_``, and keys that only one option has. A key that several options have with different
     values is shown, no matter if the option or the user set it.
     """
-    keys = differing(configs)
+    keys = [key for key in differing(configs) if not _names_code(key, configs)]
     shown: dict[str, list[Any]] = {}
     nodes = _nodes(keys, configs, choices)
     for node in dict.fromkeys(nodes.values()):
@@ -107,6 +109,11 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
         {short[key]: values[n] for key, values in shown.items() if values[n] is not _FOREIGN}
         for n in range(len(configs))
     ]
+
+
+def _names_code(key: str, configs: Sequence[Flat]) -> bool:
+    """Whether a key holds the hash of a module that only some configurations use: another key then says so."""
+    return key.startswith(f"{CODE}.") and len({config[key] for config in configs if key in config}) == 1
 
 
 _FOREIGN = object()  # placeholder: the chosen option does not have this key

@@ -11,8 +11,9 @@ import numpy as np
 from seq2seq_lab.data.corpus import Corpus, Dropped
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
-from seq2seq_lab.files import replacing
+from seq2seq_lab.files import remove_temporary, replacing
 
+_OLD = 86400.0  # seconds after which nobody is still writing a file
 _log = logging.getLogger(__name__)
 
 
@@ -37,6 +38,7 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
         "given": None if corpus.given is None else corpus.given.tolist(),
     }
     try:
+        remove_temporary(path.with_name("*"), seconds=_OLD)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,

@@ -28,6 +28,10 @@ def find_checkpoint(path: str | Path, which: Which | None = None) -> tuple[Run, 
     checkpoint = (
         run.best_checkpoint if which == "best" or (which is None and has_best) else run.last_checkpoint
     )
+    if not checkpoint.exists() and run.finished:
+        raise UserError(
+            f"{path} was trained without {checkpoint.name}, as callbacks=none does; train it with callbacks=default"
+        )
     if not checkpoint.exists():
         raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
     return run, checkpoint

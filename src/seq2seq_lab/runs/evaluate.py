@@ -21,6 +21,7 @@ from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.chosen import Which, name_of
 from seq2seq_lab.runs.evaluations import SOURCE, as_json, write_evaluation
 from seq2seq_lab.runs.load import Vocabularies, load_model
@@ -110,6 +111,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         raise UserError(f"{path} is of an earlier version, whose runs have no test part")
     for node in ("data", "split"):
         check_targets(config[node], node, request.trusted)
+    check_addresses(config["data"], "data", request.trusted)
     chosen = _chosen(config, request, corpora, path)
     model, part = (
         _perfect(config, request, chosen, path)

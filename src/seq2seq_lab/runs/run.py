@@ -20,7 +20,7 @@ from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.lock import locked
-from seq2seq_lab.runs.naming import first_difference, identity
+from seq2seq_lab.runs.naming import difference
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
 
@@ -188,7 +188,7 @@ class Run:
 
     def difference(self, config: Mapping[str, Any]) -> str | None:
         """The first key in which this run differs from `config`; None if it is the same run."""
-        return first_difference(identity(self.config()), identity(config))
+        return difference(self.config(), config)
 
     # Writing
 

@@ -247,15 +247,17 @@ class TranslationModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the evaluation."""
-        evaluation = self.evaluator.evaluation(self.references, self.segments)
-        self.evaluator = self._evaluator()
+        evaluator, self.evaluator = self.evaluator, self._evaluator()
+        if self.trainer.sanity_checking:  # nothing is trained yet
+            return
+        evaluation = evaluator.evaluation(self.references, self.segments)
         values = measured(evaluation, self.measures)
         self._log({f"{self.evaluated}/{name}": value for name, value in values.items()})
 
     def _log(self, values: dict[str, float]) -> None:
         # For Lightning's monitors. The callback `EpochScalars` passes them to the loggers, one row per epoch.
         self.scalars |= values
-        if self.schedule.metric in values and not self.trainer.sanity_checking:
+        if self.schedule.metric in values:
             cast(ReduceLROnPlateau, self._scheduler()).step(values[self.schedule.metric])
         self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import tempfile
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from seq2seq_lab.runs.load import start_from
 from seq2seq_lab.runs.naming import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
 from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
@@ -36,7 +38,6 @@ from seq2seq_lab.training.parts import (
     make_module,
     make_trainer,
     max_time,
-    why_stopped,
 )
 from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from
 from seq2seq_lab.training.test import evaluate_test
@@ -54,7 +55,8 @@ def train(
 ) -> dict[str, float]:
     """Train one run in `folder`; returns the last value of every metric.
 
-    A finished run is not trained again, and an interrupted run is resumed, unless `config["fresh"]` is true.
+    A finished run is not trained again, and an interrupted run is resumed, unless `config["fresh"]` is true. With
+    `trainer.fast_dev_run` it is tried in a temporary folder, and no run is left.
 
     Args:
         config: resolved and checked, with the group choices under `choices`.
@@ -68,6 +70,19 @@ def train(
         Interrupted: stopped by a signal; a checkpoint was written.
         KeyboardInterrupt: stopped by a signal, but the run was already complete.
     """
+    if not config["trainer"].get("fast_dev_run"):
+        return _train(config, folder, jobs=jobs, command=command, verbose=verbose)
+    tried = {**config, "logger": {}, "fresh": False}
+    with tempfile.TemporaryDirectory(prefix="seq2seq-lab-") as temporary:
+        results = _train(tried, Path(temporary, folder.name), jobs=jobs, command=command, verbose=verbose)
+    print(f"{folder}: tried with trainer.fast_dev_run={config['trainer']['fast_dev_run']}; no run is left")
+    return results
+
+
+def _train(
+    config: Mapping[str, Any], folder: Path, *, jobs: int, command: str | None, verbose: bool
+) -> dict[str, float]:
+    """Train one run, or go on with it."""
     run = Run(folder)
     resume, before = resumable(run, config), run.summary()
     if resume and before.get("status") == "finished" and not is_longer(run, config):
@@ -208,6 +223,7 @@ def _prepare(config: Mapping[str, Any], jobs: int) -> None:
         ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's
         ".*Checkpoint directory .* exists.*",
         ".*Experiment logs directory .* exists.*",  # a run that goes on logs all its epochs again there
+        ".*ModelCheckpoint with manual optimization.*",  # it saves what it should
         ".*could not find the monitored key.*",  # not in epochs without an evaluation
         r".*lr_scheduler\.step\(\). before .*",  # an accelerator's step is not the optimizer's
     ):
