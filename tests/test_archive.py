@@ -12,8 +12,8 @@ import zipfile
 import pytest
 
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
-from seq2seq_lab.data.sources.download import download_path, locate
 from seq2seq_lab.data.sources.columns import read_columns
+from seq2seq_lab.data.sources.download import download_path, locate
 from seq2seq_lab.data.sources.tsv import read_text
 from seq2seq_lab.errors import UserError
 

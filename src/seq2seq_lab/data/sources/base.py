@@ -65,10 +65,6 @@ class RawPairs:
             also = "" if self.prefixed is None else f" and {len(self.prefixed)} sentences for prefixes"
             raise UserError(f"data: the source returned {lengths}{also}; the numbers must be equal")
 
-    def is_first(self, row: int) -> bool:
-        """Whether a pair is the first one of its file."""
-        return row in {first for _, first in self.origins or ()}
-
     def place(self, row: int) -> str:
         """The file and line of a pair, for messages."""
         name, first = "", 0

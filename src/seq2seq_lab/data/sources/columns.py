@@ -16,9 +16,9 @@ _SAMPLE = 1000  # lines that show what kind of column it is
 _FEW = 10  # lines, of which nothing can be said
 _MOSTLY = 0.9
 # All fields are quoted as spreadsheets do, or contain no quotation mark. Possessive, so that it takes linear time.
-_FIELD = r'(?:"(?:[^"]++|"")*+"|[^"\t\n]*+)'
-_QUOTED = re.compile(rf"{_FIELD}(?:[\t\n]{_FIELD})*+")
-_DOUBLED = re.compile(r'(?:^|[\t\n])"(?:[^"]++|"")*?[^"\t\n]""')
+_FIELD = r'(?:"(?:[^"]++|"")*+"|[^"\t\r\n]*+)'
+_QUOTED = re.compile(rf"{_FIELD}(?:[\t\r\n]{_FIELD})*+")
+_DOUBLED = re.compile(r'(?:^|[\t\n])"(?:[^"]++""|""[^"\t\n])')
 _BREAKS = re.compile(r"[\t\r\n]+")
 _NUMBER = re.compile(r"\s*[0-9]+\s*")
 
@@ -102,9 +102,9 @@ def _unquoted(text: str, name: str | Path, needed: int) -> tuple[list[list[str]]
     first = text.find('"')
     if first < 0 or text[max(first - 1, 0)] not in '"\t\n\r':
         return None
-    text = line_ends(text).rstrip("\n")
     if not _QUOTED.fullmatch(text):
         return None
+    text = line_ends(text).rstrip("\n")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
     lines, rows = [1], []
     try:

@@ -62,24 +62,26 @@ def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
     normalised = [source.normalisation.lines(side) for side in sides]
     most = source.max_words or float("inf")
     seen: set[tuple[str, str]] = set()
+    first = {row for _, row in raw.origins or ()}
     headers: list[list[str]] = []  # where files were joined, a header is repeated
     for row, *pair, one, other in zip(rows, *sides, *normalised, strict=True):
         reason = None
-        if _is_header(*pair) and (raw.is_first(row) or pair in headers):
+        if (row in first or pair in headers) and _is_header(*pair):
             reason = HEADER
             headers.append(pair)
         elif not (one and other and one.strip() and other.strip()):
             reason = _why_empty(pair)
         elif one.count(" ") >= most or other.count(" ") >= most:
             reason = LONG
-        elif not (_LETTER.search(one) and _LETTER.search(other)) and all(map(_LETTER.search, pair)):
+        elif not (_has_letter(one) and _has_letter(other)) and all(map(_has_letter, pair)):
             reason = LETTERS
         elif source.drop_duplicates and (one, other) in seen:
             reason = EQUAL
         elif source.max_pairs is not None and len(kept.rows) >= source.max_pairs:
             reason = LATER
         if reason is None:
-            seen.add((one, other))
+            if source.drop_duplicates:
+                seen.add((one, other))
             kept.rows.append(row)
             kept.sources.append(one)
             kept.targets.append(other)
@@ -87,6 +89,10 @@ def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
             after = f", normalised {one!r} → {other!r}" if reason in (LETTERS, NOTHING) else ""
             kept.drop(reason, f"{raw.place(row)}: {pair[0]!r} → {pair[1]!r}{after}")
     return kept
+
+
+def _has_letter(sentence: str) -> bool:
+    return sentence[0].isalpha() or _LETTER.search(sentence) is not None  # most begin with one
 
 
 def _is_header(source: str, target: str) -> bool:
@@ -97,7 +103,7 @@ def _is_header(source: str, target: str) -> bool:
 def _why_empty(pair: Sequence[str]) -> str:
     if not all(INVISIBLE.sub("", side).strip() for side in pair):
         return EMPTY
-    return LETTERS if all(map(_LETTER.search, pair)) else NOTHING
+    return LETTERS if all(map(_has_letter, pair)) else NOTHING
 
 
 def _with_prefix(source: "PairSource", raw: "RawPairs", kept: Kept) -> Iterator[int]:

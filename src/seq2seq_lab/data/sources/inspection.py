@@ -63,7 +63,7 @@ _ALWAYS = (
         "remove such tags from the file",
     ),
     _Kind(
-        "ÃÂâ\ufffd",
+        "ÃÂ€\ufffd",
         re.compile("Ã[\u0080-\u00aa\u00ac-\u00ba\u00bc-\u00bf]|Â[\u0080-\u00bf]|â€|\ufffd"),
         "text that was read in a wrong encoding",
         "write the file from its original again, in UTF-8",
@@ -99,85 +99,90 @@ class Inspection(NamedTuple):
 
 def inspect(normalise: Normalisation, raw: "RawPairs", kept: Kept) -> Inspection:
     """Inspect the raw sentences of the pairs that are kept, and the reasons why others are not."""
-    columns = {"source": raw.sources, "target": raw.targets}
-    sides = {name: [column[row] for row in kept.rows] for name, column in columns.items()}
-    counted = {name: _counts(side) for name, side in sides.items()}
     kinds = [
         *([] if normalise.unescape else [_ENTITIES]),
         *([] if normalise.strip_invisible else [_UNSEEN]),
         *_ALWAYS,
     ]
-    cautions = []
-    for kind in kinds:
-        present = [name for name, counts in counted.items() if counts[[*map(ord, kind.triggers)]].any()]
-        cautions += _found(kind, {name: sides[name] for name in present}, raw, kept) if present else []
-    removed = {
-        name: _removed(normalise, side, counted[name], raw, kept, getattr(kept, f"{name}s"))
-        for name, side in sides.items()
-    }
+    triggers = "".join(kind.triggers for kind in kinds)
+    found: dict[_Kind, dict[int, re.Match[str]]] = {kind: {} for kind in kinds}
+    removed = {}
+    for side, column, normalised in (
+        ("source", raw.sources, kept.sources),
+        ("target", raw.targets, kept.targets),
+    ):
+        sentences = [column[row] for row in kept.rows]
+        counts, rows = _scan(sentences, triggers)
+        for row in rows:
+            for kind in kinds:
+                if match := kind.pattern.search(sentences[row]):
+                    found[kind].setdefault(row, match)
+        total, characters = _removed(normalise, counts)
+        lost = "".join(filter(str.isalpha, characters))
+        chunks = _codes(sentences) if lost else ()
+        rows = [row for chunk in chunks for row in _rows_with(lost, *chunk)]
+        example = (
+            f"{raw.place(kept.rows[rows[0]])}: {_change(sentences, normalised, rows[0])}" if rows else ""
+        )
+        removed[side] = Removed(total, characters, len(rows), example)
+    cautions = [
+        _caution(kind, matches, raw, kept)
+        for kind, matches in found.items()
+        if len(matches) > kind.share * len(kept.rows)
+    ]
     return Inspection(removed, [*cautions, *_losses(removed, kept)])
 
 
-def _codes(sentences: Sequence[str]) -> Iterator[tuple[int, NDArray[np.uint32]]]:
-    """The characters of sentences as numbers, each sentence with a line feed: the first sentence, a chunk."""
+def _scan(sentences: Sequence[str], wanted: str) -> tuple[NDArray[np.int64], list[int]]:
+    """How often each character appears, by its number, and the sentences that contain one of the wanted characters."""
+    counts = np.zeros(0, dtype=np.int64)
+    rows: list[int] = []
+    for start, codes in _codes(sentences):
+        counted = np.bincount(codes, minlength=len(counts))
+        counted[: len(counts)] += counts
+        counts = counted
+        rows += _rows_with(wanted, start, codes)
+    return counts, rows
+
+
+def _codes(sentences: Sequence[str]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Chunks of the sentences as the numbers of their characters, a line feed after each, and the first one's row."""
     for start in range(0, len(sentences), _CHUNK):
         chunk = sentences[start : start + _CHUNK]
         text = "\n".join([*chunk, ""])
         if text.count("\n") != len(chunk):
             text = "\n".join([*(sentence.replace("\n", " ") for sentence in chunk), ""])
-        yield start, np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+        yield start, np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.intp)
 
 
-def _counts(sentences: Sequence[str]) -> NDArray[np.int64]:
-    """How often each character appears, by its number."""
-    counts = np.zeros(_CODES, dtype=np.int64)
-    for _, codes in _codes(sentences):
-        counts += np.bincount(codes, minlength=_CODES)
-    return counts
-
-
-def _rows_with(characters: str, sentences: Sequence[str]) -> list[int]:
-    """The sentences that contain one of some characters."""
-    wanted = np.zeros(_CODES, dtype=bool)
-    wanted[[*map(ord, characters)]] = True
-    found = []
-    for start, codes in _codes(sentences):
-        (ends,) = np.nonzero(codes == ord("\n"))
-        found.append(start + np.unique(np.searchsorted(ends, np.flatnonzero(wanted[codes]))))
-    return [int(row) for rows in found for row in rows]
-
-
-def _found(kind: _Kind, sides: dict[str, list[str]], raw: "RawPairs", kept: Kept) -> list[str]:
-    """A caution about the pairs of a kind, if there are enough."""
-    first: dict[int, re.Match[str]] = {}
-    for sentences in sides.values():
-        for row in _rows_with(kind.triggers, sentences):
-            match = kind.pattern.search(sentences[row])
-            if match:
-                first.setdefault(row, match)
-    if not first or len(first) <= kind.share * len(kept.rows):
+def _rows_with(wanted: str, start: int, codes: NDArray[np.intp]) -> list[int]:
+    """The sentences of a chunk that contain one of the wanted characters."""
+    is_wanted = np.zeros(_CODES, dtype=bool)
+    is_wanted[[*map(ord, wanted)]] = True
+    at = np.flatnonzero(is_wanted[codes])
+    if not len(at):
         return []
-    row = min(first)
-    match = first[row]
-    shown = f" {match[0]}" if match[0].isprintable() and len(match[0]) < 20 else ""
-    if len(match[0]) == 1 and not shown:
-        shown = f" U+{ord(match[0]):04X}"
-        shown += f" ({name.lower()})" if (name := unicodedata.name(match[0], "")) else ""
-    return [
-        f"{raw.place(kept.rows[row])}: {kind.what}{shown}: {shortened(match.string)}, {_of(len(first), kept)}; "
-        f"{kind.remedy}"
-    ]
+    found: list[int] = (start + np.unique(np.searchsorted(np.flatnonzero(codes == ord("\n")), at))).tolist()
+    return found
 
 
-def _removed(
-    normalise: Normalisation,
-    sentences: Sequence[str],
-    counts: NDArray[np.int64],
-    raw: "RawPairs",
-    kept: Kept,
-    normalised: Sequence[str],
-) -> Removed:
-    """What the normalisation removes of one side. Accents that it strips are not counted, as their letters stay."""
+def _caution(kind: _Kind, matches: dict[int, re.Match[str]], raw: "RawPairs", kept: Kept) -> str:
+    """What is said about the pairs of a kind."""
+    row = min(matches)
+    text = matches[row][0]
+    shown = f" {text}" if text.isprintable() and len(text) < 20 else ""
+    if len(text) == 1 and not shown:
+        name = unicodedata.name(text, "").lower()
+        shown = f" U+{ord(text):04X}{name and f' ({name})'}"
+    sentence = shortened(matches[row].string)
+    return f"{raw.place(kept.rows[row])}: {kind.what}{shown}: {sentence}, {_of(len(matches), kept)}; {kind.remedy}"
+
+
+def _removed(normalise: Normalisation, counts: NDArray[np.int64]) -> tuple[int, dict[str, int]]:
+    """The number of characters but white space, and how often each one was that the normalisation removes.
+
+    Accents that it strips are not counted, as their letters stay.
+    """
     total, characters = 0, {}
     for code in np.flatnonzero(counts).tolist():
         character = chr(code)
@@ -188,17 +193,11 @@ def _removed(
         before = "क" if category[0] == "M" or category == "Cf" else ""  # where such a character has a meaning
         if normalise(before + character).strip() == normalise(before).strip():
             characters[character] = int(counts[code])
-    characters = dict(sorted(characters.items(), key=lambda each: -each[1]))
-    lost = "".join(filter(str.isalpha, characters))
-    rows = _rows_with(lost, sentences) if lost else []
-    example = ""
-    if rows:
-        row = rows[0]
-        example = (
-            f"{raw.place(kept.rows[row])}: {shortened(sentences[row])}, "
-            f"normalised {shortened(normalised[row])}"
-        )
-    return Removed(total, characters, len(rows), example)
+    return total, dict(sorted(characters.items(), key=lambda each: -each[1]))
+
+
+def _change(before: Sequence[str], after: Sequence[str], row: int) -> str:
+    return f"{shortened(before[row])}, normalised {shortened(after[row])}"
 
 
 def _losses(removed: dict[str, Removed], kept: Kept) -> list[str]:
