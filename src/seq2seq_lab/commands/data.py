@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ def main(args: argparse.Namespace) -> int:
     config = composed(args.overrides, args.config_dir)
     check_data(config)
     complete: Any = build(config["data"], "data").load()
+    for caution in complete.cautions:
+        print(f"caution: {printable(caution)}", file=sys.stderr, flush=True)
     split = build(config["split"], "split")
     parts = parts_of(complete, split)
     holds_out = complete.given is not None or split.holds_out
@@ -90,8 +93,6 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         print(f"dropped: {each.pairs:,} pairs {reason}\n  first: {each.example}")
     for side, removed in corpus.removed.items():
         _show_removed(side, removed)
-    for caution in corpus.cautions:
-        print(f"caution: {printable(caution)}")
     print("the first pairs: as they are, normalised, and as ids")
     for index, (source, target) in enumerate(corpus.raw[:_SHOWN]):
         print(f"  {printable(source)} → {printable(target)}")
@@ -102,7 +103,7 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
 def _show_removed(side: str, removed: "Removed") -> None:
     """The share of a side's characters that the normalisation removes, the most frequent ones, and the lost letters."""
     often = list(removed.characters.items())[:_REMOVED]
-    shown = ", ".join(f"{_visible(character)} {count:,}" for character, count in often)
+    shown = "  ".join(f"{_visible(character)} {count:,}" for character, count in often)
     print(
         f"characters of the {side} that the normalisation removes: {removed.share:.2%}{shown and f' ({shown})'}"
     )
@@ -111,7 +112,7 @@ def _show_removed(side: str, removed: "Removed") -> None:
 
 
 def _visible(character: str) -> str:
-    alone = character.isprintable() and not unicodedata.combining(character)
+    alone = character.isprintable() and unicodedata.category(character)[0] != "M"
     return character if alone else f"U+{ord(character):04X}"
 
 

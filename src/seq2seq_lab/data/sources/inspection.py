@@ -214,9 +214,10 @@ def _losses(removed: dict[str, Removed], kept: Kept) -> list[str]:
                 f"{each.example}: the {side} loses letters ({letters}), {_of(each.sentences, kept)}; "
                 "data.normalise=text keeps them, or name them in data.keep"
             )
-        if each.share > _REMOVED:
+        visible = sum(count for character, count in each.characters.items() if not INVISIBLE.match(character))
+        if visible > _REMOVED * each.of:
             cautions.append(
-                f"the normalisation removes {each.share:.0%} of the {side}'s characters; data.normalise=text keeps "
+                f"the normalisation removes {visible / each.of:.0%} of the {side}'s characters; data.normalise=text keeps "
                 "them, or name them in data.keep"
             )
     return cautions
