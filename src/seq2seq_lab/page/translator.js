@@ -20,17 +20,20 @@ function numbers(base64) {
 
 // Normalisation -------------------------------------------------------------------------------------------------------
 
+// White space as in Python: JavaScript's \s has a byte-order mark too, and lacks some separators.
+const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
+
 function normalise(settings, sentence) {
   if (settings.unescape) sentence = unescaped(sentence);
   if (settings.strip_invisible) sentence = visible(sentence);
   if (settings.lowercase) sentence = sentence.toLowerCase();
-  sentence = sentence.trim();
+  sentence = sentence.replace(new RegExp(`^${SPACE}|${SPACE}$`, "g"), "");
   if (settings.strip_accents) sentence = withoutMarks(sentence);
   if (settings.compose) sentence = sentence.normalize("NFC").replaceAll("\u2019", "'");
   for (const mark of new Set(settings.space_before)) sentence = sentence.replaceAll(mark, " " + mark);
   if (settings.separate) sentence = separated(sentence);
   if (settings.keep) sentence = sentence.replace(new RegExp(`[^${settings.keep}]+`, "g"), " ");
-  return settings.collapse ? sentence.split(/\s+/u).filter(Boolean).join(" ") : sentence;
+  return settings.collapse ? sentence.split(new RegExp(SPACE)).filter(Boolean).join(" ") : sentence;
 }
 
 function unescaped(text) {

@@ -217,8 +217,8 @@ def _losses(removed: dict[str, Removed], kept: Kept) -> list[str]:
         visible = sum(count for character, count in each.characters.items() if not INVISIBLE.match(character))
         if visible > _REMOVED * each.of:
             cautions.append(
-                f"the normalisation removes {visible / each.of:.0%} of the {side}'s characters; data.normalise=text keeps "
-                "them, or name them in data.keep"
+                f"the normalisation removes {visible / each.of:.0%} of the {side}'s characters; "
+                "data.normalise=text keeps them, or name them in data.keep"
             )
     return cautions
 
