@@ -145,6 +145,11 @@ class TestColumns:
         with pytest.raises(UserError, match=r"column 2, of the target, is empty .*data\.target_column=3"):
             read(table(PAIRS, after=[""]))
 
+    def test_the_first_line_that_is_not_blank_is_named(self, read):
+        plain = table(PAIRS, before=["1"])
+        for content in (plain, plain.replace("Je vois a.", quoted('Je "vois"'))):
+            assert "(line 3: '1')" in read(f"\n\n{content}").cautions[0]
+
     def test_a_column_that_is_always_the_same_is_said(self, read):
         (caution,) = read(table(PAIRS, before=["fra"])).cautions
         assert "column 1, of the source, is the same in each line (line 1: 'fra')" in caution

@@ -51,24 +51,21 @@ def read_columns(text: str, name: str | Path, columns: Sequence[int]) -> Columns
     Raises:
         UserError: a line has too few columns.
     """
-    quoted = _unquoted(text, name, max(columns))
-    if quoted is not None:
+    if quoted := _unquoted(text, name, max(columns)):
         rows, lines = quoted
+        cautions = _doubtful_columns(rows, lines, name, columns)
         fields = [[row[column - 1] if row else "" for row in rows] for column in columns]
-        cautions = _doubtful_columns([row for row in rows if row], lines, name, columns)
         return Columns(fields, cautions, lines if lines[-1] != len(lines) else None)
-    lines_of_text = read_lines(text, name)
-    widths = [line.count("\t") + 1 for line in lines_of_text]
-    _check_widths(lines_of_text, widths, name, max(columns))
-    sample = [(number, line) for number, line in enumerate(lines_of_text[:_SAMPLE], 1) if line.strip()]
-    cautions = _doubtful_columns(
-        [line.split("\t") for _, line in sample], [number for number, _ in sample], name, columns
-    )
+    whole = read_lines(text, name)
+    widths = [line.count("\t") + 1 for line in whole]
+    _check_widths(whole, widths, name, max(columns))
+    sample = [line.split("\t") if line.strip() else [] for line in whole[:_SAMPLE]]
+    cautions = _doubtful_columns(sample, range(1, len(sample) + 1), name, columns)
     if min(widths) == max(widths):  # one split is several times as fast as a split of each line
-        fields_of_text = "\t".join(lines_of_text).split("\t")
-        return Columns([fields_of_text[column - 1 :: widths[0]] for column in columns], cautions)
-    rows = [line.split("\t", max(columns)) if line.strip() else [""] * max(columns) for line in lines_of_text]
-    cautions = [*_ragged(lines_of_text, widths, name), *cautions]
+        every = "\t".join(whole).split("\t")
+        return Columns([every[column - 1 :: widths[0]] for column in columns], cautions)
+    rows = [line.split("\t", max(columns)) if line.strip() else [""] * max(columns) for line in whole]
+    cautions = [*_ragged(whole, widths, name), *cautions]
     return Columns([[row[column - 1] for row in rows] for column in columns], cautions)
 
 
@@ -146,10 +143,18 @@ def _ragged(lines: Sequence[str], widths: Sequence[int], name: str | Path) -> li
 def _doubtful_columns(
     rows: Sequence[Sequence[str]], lines: Sequence[int], name: str | Path, columns: Sequence[int]
 ) -> list[str]:
-    """A caution for each side whose column is empty, contains numbers or is always the same: it may be another one."""
-    if not rows:
+    """A caution for each side whose column is empty, contains numbers or is always the same: it may be another one.
+
+    Args:
+        rows: the fields of each line; none for a blank line.
+        lines: the number of each line.
+        name: the name of the text.
+        columns: those of the source and of the target.
+    """
+    first = next((line for row, line in zip(rows, lines, strict=True) if row), None)
+    rows = [row for row in rows if row][:_SAMPLE]
+    if first is None:
         return []
-    rows = rows[:_SAMPLE]
     kinds = {column: _kind(rows, column) for column in range(1, min(map(len, rows)) + 1)}
     doubtful = [(side, column) for side, column in zip(_SIDES, columns[:2], strict=False) if kinds[column]]
     if not doubtful:
@@ -163,7 +168,7 @@ def _doubtful_columns(
         )
         remedy = f"columns {of_text[0]} and {of_text[1]} contain text: set {settings}"
     return [
-        f"{name}: column {column}, of the {side}, {kinds[column]} (line {lines[0]}: {shortened(rows[0][column - 1])}); "
+        f"{name}: column {column}, of the {side}, {kinds[column]} (line {first}: {shortened(rows[0][column - 1])}); "
         f"{remedy}"
         for side, column in doubtful
     ]
