@@ -18,8 +18,9 @@ import pytest
 
 from seq2seq_lab.data.sources import download, transfer
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
+from seq2seq_lab.data.sources.columns import read_columns
 from seq2seq_lab.data.sources.download import download_path, locate
-from seq2seq_lab.data.sources.tsv import read_columns, read_text
+from seq2seq_lab.data.sources.tsv import read_text
 from seq2seq_lab.errors import UserError
 
 PAIRS = "I'm here.\tJe suis là.\nHe's tall.\tIl est grand.\n"
@@ -372,7 +373,7 @@ class TestReadText:
             content[position] ^= 0xFF
             path.write_bytes(content)
             try:
-                assert read_columns(read_text(path), path, [1])
+                assert read_columns(read_text(path), path, [1]).fields
             except UserError:
                 refused += 1
         assert refused > len(whole) / 2
@@ -394,15 +395,15 @@ class TestReadText:
 
 class TestReadColumns:
     def test_columns_are_returned_in_the_order_of_their_numbers(self):
-        assert read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]) == [["b", "e"], ["a", "d"]]
+        assert read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]).fields == [["b", "e"], ["a", "d"]]
 
     def test_lines_may_have_different_numbers_of_columns(self):
-        assert read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]) == [["a", "c"], ["b", "d"]]
+        assert read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]).fields == [["a", "c"], ["b", "d"]]
 
     def test_only_a_line_feed_ends_a_line(self):
         inside = "x\u2028y\x85z\x0bw\x0cv\x1cu"
         expected = [[inside, "b"], [inside, "d"]]
-        assert read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]) == expected
+        assert read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]).fields == expected
 
     @pytest.mark.parametrize(
         ("text", "message"),

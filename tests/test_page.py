@@ -158,6 +158,10 @@ def test_sentences_are_normalised_as_in_the_package():
         "한국어 문장",
         "naïve  Éléphant\t x",
         "a-b -c 12:30 it's",
+        "l&apos; ami &amp;quot;oui&#124; &#x41;&#10;&#xD800; &AMP; &lt",
+        "ve\u200but wa\xadnt \u200fשלום\u202c \ufeffx \u200cq",
+        "\ufeff \x85a\x1fb\u2028c\u3000",
+        "می\u200cخواهم ฉัน\u200bดื่ม 👩\u200d🚀 ❤\ufe0f",
     ]
     script = (
         "const fs = require('fs'), { normalise } = require(process.argv[1]);"

@@ -34,6 +34,27 @@ class Distribution(Protocol):
         ...
 
 
+class Removed(NamedTuple):
+    """What the normalisation removed from the raw sentences of one side.
+
+    Attributes:
+        of: number of characters of these sentences, without white space.
+        characters: how often each character was removed, the most frequent one first.
+        sentences: number of sentences that lost a letter.
+        example: the place of the first such sentence, its text before and after.
+    """
+
+    of: int
+    characters: dict[str, int]
+    sentences: int
+    example: str
+
+    @property
+    def share(self) -> float:
+        """The share of characters that were removed."""
+        return sum(self.characters.values()) / self.of if self.of else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """N pairs of sentences, as ids.
@@ -51,6 +72,8 @@ class Corpus:
         dropped: why pairs of the source are not among these.
         raw: the first pairs as they are in the source, before normalisation, to show.
         distribution: what the pairs are drawn from, where it is known.
+        removed: what the normalisation removed of each side, ``source`` and ``target``.
+        cautions: what may be wrong with the sentences, each in one line that says what would be right.
         complete: the same pairs with every word numbered, which text is taken from; ``None``: this corpus.
     """
 
@@ -66,6 +89,8 @@ class Corpus:
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     raw: Sequence[tuple[str, str]] = ()
     distribution: Distribution | None = None
+    removed: Mapping[str, Removed] = field(default_factory=dict)
+    cautions: Sequence[str] = ()
     complete: "Corpus | None" = None
 
     @classmethod
@@ -81,6 +106,8 @@ class Corpus:
         given: NDArray[np.int8] | None = None,
         dropped: Mapping[str, Dropped] | None = None,
         raw: Sequence[tuple[str, str]] = (),
+        removed: Mapping[str, Removed] | None = None,
+        cautions: Sequence[str] = (),
     ) -> "Corpus":
         """Number the words of normalised sentences; ``targets[i]`` is a translation of ``sources[i]``.
 
@@ -100,6 +127,8 @@ class Corpus:
             given=given,
             dropped=dropped or {},
             raw=raw,
+            removed=removed or {},
+            cautions=cautions,
         )
 
     def numbered(self, rows: NDArray[np.int64], *, unknown: bool) -> "Corpus":

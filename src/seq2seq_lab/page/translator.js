@@ -20,15 +20,38 @@ function numbers(base64) {
 
 // Normalisation -------------------------------------------------------------------------------------------------------
 
+// White space as in Python: JavaScript's \s has a byte-order mark too, and lacks some separators.
+const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
+
 function normalise(settings, sentence) {
+  if (settings.unescape) sentence = unescaped(sentence);
+  if (settings.strip_invisible) sentence = visible(sentence);
   if (settings.lowercase) sentence = sentence.toLowerCase();
-  sentence = sentence.trim();
+  sentence = sentence.replace(new RegExp(`^${SPACE}|${SPACE}$`, "g"), "");
   if (settings.strip_accents) sentence = withoutMarks(sentence);
   if (settings.compose) sentence = sentence.normalize("NFC").replaceAll("\u2019", "'");
   for (const mark of new Set(settings.space_before)) sentence = sentence.replaceAll(mark, " " + mark);
   if (settings.separate) sentence = separated(sentence);
   if (settings.keep) sentence = sentence.replace(new RegExp(`[^${settings.keep}]+`, "g"), " ");
-  return settings.collapse ? sentence.split(/\s+/u).filter(Boolean).join(" ") : sentence;
+  return settings.collapse ? sentence.split(new RegExp(SPACE)).filter(Boolean).join(" ") : sentence;
+}
+
+function unescaped(text) {
+  const named = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+  const entity = /&(?:amp;)*(?:(amp|lt|gt|quot|apos|nbsp)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));/g;
+  return text.replace(entity, (found, name, decimal, hexadecimal) => {
+    if (name) return named[name];
+    const code = decimal ? parseInt(decimal, 10) : parseInt(hexadecimal, 16);
+    if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return found;
+    return code > 0x20 ? String.fromCodePoint(code) : " ";
+  });
+}
+
+function visible(text) {
+  const divider = /(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b/gu;
+  const alone = /[\u00ad\u034f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\u{e0000}-\u{e01ef}]/u;
+  const invisible = new RegExp(`${alone.source}|(?<![\\u0590-\\u1fff])[\\u200c\\u200d]`, "gu");
+  return text.replace(divider, " ").replace(invisible, "");
 }
 
 function withoutMarks(text) {

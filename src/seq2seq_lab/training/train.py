@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 import tempfile
 import uuid
 import warnings
@@ -15,7 +16,7 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import UserError, first_line, of_files
+from seq2seq_lab.errors import UserError, first_line, of_files, printable
 from seq2seq_lab.evaluation.measures import measure, to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
@@ -129,6 +130,7 @@ def _train(
         )
         remember(folder, config)
         print(f"training {folder}", flush=True)
+        _show_caution(data)
         try:
             _fit(trainer, module, data, checkpoint)
             tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
@@ -169,6 +171,14 @@ def _caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
         f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "
         "smaller optimizer.lr, or gradient_clip=1"
     )
+
+
+def _show_caution(data: TranslationDataModule) -> None:
+    """The first of the cautions about the sentences, and how many more there are, in one line."""
+    first, *others = [*data.corpus.cautions] or [""]
+    more = f" ({len(others)} more: seq2seq-lab data)" if others else ""
+    if first:
+        print(f"caution: {printable(first)}{more}", file=sys.stderr, flush=True)
 
 
 def _initialise(
