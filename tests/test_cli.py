@@ -104,7 +104,7 @@ class TestData:
     def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "dropped"]
+        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "dropped", "removed", "cautions"]
         corpus = ToyCorpus(pairs=80).load()
         parts = ByComponent().split(corpus)
         numbered = corpus.numbered(parts.train, unknown=True)
