@@ -104,7 +104,15 @@ class TestData:
     def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "dropped", "removed", "cautions"]
+        assert list(shown) == [
+            *STATISTICS,
+            "parts",
+            "unknown_rate",
+            "shared",
+            "dropped",
+            "removed",
+            "cautions",
+        ]
         corpus = ToyCorpus(pairs=80).load()
         parts = ByComponent().split(corpus)
         numbered = corpus.numbered(parts.train, unknown=True)
@@ -171,6 +179,11 @@ class TestData:
         dropped = shown.pop("dropped")
         assert sum(dropped.values()) == 135842 - 5318
         assert (shown.pop("unknown_rate"), shown.pop("shared")) == ({}, {})
+        assert {side: each["sentences"] for side, each in shown.pop("removed").items()} == {
+            "source": 4,
+            "target": 0,
+        }
+        assert shown.pop("cautions") == []
         assert list(shown.values()) == [135842, 5318, 5318, 2579, 1573, 4840, 3045, 7, 8]
 
 
