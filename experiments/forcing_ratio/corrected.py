@@ -74,7 +74,9 @@ def main(folders: list[str]) -> None:
     """Write the tables."""
     found = sorted_policies(gather([Path(folder) for folder in folders]).groups, (*STUDIED, *CONSTANT_LR))
     if not found:
-        raise UserError(f"no finished run of {' or '.join(STUDIED)} in {', '.join(folders)}; run `make corrected`")
+        raise UserError(
+            f"no finished run of {' or '.join(STUDIED)} in {', '.join(folders)}; run `make corrected`"
+        )
     write_csv(run_rows(found), "corrected_runs", STUDY)
     write(result_rows(found, MEASURES), "corrected", STUDY)
     write(difference_rows(found), "corrected_differences", STUDY)
