@@ -1,7 +1,7 @@
 """The policies that version 0.3 corrected, and curricula at a constant learning rate, each beside full forcing.
 
-`python -m experiments.forcing_ratio.corrected outputs`, after `make corrected`. Writes corrected_runs.csv (a row a run),
-corrected.csv, corrected_differences.csv, corrected_order.csv, and the tables of README.md.
+`python -m experiments.forcing_ratio.corrected outputs`, after `make corrected`. Writes corrected_runs.csv (a row a
+run), corrected.csv, corrected_differences.csv, corrected_order.csv, and the tables of README.md.
 """
 
 from collections.abc import Mapping
