@@ -189,3 +189,18 @@ def test_runs_that_start_from_the_run_of_their_own_seed_are_one_group(tmp_path):
     groups = gather([tmp_path]).groups
     assert [len(each.runs) for each in groups] == [3, 3]
     assert [each.label for each in groups] == ["init_from=outputs/free", "init_from=outputs/full"]
+
+
+def test_the_source_of_own_modules_separates_runs_and_is_shown_where_nothing_else_does(tmp_path):
+    own = config() | {"code": {"my_policy": "aaaa00000001"}}
+    own["forcing"] = {"_target_": "my_policy.Mine"}
+    own["choices"] = own["choices"] | {"forcing": "mine"}
+    write_run(tmp_path / "a", own)
+    write_run(tmp_path / "b", config())
+    assert labels(tmp_path) == ["forcing=mine", "forcing=mixed"]
+    write_run(tmp_path / "c", own | {"code": {"my_policy": "bbbb00000002"}})
+    assert [label.partition(", ")[2] for label in labels(tmp_path)] == [
+        "my_policy=aaaa00000001",
+        "my_policy=bbbb00000002",
+        "my_policy=absent",
+    ]
