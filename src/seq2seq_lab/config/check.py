@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
+from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES, SETS, Root
+from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
@@ -47,6 +49,8 @@ def check(config: Node) -> None:
     for group in (*GROUPS, *NODES):
         _check_group(config, group)
     _check_ranges(config)
+    if (path := interpolation(dict(config))) is not None:  # an escaped one; a run's file may have none
+        raise UserError(f"{path}: it contains ${{, which a run's settings may not")
     check_node(config, "")
 
 
@@ -149,6 +153,7 @@ def _check_target(node: Node, path: str) -> None:
 
 def _locate(target: Any, path: str) -> Any:
     try:
+        make_importable(str(target))
         found = pkgutil.resolve_name(target)
     except Exception as error:
         raise UserError(f"{path}._target_: {target} cannot be imported: {first_line(error)}") from error

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import config_dir, read
 from seq2seq_lab.errors import UserError
 
@@ -25,15 +26,38 @@ def check_targets(node: Mapping[str, Any], path: str, trusted: Sequence[str] = (
     """
     modules = [*trusted, *filter(None, os.environ.get(VARIABLE, "").split(","))]
     for key, target in _targets(node, path):
-        if not isinstance(target, str) or (
-            target not in registered()
-            and not any(target == each or target.startswith(f"{each}.") for each in modules)
+        if isinstance(target, str) and target in registered():
+            continue
+        if isinstance(target, str) and any(
+            target == each or target.startswith(f"{each}.") for each in modules
         ):
+            make_importable(target)
+        else:
             module = str(target).partition(".")[0]
             raise UserError(
                 f"{key}: {target!r} is not of this package, and loading it would run its code; if you trust whoever "
                 f"made this run, give --trust {module}, or set {VARIABLE}={module}"
             )
+
+
+def interpolation(value: Any, path: str = "") -> str | None:
+    """The dotted key of the first text with `${` in nested values, or of a key that has it; None if there is none.
+
+    What training writes is resolved. A text that is not would be resolved when the node is built, and could then name
+    what was never checked.
+    """
+    if isinstance(value, str):
+        return path if "${" in value else None
+    entries = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, below in entries:
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(key, str) and "${" in key:
+            return path or "a key"
+        if (found := interpolation(below, name)) is not None:
+            return found
+    return None
 
 
 @cache

@@ -2,10 +2,13 @@
 
 import gc
 import io
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+# Control characters, but for tab, line feed and carriage return: a terminal would obey them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 @contextmanager
@@ -27,14 +30,25 @@ def imports() -> Iterator[None]:
         gc.enable()
 
 
-def replace_unencodable() -> None:
-    """Replace characters that the output's encoding does not contain, instead of raising an error."""
+def clean_output() -> None:
+    """Replace characters that the output's encoding does not contain, and control characters, by one that is shown.
+
+    Whatever is printed (a sentence, a name in somebody else's file, a warning of a library) passes here.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+            stream.write = _cleaned(stream)  # type: ignore[method-assign]
 
 
-def add_modules_of(folder: Path) -> None:
-    """Add a folder to the end of `sys.path`, so that its modules can be imported but do not hide others."""
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
+    def write(text: str, /) -> int:
+        return type(stream).write(stream, _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+
+    return write
+
+
+def write_control(code: str) -> None:
+    """Write a control code of our own to the terminal, such as one that clears it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        type(sys.stdout).write(sys.stdout, code)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.loaded import LoadedRun
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _EXAMPLES = 8
+_MOST_BYTES = 2**28  # of a file, which may be somebody else's
 
 
 def page(paths: Sequence[Path], *, best: bool = False, trusted: Sequence[str] = ()) -> str:
@@ -71,7 +73,7 @@ def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
     """Sentences of the first run that has some, with their references."""
     for run in runs:
         try:
-            samples = json.loads((run.run.folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+            samples = read_json(run.run.folder / layout.TRANSLATIONS, _MOST_BYTES)
             return [
                 {"source": str(each["source"]), "references": [str(r) for r in each["references"]]}
                 for each in samples[:_EXAMPLES]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.files import read_limited, write_text
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import inside, parse_json, read_json, read_limited, write_text
 from seq2seq_lab.runs import layout
 
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
@@ -57,6 +58,8 @@ def write_evaluation(
         for source, each, hypothesis in rows
     )
     target = folder / layout.EVALUATION / part
+    if not inside(target, folder):
+        raise UserError(f"{target.parent}: it is a link out of the run; remove it")
     write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
     write_text(target.with_name(f"{part}.json"), json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
 
@@ -69,7 +72,7 @@ def read_translated(folder: Path, part: str) -> Translated | None:
     """
     try:
         text = read_limited(folder / layout.EVALUATION / f"{part}.jsonl", _MOST_BYTES).decode()
-        rows = [json.loads(line) for line in text.split("\n") if line]
+        rows = [parse_json(line) for line in text.split("\n") if line]
         if not rows:
             return None
         return Translated(
@@ -88,7 +91,7 @@ def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
     found, notes = {}, []
     for path in sorted(folder.glob("*.json")):
         try:
-            read = json.loads(read_limited(path, _MOST_BYTES))
+            read = read_json(path, _MOST_BYTES)
         except (OSError, ValueError):
             read = None
         if isinstance(read, dict):

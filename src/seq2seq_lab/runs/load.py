@@ -1,8 +1,8 @@
 """Load the model of a run."""
 
-import json
 import re
 import unicodedata
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.units import units_from_dict
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.files import read_limited
+from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import fingerprint, first_difference
 from seq2seq_lab.runs.run import Run
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from seq2seq_lab.models import Seq2Seq
 
 _MOST_BYTES = 2**28  # of vocabularies, which may be somebody else's
+_LONGEST = 1_000_000  # positions of a hypothesis
 _PLAIN = (
     1000  # a setting of a model up to this needs no weights of that size, such as the number of its layers
 )
@@ -98,9 +99,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     import torch
 
+    if not path.is_file():  # a pipe would wait for ever
+        raise UserError(f"{path}: it is not a file; copy it again, or train again with fresh=true")
     try:
+        with zipfile.ZipFile(path) as parts:
+            # PyTorch compresses nothing: else a small file could fill the memory.
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+                raise ValueError("it is compressed")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state["state_dict"]
+        weights = state["state_dict"]
+        if not all(isinstance(each, torch.Tensor) and each.is_floating_point() for each in weights.values()):
+            raise ValueError("it has something else than weights")
     except Exception as error:  # a damaged file can raise almost any exception
         raise UserError(f"{path}: damaged; copy it again, or train again with fresh=true") from error
     return state
@@ -264,7 +273,13 @@ def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
 
 def read_weights(checkpoint: Path) -> "dict[str, Tensor]":
     """The weights of a checkpoint, by their current names."""
+    import torch
+
     state = read_checkpoint(checkpoint)["state_dict"]
+    if not all(bool(torch.isfinite(each).all()) for each in state.values()):
+        raise UserError(
+            f"{checkpoint}: a weight is not a finite number; training diverged, or the file is damaged"
+        )
     return {_current_name(name): value for name, value in state.items()}
 
 
@@ -273,15 +288,26 @@ def _current_name(name: str) -> str:
     return re.sub(r"\.gru\.(\w+)_l(\d+)$", r".rnn.layers.\2.\1_l0", name.removeprefix("model."))
 
 
+def _length(value: object) -> int:
+    """The positions that a hypothesis may have.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    if not isinstance(value, int) or not 1 <= value <= _LONGEST:
+        raise ValueError(value)
+    return value
+
+
 def _read_vocabularies(path: Path) -> Vocabularies:
     try:
-        words = json.loads(read_limited(path, _MOST_BYTES))
+        words = read_json(path, _MOST_BYTES)
         source_units, target_units = map(units_from_dict, words.get("units") or (None, None))
         return Vocabularies(
             Vocabulary.from_list(words["source"], source_units),
             Vocabulary.from_list(words["target"], target_units),
             Normalisation(**words["normalise"]),
-            int(words["max_length"]),
+            _length(words["max_length"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RecursionError) as error:
         raise UserError(

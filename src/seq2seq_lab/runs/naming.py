@@ -112,7 +112,12 @@ def remembered(config: Mapping[str, Any]) -> Path | None:
         text = _note(config).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return None
-    return Path(str(config["output_dir"]), text) if text and ".." not in text else None
+    outputs = Path(str(config["output_dir"]))
+    folder = outputs / text
+    # Somebody else's file may name any path.
+    if not text or not text.isprintable() or ".." in Path(text).parts or not folder.is_relative_to(outputs):
+        return None
+    return folder
 
 
 def _note(config: Mapping[str, Any]) -> Path:

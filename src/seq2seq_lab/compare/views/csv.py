@@ -100,6 +100,17 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: plain_text(name) for name in names})
+    writer.writerows({name: plain_text(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def plain_text(value: Any) -> Any:
+    """The content of a cell; a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
