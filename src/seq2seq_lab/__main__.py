@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-if sys.path[:1] in ([""], [str(Path.cwd())]):
+if not sys.flags.safe_path and sys.path[:1] in ([""], [str(Path.cwd())]):
     del sys.path[0]  # Python puts the working folder first, where a library would find modules of its name
 
 from seq2seq_lab.commands.main import main

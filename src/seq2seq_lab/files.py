@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,21 +51,6 @@ def parse_json(text: bytes | str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
-
-
-def inside(path: Path, folder: Path) -> bool:
-    """Whether a path, whatever links there are on its way, is in a folder."""
-    return path.resolve().is_relative_to(folder.resolve())
-
-
-def link_out(folder: Path) -> Path | None:
-    """The first link below a folder that leads out of it: what is written or removed there would be elsewhere."""
-    for parent, folders, names in os.walk(folder):
-        for name in (*folders, *names):
-            path = Path(parent, name)
-            if path.is_symlink() and not inside(path, folder):
-                return path
-    return None
 
 
 @contextmanager

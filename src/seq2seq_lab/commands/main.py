@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     clean_output()
+    os.environ["PYTHONSAFEPATH"] = "1"  # Python puts the working folder first on the path of other processes
     modules.set_folder(Path.cwd())
     try:
         args = _parsed(_command_first(arguments))

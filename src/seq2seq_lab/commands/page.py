@@ -1,6 +1,7 @@
 """The command ``seq2seq-lab page``."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from seq2seq_lab.commands.overrides import add_trust
@@ -26,10 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; returns its exit status: 1 if a run was left out."""
     from seq2seq_lab.page.bundle import page
 
-    text = page(args.folders, best=args.best, trusted=args.trust)
+    errors: list[str] = []
+    text = page(args.folders, best=args.best, trusted=args.trust, left_out=errors.append)
+    for error in errors:
+        print(f"{error}; left out", file=sys.stderr)
     write_text(args.output, text)
-    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders)} runs")
-    return 0
+    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders) - len(errors)} runs")
+    return int(bool(errors))

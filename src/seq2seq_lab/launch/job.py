@@ -67,7 +67,9 @@ class Job:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
-        startup.clean_output()
+        startup.replace_unencodable()
+        if os.getpid() != self._launcher:  # the command has done it here; or the user's own program prints
+            startup.clean_output()
         modules.set_folder(self.working_folder)
         hydra_config = HydraConfig.get()
         overrides = list(hydra_config.overrides.task)

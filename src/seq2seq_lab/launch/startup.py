@@ -2,13 +2,12 @@
 
 import gc
 import io
-import re
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Control characters, but for tab, line feed and carriage return: a terminal would obey them.
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+from seq2seq_lab.errors import printable
 
 
 @contextmanager
@@ -30,20 +29,30 @@ def imports() -> Iterator[None]:
         gc.enable()
 
 
-def clean_output() -> None:
-    """Replace characters that the output's encoding does not contain, and control characters, by one that is shown.
-
-    Whatever is printed (a sentence, a name in somebody else's file, a warning of a library) passes here.
-    """
+def replace_unencodable() -> None:
+    """Replace characters that the output's encoding does not contain, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def clean_output() -> None:
+    """Print nothing that a terminal would obey, and nothing that the output's encoding does not contain.
+
+    Whatever a command prints (a sentence, a name in somebody else's file, a warning of a library) passes here.
+    """
+    os.environ.setdefault("PYTHON_COLORS", "0")  # no escape codes in Python's own tracebacks
+    replace_unencodable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
             stream.write = _cleaned(stream)  # type: ignore[method-assign]
 
 
 def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
     def write(text: str, /) -> int:
-        return type(stream).write(stream, _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+        # A progress bar begins with a carriage return.
+        first, rest = ("\r", text[1:]) if text.startswith("\r") else ("", text)
+        return type(stream).write(stream, first + printable(rest))
 
     return write
 

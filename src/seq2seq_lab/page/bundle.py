@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,6 @@ from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.loaded import LoadedRun
 from seq2seq_lab.runs.run import Run
 
@@ -24,7 +23,13 @@ _EXAMPLES = 8
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
 
 
-def page(paths: Sequence[Path], *, best: bool = False, trusted: Sequence[str] = ()) -> str:
+def page(
+    paths: Sequence[Path],
+    *,
+    best: bool = False,
+    trusted: Sequence[str] = (),
+    left_out: Callable[[str], None] | None = None,
+) -> str:
     """The page for some runs, which should have been trained on the same language pair.
 
     Weights are stored as float16, and computed with as float32.
@@ -33,15 +38,24 @@ def page(paths: Sequence[Path], *, best: bool = False, trusted: Sequence[str] = 
         paths: folders of runs.
         best: the best checkpoints instead of the last ones.
         trusted: modules whose code a run may name.
+        left_out: called with the reason why a run cannot be on the page; there must be another one that can.
 
     Raises:
         UserError: a run cannot be loaded, or its model is not one that the page can compute.
     """
     from jinja2 import Environment, FileSystemLoader
 
-    runs = [LoadedRun(Run(path), best=best, trusted=trusted) for path in paths]
+    runs, models = [], []
+    for path, name in zip(paths, _names(paths), strict=True):
+        run = LoadedRun(Run(path), best=best, trusted=trusted)
+        try:
+            models.append(_model(run, name))
+            runs.append(run)
+        except UserError as error:
+            if left_out is None or (path == paths[-1] and not runs):
+                raise
+            left_out(str(error))
     examples = _examples(runs)
-    models = [_model(run, name, best, trusted) for run, name in zip(runs, _names(paths), strict=True)]
     for model, run in zip(models, runs, strict=True):
         model["translations"] = run.translate([each["source"] for each in examples]) if examples else []
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
@@ -83,8 +97,8 @@ def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
     return []
 
 
-def _model(run: LoadedRun, name: str, best: bool, trusted: Sequence[str]) -> dict[str, Any]:
-    config, model, words = load_model(run.run.folder, best=best, trusted=trusted)
+def _model(run: LoadedRun, name: str) -> dict[str, Any]:
+    model, words = run.model, run.vocabularies
     settings = _settings(model, str(run.run.folder))
     weights, contents = _weights(model)
     return {
@@ -96,7 +110,7 @@ def _model(run: LoadedRun, name: str, best: bool, trusted: Sequence[str]) -> dic
         "target": _vocabulary(words.target),
         "normalise": asdict(words.normalise),
         "max_length": words.max_length,
-        "forcing": config["choices"]["forcing"],
+        "forcing": str((run.config.get("choices") or {}).get("forcing", "")),
     }
 
 

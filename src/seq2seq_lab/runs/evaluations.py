@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.files import inside, parse_json, read_json, read_limited, write_text
+from seq2seq_lab.files import parse_json, read_json, read_limited, write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.foreign import is_inside
 
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
 
@@ -58,8 +59,8 @@ def write_evaluation(
         for source, each, hypothesis in rows
     )
     target = folder / layout.EVALUATION / part
-    if not inside(target, folder):
-        raise UserError(f"{target.parent}: it is a link out of the run; remove it")
+    if not is_inside(target.parent, folder):
+        raise UserError(f"{target.parent}: it is a link out of {folder}; remove it, or copy what it leads to")
     write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
     write_text(target.with_name(f"{part}.json"), json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
 

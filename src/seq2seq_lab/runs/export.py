@@ -16,6 +16,7 @@ from seq2seq_lab.files import replacing, write_text
 from seq2seq_lab.models.encoder import Memory
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.load import load_model
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def export_onnx(path: Path, folder: Path, *, best: bool = False, trusted: "Seque
         outputs, mask, *state = encoder(source, lengths)
     names = [f"state_{number}" for number in range(len(state))]
     folder.mkdir(parents=True, exist_ok=True)
+    check_contents(folder)
     _export(
         encoder,
         (source, lengths),
@@ -112,7 +114,8 @@ def export_onnx(path: Path, folder: Path, *, best: bool = False, trusted: "Seque
         ["logits", *weights, *[f"next_{name}" for name in names]],
         shapes,
     )
-    shutil.copyfile(path / layout.VOCABULARIES, folder / layout.VOCABULARIES)
+    with replacing(folder / layout.VOCABULARIES) as temporary:
+        shutil.copyfile(path / layout.VOCABULARIES, temporary)
     about = {"sos": SOS, "eos": EOS, "max_length": words.max_length, "states": len(state), "run": str(path)}
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
     return [folder / name for name in (ENCODER, DECODER, layout.VOCABULARIES, ABOUT)]

@@ -1,8 +1,6 @@
 """Load the model of a run."""
 
-import re
 import unicodedata
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.checkpoint import averaged_weights, read_weights, shapes
 from seq2seq_lab.runs.naming import fingerprint, first_difference
 from seq2seq_lab.runs.run import Run
 
@@ -91,30 +90,6 @@ def _has_letter(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's contents, on the CPU.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    import torch
-
-    if not path.is_file():  # a pipe would wait for ever
-        raise UserError(f"{path}: it is not a file; copy it again, or train again with fresh=true")
-    try:
-        with zipfile.ZipFile(path) as parts:
-            # PyTorch compresses nothing: else a small file could fill the memory.
-            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
-                raise ValueError("it is compressed")
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        weights = state["state_dict"]
-        if not all(isinstance(each, torch.Tensor) and each.is_floating_point() for each in weights.values()):
-            raise ValueError("it has something else than weights")
-    except Exception as error:  # a damaged file can raise almost any exception
-        raise UserError(f"{path}: damaged; copy it again, or train again with fresh=true") from error
-    return state
-
-
 def load_model(
     path: str | Path, *, best: bool = False, averaged: int | None = None, trusted: Sequence[str] = ()
 ) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
@@ -135,7 +110,8 @@ def load_model(
     vocabularies = _read_vocabularies(run.folder / layout.VOCABULARIES)
     state = read_weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
     model = _build_model(config, vocabularies, state, path, trusted)
-    model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
+    # A model that was trained in double precision keeps it.
+    model.to(next((each.dtype for each in state.values() if each.is_floating_point()), None))
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
 
@@ -151,9 +127,14 @@ def _build_model(
     import torch
 
     from seq2seq_lab.config.build import build, call
+    from seq2seq_lab.config.check import check_node
     from seq2seq_lab.config.trust import check_targets
 
     check_targets(config["model"], "model", trusted)
+    try:
+        check_node(config["model"], "model")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     largest = max((size for value in state.values() for size in value.shape), default=0)
     for key, value in config["model"].items():
         if isinstance(value, int) and value > max(largest, _PLAIN):
@@ -172,28 +153,6 @@ def _build_model(
             f"{weight}); copy the run again"
         )
     return call(build(config["model"], "model"), "model", **sizes)  # type: ignore[no-any-return]
-
-
-def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
-    """The mean of the weights of the newest kept checkpoints (`callbacks=[default,keep_last]` or `keep_best`).
-
-    Raises:
-        UserError: the run has fewer of them.
-    """
-    import torch
-
-    paths = run.kept_checkpoints[-count:] if count > 0 else []
-    if count < 1 or len(paths) < count:
-        raise UserError(
-            f"{run.folder}: cannot average {count} checkpoints, as {len(run.kept_checkpoints)} are kept; train with "
-            "callbacks=[default,keep_last] or [default,keep_best]"
-        )
-    states = [read_weights(path) for path in paths]
-    # In double precision, so that the order does not matter.
-    return {
-        name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(value.dtype)
-        for name, value in states[0].items()
-    }
 
 
 def start_from(
@@ -242,11 +201,6 @@ def start_from(
     }
 
 
-def shapes(state: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
-    """The shape of each weight."""
-    return {name: tuple(value.shape) for name, value in state.items()}
-
-
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str) -> list[str]:
     """Every key by which two nodes differ, with both values."""
     found = []
@@ -271,23 +225,6 @@ def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
     return run, checkpoint
 
 
-def read_weights(checkpoint: Path) -> "dict[str, Tensor]":
-    """The weights of a checkpoint, by their current names."""
-    import torch
-
-    state = read_checkpoint(checkpoint)["state_dict"]
-    if not all(bool(torch.isfinite(each).all()) for each in state.values()):
-        raise UserError(
-            f"{checkpoint}: a weight is not a finite number; training diverged, or the file is damaged"
-        )
-    return {_current_name(name): value for name, value in state.items()}
-
-
-def _current_name(name: str) -> str:
-    """The name of a weight in the model; before version 0.2 all layers were in one module called `gru`."""
-    return re.sub(r"\.gru\.(\w+)_l(\d+)$", r".rnn.layers.\2.\1_l0", name.removeprefix("model."))
-
-
 def _length(value: object) -> int:
     """The positions that a hypothesis may have.
 
@@ -302,14 +239,19 @@ def _length(value: object) -> int:
 def _read_vocabularies(path: Path) -> Vocabularies:
     try:
         words = read_json(path, _MOST_BYTES)
-        source_units, target_units = map(units_from_dict, words.get("units") or (None, None))
-        return Vocabularies(
-            Vocabulary.from_list(words["source"], source_units),
-            Vocabulary.from_list(words["target"], target_units),
+        units = [units_from_dict(each) for each in words.get("units") or (None, None)]
+        found = Vocabularies(
+            *(
+                Vocabulary.from_list(words[side], its)
+                for side, its in zip(("source", "target"), units, strict=True)
+            ),
             Normalisation(**words["normalise"]),
             _length(words["max_length"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RecursionError) as error:
+        found.encode("a")  # units and normalisation can be wrong only when they are used
+        return found
+    # RuntimeError: of sentencepiece, about its model.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RuntimeError) as error:
         raise UserError(
             f"{path}: missing or damaged; copy the run again, or train again with fresh=true"
         ) from error

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.files import write_text
+from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.foreign import is_inside
 
 # Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio")
@@ -19,6 +20,7 @@ _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
 _LENGTH = ("max_epochs", "max_time")
 _LONGEST = 120  # characters of a name; file systems allow 255
 _HASH = 8
+_MOST_BYTES = 2**12  # of a note, which may be somebody else's
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -102,22 +104,20 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 def remember(folder: Path, config: Mapping[str, Any]) -> None:
     """Note the folder of a run below its output directory, so that the same run is found by another spelling."""
     outputs = Path(str(config["output_dir"]))
-    if folder.is_relative_to(outputs):
+    if folder.is_relative_to(outputs) and is_inside(_note(config), outputs):
         write_text(_note(config), folder.relative_to(outputs).as_posix() + "\n")
 
 
 def remembered(config: Mapping[str, Any]) -> Path | None:
     """The folder that was noted for this run; there may be none or another run in it now."""
     try:
-        text = _note(config).read_text(encoding="utf-8").strip()
+        text = read_limited(_note(config), _MOST_BYTES).decode().strip()
     except (OSError, ValueError):
         return None
     outputs = Path(str(config["output_dir"]))
     folder = outputs / text
     # Somebody else's file may name any path.
-    if not text or not text.isprintable() or ".." in Path(text).parts or not folder.is_relative_to(outputs):
-        return None
-    return folder
+    return folder if text and "\0" not in text and is_inside(folder, outputs) else None
 
 
 def _note(config: Mapping[str, Any]) -> Path:

@@ -16,9 +16,10 @@ import yaml
 
 from seq2seq_lab import __version__
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.files import TEMPORARY, link_out, write_text
+from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
+from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.lock import locked
 from seq2seq_lab.runs.naming import first_difference, identity
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
@@ -197,10 +198,10 @@ class Run:
         """Lock the folder, so that no other process trains in it.
 
         Raises:
-            UserError: another process trains in it.
+            UserError: another process trains in it, or it has links to other places.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.check_links()
+        check_contents(self.folder)
         with locked(self.folder / layout.LOCK):
             self._read_again()
             self._remove_temporary()
@@ -278,8 +279,7 @@ class Run:
         self._read_again()
 
     def clear(self) -> None:
-        """Remove the files of an earlier run; other files are kept."""
-        self.check_links()
+        """Remove the files of an earlier run; other files are kept. The folder must be locked."""
         names = (layout.CONFIG, layout.SUMMARY, layout.METRICS, layout.TRANSLATIONS, layout.VOCABULARIES)
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
         for path in (*(self.folder / name for name in names), *of_tensorboard):
@@ -289,17 +289,6 @@ class Run:
         for path in (*checkpoints, *evaluations):
             path.unlink(missing_ok=True)
         self._read_again()
-
-    def check_links(self) -> None:
-        """Refuse a folder in which a link leads elsewhere: nothing outside a run is written or removed.
-
-        Raises:
-            UserError: there is such a link.
-        """
-        if (link := link_out(self.folder)) is not None:
-            raise UserError(
-                f"{link}: it is a link to {link.resolve()}, outside of the run; copy what is there instead"
-            )
 
     def _remove_temporary(self) -> None:
         """Remove the files that a killed process was writing; nobody else writes while the folder is locked."""
