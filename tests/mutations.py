@@ -17,11 +17,14 @@ import yaml
 
 from seq2seq_lab.runs import layout
 
-_CALLS = (
-    "os.system subprocess.Popen os.exec os.posix_spawn os.fork os.forkpty os.startfile socket.connect socket.bind "
-    "urllib.Request pickle.find_class ctypes.dlopen"
-).split()
-_CHANGES = "os.remove os.rename os.mkdir os.rmdir os.symlink os.link os.truncate os.chmod shutil.rmtree".split()
+_CALLS = {
+    *("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "ctypes.dlopen"),
+    *("socket.connect", "socket.bind", "urllib.Request", "pickle.find_class"),
+}
+_CHANGES = {
+    *("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod"),
+    "shutil.rmtree",
+}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _watched: tuple[Path, list[str]] | None = None  # where may be written, and what was seen
 
@@ -36,7 +39,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         for path in arguments[: 2 if event == "os.rename" else 1]:
             if isinstance(path, str | bytes | os.PathLike):
                 real = os.path.realpath(os.fsdecode(path))
-                if not real.startswith(f"{folder}{os.sep}") and real != os.devnull:
+                if not f"{real}{os.sep}".startswith(f"{folder}{os.sep}") and real != os.devnull:
                     seen.append(f"{event} {real}")
 
 
@@ -54,7 +57,9 @@ def watched(folder: Path) -> Iterator[list[str]]:
         _watched = None
 
 
-def forge(folder: Path, change: Callable[[dict[str, Any]], object] | None = None, text: str | None = None) -> None:
+def forge(
+    folder: Path, change: Callable[[dict[str, Any]], object] | None = None, text: str | None = None
+) -> None:
     """Change the configuration as an attacker would, with a matching checksum."""
     if text is None:
         config = yaml.safe_load((folder / layout.CONFIG).read_text())
@@ -97,9 +102,39 @@ def nasty(draw: random.Random, canary: Path) -> Any:
     return draw.choice(
         [
             *(None, True, False, 0, -1, 1, 2**70, -(2**40), 0.5, 1e308, float("nan"), float("inf"), 10**7),
-            *("", " ", "x", "x" * 3000, "\x1b]0;title\x07", "a\nb", "\u202eabc", "$x^$", "<script>", "=1+1", "{0.x}"),
-            *("${oc.env:HOME}", f"${{oc.create:{{{call}}}}}", "${seed}", "???", "\\${x}", "../../up", "/etc/passwd"),
-            *([], {}, [None], {"": None}, {"_target_": None}, {"_target_": ["builtins.open"]}, [[[]]], deep, {1: 2}),
+            *(
+                "",
+                " ",
+                "x",
+                "x" * 3000,
+                "\x1b]0;title\x07",
+                "a\nb",
+                "\u202eabc",
+                "$x^$",
+                "<script>",
+                "=1+1",
+                "{0.x}",
+            ),
+            *(
+                "${oc.env:HOME}",
+                f"${{oc.create:{{{call}}}}}",
+                "${seed}",
+                "???",
+                "\\${x}",
+                "../../up",
+                "/etc/passwd",
+            ),
+            *(
+                [],
+                {},
+                [None],
+                {"": None},
+                {"_target_": None},
+                {"_target_": ["builtins.open"]},
+                [[[]]],
+                deep,
+                {1: 2},
+            ),
             {"_target_": "builtins.open", "_args_": [str(canary), "w"]},
             {"_target_": "builtins.open", "file": str(canary), "mode": "w", "_recursive_": False},
             {"_target_": "seq2seq_lab.files.write_text", "path": str(canary), "text": "", "_partial_": True},
@@ -111,10 +146,27 @@ def nasty(draw: random.Random, canary: Path) -> Any:
 
 def nasty_yaml(draw: random.Random) -> str:
     """A text of YAML for a value that JSON cannot have."""
-    return draw.choice(
-        ["2001-01-01", '"\\0"', "!!binary aGk=", "!!set {a, b}", "&a [*a]", "*none", "!!python/name:os.system ''", "0x1F"]
-        + ["1:30:00", "!!omap [a: 1]", "{<<: {a: 1}}", "!!float nan", "? [a]\n: b", '"\\ud800"', "~", "'", "\t", "- -"]
-    )
+    texts = [
+        "2001-01-01",
+        '"\\0"',
+        "!!binary aGk=",
+        "!!set {a, b}",
+        "&a [*a]",
+        "*none",
+        "!!omap [a: 1]",
+        "~",
+        "'",
+    ]
+    texts += [
+        "!!python/name:os.system ''",
+        "0x1F",
+        "1:30:00",
+        "{<<: {a: 1}}",
+        "!!float nan",
+        "? [a]\n: b",
+        "\t",
+    ]
+    return draw.choice([*texts, '"\\ud800"', "- -"])
 
 
 def _bytes(draw: random.Random, whole: bytes) -> bytes:
@@ -157,8 +209,24 @@ def _weights(draw: random.Random, whole: bytes) -> bytes:
     value = weights[name]
     new: Any = draw.choice(
         [
-            *(value * float("nan"), value.int(), value.double(), value.half(), value[:1], value[:0], value.cfloat()),
-            *(value.bool(), torch.zeros(1).expand(10**5, 10**5), torch.tensor(1.0), value.to_sparse(), [1, 2], "x", None),
+            *(
+                value * float("nan"),
+                value.int(),
+                value.double(),
+                value.half(),
+                value[:1],
+                value[:0],
+                value.cfloat(),
+            ),
+            *(
+                value.bool(),
+                torch.zeros(1).expand(10**5, 10**5),
+                torch.tensor(1.0),
+                value.to_sparse(),
+                [1, 2],
+                "x",
+                None,
+            ),
         ]
     )
     match draw.randrange(5):

@@ -67,7 +67,10 @@ def _check_output(config: Mapping[str, Any], path: Path, overrides: Sequence[str
     """
     outputs = Path(config["output_dir"])
     mine = (Path.cwd(), Path(os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"))
-    there = path.resolve().is_relative_to(outputs.resolve() / str(config["name"]).partition("/")[0])
+    begins = (
+        f"{outputs.resolve() / str(config['name'])}"  # a run's folder is NAME, NAME,SETTINGS or NAME~CODE
+    )
+    there = str(path.resolve()).startswith(tuple(f"{begins}{each}" for each in "/,~"))
     given = any(override.startswith("output_dir=") for override in overrides)
     if not given and not there and not any(is_inside(outputs, each) for each in mine):
         raise UserError(

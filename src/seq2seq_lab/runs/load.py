@@ -190,7 +190,7 @@ def start_from(
     wanted, given = (shapes(each) for each in (model.state_dict(), state))
     if (weight := first_difference(wanted, given)) is not None:
         different = _differences(run.config()["model"], config["model"], "model") or [
-            f"the shape of {weight}"
+            f"the shape or the type of {weight}"
         ]
         raise UserError(f"init_from: {path} has another model; it differs in {', '.join(different)}")
     model.load_state_dict(state)
@@ -231,7 +231,7 @@ def _length(value: object) -> int:
     Raises:
         ValueError: it is no such number.
     """
-    if not isinstance(value, int) or not 1 <= value <= _LONGEST:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST:
         raise ValueError(value)
     return value
 
@@ -239,12 +239,10 @@ def _length(value: object) -> int:
 def _read_vocabularies(path: Path) -> Vocabularies:
     try:
         words = read_json(path, _MOST_BYTES)
-        units = [units_from_dict(each) for each in words.get("units") or (None, None)]
+        source_units, target_units = map(units_from_dict, words.get("units") or (None, None))
         found = Vocabularies(
-            *(
-                Vocabulary.from_list(words[side], its)
-                for side, its in zip(("source", "target"), units, strict=True)
-            ),
+            Vocabulary.from_list(words["source"], source_units),
+            Vocabulary.from_list(words["target"], target_units),
             Normalisation(**words["normalise"]),
             _length(words["max_length"]),
         )

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,10 @@ from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import Pair
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.runs.run import Run
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+# A number, an interval, or a mean and its deviation: nothing that could be called.
+_NUMBERS = re.compile(r"[-+](inf|nan|[-+\d.,%±–()\[\] ]|(?<=\d)e)+")
 
 
 def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]) -> str:
@@ -107,10 +112,5 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def plain_text(value: Any) -> Any:
     """The content of a cell; a text that a spreadsheet would take for a formula begins with an apostrophe."""
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
+    formula = isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value)
+    return f"'{value}" if formula else value
