@@ -14,7 +14,8 @@ from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import ByComponent, BySource
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import averaged_weights, load_model, read_weights
+from seq2seq_lab.runs.checkpoint import averaged_weights, read_weights
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
 SPLIT = ("split.test=0.2", "split.validation=0.2")

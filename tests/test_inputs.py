@@ -198,7 +198,7 @@ class TestHostile:
         with pytest.raises(UserError) as error:
             read({"\x1b[31mred.txt": "one\n", "b.txt": "one\ntwo\n"}, "pairs.zip")
         assert "\x1b" not in str(error.value)
-        assert "\\x1b[31mred.txt" in str(error.value)
+        assert "\\u001b[31mred.txt" in str(error.value)
 
 
 class TestParallel:

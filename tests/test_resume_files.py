@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 import tiny
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import read_weights
+from seq2seq_lab.runs.checkpoint import read_weights
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from seq2seq_lab.training.loggers.weights_and_biases import WeightsAndBiases
 

@@ -4,6 +4,7 @@ import difflib
 import errno
 import fnmatch
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,9 @@ _OF_FILES = {
     *(errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP),
 }
+# Control characters but for tab and line feed, other line ends, what reverses the direction of a text, and halves of
+# characters.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class UserError(Exception):
@@ -29,8 +33,8 @@ class UserError(Exception):
 
 
 def printable(text: str) -> str:
-    """A text without control characters, which names in files of others may contain; a terminal would obey them."""
-    return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)
+    """A text without what a terminal would obey, such as escape codes; each is written as in JSON, `\\u001b`."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def of_files(error: OSError) -> str | None:

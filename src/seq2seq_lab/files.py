@@ -1,11 +1,13 @@
 """Write files atomically: to a temporary name first, which then replaces the file. No file is ever incomplete."""
 
 import errno
+import json
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = ".*.tmp"  # the names of files that are being written
 
@@ -28,6 +30,28 @@ def read_limited(path: Path, limit: int) -> bytes:
     if path.stat().st_size > limit:
         raise OSError(errno.EFBIG, f"larger than {limit / 2**20:g} MiB", str(path))
     return path.read_bytes()
+
+
+def read_json(path: Path, limit: int) -> Any:
+    """What is in a JSON file that somebody else may have written; see `read_limited`.
+
+    Raises:
+        OSError: as there.
+        ValueError: it is not JSON; or it is nested too deeply, or has texts that cannot be written (lone surrogates).
+    """
+    return parse_json(read_limited(path, limit))
+
+
+def parse_json(text: bytes | str) -> Any:
+    """The value of a JSON text in UTF-8; errors as in `read_json`."""
+    text = text.decode() if isinstance(text, bytes) else text
+    try:
+        value = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
 
 
 @contextmanager

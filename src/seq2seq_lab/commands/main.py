@@ -12,8 +12,9 @@ from pathlib import Path
 
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import compare, data, evaluate, export, page, runs, train, translate
+from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, of_files, printable
-from seq2seq_lab.launch.startup import add_modules_of, replace_unencodable
+from seq2seq_lab.launch.startup import clean_output
 
 # Command → the module with its arguments and its function, and one line of help.
 COMMANDS = {
@@ -35,8 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for an error, 2 for wrong arguments, 130 for Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    replace_unencodable()
-    add_modules_of(Path.cwd())
+    clean_output()
+    os.environ["PYTHONSAFEPATH"] = "1"  # Python puts the working folder first on the path of other processes
+    modules.set_folder(Path.cwd())
     try:
         args = _parsed(_command_first(arguments))
         return int(args.main(args))

@@ -1,6 +1,7 @@
 """The command ``seq2seq-lab page``."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
@@ -26,13 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; returns its exit status: 1 if a run was left out."""
     from seq2seq_lab.page.bundle import page
     from seq2seq_lab.runs.chosen import name_of
 
+    errors: list[str] = []
+    text = page(args.folders, checkpoint=args.checkpoint, trusted=args.trust, left_out=errors.append)
     for folder in args.folders:
-        print(f"{folder}: {name_of(folder, args.checkpoint)} checkpoint")
-    text = page(args.folders, checkpoint=args.checkpoint, trusted=args.trust)
+        if not any(error.startswith(str(folder)) for error in errors):
+            print(f"{folder}: {name_of(folder, args.checkpoint)} checkpoint")
+    for error in errors:
+        print(f"{error}; left out", file=sys.stderr)
     write_text(args.output, text)
-    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders)} runs")
-    return 0
+    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders) - len(errors)} runs")
+    return int(bool(errors))

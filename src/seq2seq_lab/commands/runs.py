@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.errors import printable
+from seq2seq_lab.launch.startup import write_control
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.lock import is_locked
 from seq2seq_lab.runs.run import Run
@@ -45,8 +46,9 @@ def main(args: argparse.Namespace) -> int:
         return 0
     while True:
         text = table(args.paths, height=shutil.get_terminal_size().lines - 2)
-        clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
-        print(f"{clear}{text}", flush=True)
+        if sys.stdout.isatty():
+            write_control("\x1b[H\x1b[2J")
+        print(text, flush=True)
         time.sleep(_EVERY)
 
 

@@ -18,6 +18,7 @@ from seq2seq_lab.compare.views import csv, paper, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import find, layout
+from seq2seq_lab.runs.foreign import check_contents, is_inside
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
 
@@ -96,7 +97,7 @@ def gather(
         references=with_own_names([*of_runs(read), *references]),
         notes=[*notes, *missing, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
         caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],
-        output=_output(output or _default_output(root, read)),
+        output=_output(output) if output else _output(_default_output(root, read), within=root),
     )
 
 
@@ -157,8 +158,11 @@ def _default_output(root: Path, runs: Sequence[Run]) -> Path:
     return root / f"{layout.COMPARISON}~{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:8]}"
 
 
-def _output(output: Path) -> Path:
+def _output(output: Path, *, within: Path | None = None) -> Path:
     with find.explain_unreachable(output):
+        if within is not None and not is_inside(output, within):
+            raise UserError(f"{output}: it is a link out of {within}; give --output a folder")
+        check_contents(output)
         if (output / layout.CONFIG).exists():
             raise UserError(f"{output}: this is the folder of a run; give --output another folder")
         if output.exists() and not output.is_dir():

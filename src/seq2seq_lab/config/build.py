@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.errors import UserError, first_line
 
 
@@ -15,8 +16,11 @@ def build(node: Mapping[str, Any], path: str) -> Any:
         path: the node's key in the configuration, for messages.
 
     Raises:
-        UserError: the constructor refuses a value; its message begins with the name of the parameter.
+        UserError: the constructor refuses a value; its message begins with the name of the parameter. Or a text of the
+            node is an interpolation: Hydra would resolve it, after every check.
     """
+    if (key := interpolation(dict(node), path)) is not None:
+        raise UserError(f"{key}: it contains ${{, which is not resolved here; write the value itself")
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 

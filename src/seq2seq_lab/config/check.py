@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
+from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, NODES, SETS, Root
 from seq2seq_lab.config.trainer import check_trainer
+from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
@@ -34,6 +36,8 @@ def check(config: Node) -> None:
         if key not in config["loader"]:
             raise UserError(f"loader.{key}: it is missing; a run needs it")
     _check_ranges(config)
+    if (path := interpolation(dict(config))) is not None:  # an escaped one; a run's file may have none
+        raise UserError(f"{path}: it contains ${{, which a run's settings may not")
     check_node(config, "")
 
 
@@ -133,6 +137,7 @@ def _check_target(node: Node, path: str) -> None:
 
 def _locate(target: Any, path: str) -> Any:
     try:
+        make_importable(str(target))
         found = pkgutil.resolve_name(target)
     except Exception as error:
         raise UserError(f"{path}._target_: {target} cannot be imported: {first_line(error)}") from error

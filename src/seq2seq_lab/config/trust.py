@@ -5,14 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import config_dir, read
+from seq2seq_lab.config.schema import EXPERIMENT
 from seq2seq_lab.errors import UserError
 
 VARIABLE = "SEQ2SEQ_LAB_TRUST"
 
 
 def check_targets(node: Mapping[str, Any], path: str, trusted: Sequence[str] = ()) -> None:
-    """Check that each `_target_` in a node is one that the package's own options name, or is trusted by the user.
+    """Check that each `_target_` in a node is one that the package's own options name there, or is trusted by the user.
 
     Args:
         node: of a configuration.
@@ -25,10 +27,13 @@ def check_targets(node: Mapping[str, Any], path: str, trusted: Sequence[str] = (
     """
     modules = [*trusted, *filter(None, os.environ.get(VARIABLE, "").split(","))]
     for key, target in _targets(node, path):
-        if not isinstance(target, str) or (
-            target not in registered()
-            and not any(target == each or target.startswith(f"{each}.") for each in modules)
+        if isinstance(target, str) and target in registered().get(key.partition(".")[0], ()):
+            continue
+        if isinstance(target, str) and any(
+            target == each or target.startswith(f"{each}.") for each in modules
         ):
+            make_importable(target)
+        else:
             module = str(target).partition(".")[0]
             raise UserError(
                 f"{key}: {target!r} is not of this package, and loading it would run its code; if you trust whoever "
@@ -36,13 +41,36 @@ def check_targets(node: Mapping[str, Any], path: str, trusted: Sequence[str] = (
             )
 
 
-@cache
-def registered() -> frozenset[str]:
-    """Every target in the package's own options."""
-    files = config_dir().rglob("*.yaml")
-    return frozenset(
-        target for path in files for _, target in _targets(read(path), "") if isinstance(target, str)
+def interpolation(value: Any, path: str = "") -> str | None:
+    """The dotted key of the first text that Hydra does not take as it is, with `${` or `???`; None if there is none.
+
+    What training writes is resolved. A text that is not would be resolved when the node is built, and could then name
+    what was never checked.
+    """
+    if isinstance(value, str):
+        return path if "${" in value or value == "???" else None
+    entries = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     )
+    for key, below in entries:
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(key, str) and "${" in key:
+            return name
+        if (found := interpolation(below, name)) is not None:
+            return found
+    return None
+
+
+@cache
+def registered() -> Mapping[str, frozenset[str]]:
+    """Group, or root key → every target that the package's own options name in it."""
+    found: dict[str, set[str]] = {}
+    for path in config_dir().rglob("*.yaml"):
+        *folders, _ = path.relative_to(config_dir()).parts
+        within = "" if folders[:1] in ([], [EXPERIMENT]) else folders[0]  # else the file has root keys
+        for key, target in _targets(read(path), within):
+            found.setdefault(key.partition(".")[0], set()).add(str(target))
+    return {group: frozenset(targets) for group, targets in found.items()}
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -1,9 +1,11 @@
 """Train what a configuration file of a run says: `seq2seq-lab train --config RUN/config.yaml`."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.compare.naming import flatten
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.schema import CODE
 from seq2seq_lab.config.trust import check_targets
@@ -13,6 +15,7 @@ from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.code import changed_code, own_code, say_changed
+from seq2seq_lab.runs.foreign import is_inside
 from seq2seq_lab.runs.naming import run_folder
 from seq2seq_lab.runs.read import read_config
 from seq2seq_lab.runs.run import Run
@@ -38,9 +41,11 @@ def train_again(
     """
     path = path / layout.CONFIG if path.is_dir() else path
     try:
-        config = _changed(read_config(path), overrides)
+        config = read_config(path)
     except ValueError as error:
         raise UserError(f"--config: {path.parent}: {error}") from None
+    _check_places(config, overrides)
+    config = _changed(config | {"fresh": False}, overrides)
     check_targets(config, "", trusted)
     check(config)
     config.pop(CODE, None)
@@ -54,6 +59,7 @@ def train_again(
     if same and not moved and there.difference(config) is None:
         folder = path.parent
     else:
+        _check_output(config, path, overrides)
         folder = free_folder(run_folder(config, [], named=True), config)
         if same and not moved and (changed := changed_code(there, config)):
             say_changed(there, changed, folder)
@@ -61,6 +67,40 @@ def train_again(
     if end.result == INTERRUPTED and end.by_user:
         raise KeyboardInterrupt
     return 0
+
+
+def _check_output(config: Mapping[str, Any], path: Path, overrides: Sequence[str]) -> None:
+    """Refuse an output folder that somebody else's file names: not the user's, nor where the file itself is.
+
+    Raises:
+        UserError: it is one; the user may give it.
+    """
+    outputs = Path(config["output_dir"])
+    mine = (Path.cwd(), Path(os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"))
+    begins = (
+        f"{outputs.resolve() / str(config['name'])}"  # a run's folder is NAME, NAME,SETTINGS or NAME~CODE
+    )
+    there = str(path.resolve()).startswith(tuple(f"{begins}{each}" for each in "/,~"))
+    given = any(override.startswith("output_dir=") for override in overrides)
+    if not given and not there and not any(is_inside(outputs, each) for each in mine):
+        raise UserError(
+            f"--config: output_dir: {outputs} is outside of the working folder; give output_dir=…"
+        )
+
+
+def _check_places(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Refuse a file by which loggers or callbacks would write outside of the run: it may be somebody else's.
+
+    Raises:
+        UserError: it is one; the user may give that key.
+    """
+    given = {override.lstrip("+").partition("=")[0] for override in overrides}
+    nodes = {group: config.get(group) for group in ("logger", "callbacks", "trainer")}
+    for key, value in flatten(nodes):
+        if not isinstance(value, str) or key in given:
+            continue
+        if key.endswith(("dir", "dirpath")) or value[:1] in ("/", "~") or ".." in Path(value).parts:
+            raise UserError(f"--config: {key}: {value} may be outside of the run; give {key}=… of your own")
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from seq2seq_lab.config import modules
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
@@ -69,7 +70,9 @@ class Job:
         from hydra.types import RunMode
 
         startup.replace_unencodable()
-        startup.add_modules_of(self.working_folder)
+        if os.getpid() != self._launcher:  # the command has done it here; or the user's own program prints
+            startup.clean_output()
+        modules.set_folder(self.working_folder)
         hydra_config = HydraConfig.get()
         overrides = _given(hydra_config.overrides.task)
         if hydra_config.mode != RunMode.MULTIRUN:

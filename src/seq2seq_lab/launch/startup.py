@@ -2,10 +2,12 @@
 
 import gc
 import io
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from seq2seq_lab.errors import printable
 
 
 @contextmanager
@@ -34,7 +36,28 @@ def replace_unencodable() -> None:
             stream.reconfigure(errors="replace")
 
 
-def add_modules_of(folder: Path) -> None:
-    """Add a folder to the end of `sys.path`, so that its modules can be imported but do not hide others."""
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+def clean_output() -> None:
+    """Print nothing that a terminal would obey, and nothing that the output's encoding does not contain.
+
+    Whatever a command prints (a sentence, a name in somebody else's file, a warning of a library) passes here.
+    """
+    os.environ.setdefault("PYTHON_COLORS", "0")  # no escape codes in Python's own tracebacks
+    replace_unencodable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.write = _cleaned(stream)  # type: ignore[method-assign]
+
+
+def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
+    def write(text: str, /) -> int:
+        # A progress bar begins with a carriage return.
+        first, rest = ("\r", text[1:]) if text.startswith("\r") else ("", text)
+        return type(stream).write(stream, first + printable(rest))
+
+    return write
+
+
+def write_control(code: str) -> None:
+    """Write a control code of our own to the terminal, such as one that clears it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        type(sys.stdout).write(sys.stdout, code)

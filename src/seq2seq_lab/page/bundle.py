@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.chosen import Which
 from seq2seq_lab.runs.loaded import LoadedRun
@@ -20,9 +21,16 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _EXAMPLES = 8
+_MOST_BYTES = 2**28  # of a file, which may be somebody else's
 
 
-def page(paths: Sequence[Path], *, checkpoint: Which | None = None, trusted: Sequence[str] = ()) -> str:
+def page(
+    paths: Sequence[Path],
+    *,
+    checkpoint: Which | None = None,
+    trusted: Sequence[str] = (),
+    left_out: Callable[[str], None] | None = None,
+) -> str:
     """The page for some runs, which should have been trained on the same language pair.
 
     Weights are stored as float16, and computed with as float32.
@@ -31,15 +39,24 @@ def page(paths: Sequence[Path], *, checkpoint: Which | None = None, trusted: Seq
         paths: folders of runs.
         checkpoint: the best or the last; None: the best where there is one, else the last.
         trusted: modules whose code a run may name.
+        left_out: called with the reason why a run cannot be on the page; there must be another one that can.
 
     Raises:
         UserError: a run cannot be loaded, or its model is not one that the page can compute.
     """
     from jinja2 import Environment, FileSystemLoader
 
-    runs = [LoadedRun(Run(path), checkpoint=checkpoint, trusted=trusted) for path in paths]
+    runs, models = [], []
+    for path, name in zip(paths, _names(paths), strict=True):
+        run = LoadedRun(Run(path), checkpoint=checkpoint, trusted=trusted)
+        try:
+            models.append(_model(run, name))
+            runs.append(run)
+        except UserError as error:
+            if left_out is None or (path == paths[-1] and not runs):
+                raise
+            left_out(str(error))
     examples = _examples(runs)
-    models = [_model(run, name) for run, name in zip(runs, _names(paths), strict=True)]
     for model, run in zip(models, runs, strict=True):
         model["translations"] = run.translate([each["source"] for each in examples]) if examples else []
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
@@ -71,7 +88,7 @@ def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
     """Sentences of the first run that has some, with their references."""
     for run in runs:
         try:
-            samples = json.loads((run.run.folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+            samples = read_json(run.run.folder / layout.TRANSLATIONS, _MOST_BYTES)
             return [
                 {"source": str(each["source"]), "references": [str(r) for r in each["references"]]}
                 for each in samples[:_EXAMPLES]
@@ -94,7 +111,7 @@ def _model(run: LoadedRun, name: str) -> dict[str, Any]:
         "target": _vocabulary(words.target),
         "normalise": asdict(words.normalise),
         "max_length": words.max_length,
-        "forcing": run.config["choices"]["forcing"],
+        "forcing": str((run.config.get("choices") or {}).get("forcing", "")),
         "checkpoint": run.checkpoint,
         "predicts_sos": bool(run.config.get("loader", {}).get("predict_sos")),
     }

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.files import read_limited, write_text
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import parse_json, read_json, read_limited, write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.foreign import is_inside
 
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
 SOURCE, PAIR = "source", "pair"  # what a segment is
@@ -73,6 +75,8 @@ def write_evaluation(
         rows = [row | {"component": int(each)} for row, each in zip(rows, components, strict=True)]
     lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     target = folder / layout.EVALUATION / part
+    if not is_inside(target.parent, folder):
+        raise UserError(f"{target.parent}: it is a link out of {folder}; remove it, or copy what it leads to")
     write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
     write_text(target.with_name(f"{part}.json"), as_json(contents))
 
@@ -99,7 +103,7 @@ def read_translated(folder: Path, part: str, segments: str = PAIR) -> Translated
     """
     try:
         text = read_limited(folder / layout.EVALUATION / f"{part}.jsonl", _MOST_BYTES).decode()
-        rows = [json.loads(line) for line in text.split("\n") if line]
+        rows = [parse_json(line) for line in text.split("\n") if line]
         if segments == SOURCE:
             firsts: dict[str, Any] = {}
             for row in rows:
@@ -130,7 +134,7 @@ def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
     found, notes = {}, []
     for path in sorted(folder.glob("*.json")):
         try:
-            read = json.loads(read_limited(path, _MOST_BYTES))
+            read = read_json(path, _MOST_BYTES)
         except (OSError, ValueError):
             read = None
         if isinstance(read, dict):

@@ -17,6 +17,7 @@ from seq2seq_lab.models.encoder import Memory
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.chosen import Which, name_of
+from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.load import load_model
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def export_onnx(
         outputs, mask, *state = encoder(source, lengths)
     names = [f"state_{number}" for number in range(len(state))]
     folder.mkdir(parents=True, exist_ok=True)
+    check_contents(folder)
     _export(
         encoder,
         (source, lengths),
@@ -115,7 +117,8 @@ def export_onnx(
         ["logits", *weights, *[f"next_{name}" for name in names]],
         shapes,
     )
-    shutil.copyfile(path / layout.VOCABULARIES, folder / layout.VOCABULARIES)
+    with replacing(folder / layout.VOCABULARIES) as temporary:
+        shutil.copyfile(path / layout.VOCABULARIES, temporary)
     about = {
         "sos": SOS,
         "eos": EOS,

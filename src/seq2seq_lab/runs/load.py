@@ -1,7 +1,5 @@
 """Load the model of a run."""
 
-import json
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,9 @@ from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.units import units_from_dict
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.files import read_limited
+from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.checkpoint import averaged_weights, read_weights, shapes
 from seq2seq_lab.runs.chosen import Which, find_checkpoint
 from seq2seq_lab.runs.naming import fingerprint, first_difference
 from seq2seq_lab.runs.run import Run
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from seq2seq_lab.models import Seq2Seq
 
 _MOST_BYTES = 2**28  # of vocabularies, which may be somebody else's
+_LONGEST = 1_000_000  # positions of a hypothesis
 _PLAIN = (
     1000  # a setting of a model up to this needs no weights of that size, such as the number of its layers
 )
@@ -98,22 +98,6 @@ def _has_letter(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's contents, on the CPU.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    import torch
-
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state["state_dict"]
-    except Exception as error:  # a damaged file can raise almost any exception
-        raise UserError(f"{path}: damaged; copy it again, or train again with fresh=true") from error
-    return state
-
-
 def load_model(
     path: str | Path,
     *,
@@ -138,7 +122,8 @@ def load_model(
     vocabularies = _read_vocabularies(run.folder / layout.VOCABULARIES)
     state = read_weights(found) if averaged is None else averaged_weights(run, averaged)
     model = _build_model(config, vocabularies, state, path, trusted)
-    model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
+    # A model that was trained in double precision keeps it.
+    model.to(next((each.dtype for each in state.values() if each.is_floating_point()), None))
     model.load_state_dict(state)
     return config, model.eval(), vocabularies
 
@@ -154,9 +139,14 @@ def _build_model(
     import torch
 
     from seq2seq_lab.config.build import build, call
+    from seq2seq_lab.config.check import check_node
     from seq2seq_lab.config.trust import check_targets
 
     check_targets(config["model"], "model", trusted)
+    try:
+        check_node(config["model"], "model")
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     largest = max((size for value in state.values() for size in value.shape), default=0)
     for key, value in config["model"].items():
         if isinstance(value, int) and value > max(largest, _PLAIN):
@@ -175,28 +165,6 @@ def _build_model(
             f"{weight}); copy the run again"
         )
     return call(build(config["model"], "model"), "model", **sizes)  # type: ignore[no-any-return]
-
-
-def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
-    """The mean of the weights of the newest kept checkpoints (`callbacks=[default,keep_last]` or `keep_best`).
-
-    Raises:
-        UserError: the run has fewer of them.
-    """
-    import torch
-
-    paths = run.kept_checkpoints[-count:] if count > 0 else []
-    if count < 1 or len(paths) < count:
-        raise UserError(
-            f"{run.folder}: cannot average {count} checkpoints, as {len(run.kept_checkpoints)} are kept; train with "
-            "'callbacks=[default,keep_last]' or 'callbacks=[default,keep_best]'"
-        )
-    states = [read_weights(path) for path in paths]
-    # In double precision, so that the order does not matter.
-    return {
-        name: torch.stack([state[name].double() for state in states]).mean(dim=0).to(value.dtype)
-        for name, value in states[0].items()
-    }
 
 
 def start_from(
@@ -234,7 +202,7 @@ def start_from(
     wanted, given = (shapes(each) for each in (model.state_dict(), state))
     if (weight := first_difference(wanted, given)) is not None:
         different = _differences(run.config()["model"], config["model"], "model") or [
-            f"the shape of {weight}"
+            f"the shape or the type of {weight}"
         ]
         raise UserError(f"init_from: {path} has another model; it differs in {', '.join(different)}")
     model.load_state_dict(state)
@@ -243,11 +211,6 @@ def start_from(
         "checkpoint": which,
         "fingerprint": fingerprint(run.config()),
     }
-
-
-def shapes(state: "Mapping[str, Tensor]") -> dict[str, tuple[int, ...]]:
-    """The shape of each weight."""
-    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str) -> list[str]:
@@ -262,28 +225,31 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str) ->
     return found
 
 
-def read_weights(checkpoint: Path) -> "dict[str, Tensor]":
-    """The weights of a checkpoint, by their current names."""
-    state = read_checkpoint(checkpoint)["state_dict"]
-    return {_current_name(name): value for name, value in state.items()}
+def _length(value: object) -> int:
+    """The positions that a hypothesis may have.
 
-
-def _current_name(name: str) -> str:
-    """The name of a weight in the model; before version 0.2 all layers were in one module called `gru`."""
-    return re.sub(r"\.gru\.(\w+)_l(\d+)$", r".rnn.layers.\2.\1_l0", name.removeprefix("model."))
+    Raises:
+        ValueError: it is no such number.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST:
+        raise ValueError(value)
+    return value
 
 
 def _read_vocabularies(path: Path) -> Vocabularies:
     try:
-        words = json.loads(read_limited(path, _MOST_BYTES))
+        words = read_json(path, _MOST_BYTES)
         source_units, target_units = map(units_from_dict, words.get("units") or (None, None))
-        return Vocabularies(
+        found = Vocabularies(
             Vocabulary.from_list(words["source"], source_units),
             Vocabulary.from_list(words["target"], target_units),
             Normalisation(**words["normalise"]),
-            int(words["max_length"]),
+            _length(words["max_length"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RecursionError) as error:
+        found.encode("a")  # units and normalisation can be wrong only when they are used
+        return found
+    # RuntimeError: of sentencepiece, about its model.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError, RuntimeError) as error:
         raise UserError(
             f"{path}: missing or damaged; copy the run again, or train again with fresh=true"
         ) from error

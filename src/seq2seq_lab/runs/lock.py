@@ -52,9 +52,11 @@ def is_locked(path: Path) -> bool:
     except ImportError:  # Windows
         return True
     file = path.with_name(f"{path.name}-file")
-    if file.exists() and _owner(file) is not None:
+    if file.is_file() and _owner(file) is not None:
         return True
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            return False
         with path.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(lock, fcntl.LOCK_UN)

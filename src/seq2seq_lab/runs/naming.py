@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.schema import CODE
-from seq2seq_lab.files import write_text
+from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.foreign import is_inside
 
 # Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio")
@@ -21,6 +22,7 @@ _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
 _LENGTH = ("max_epochs", "max_time")
 _LONGEST = 120  # characters of a name; file systems allow 255
 _HASH = 8
+_MOST_BYTES = 2**12  # of a note, which may be somebody else's
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -112,17 +114,20 @@ def fingerprint(config: Mapping[str, Any]) -> str:
 def remember(folder: Path, config: Mapping[str, Any]) -> None:
     """Note the folder of a run below its output directory, so that the same run is found by another spelling."""
     outputs = Path(str(config["output_dir"]))
-    if folder.is_relative_to(outputs):
+    if folder.is_relative_to(outputs) and is_inside(_note(config), outputs):
         write_text(_note(config), folder.relative_to(outputs).as_posix() + "\n")
 
 
 def remembered(config: Mapping[str, Any]) -> Path | None:
     """The folder that was noted for this run; there may be none or another run in it now."""
+    outputs = Path(str(config["output_dir"]))
     of_0_2 = {key: value for key, value in config.items() if key != CODE}
     for each in (config, of_0_2):
         with suppress(OSError, ValueError):
-            text = _note(each).read_text(encoding="utf-8").strip()
-            return Path(str(config["output_dir"]), text) if text and ".." not in text else None
+            text = read_limited(_note(each), _MOST_BYTES).decode().strip()
+            folder = outputs / text
+            # Somebody else's file may name any path.
+            return folder if text and "\0" not in text and is_inside(folder, outputs) else None
     return None
 
 

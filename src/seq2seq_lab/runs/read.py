@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import Any
 
 import yaml
 
-from seq2seq_lab.files import read_limited
+from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES
+from seq2seq_lab.config.trust import interpolation
+from seq2seq_lab.files import read_json, read_limited
 
 # The most that a file of a run can have: it may be somebody else's.
 _MOST_CONFIG = 2**20  # bytes
@@ -82,6 +83,11 @@ def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
         raise ValueError(f"{path.name} contains no configuration")
     if "model" not in config:
         raise ValueError(f"{path.name} is not the configuration of a run")
+    for group in (*GROUPS, *NODES, CHOICES):
+        if not isinstance(config.get(group, {}), dict):
+            raise ValueError(f"{path.name} is not the configuration of a run: {group} is not a set of keys")
+    if (key := interpolation(config)) is not None:
+        raise ValueError(f"{path.name} is not what training wrote: {key} contains an interpolation, ${{…}}")
     return _with_later_keys({str(key): value for key, value in config.items()})
 
 
@@ -115,7 +121,7 @@ def read_summary(path: Path) -> tuple[dict[str, Any], str]:
     If the file is missing or damaged, the summary is empty and the status describes the problem.
     """
     try:
-        summary = json.loads(read_limited(path, _MOST_BYTES))
+        summary = read_json(path, _MOST_BYTES)
     except FileNotFoundError:
         return {}, f"without {path.name}"
     except (OSError, ValueError):

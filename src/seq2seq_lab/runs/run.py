@@ -19,6 +19,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
+from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.lock import locked
 from seq2seq_lab.runs.naming import difference
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
@@ -197,9 +198,10 @@ class Run:
         """Lock the folder, so that no other process trains in it.
 
         Raises:
-            UserError: another process trains in it.
+            UserError: another process trains in it, or it has links to other places.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        check_contents(self.folder)
         with locked(self.folder / layout.LOCK):
             self._read_again()
             self._remove_temporary()
@@ -277,7 +279,7 @@ class Run:
         self._read_again()
 
     def clear(self) -> None:
-        """Remove the files of an earlier run; other files are kept."""
+        """Remove the files of an earlier run; other files are kept. The folder must be locked."""
         names = (layout.CONFIG, layout.SUMMARY, layout.METRICS, layout.TRANSLATIONS, layout.VOCABULARIES)
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
         for path in (*(self.folder / name for name in names), *of_tensorboard):

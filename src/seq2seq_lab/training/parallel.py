@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from seq2seq_lab.config import modules
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError, first_line
@@ -151,7 +152,7 @@ class ParallelUpdates:
         for _ in self.devices[1:]:
             # In a session of its own: Ctrl-C reaches the run's process only, which ends the others.
             worker = subprocess.Popen(
-                [sys.executable, "-c", _WORKER],
+                [sys.executable, "-P", "-c", _WORKER],  # -P: without the working folder on the path
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,
@@ -160,7 +161,8 @@ class ParallelUpdates:
         with tempfile.TemporaryDirectory() as folder:
             meeting = Path(folder) / "store"
             for rank, (worker, device) in enumerate(zip(self.workers, self.devices[1:], strict=True), 1):
-                _write(worker, pickle.dumps((sys.path, torch.get_num_threads(), str(device), str(meeting))))
+                path = (sys.path, modules.named())
+                _write(worker, pickle.dumps((path, torch.get_num_threads(), str(device), str(meeting))))
                 # Pickled by itself: its classes are found only once the path is set.
                 _write(worker, _pickled(self.share._replace(rank=rank)))
             self._wait()  # until they have what they need: else process 0 would wait for one that ended
@@ -192,7 +194,8 @@ def work() -> None:
         signal.signal(each, signal.SIG_IGN)
     messages, says = sys.stdin.buffer, sys.stdout.buffer
     try:
-        sys.path[:], threads, device, meeting = pickle.load(messages)
+        (sys.path[:], named), threads, device, meeting = pickle.load(messages)
+        modules.use(named)
         share: Share = pickle.load(messages)
         says.write(_READY)
         says.flush()

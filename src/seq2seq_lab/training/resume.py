@@ -7,8 +7,8 @@ from typing import Any
 from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.checkpoint import read_checkpoint, shapes
 from seq2seq_lab.runs.code import came_to_nothing, changed_code
-from seq2seq_lab.runs.load import read_checkpoint, shapes
 from seq2seq_lab.runs.naming import first_difference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
@@ -84,6 +84,13 @@ def resume_from(run: Run, module: TranslationModule) -> Path | None:
 
 
 def epochs_of(checkpoint: Path) -> int:
-    """The last epoch that a checkpoint has the results of."""
-    rows = read_checkpoint(checkpoint)["callbacks"]["EpochScalars"]["rows"]
-    return int(rows[-1]["epoch"]) if rows else 0
+    """The last epoch that a checkpoint has the results of.
+
+    Raises:
+        UserError: it has no results, as training writes them.
+    """
+    try:
+        rows = read_checkpoint(checkpoint)["callbacks"]["EpochScalars"]["rows"]
+        return int(rows[-1]["epoch"]) if rows else 0
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{checkpoint}: damaged; copy it again, or train again with fresh=true") from error

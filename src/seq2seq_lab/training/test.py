@@ -12,8 +12,8 @@ from seq2seq_lab.data.splits import components_of
 from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.checkpoint import read_weights
 from seq2seq_lab.runs.evaluations import write_evaluation
-from seq2seq_lab.runs.load import read_weights
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
 

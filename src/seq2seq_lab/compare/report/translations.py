@@ -1,6 +1,5 @@
 """Translations of the same sentences by each group, with attention weights."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
 
 EOS = "<eos>"
+_MOST_BYTES = 2**28  # of a file, which may be somebody else's
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read(path: Path) -> list[Translation]:
         ValueError: the file is not a list of translations.
     """
     try:
-        return [_translation(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        return [_translation(entry) for entry in read_json(path, _MOST_BYTES)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

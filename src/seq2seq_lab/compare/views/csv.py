@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,10 @@ from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import Pair
 from seq2seq_lab.compare.statistics import Bounds, Estimate
 from seq2seq_lab.runs.run import Run
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+# A number, an interval, or a mean and its deviation: nothing that could be called.
+_NUMBERS = re.compile(r"[-+](inf|nan|[-+\d.,%±–()\[\] ]|(?<=\d)e)+")
 
 
 def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]) -> str:
@@ -106,6 +111,12 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({name: plain_text(name) for name in names})
+    writer.writerows({name: plain_text(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def plain_text(value: Any) -> Any:
+    """The content of a cell; a text that a spreadsheet would take for a formula begins with an apostrophe."""
+    formula = isinstance(value, str) and value.startswith(_FORMULA) and not _NUMBERS.fullmatch(value)
+    return f"'{value}" if formula else value

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from seq2seq_lab.compare.views.appearance import Look
+from seq2seq_lab.errors import printable
 from seq2seq_lab.files import replacing, write_text
 
 # The report replaces these by the colours of the browser's theme, so nothing else may use them.
@@ -163,8 +164,8 @@ def _embedded(svg: str, prefix: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape dollar signs, so that matplotlib does not read the text as mathematics."""
-    return text.replace("$", r"\$")
+    """A text that matplotlib draws: without control characters, and dollar signs are no mathematics."""
+    return printable(text).replace("\t", " ").replace("$", r"\$")
 
 
 def line_style(look: Look) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The comparison as tables for a paper: LaTeX, Markdown or CSV."""
 
 import csv
+import html
 import io
 import math
 import re
@@ -12,6 +13,7 @@ from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import METHODS, Pair
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.views.columns import formatted, heading, intervals, p_value, setting_keys
+from seq2seq_lab.compare.views.csv import plain_text
 
 Format = Literal["latex", "markdown", "csv"]
 FORMATS: tuple[Format, ...] = ("latex", "markdown", "csv")
@@ -116,18 +118,20 @@ def _differences(pairs: Sequence[Pair]) -> Table:
 def _csv(table: Table) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows([cell.text for cell in row] for row in table.rows)
+    writer.writerow(map(plain_text, table.columns))
+    writer.writerows([plain_text(cell.text) for cell in row] for row in table.rows)
     return text.getvalue()
 
 
 def _markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(html.escape(cell, quote=False).replace("|", "\\|") for cell in cells) + " |"
 
     rows = [[f"**{cell.text}**" if cell.best else cell.text for cell in row] for row in table.rows]
     rule = ["---"] * len(table.columns)
-    return "\n".join([*map(line, [table.columns, rule, *rows]), "", table.caption, ""])
+    return "\n".join(
+        [*map(line, [table.columns, rule, *rows]), "", html.escape(table.caption, quote=False), ""]
+    )
 
 
 def _latex(table: Table) -> str:

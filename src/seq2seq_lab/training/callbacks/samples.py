@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.errors import printable
 from seq2seq_lab.evaluation.attention import attention_table
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
@@ -109,15 +110,14 @@ def attention_figure(samples: list[dict[str, Any]]) -> Any:
     """One heat map per sample, from its `attention_table`."""
     from matplotlib.figure import Figure
 
-    rows = [sample["rows"] for sample in samples]
-    columns = [sample["columns"] for sample in samples]
+    rows, columns = ([[*map(printable, each[side])] for each in samples] for side in ("rows", "columns"))
     heights = [1.3 + 0.4 * len(labels) for labels in rows]
     figure = Figure(figsize=(1.8 + 0.6 * max(map(len, columns)), sum(heights)), layout="constrained")
     grid = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)
     for axes, sample, row_labels, column_labels in zip(grid[:, 0], samples, rows, columns, strict=True):
         image = axes.imshow(np.array(sample["attention"]), cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(column_labels)), column_labels, rotation=45, ha="right")
-        axes.set_yticks(range(len(row_labels)), row_labels)
+        axes.set_xticks(range(len(column_labels)), column_labels, rotation=45, ha="right", parse_math=False)
+        axes.set_yticks(range(len(row_labels)), row_labels, parse_math=False)
         axes.set_xlabel("source")
         axes.set_ylabel("hypothesis")
     figure.colorbar(image, ax=grid[:, 0].tolist(), label="attention weight")
