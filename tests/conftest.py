@@ -1,6 +1,7 @@
 """Fixtures for all tests: separate folders, and one thread, so that results do not depend on the machine's load."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +18,8 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytes
 
 import tiny
 from seq2seq_lab.accelerate.compiler import available
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.compare.views import figures
 
 # Files with single tests that take long: they come first, so that at the end no process waits for another one.
 LONG = (
@@ -87,6 +90,32 @@ def attention_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of one epoch without attention; tests must not change it."""
     return _finished(tmp_path_factory, "trainer.max_epochs=1")
+
+
+@pytest.fixture(scope="session")
+def evaluated_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with attention and an evaluation on two pairs; tests must not change it."""
+    folder = _finished(tmp_path_factory, "model=attention", "split.test=0.2")
+    assert cli.main(["evaluate", str(folder), "--max-pairs", "2"]) == 0
+    return folder
+
+
+@pytest.fixture
+def place(evaluated_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that somebody sent, with the runs `bad` and `good`; the user stands in it. Nothing is drawn."""
+    for name in ("bad", "good"):
+        shutil.copytree(evaluated_run, tmp_path / "place" / name / "seed-0")
+    monkeypatch.chdir(tmp_path / "place")
+    monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", "outputs")
+    monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "place" / "cache"))
+    monkeypatch.setattr(figures, "save", lambda plot, folder: {})
+    return tmp_path / "place"
+
+
+@pytest.fixture
+def bad(place: Path) -> Path:
+    """The folder of the run `bad`, which a test may change."""
+    return place / "bad" / "seed-0"
 
 
 def _finished(factory: pytest.TempPathFactory, *overrides: str) -> Path:

