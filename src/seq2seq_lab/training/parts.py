@@ -279,11 +279,10 @@ def why_stopped(trainer: pl.Trainer) -> str | None:
     return None
 
 
-def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    choices = config["choices"].items()
-    flat = {group: option for group, option in choices if group.partition("/")[0] in _SHOWN}
+def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """What trackers show of a configuration: numbers, texts and truth values; what is null is left out."""
+    flat = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in _SHOWN}
     for group in _SHOWN:
-        for key, value in config[group].items():
-            if isinstance(value, bool | int | float | str) and not key.startswith("_"):
-                flat[f"{group}.{key}"] = value
-    return {**flat, "batch_size": config["loader"]["batch_size"]}
+        flat |= {f"{group}.{key}": value for key, value in config[group].items() if not key.startswith("_")}
+    flat["batch_size"] = config["loader"]["batch_size"]
+    return {key: value for key, value in flat.items() if isinstance(value, bool | int | float | str)}
