@@ -1,7 +1,8 @@
 """Draw what each policy feeds, as docs/forcing/*.png: `python docs/draw_forcing.py [FOLDER]`.
 
-A row is a sentence, the first of training at the top; a column is a target position. What is drawn is the plan that the
-policy itself makes for these sentences. Where a policy decides by the scores of a model, a small one is trained.
+A row is a sentence, the first of training at the top; a column is the position of a word that is fed. What is drawn is
+the plan that the policy itself makes for these sentences. Where a policy decides by the scores of a model, a small one
+is trained.
 """
 
 import sys
@@ -21,7 +22,7 @@ from seq2seq_lab.config.compose import composed
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.forcing.plan import Pairs, Plan
+from seq2seq_lab.forcing.plan import Pairs, Plan, Revised
 from seq2seq_lab.models import attention_model
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates
@@ -47,6 +48,12 @@ PICTURES: dict[str, tuple[str, ...]] = {
     ),
     "by_step": ("forcing=by_step", "forcing/decay=linear"),
     "by_step_joint": ("forcing=by_step", "forcing/decay=linear", "forcing/schedule=inverse_sigmoid"),
+    "by_step_product": (
+        "forcing=by_step",
+        "forcing/decay=linear",
+        "forcing/schedule=inverse_sigmoid",
+        "forcing.joint=product",
+    ),
     "two_pass": ("forcing=two_pass",),
     "confidence": ("forcing=confidence",),
     "word_dropout": ("forcing=word_dropout",),
@@ -95,12 +102,12 @@ class _Recorded:
         plan: Plan = self.policy.plan(pairs)
         return plan._replace(revise=partial(self._revise, plan.revise))
 
-    def _revise(self, revise: Any, logits: Any, known: Any, lengths: Any, plan: Any, draws: Any) -> Any:
-        words, gold = revise(logits, known, lengths, plan, draws)
+    def _revise(self, revise: Any, logits: Any, target: Any, lengths: Any, plan: Any, draws: Any) -> Revised:
+        revised: Revised = revise(logits, target, lengths, plan, draws)
         inside = torch.arange(LONGEST) < lengths[:1].unsqueeze(1)
-        own = torch.nn.functional.pad(~gold[:1], (0, LONGEST - gold.shape[1]))
+        own = torch.nn.functional.pad(~revised.gold[:1], (0, LONGEST - target.shape[1]))
         self.shown.append(_coded(own, inside))
-        return words, gold
+        return revised
 
 
 def _fed_by_a_model(policy: Any) -> np.ndarray:
@@ -136,10 +143,10 @@ def draw(folder: Path) -> list[Path]:
         shown = fed(overrides)
         figure, axes = plt.subplots(figsize=(3.6, 3.0), layout="constrained")
         palette = colors.ListedColormap(["white", "#d1603d", "#2b4c7e"])
-        axes.imshow(shown, cmap=palette, vmin=0, vmax=2, aspect="auto", interpolation="nearest")
-        axes.set_xlabel("target position")
+        axes.imshow(shown[:, 1:], cmap=palette, vmin=0, vmax=2, aspect="auto", interpolation="nearest")
+        axes.set_xlabel("position t of the word that is fed")
         axes.set_ylabel("sentences, first to last")
-        axes.set_xticks(range(0, LONGEST, 2), [str(t + 1) for t in range(0, LONGEST, 2)])
+        axes.set_xticks(range(0, LONGEST - 1, 2), [str(t) for t in range(1, LONGEST, 2)])
         axes.set_yticks([])
         handles = [mpl.patches.Patch(color="#2b4c7e", label="gold word")]
         if (shown == OWN).any():

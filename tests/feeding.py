@@ -23,12 +23,8 @@ SIZES = {
     "target_vocabulary_size": len(CORPUS.target_vocabulary),
 }
 EPOCHS = 2
-# Feeders that a policy does not take: an earlier pass makes words; free-running looks at the decoder's scores.
-REFUSED = {
-    "two_pass": {"soft", "uniform", "unk"},
-    "confidence": {"soft", "uniform", "unk"},
-    "free": {"uniform", "unk"},
-}
+# Feeders that a policy does not take: they do not look at the decoder's scores.
+REFUSED = {policy: {"uniform", "unk", "zero"} for policy in ("two_pass", "confidence", "free")}
 
 
 def combinations() -> Iterator[tuple[str, str | None, tuple[str, ...]]]:

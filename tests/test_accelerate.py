@@ -9,8 +9,7 @@ from torch import nn
 
 import tiny
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.cuda_graphs import CudaGraphs, captured_step
-from seq2seq_lab.accelerate.select import select
+from seq2seq_lab.accelerate.select import Fault, select
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
@@ -19,7 +18,8 @@ from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
 from seq2seq_lab.forcing.feeders.sample import Sample
 from seq2seq_lab.forcing.feeders.soft import Soft
 from seq2seq_lab.forcing.feeders.uniform import Uniform
-from seq2seq_lab.forcing.feeders.unk import Unk
+from seq2seq_lab.forcing.feeders.unk import UnknownWord
+from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.models import Encoder, Seq2Seq, attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
@@ -27,7 +27,7 @@ from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job
 
 CORPUS = tiny.lettered(30)
-FEEDERS = [None, ArgMax(), Sample(temperature=0.7), GumbelArgMax(), Uniform(), Unk()]
+FEEDERS = [None, ArgMax(), Sample(temperature=0.7), GumbelArgMax(), Uniform(), UnknownWord(), Zero()]
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),
     "target_vocabulary_size": len(CORPUS.target_vocabulary),
@@ -260,9 +260,26 @@ def test_a_supported_job_is_accepted():
 def test_without_numba_updates_are_eager_and_the_reason_is_shown(monkeypatch):
     from seq2seq_lab.accelerate import compiled_sentence
 
-    monkeypatch.setattr(compiled_sentence, "available", lambda dtype: "Numba cannot be imported")
+    monkeypatch.setattr(compiled_sentence, "available", lambda dtype: Fault("Numba cannot be imported"))
     selection = select({"compiled_sentence": CompiledSentence()}, job())
     assert str(selection) == "updates: eager (not compiled_sentence: Numba cannot be imported)"
+    assert selection.faults == "Numba cannot be imported"
+    monkeypatch.undo()
+    another = job(seq2seq_model(**SIZES, bridge=True))
+    assert not select({"compiled_sentence": CompiledSentence()}, another).faults, (
+        "nothing is wrong with this machine"
+    )
+
+
+@pytest.mark.parametrize("fault", [True, False])
+def test_a_fault_that_makes_updates_slow_is_said(monkeypatch, run, capsys, fault):
+    from seq2seq_lab.accelerate import compiled_sentence
+
+    if fault:
+        monkeypatch.setattr(compiled_sentence, "available", lambda dtype: Fault("pickle data was truncated"))
+    run("a", "trainer.max_epochs=1")
+    said = [line for line in capsys.readouterr().out.splitlines() if "slower" in line]
+    assert said == ["updates are plain PyTorch's, which are slower: pickle data was truncated"] * fault
 
 
 @pytest.mark.parametrize("register", [nn.modules.module.register_module_forward_hook])
@@ -272,43 +289,6 @@ def test_a_hook_on_all_modules_is_refused(register):
         assert "hook on all modules" in str(CompiledSentence().refuses(job()))
     finally:
         handle.remove()
-
-
-class TestCudaGraphs:
-    @pytest.mark.parametrize("build", [seq2seq_model, attention_model])
-    def test_on_a_gpu_they_accept_the_models_of_the_seminar(self, build, monkeypatch):
-        monkeypatch.setattr(Job, "device", torch.device("cuda"))
-        assert CudaGraphs().refuses(job(build(**SIZES))) is None
-        assert "Bridge" in str(CudaGraphs().refuses(job(build(**SIZES, bridge=True))))
-
-    def test_they_are_refused_without_a_gpu(self):
-        assert "need a CUDA GPU" in str(CudaGraphs().refuses(job()))
-
-    @pytest.mark.parametrize("free", [True, False])
-    def test_the_captured_step_is_equal_to_the_update(self, free):
-        both = []
-        for captured in (False, True):
-            torch.manual_seed(0)
-            job_ = job(attention_model(**SIZES, hidden_size=6, embedding_size=5))
-            (block,) = BlockLoader(CORPUS, torch.arange(1).numpy(), batch_size=1)
-            (batch,) = block
-            plan = Plan(torch.full(batch.target.shape, not free))
-            if captured:
-                losses = captured_step(job_, batch.source, batch.target, plan.own if free else None)
-            else:
-                losses = eager(job_)(block, plan, Draws(0, 0, torch.arange(1))).losses
-            both.append((losses, *job_.model.state_dict().values()))
-        for one, other in zip(*both, strict=True):
-            torch.testing.assert_close(one, other)
-
-    def test_the_captured_step_reads_no_value_of_a_tensor(self):
-        """A fake tensor has no values."""
-        from torch._subclasses.fake_tensor import FakeTensorMode
-
-        with FakeTensorMode():
-            job_ = job(attention_model(**SIZES, hidden_size=6, embedding_size=5))
-            source, target = torch.ones(1, 3, dtype=torch.long), torch.ones(1, 4, dtype=torch.long)
-            assert captured_step(job_, source, target, torch.ones(1, 4, dtype=torch.bool)).shape == (1,)
 
 
 def test_constructing_an_optimizer_does_not_change_gradients():

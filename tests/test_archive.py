@@ -1,19 +1,26 @@
 """Files of pairs: local files and downloads, their text, their columns, and error messages."""
 
+import contextlib
+import gzip
 import hashlib
 import http.server
 import io
+import os
 import re
+import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 
 import pytest
 
+from seq2seq_lab.data.sources import download, transfer
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
+from seq2seq_lab.data.sources.columns import read_columns
 from seq2seq_lab.data.sources.download import download_path, locate
-from seq2seq_lab.data.sources.tsv import read_columns, read_text
+from seq2seq_lab.data.sources.tsv import read_text
 from seq2seq_lab.errors import UserError
 
 PAIRS = "I'm here.\tJe suis là.\nHe's tall.\tIl est grand.\n"
@@ -50,6 +57,10 @@ def server(monkeypatch):
             if owner.requests <= owner.failures:
                 self.send_error(503)
                 return
+            if owner.behave is not None:
+                with contextlib.suppress(OSError):  # the client has had enough
+                    owner.behave(self)
+                return
             self.send_response(200)
             self.send_header("Content-Length", str(len(owner.content)))
             self.end_headers()
@@ -61,6 +72,7 @@ def server(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         running.content, running.requests, running.failures, running.cut = zipped(fra=PAIRS), 0, 0, None
+        running.behave, running.daemon_threads = None, True
         running.url = f"http://127.0.0.1:{running.server_port}/data.zip"
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -96,7 +108,7 @@ class TestLocate:
 class TestDownload:
     @pytest.fixture(autouse=True)
     def _no_waiting(self, monkeypatch):
-        monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
+        monkeypatch.setattr(download, "_PAUSE", 0)
 
     def test_a_file_is_downloaded_once(self, server):
         first = locate(None, url=server.url, sha256=sha256(server.content))
@@ -181,6 +193,136 @@ class TestDownload:
         assert server.requests == 1
 
 
+def head(handler, **headers):
+    handler.send_response(200)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.end_headers()
+
+
+def drip(handler):
+    """A byte now and then."""
+    head(handler, Content_Length="1000000")
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.02)
+
+
+def slow_headers(handler):
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+    drip_of = iter(lambda: b"y", None)
+    for byte in drip_of:
+        handler.wfile.write(byte)
+        time.sleep(0.02)
+
+
+def slow_chunk_size(handler):
+    """The size of the first chunk never ends."""
+    handler.protocol_version = "HTTP/1.1"
+    head(handler, Transfer_Encoding="chunked")
+    while True:
+        handler.wfile.write(b"0")
+        time.sleep(0.02)
+
+
+def endless(handler):
+    head(handler)
+    while True:
+        handler.wfile.write(bytes(2**16))
+
+
+def bomb(handler):
+    """Little that unpacks to much."""
+    content = gzip.compress(bytes(2**24))
+    head(handler, Content_Encoding="gzip", Content_Length=str(len(content)))
+    handler.wfile.write(content)
+
+
+class TestLimits:
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch):
+        monkeypatch.setattr(transfer, "MOST_BYTES", 2**20)
+        monkeypatch.setattr(transfer, "WINDOW", 0.3)
+        monkeypatch.setattr(transfer, "LEAST_BYTES", 1000)
+        monkeypatch.setattr(transfer, "_POLL", 0.05)
+
+    @pytest.mark.parametrize(
+        ("behave", "message"),
+        [
+            (drip, r"only \d+ bytes came in 0\.3 seconds"),
+            (slow_headers, "only 0 bytes came"),
+            (slow_chunk_size, "only 0 bytes came"),
+            (endless, "larger than 1 MiB"),
+            (bomb, "larger than 1 MiB"),
+        ],
+    )
+    def test_a_server_without_end_is_left_and_asked_once(self, server, cache, behave, message):
+        server.behave = behave
+        with pytest.raises(UserError, match=message) as error:
+            locate(None, url=server.url, sha256=None)
+        assert "data.archive=PATH" in str(error.value)
+        assert server.requests == 1
+        assert [path.suffix for path in cache.rglob("*") if path.is_file()] == [".lock"]
+
+    def test_a_download_has_a_limit_of_time(self, server, monkeypatch):
+        monkeypatch.setattr(transfer, "MOST_SECONDS", 0.1)
+        monkeypatch.setattr(transfer, "WINDOW", 60)
+        server.behave = drip
+        with pytest.raises(UserError, match="more than"):
+            locate(None, url=server.url, sha256=None)
+
+    def test_what_is_compressed_on_its_way_is_unpacked(self, server):
+        packed = gzip.compress(server.content)
+
+        def behave(handler):
+            head(handler, Content_Encoding="gzip", Content_Length=str(len(packed)))
+            handler.wfile.write(packed)
+
+        server.behave = behave
+        found = locate(None, url=server.url, sha256=sha256(server.content))
+        assert found.read_bytes() == server.content
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes and signals of POSIX")
+class TestSharedCache:
+    def test_files_are_readable_as_the_umask_says(self, server, cache):
+        before = os.umask(0o027)
+        try:
+            ArchiveCorpus(url=server.url, keep=None).load()
+        finally:
+            os.umask(before)
+        files = [path for path in cache.rglob("*") if path.is_file()]
+        assert {path.suffix for path in files} == {".zip", ".npz", ".lock"}
+        modes = {path.suffix: path.stat().st_mode & 0o777 for path in files}
+        assert modes[".zip"] == modes[".npz"] == 0o640
+
+    def test_what_a_killed_download_left_is_removed_by_the_next(self, server, cache):
+        server.behave = drip
+        code = (
+            "import sys; from seq2seq_lab.data.sources.download import locate;"
+            "locate(None, url=sys.argv[1], sha256=None)"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code, server.url])
+        until = time.monotonic() + 60
+        while not list(cache.rglob(".*.tmp")) and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert list(cache.rglob(".*.tmp"))
+        server.behave = None
+        locate(None, url=server.url, sha256=None)
+        assert not list(cache.rglob(".*.tmp"))
+
+    def test_what_was_left_of_prepared_corpora_is_removed_after_a_day(self, server, cache):
+        folder = cache / "prepared"
+        folder.mkdir(parents=True)
+        for name, age in (("old", 100_000), ("new", 0)):
+            (folder / f".{name}.npz.ab.tmp").touch()
+            os.utime(folder / f".{name}.npz.ab.tmp", (time.time() - age,) * 2)
+        ArchiveCorpus(url=server.url, keep=None).load()
+        assert [path.name for path in folder.glob(".*")] == [".new.npz.ab.tmp"]
+
+
 class TestReadText:
     @pytest.mark.parametrize(
         "content",
@@ -231,7 +373,7 @@ class TestReadText:
             content[position] ^= 0xFF
             path.write_bytes(content)
             try:
-                assert read_columns(read_text(path), path, [1])
+                assert read_columns(read_text(path), path, [1]).fields
             except UserError:
                 refused += 1
         assert refused > len(whole) / 2
@@ -253,15 +395,15 @@ class TestReadText:
 
 class TestReadColumns:
     def test_columns_are_returned_in_the_order_of_their_numbers(self):
-        assert read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]) == [["b", "e"], ["a", "d"]]
+        assert read_columns("a\tb\tc\nd\te\tf\n", "pairs", [2, 1]).fields == [["b", "e"], ["a", "d"]]
 
     def test_lines_may_have_different_numbers_of_columns(self):
-        assert read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]) == [["a", "c"], ["b", "d"]]
+        assert read_columns("a\tb\tby someone\nc\td\n", "pairs", [1, 2]).fields == [["a", "c"], ["b", "d"]]
 
     def test_only_a_line_feed_ends_a_line(self):
         inside = "x\u2028y\x85z\x0bw\x0cv\x1cu"
         expected = [[inside, "b"], [inside, "d"]]
-        assert read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]) == expected
+        assert read_columns(f"{inside}\t{inside}\r\nb\td\r\n\n\r\n", "pairs", [1, 2]).fields == expected
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -281,5 +423,5 @@ def test_sources_import_no_slow_library():
     loaded = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
-    slow = {"torch", "pytorch_lightning", "hydra", "omegaconf", "pooch", "requests", "tqdm", "filelock"}
+    slow = {"torch", "pytorch_lightning", "hydra", "omegaconf", "requests", "tqdm", "filelock"}
     assert slow.isdisjoint(loaded)

@@ -148,6 +148,20 @@ def test_bucketing_reduces_padding_and_still_mixes_pairs():
     assert all(one != other for one, other in pairwise(companies))
 
 
+def test_the_pairs_that_fill_no_batch_are_others_in_each_epoch_and_anywhere_in_it():
+    """Otherwise the last update of every epoch, before each evaluation, is on the same longest pairs."""
+    blocks = loader(batch_size=5, shuffle=True, bucketing=True, updates_per_block=3)
+    epochs = [[pairs for pairs, _ in updates(blocks)] for _ in range(12)]
+    rest = [[len(pairs) for pairs in epoch].index(len(INDICES) % 5) for epoch in epochs]
+    assert all(sum(len(pairs) < 5 for pairs in epoch) == 1 for epoch in epochs)
+    assert len(set(rest)) > 4
+    assert len({pair for epoch, number in zip(epochs, rest, strict=True) for pair in epoch[number]}) > 12
+    last = [pair for epoch in epochs for pair in epoch[-1]]
+    assert np.mean([len(CORPUS.target[i]) for i in last]) == pytest.approx(
+        np.mean(CORPUS.target.lengths[INDICES]), rel=0.2
+    )
+
+
 def test_bucketed_batches_are_not_sorted_by_length():
     lengths = [batch.target.shape[1] for _, batch in updates(loader(batch_size=4, shuffle=True))]
     assert lengths != sorted(lengths)

@@ -1,21 +1,28 @@
 """The command line: its help, its options and its exit status."""
 
+import contextlib
 import json
 import os
+import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tiny
+from literal.measures import near_duplicate
 from seq2seq_lab import __version__
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.config.options import options
-from seq2seq_lab.config.schema import GROUPS
+from seq2seq_lab.commands.main import COMMANDS
+from seq2seq_lab.config.build import build
+from seq2seq_lab.config.compose import composed
+from seq2seq_lab.config.options import description, groups, option_files
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import ByComponent
+from seq2seq_lab.data.splits import ByComponent, ByRow
 
 HEAVY = {
     "torch",
@@ -53,25 +60,49 @@ def test_help_lists_the_commands_and_imports_no_slow_library():
     assert HEAVY.isdisjoint(modules.split())
 
 
+def help_of(command, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main([*command, "--help"]) == 0
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_of_train_lists_every_option_with_its_description(flag, capsys):
+def test_help_of_train_lists_every_option_with_its_whole_description(flag, capsys):
     assert cli.main(["train", flag]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    for group in (*GROUPS, "experiment"):
-        start = lines.index(f"  {group}=")
-        listed = dict(line.split(maxsplit=1) for line in lines[start + 1 : start + 1 + len(options(group))])
-        assert sorted(listed) == options(group)
-        assert all(listed.values())
+    *_, shown = capsys.readouterr().out.partition("Groups and their options:\n")
+    listed = {}
+    for line in shown.splitlines():
+        depth = len(line) - len(line.lstrip())
+        if depth == 2:
+            its = listed.setdefault(line.strip().removesuffix("="), {})
+        elif depth == 4:
+            name, *words = line.split()
+            its[name] = words
+        else:
+            its[name] += line.split()
+    assert list(listed) == groups()
+    for group, its in listed.items():
+        files = option_files(group)
+        assert {name: " ".join(words) for name, words in its.items()} == {
+            name: " ".join(description(files[name]).split()) for name in files
+        }
+        assert all(words[-1][-1] == "." for words in its.values()), "a whole sentence"
+        assert len({tuple(words) for words in its.values()}) == len(its), (
+            f"two options of {group} read the same"
+        )
 
 
-@pytest.mark.parametrize("command", ["data", "translate", "compare"])
-def test_every_command_has_help(command, capsys):
-    try:
-        status = cli.main([command, "--help"])
-    except SystemExit as ended:
-        status = ended.code
-    assert status == 0
-    assert capsys.readouterr().out.startswith(f"usage: seq2seq-lab {command}")
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help_that_fits_the_terminal_and_can_be_pasted(
+    command, columns, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = help_of([command] if command else [], capsys)
+    assert text.startswith(f"usage: seq2seq-lab {command}".rstrip())
+    assert [line for line in text.splitlines() if len(line) > columns] == []
+    unquoted = re.findall(r"(?<![\w'.+])[\w.+]+=\[", text)
+    assert unquoted == [], "zsh reads brackets as a pattern of file names"
 
 
 def test_version_prints_the_version_of_the_package(capsys):
@@ -104,14 +135,61 @@ class TestData:
     def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "dropped"]
+        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "near_duplicates", "dropped"]
         corpus = ToyCorpus(pairs=80).load()
         parts = ByComponent().split(corpus)
         numbered = corpus.numbered(parts.train, unknown=True)
         expected = numbered.statistics(parts.train, predict_sos=False)
         assert {name: shown[name] for name in STATISTICS} == expected
         assert shown["parts"] == {name: len(part) for name, part in parts._asdict().items()}
-        assert shown["shared"] == {part: {"source": 0, "target": 0} for part in ("validation", "test")}
+        assert shown["shared"] == {
+            part: {"source": 0, "target": 0, "either": 0} for part in ("validation", "test")
+        }
+        texts = {
+            name: [(corpus.source_text(i), corpus.target_text(i)) for i in part]
+            for name, part in parts._asdict().items()
+        }
+        assert shown["near_duplicates"] == {
+            name: sum(near_duplicate(pair, texts["train"]) for pair in texts[name]) / len(texts[name])
+            for name in ("validation", "test")
+        }
+
+    def test_it_shows_how_many_held_out_pairs_of_the_seminar_are_near_duplicates(self, real_archive, capsys):
+        assert cli.main(["data", f"data.archive={real_archive}"]) == 0
+        assert (
+            "pairs of test with a pair of train within one word on both sides: 66.9%"
+            in capsys.readouterr().out
+        )
+
+    def test_pairs_that_share_a_sentence_with_training_are_counted(self, capsys):
+        overrides = ["data=toy", "data.pairs=300", "split=row"]
+        assert cli.main(["data", *overrides, "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        corpus = ToyCorpus(pairs=300).load()
+        parts = ByRow().split(corpus)
+        sources, targets = (
+            {text(i) for i in parts.train} for text in (corpus.source_text, corpus.target_text)
+        )
+        of_test = [(corpus.source_text(i) in sources, corpus.target_text(i) in targets) for i in parts.test]
+        assert shown["shared"]["test"] == {
+            "source": sum(source for source, _ in of_test),
+            "target": sum(target for _, target in of_test),
+            "either": (either := sum(map(any, of_test))),
+        }
+        assert 0 < either < len(parts.test)
+        assert cli.main(["data", *overrides]) == 0
+        assert f", either {either} ({either / len(parts.test):.1%})" in capsys.readouterr().out
+
+    def test_the_share_in_the_readme_is_that_of_20_random_splits(self, real_archive):
+        corpus = build(composed([f"data.archive={real_archive}"])["data"], "data").load()
+        shares = []
+        for seed in range(20):
+            parts = ByRow(seed=seed).split(corpus)
+            sides = (corpus.source.groups, corpus.target.groups)
+            source, target = (np.isin(side[parts.test], side[parts.train]) for side in sides)
+            shares.append(100 * float((source | target).mean()))
+        figure = f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares):.1f} %"
+        assert figure in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize(
         "overrides", [["split=source", "split.test=0"], ["split=none", "loader.predict_sos=true"]]
@@ -147,12 +225,12 @@ class TestData:
             (["data=toy", "data.pairs=many"], "data.pairs: 'many' is not of type int"),
             (["data=toy", "split.test=half"], "split.test: 'half' is not of type float"),
             (["data=toy", "split.test=2"], "split.test: 2 is not a share in [0, 1)"),
-            (["data=toy", "~loader"], "loader: None is not a set of keys"),
+            (["data=toy", "~loader"], "loader: it is missing"),
             (["data.max_words=0"], "data.max_words=0"),
             (["data.archive=/no/such.zip"], "data.archive=/no/such.zip: No such file"),
             (["data=toy", "--", "nonsense"], "nonsense: not an override of the form KEY=VALUE"),
             (["data=toy", "~data._target_"], "data._target_: it is missing"),
-            (["data=null"], "a group takes the name of one of its options"),
+            (["data=null"], "data=null: data takes one of its options: eng_fra"),
         ],
     )
     def test_an_error_message_names_the_key(self, overrides, message, capsys):
@@ -170,7 +248,7 @@ class TestData:
         assert shown.pop("parts") == {"train": 5318, "validation": 0, "test": 0}
         dropped = shown.pop("dropped")
         assert sum(dropped.values()) == 135842 - 5318
-        assert (shown.pop("unknown_rate"), shown.pop("shared")) == ({}, {})
+        assert [shown.pop(each) for each in ("unknown_rate", "shared", "near_duplicates")] == [{}] * 3
         assert list(shown.values()) == [135842, 5318, 5318, 2579, 1573, 4840, 3045, 7, 8]
 
 
@@ -246,3 +324,24 @@ def test_ctrl_c_stops_the_program_with_a_checkpoint_and_no_traceback(tmp_path):
     assert summary["status"] == "interrupted"
     assert summary["epochs"] >= 3
     assert Path(folder / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_on_a_terminal_no_line_of_a_run_is_cut_within_a_word(tmp_path, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    folder = tiny.train(tmp_path, "split.test=0.2", "trainer.max_epochs=12")
+    lines = [line for line in re.split(r"[\r\n]+", capsys.readouterr().out) if str(folder) not in line]
+    assert [line for line in lines if len(line) > columns] == []
+    bars = [line.partition(", ")[2].strip() for line in lines if line.startswith("epoch ")]
+    measures = [bar for bar in bars if bar]
+    assert measures
+    assert all(re.fullmatch(r"(\S+/\w+ -?[\d.e+-]+(  |$))+", each) for each in measures), measures
+    assert columns < 80 or any("val/bleu" in each for each in measures)
+
+
+def test_a_run_ends_with_held_out_sentences_where_there_are_some(tmp_path, capsys):
+    tiny.train(tmp_path / "a")
+    assert "some held-out sentences:" in capsys.readouterr().out
+    tiny.train(tmp_path / "b", "split=none", "monitor.metric=train/bleu")
+    assert "some training sentences:" in capsys.readouterr().out

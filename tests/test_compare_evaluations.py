@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from fake_evaluations import evaluation, noisy, small, write_evaluation
 from fake_runs import write_sweep
+from literal import statistics as literal
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.analyses import Drawn, curves
-from seq2seq_lab.compare.statistics import student_t_quantile
 from seq2seq_lab.compare.views import analyses
-from seq2seq_lab.evaluation.significance import Bootstrapped, paired_bleu
+from seq2seq_lab.evaluation.significance import paired_bleu
 from seq2seq_lab.runs import evaluations
 from seq2seq_lab.runs.evaluations import Translated, read_translated
 
@@ -45,16 +45,16 @@ def values(ratio, name):
 def test_the_results_have_mean_deviation_and_interval_over_seeds(sweep):
     comparison, printed = sweep
     assert "mean ± sd" in printed
+    assert "intervals of means are Student's t; of scores with a range" in printed
     with (comparison.output / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row, ratio in zip(rows, QUALITIES, strict=True):
-        for name in ("bleu", "eb_m"):
+        for name, bounds in (("bleu", (0, 100)), ("exact_match", (0, 1)), ("eb_m", None)):
             its = values(ratio, name)
-            half = student_t_quantile(0.95, 2) * statistics.stdev(its) / math.sqrt(3)
             assert float(row[f"test/{name} mean"]) == pytest.approx(statistics.fmean(its))
             assert float(row[f"test/{name} sd"]) == pytest.approx(statistics.stdev(its))
-            assert float(row[f"test/{name} low"]) == pytest.approx(statistics.fmean(its) - half)
-            assert float(row[f"test/{name} high"]) == pytest.approx(statistics.fmean(its) + half)
+            limits = float(row[f"test/{name} low"]), float(row[f"test/{name} high"])
+            assert limits == pytest.approx(literal.interval(its, bounds), rel=1e-4)
             assert row[f"test/{name} n"] == "3"
 
 
@@ -120,7 +120,7 @@ def test_bands_are_the_intervals_of_the_means(sweep):
     half = len(points)
     low, high = bands.get_paths()[0].vertices[:half], bands.get_paths()[0].vertices[half : 2 * half][::-1]
     for (x, lower), (_, upper) in zip(low, high, strict=True):
-        assert (lower, upper) == pytest.approx(points[int(x)].interval())
+        assert (lower, upper) == pytest.approx(points[int(x)].interval((0, 1)))
 
 
 def test_runs_without_an_evaluation_lack_it_and_others_are_shown(tmp_path):
@@ -173,8 +173,8 @@ _WORDS = random.Random(0)
 REFERENCES = [[" ".join(_WORDS.choice("abcdefgh") for _ in range(7))] for _ in range(100)]
 
 
-def translated(root, ratios, shares, seeds=(0, 1)):
-    """Groups whose hypotheses have these shares of wrong words."""
+def translated(root, ratios, shares, seeds=(0, 1), components=None):
+    """Groups whose hypotheses have these shares of wrong words; of the first one, components of four sentences."""
     write_sweep(root, models=["seq2seq"], ratios=ratios, seeds=seeds)
     for ratio, share in zip(ratios, shares, strict=True):
         for seed in seeds:
@@ -186,7 +186,13 @@ def translated(root, ratios, shares, seeds=(0, 1)):
             results = {"measures": {"bleu": bleu.score}}
             sources = ["?"] * len(hypotheses)
             evaluations.write_evaluation(
-                folder, "test", results, sources=sources, references=REFERENCES, hypotheses=hypotheses
+                folder,
+                "test",
+                results,
+                sources=sources,
+                references=REFERENCES,
+                hypotheses=hypotheses,
+                components=components if ratio == ratios[0] else None,
             )
     return root
 
@@ -202,9 +208,21 @@ def test_two_groups_are_compared_over_sentences_and_over_seeds(tmp_path):
         difference = second.by_seed("test/bleu")[seed] - first.by_seed("test/bleu")[seed]
         assert each.difference == pytest.approx(difference)
         assert each.p == pytest.approx(1 / 1001)
-    assert "p < 0.05 for 2 of 2 seeds: seed 0 +" in stream.getvalue()
+    drawn = "over sentences: 100 sentences drawn one by one, as their files name no components; "
+    assert drawn + "the interval excludes zero for 2 of 2 seeds: seed 0 +" in stream.getvalue()
     assert "over seeds: +" in stream.getvalue()
     assert "Two kinds of chance" in (comparison.output / "report.html").read_text()
+
+
+def test_components_are_drawn_where_one_of_the_two_files_names_them(tmp_path):
+    components = [row // 4 for row in range(100)]
+    comparison = gather([translated(tmp_path, (0.25, 0.75), (0.4, 0.1), components=components)])
+    (found,) = comparison.over_sentences
+    assert found.over_sentences.startswith("25 components of 100 sentences drawn; the interval excludes zero")
+    for seed, each in found.by_seed.items():
+        first, second = (noisy(REFERENCES, share, seed) for share in (0.4, 0.1))
+        assert each == paired_bleu(first, second, REFERENCES, components)
+        assert f"(sd {each.sd:.2f}, p = {each.p:.3f})" in found.over_sentences
 
 
 def test_of_more_groups_hypotheses_are_read_only_when_asked_for(tmp_path):
@@ -221,6 +239,41 @@ def test_translations_are_read_as_they_were_written(tmp_path):
     )
     assert read_translated(tmp_path, "test") == Translated(hypotheses, references)
     assert read_translated(tmp_path, "validation") is None
+    evaluations.write_evaluation(
+        tmp_path,
+        "test",
+        {},
+        sources=["a", "é"],
+        references=references,
+        hypotheses=hypotheses,
+        components=[7, 7],
+    )
+    assert read_translated(tmp_path, "test") == Translated(hypotheses, references, [7, 7])
+
+
+def test_where_sources_count_each_is_one_sentence(tmp_path):
+    evaluations.write_evaluation(
+        tmp_path,
+        "test",
+        {},
+        sources=["a", "b", "a", "c"],
+        references=[["1", "2"], ["3"], ["2", "1"], ["4"]],
+        hypotheses=["1", "3", "1", "5"],
+        components=[7, 8, 7, 9],
+    )
+    each = Translated(["1", "3", "5"], [["1", "2"], ["3"], ["4"]], [7, 8, 9])
+    assert read_translated(tmp_path, "test", "source") == each
+    assert len(read_translated(tmp_path, "test", "pair").hypotheses) == 4
+
+
+@pytest.mark.parametrize(
+    "component", ["", ', "component": null', ', "component": 1e999', ', "component": "3"']
+)
+def test_a_file_without_whole_numbers_of_components_is_read_without_them(tmp_path, component):
+    row = '{"references": ["b"], "hypothesis": "c"'
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "test.jsonl").write_text(f'{row}, "component": 1}}\n{row}{component}}}\n')
+    assert read_translated(tmp_path, "test") == Translated(["c", "c"], [["b"], ["b"]])
 
 
 def test_without_hypotheses_a_note_says_so(tmp_path):
@@ -231,5 +284,53 @@ def test_without_hypotheses_a_note_says_so(tmp_path):
 
 def test_equal_translations_and_small_differences_are_not_significant():
     first = noisy(REFERENCES, 0.3, 0)
-    assert paired_bleu(first, first, REFERENCES) == Bootstrapped(0.0, 1.0)
+    same = paired_bleu(first, first, REFERENCES)
+    assert (same.difference, same.sd, same.p, same.excludes_zero) == (0.0, 0.0, 1.0, False)
     assert paired_bleu(first, noisy(REFERENCES, 0.31, 0), REFERENCES).p > 0.05
+
+
+def test_scores_of_different_segments_are_not_mixed_without_a_word(tmp_path):
+    root = write_sweep(tmp_path, models=["seq2seq"])
+    for number, ratio in enumerate(QUALITIES):
+        for seed in range(3):
+            now = {"segments": "source"} if number == 0 else {}  # and the others are of version 0.2
+            write_evaluation(root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}", "test", small(0.5, seed) | now)
+    stream = io.StringIO()
+    comparison = compare([root], metrics=["test/bleu"], stream=stream)
+    (caveat,) = comparison.caveats
+    assert caveat.startswith(
+        "Scores of translations of test do not compare: they count each source once in seq2seq"
+    )
+    assert "--segments" in caveat
+    assert caveat in " ".join(stream.getvalue().split())
+    of_one = gather([root / f"seq2seq-mixed-{ratio}" for ratio in list(QUALITIES)[1:]])
+    assert not any("segments" in each for each in of_one.caveats)
+
+
+def test_what_version_0_2_measured_inside_the_grammar_keeps_its_meaning(tmp_path):
+    old = evaluation(0.5, 0)
+    old["measures"] |= {"eb_c": 1.2, "excess_error": -3.0}
+    old["analyses"]["grammar"]["total_variation"]["model_at_most"] = [0.5, 0.6, 0.7, 1.0]
+    write_evaluation(tmp_path, "test", old)
+    write_evaluation(tmp_path, "validation", old | {"segments": "source"})
+    read, notes = evaluations.read_evaluations(tmp_path / "evaluation")
+    assert notes == []
+    assert (read["test"].segments, read["validation"].segments) == ("pair", "source")
+    assert {"eb_c_inside": 1.2, "excess_error_inside": -3.0}.items() <= read["test"].measures.items()
+    assert not {"eb_c", "excess_error"} & set(read["test"].measures)
+    before, now = old["analyses"]["grammar"], read["test"].analyses["grammar"]
+    assert now["excess_inside"] == before["excess"]
+    assert now["total_variation"]["eb_c_inside"] == before["total_variation"]["eb_c"]
+    assert now["total_variation"]["model_inside"] == before["total_variation"]["model"]
+    assert now["total_variation"]["model"] == [0.5, 0.6, 0.7, 1.0]
+    assert read["validation"].measures["eb_c"] == 1.2
+    assert read["validation"].analyses["grammar"] == before
+
+
+def test_a_value_that_is_not_finite_is_null_in_the_file_and_no_value_when_read(tmp_path):
+    contents = {"segments": "source", "measures": {"loss_free": math.inf, "bleu": 3.0}, "analyses": {}}
+    write_evaluation(tmp_path, "test", contents | {"analyses": {"a": {"x": [1.0, math.nan]}}})
+    assert "Infinity" not in (tmp_path / "evaluation" / "test.json").read_text()
+    read, _ = evaluations.read_evaluations(tmp_path / "evaluation")
+    assert read["test"].measures == {"bleu": 3.0}
+    assert read["test"].analyses == {"a": {"x": [1.0, None]}}

@@ -6,6 +6,7 @@ import pytest
 
 from fake_runs import ENG_FRA, TOY, config, curves, write_run, write_sweep
 from seq2seq_lab.compare import gather, grouping
+from seq2seq_lab.compare.grouping import by_corpus
 
 
 def labels(path):
@@ -189,3 +190,45 @@ def test_runs_that_start_from_the_run_of_their_own_seed_are_one_group(tmp_path):
     groups = gather([tmp_path]).groups
     assert [len(each.runs) for each in groups] == [3, 3]
     assert [each.label for each in groups] == ["init_from=outputs/free", "init_from=outputs/full"]
+
+
+def stray(folder):
+    """Write a run on another corpus that differs in almost everything."""
+    settings = config(model="attention", forcing="full", epochs=3)
+    settings["data"] = {"_target_": "seq2seq_lab.data.sources.archive.ArchiveCorpus", "max_words": 10}
+    settings["choices"]["data"] = "eng_fra"
+    settings["model"]["hidden_size"] = 256
+    settings["optimizer"]["lr"] = 0.5
+    settings["loader"]["batch_size"] = 1
+    return write_run(folder, settings, corpus=ENG_FRA)
+
+
+def test_a_run_on_another_corpus_adds_no_setting_to_those_of_the_others(tmp_path):
+    write_sweep(tmp_path / "sweep", seeds=[0, 1])
+    alone = {group.label: dict(group.settings) for group in gather([tmp_path]).groups}
+    stray(tmp_path / "stray" / "seed-0")
+    groups = gather([tmp_path]).groups
+    swept, (other,) = sorted(by_corpus(groups).values(), key=len, reverse=True)
+    assert {group.label: dict(group.settings) for group in swept} == alone
+    assert len({group.label for group in groups}) == len(groups)
+    assert other.settings == {"data": "eng_fra", "model": "attention", "forcing": "full"}
+
+
+def test_no_setting_is_the_same_in_all_groups_on_a_corpus(tmp_path):
+    write_sweep(tmp_path / "sweep", ratios=[0.25, 0.5])
+    stray(tmp_path / "stray" / "seed-0")
+    for lr in (0.1, 0.2):
+        settings = config(model="attention", epochs=3)
+        settings["optimizer"]["lr"] = lr
+        write_run(tmp_path / f"lr-{lr}" / "seed-0", settings, corpus=ENG_FRA)
+    for on_corpus in by_corpus(gather([tmp_path]).groups).values():
+        for key in {key for group in on_corpus for key in group.settings}:
+            assert len({str(group.settings.get(key)) for group in on_corpus}) > 1, key
+
+
+def test_corpora_of_one_option_are_named_by_their_code(tmp_path):
+    for name, corpus in (("a", TOY), ("b", {**TOY, "fingerprint": "abc" + "0" * 61})):
+        write_run(tmp_path / name, config(), corpus=corpus)
+    assert sorted(labels(tmp_path)) == ["corpus=70e00000", "corpus=abc00000"]
+    write_run(tmp_path / "old" / "seed-0", {**config(), "choices": None}, corpus=ENG_FRA)
+    assert len(set(labels(tmp_path))) == 3

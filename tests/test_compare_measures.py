@@ -3,12 +3,13 @@
 import csv
 import io
 
+import pytest
 from matplotlib.figure import Figure
 
 from fake_runs import config, write_run
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.views import plots
-from seq2seq_lab.evaluation.measures import Measure, to_dict
+from seq2seq_lab.evaluation.measures import Measure, measure, to_dict
 
 DESCRIBED = to_dict(
     [
@@ -32,7 +33,7 @@ def sweep(root, measures):
     """Two groups of two seeds; in one the distance is longer."""
     for ratio in (0.25, 0.5):
         for seed in range(2):
-            shift = seed / 100 + 10 * (ratio == 0.5)
+            shift = seed / 100 + (10 + seed / 50) * (ratio == 0.5)
             rows = [row | {"val/distance": row["val/distance"] + shift} for row in ROWS]
             write_run(
                 root / f"{ratio}" / f"{seed}", config(ratio=ratio, seed=seed), rows=rows, measures=measures
@@ -91,3 +92,48 @@ def test_speed_has_no_better_direction(tmp_path):
     header = (comparison.output / "results.csv").read_text().splitlines()[0]
     assert "perf/epoch_seconds last" in header
     assert "perf/epoch_seconds best" not in header
+
+
+@pytest.mark.parametrize(
+    ("metric", "bounds"),
+    [
+        ("test/bleu", (0, 100)),
+        ("val/chrf", (0, 100)),
+        ("val/exact_match", (0, 1)),
+        ("train/forced_share", (0, 1)),
+        ("test/accuracy_own", (0, 1)),
+        ("test/recovery_random", (0, 1)),
+        ("test/repetition_2", (0, 1)),
+        ("test/outside", (0, 1)),
+        ("test/accuracy_gap", None),
+        ("test/loss_free", None),
+        ("test/exposure_gap", None),
+        ("test/eb_m", None),
+        ("test/length_ratio", None),
+        ("test/excess_error", None),
+        ("a measure of one's own", None),
+    ],
+)
+def test_the_unit_says_the_range(metric, bounds):
+    assert measure(metric).bounds == bounds
+    assert measure("own", {"own": Measure(name="own", label="own", unit="1–5")}).bounds == (1, 5)
+
+
+def test_a_loss_says_what_it_is_per_and_where_units_differ_what_compares(tmp_path):
+    def written(name, units):
+        settings = config(seed=0)
+        settings["data"] |= {} if units is None else {"units": units}
+        write_run(tmp_path / name / "0", settings)
+
+    written("words", "words")
+    assert gather([tmp_path]).groups[0].measure("val/loss_forced").unit == "nats per word"
+    written("subwords", "subwords")
+    alone = gather([tmp_path / "subwords"])
+    assert alone.groups[0].measure("val/loss_forced").unit == "nats per subword"
+    assert alone.groups[0].measure("test/accuracy_gap").unit == "difference of shares of subwords"
+    assert alone.caveats == []
+    both = gather([tmp_path])
+    assert {group.measure("val/loss_forced").unit for group in both.groups} == {"nats per symbol"}
+    (caveat,) = both.caveats
+    assert "per word" in caveat
+    assert gather([tmp_path], metrics=["val/bleu"]).caveats == []

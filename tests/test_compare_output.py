@@ -269,3 +269,37 @@ def test_the_command_compares_and_imports_no_slow_library(tmp_path, capsys):
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     ).stdout
     assert not {"matplotlib", "numpy", "torch", "tensorboard"} & set(modules.split())
+
+
+def test_the_report_names_options_and_keys_and_no_class(tmp_path):
+    write_sweep(tmp_path / "a", ratios=[0.25, 0.5], seeds=[0])
+    write_run(tmp_path / "b" / "seed-0", config(forcing="full"))
+    own = config(ratio=0.75)
+    own["model"]["_target_"] = "my_model.Deep"  # and the option's name is the same
+    write_run(tmp_path / "c" / "seed-0", own)
+    report = (compare([tmp_path], stream=io.StringIO()).output / "report.html").read_text(encoding="utf-8")
+    configurations = report.partition("<h2>Configurations</h2>")[2].partition("</section>")[0]
+    changes = {re.sub("<[^>]*>", "", item).strip() for item in re.findall("<li>(.*?)</li>", configurations)}
+    assert {"forcing: mixed → full", "forcing.ratio: 0.75 → 0.5"} <= changes
+    assert "model: Deep → seq2seq_model" in changes, "two classes of the same option"
+    assert "model: seq2seq → attention" in changes
+    assert not [change for change in changes if "seq2seq_lab." in change or "_partial_" in change]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_row_of_differences_is_wider_than_the_terminal(tmp_path, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for ratio in (0.25, 0.5):
+        for size in (64, 128):
+            for seed in (0, 1):
+                settings = config(ratio=ratio, seed=seed)
+                settings["model"]["hidden_size"] = size
+                write_run(tmp_path / f"{ratio}-{size}" / f"seed-{seed}", settings)
+    stream = io.StringIO()
+    compare([tmp_path], metrics=METRICS, stream=stream)
+    text = stream.getvalue()
+    differences = text[text.index("Paired by seed") : text.index("Report:")]
+    assert [line for line in differences.splitlines() if len(line) > columns] == []
+    words = " ".join(differences.split())
+    assert "ratio 0.25 → 0.5 (hidden_size=64)" in words
+    assert "seeds" in words

@@ -39,7 +39,7 @@ def test_csv_can_be_read(sweep, capsys):
     first, second = shown(sweep, capsys, "csv").strip().split("\n\n")
     assert [row["ratio"] for row in csv.DictReader(io.StringIO(first))] == ["0.25", "0.75"]
     (pair,) = csv.DictReader(io.StringIO(second))
-    assert pair["seeds"] == "3"
+    assert (pair["test"], pair["seeds"]) == ("paired by seed", "3")
 
 
 def test_latex_is_escaped_and_balanced(sweep, capsys):
@@ -50,7 +50,7 @@ def test_latex_is_escaped_and_balanced(sweep, capsys):
     assert "±" not in text
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {row.count(" & ") for row in rows[:3]} == {1}
-    assert {row.count(" & ") for row in rows[3:]} == {5}
+    assert {row.count(" & ") for row in rows[3:]} == {6}
 
 
 def test_figures_are_written_as_pdf_too(sweep, capsys):

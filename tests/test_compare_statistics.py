@@ -1,5 +1,7 @@
 """Means, intervals and pairs: numbers recomputed independently."""
 
+import csv
+import io
 import math
 import random
 import statistics
@@ -7,15 +9,18 @@ import statistics
 import pytest
 
 from fake_runs import config, write_run, write_sweep
-from seq2seq_lab.compare import gather
-from seq2seq_lab.compare.pairing import headline
+from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.pairing import headline, paired_by_seed
 from seq2seq_lab.compare.statistics import (
     Estimate,
     average,
+    detectable,
     holm,
     paired_difference,
     student_t_quantile,
+    welch_difference,
 )
+from seq2seq_lab.compare.views import paper
 
 # Two-sided 95 % and 99 % quantiles from printed tables.
 TABLE = {1: (12.706, 63.657), 2: (4.303, 9.925), 4: (2.776, 4.604), 9: (2.262, 3.250), 30: (2.042, 2.750)}
@@ -92,8 +97,154 @@ def test_a_p_value_is_below_005_where_the_interval_excludes_zero():
             second = {seed: rng.gauss(1, 1) for seed in range(n)}
             difference = paired_difference(dict.fromkeys(range(n), 0.0), second)
             assert (difference.p < 0.05) == difference.excludes_zero
-    assert paired_difference({0: 1.0, 1: 2.0}, {0: 2.0, 1: 3.0}).p == 0
-    assert paired_difference({0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).p == 1
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 0.1, 1e-9])
+def test_equal_differences_have_no_p_value_and_no_interval(shift):
+    first = {seed: 0.1 * seed + 7.3 for seed in range(5)}
+    second = {seed: value + shift for seed, value in first.items()}
+    for found in (
+        paired_difference(first, second),
+        welch_difference([7.3] * 5, [7.3 + shift] * 4),
+    ):
+        assert found.mean == pytest.approx(shift)
+        assert found.without_variation
+        assert all(math.isnan(each) for each in (found.p, found.low, found.high))
+        assert not found.excludes_zero
+        assert math.isnan(detectable([found]))
+    assert paired_difference(first, second | {0: 9.0}).p > 0
+
+
+def test_what_was_not_tested_does_not_count_in_holm_s_correction():
+    assert holm([0.01, math.nan, 0.03]) == pytest.approx([0.02, math.nan, 0.03], nan_ok=True)
+
+
+@pytest.mark.parametrize("bounds", [(0, 100), (0, 1), (-1, 1)])
+def test_intervals_of_scores_with_a_range_stay_in_it(bounds):
+    low, high = bounds
+    rng = random.Random(0)
+    for _ in range(300):
+        n = rng.randint(2, 5)
+        its = [rng.choice([low, high, rng.uniform(low, high)]) for _ in range(n)]
+        estimate = Estimate.of(its)
+        lower, upper = estimate.interval(bounds)
+        assert math.isnan(lower) if len(set(its)) == 1 else low <= lower <= estimate.mean <= upper <= high
+        seeds = dict(enumerate(its))
+        others = {seed: rng.uniform(low, high) for seed in seeds}
+        cut, whole = paired_difference(seeds, others, bounds=bounds), paired_difference(seeds, others)
+        assert low - high <= cut.low <= cut.high <= high - low
+        assert (cut.p, cut.excludes_zero) == (whole.p, whole.excludes_zero)
+
+
+def test_far_from_the_ends_of_the_range_the_interval_is_student_s():
+    estimate = Estimate.of([47.1, 48.0, 47.4, 46.9])
+    assert estimate.interval((0, 100)) == pytest.approx(estimate.interval(), abs=0.01)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(2, 2), (3, 30), (40, 4)])
+def test_about_19_in_20_intervals_of_shares_contain_the_true_mean(alpha, beta):
+    rng = random.Random(3)
+    hits = 0
+    for _ in range(2000):
+        low, high = Estimate.of([rng.betavariate(alpha, beta) for _ in range(5)]).interval((0, 1))
+        hits += low <= alpha / (alpha + beta) <= high
+    assert hits / 2000 == pytest.approx(0.95, abs=0.02)
+
+
+def test_about_1_in_20_differences_of_nothing_is_one_without_pairs():
+    rng = random.Random(4)
+    found = [
+        welch_difference([rng.gauss(5, 1) for _ in range(5)], [rng.gauss(5, 3) for _ in range(5)])
+        for _ in range(2000)
+    ]
+    assert sum(each.excludes_zero for each in found) / 2000 == pytest.approx(0.05, abs=0.02)
+    assert all(each.excludes_zero == (each.p < 0.05) for each in found)
+
+
+def finished(root, values, **settings):
+    """Runs with these last values of val/bleu, seed → value."""
+    for seed, value in values.items():
+        row = {"epoch": 1, "val/bleu": value}
+        write_run(root / f"{settings}-{seed}", config(seed=seed, **settings), rows=[row])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "paired"),
+    [
+        ("forcing.ratio", 0.1, True),
+        ("objective.alpha", 1.0, True),
+        ("optimizer.lr", 0.1, True),
+        ("loader.batch_size", 64, True),
+        ("model.dropout", 0.3, True),
+        ("model.unmasked_positions", 8, True),
+        ("model.hidden_size", 128, False),
+        ("model.score._target_", "another", False),
+        ("data.max_words", 9, False),
+        ("split.seed", 1, False),
+        ("init_from", "a run", False),
+    ],
+)
+def test_seeds_are_paired_where_they_share_weights_and_data(key, value, paired):
+    base = {"model.hidden_size": 64, "data.max_words": 6, "split.seed": 0, "init_from": None}
+    base |= {"forcing.ratio": 0.5, "model.dropout": 0.0, "optimizer.lr": 0.01}
+    assert paired_by_seed(base, base)
+    assert paired_by_seed(base, base | {key: value}) is paired
+    assert paired_by_seed(base | {key: value}, base) is paired
+
+
+def test_architectures_are_compared_by_welch_s_test_and_ratios_by_seed(tmp_path):
+    finished(tmp_path, {0: 40.0, 1: 42.0, 2: 44.5}, model="seq2seq", ratio=0.5)
+    finished(tmp_path, {0: 41.0, 1: 43.5, 2: 45.0}, model="seq2seq", ratio=1.0)
+    finished(tmp_path, {0: 50.0, 1: 49.0, 2: 53.0}, model="attention", ratio=0.5)
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["val/bleu"], stream=stream)
+    pairs = {pair.title: pair for pair in comparison.pairs}
+    by_seed = pairs["ratio 0.5 → 1 (model=seq2seq)"].difference
+    without = pairs["model attention → seq2seq (ratio=0.5)"].difference
+    assert (by_seed.method, by_seed.seeds) == ("paired by seed", "3")
+    assert (without.method, without.seeds) == ("Welch", "3 + 3")
+    assert without.p == pytest.approx(welch_difference([50, 49, 53], [40, 42, 44.5]).p)
+    report = (comparison.output / "report.html").read_text()
+    rows = list(csv.DictReader((comparison.output / "pairs.csv").open(newline="")))
+    assert {(row["test"], row["seeds"]) for row in rows} == {("paired by seed", "3"), ("Welch", "3 + 3")}
+    tables = [
+        paper.tables(comparison.groups, comparison.metrics, comparison.pairs, form) for form in paper.FORMATS
+    ]
+    for text in (report, stream.getvalue(), *tables):
+        assert "paired by seed" in text
+        assert "Welch" in text
+        assert "3 + 3" in text
+
+
+def test_groups_without_a_common_seed_are_compared_without_pairs(tmp_path):
+    finished(tmp_path, {0: 40.0, 1: 42.0}, ratio=0.5)
+    finished(tmp_path, {2: 41.0, 3: 43.5}, ratio=1.0)
+    (pair,) = gather([tmp_path]).pairs
+    assert (pair.difference.method, pair.difference.mean) == ("Welch", pytest.approx(1.25))
+
+
+def test_with_unequal_seeds_it_is_said_what_the_difference_is_of(tmp_path):
+    finished(tmp_path, {0: 10.0, 1: 12.0, 2: 80.0}, ratio=0.5)
+    finished(tmp_path, {0: 53.0, 1: 53.0}, ratio=1.0)
+    comparison = gather([tmp_path])
+    (pair,) = comparison.pairs
+    assert pair.difference.mean == pytest.approx(42.0)  # of the means: 19
+    assert pair.verdict.endswith("2 common of 3 and 2 seeds")
+    (note,) = comparison.caveats
+    assert note.startswith("A paired difference is that of the common seeds")
+    assert note.endswith("ratio 0.5 → 1 (2 common of 3 and 2 seeds)")
+
+
+def test_of_equal_differences_the_words_and_tables_say_that_nothing_varies(tmp_path):
+    finished(tmp_path, {0: 10.0, 1: 12.0, 2: 14.0}, ratio=0.5)
+    finished(tmp_path, {0: 11.0, 1: 13.0, 2: 15.0}, ratio=1.0)
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["val/bleu"], stream=stream, form="markdown")
+    (pair,) = comparison.pairs
+    assert (pair.interval, pair.verdict) == ("+1", "no variation over 3 seeds: no interval")
+    assert "| +1 | – | – | paired by seed | 3 |" in stream.getvalue()
+    (row,) = csv.DictReader((comparison.output / "pairs.csv").open(newline=""))
+    assert (row["p"], row["p (Holm)"], row["low"]) == ("", "", "")
 
 
 def test_holm_s_correction_by_hand():

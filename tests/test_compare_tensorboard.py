@@ -6,7 +6,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
-from fake_runs import config, write_run, write_sweep
+from fake_runs import ENG_FRA, config, write_run, write_sweep
 from seq2seq_lab.compare import compare
 
 
@@ -52,3 +52,23 @@ def test_a_repeated_comparison_removes_groups_that_no_longer_exist(tmp_path):
     assert runs == {"ratio=0.25", "ratio=0.5", "loss floor"}
     assert not list(first.output.glob("sweep-hidden_size.*"))
     assert own.read_text() == "mine"
+
+
+def tags(folder):
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return set(events.Tags()["scalars"])
+
+
+def test_a_run_on_another_corpus_is_in_charts_of_its_own(tmp_path):
+    write_sweep(tmp_path, ratios=[0.5])
+    alone = compare([tmp_path], stream=io.StringIO()).output / "tb"
+    before = {path.name: tags(path) for path in alone.iterdir()}
+    write_run(tmp_path / "stray" / "seed-0", config(forcing="full"), corpus=ENG_FRA)
+    compare([tmp_path], stream=io.StringIO())
+    after = {path.name: tags(path) for path in alone.iterdir() if path.name in before}
+    strays = [tags(path) for path in alone.iterdir() if path.name not in before]
+    assert after == before
+    assert len(strays) == 2, "its curves, and its loss floor"
+    assert not set.union(*strays) & set.union(*before.values())
+    assert all("corpus e4f00000" in tag for tag in set.union(*strays))

@@ -217,8 +217,8 @@ class TestMeasures:
     )
     REFERENCES = (("i am here now .",), ("no", "never"))
     NOTHING = torch.zeros(2, dtype=torch.float64)
-    PERFECT = Evaluation(["i am here now .", "never"], REFERENCES, NOTHING, NOTHING)
-    POOR = Evaluation(["so it is", ""], REFERENCES, NOTHING + 2, NOTHING + 3)
+    PERFECT = Evaluation(["i am here now .", "never"], REFERENCES, *[NOTHING] * 3, NOTHING + 4)
+    POOR = Evaluation(["so it is", ""], REFERENCES, NOTHING + 2, NOTHING + 3, NOTHING, NOTHING + 4)
 
     @pytest.fixture(params=MEMBERS, ids="-".join)
     def measure(self, request):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import pytorch_lightning as pl
 
 import tiny
 from seq2seq_lab.commands import main as cli
@@ -74,3 +75,43 @@ def test_on_the_command_line(outputs):
     assert cli.main(["train", *tiny.SETTINGS, "logger=none", *STOPPING]) == 0
     (folder,) = tiny.folders(outputs)
     assert len(tiny.rows(folder)) == 3
+
+
+ENDED = [
+    ("callbacks.early_stopping.patience=2",),  # ours
+    (
+        "~callbacks.early_stopping",
+        "+callbacks.theirs._target_=pytorch_lightning.callbacks.EarlyStopping",
+        "+callbacks.theirs.monitor=val/loss_forced",
+        "+callbacks.theirs.mode=max",
+        "+callbacks.theirs.patience=2",
+    ),
+    ("~callbacks.early_stopping", "+callbacks.own._target_=test_early_stopping.AfterThree"),
+]
+
+
+class AfterThree(pl.Callback):
+    """A callback of a user that ends training."""
+
+    def on_validation_end(self, trainer, pl_module):
+        """Stop in the third epoch."""
+        trainer.should_stop = trainer.current_epoch == 2
+
+
+@pytest.mark.parametrize("given", ENDED, ids=["ours", "Lightning's", "own"])
+def test_whoever_ends_training_the_samples_are_of_the_last_model(run, capsys, given):
+    few = ("callbacks.translations.every_n_epochs=50", "split.test=0.2", "logger=none")
+    stopped = run("stopped", *STOPPING, *few, *given, lean=False)
+    assert len(tiny.rows(stopped)) == 3
+    assert summary(stopped)["stopped"].startswith("stopped early: ")
+    assert summary(stopped)["stopped"] in capsys.readouterr().out
+    whole = run(
+        "whole", "monitor={metric: val/loss_forced, mode: max}", *few, "trainer.max_epochs=3", lean=False
+    )
+    samples = [json.loads((folder / layout.TRANSLATIONS).read_text()) for folder in (stopped, whole)]
+    assert samples[0] == samples[1]
+    assert tiny.same_weights(stopped, whole)
+    assert (stopped / layout.EVALUATION / "test.json").exists()
+    longer = ("trainer.max_epochs=20",)
+    assert run("stopped", *STOPPING, *few, *given, *longer, lean=False) == stopped
+    assert "already finished" in capsys.readouterr().out

@@ -3,14 +3,16 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import BySource
+from seq2seq_lab.data.splits import ByComponent, BySource
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import averaged_weights, load_model, read_weights
 from seq2seq_lab.runs.run import Run
@@ -57,6 +59,7 @@ def rows(folder, part="test"):
 def test_the_scores_are_those_of_sacrebleu_alone(folder, evaluate):
     result = found(evaluate, folder, "--beam", "3")
     written = rows(folder)
+    written = list({row["source"]: row for row in reversed(written)}.values())  # each source once
     hypotheses = [row["hypothesis"] for row in written]
     most = max(len(row["references"]) for row in written)
     streams = [[(row["references"] + [None] * most)[i] for row in written] for i in range(most)]
@@ -77,8 +80,36 @@ def test_the_pairs_are_those_of_the_test_part_with_all_their_references(folder, 
         assert [row["source"] for row in written] == [corpus.source_text(i) for i in indices]
         for row, index in zip(written, indices, strict=True):
             assert row["references"][0] == corpus.target_text(index)
-            others = {corpus.target_text(i) for i in range(40) if corpus.source_text(i) == row["source"]}
-            assert set(row["references"]) == others
+            assert set(row["references"]) == set(ToyCorpus().distribution().translations(row["source"]))
+
+
+def test_the_pairs_of_a_split_by_component_have_the_numbers_of_their_components(evaluate, tmp_path):
+    split = ByComponent(validation=0.2, test=0.2)
+    run = tiny.train(
+        tmp_path, "data.pairs=100", "split=component", "loader.batch_size=8", *SPLIT, "trainer.max_epochs=1"
+    )
+    corpus = ToyCorpus(pairs=100).load()
+    component, test = split.groups(corpus), split.split(corpus).test
+
+    def same(of, several):
+        return [[of(a) == of(b) for a in several] for b in several]
+
+    wanted = same(component.__getitem__, test)
+    assert same(lambda row: row["component"], rows(run)) == wanted  # at the end of training
+    last = (run, "--analyses", "none", "--checkpoint", "last")
+    found(evaluate, *last)
+    assert same(lambda row: row["component"], rows(run)) == wanted
+    assert len({row["component"] for row in rows(run)}) < len(test)
+    found(evaluate, *last, "--max-pairs", "18")
+    some = test[np.linspace(0, len(test) - 1, 18).astype(int)]
+    assert [row["source"] for row in rows(run)] == [corpus.source_text(index) for index in some]
+    assert same(lambda row: row["component"], rows(run)) == same(component.__getitem__, some)
+
+
+def test_pairs_of_another_split_and_other_pairs_have_no_components(tested, folder, evaluate):
+    found(evaluate, folder, "--analyses", "none", "--data", "data.pairs=60")
+    for each in (*rows(tested), *rows(folder, "shifted")):
+        assert "component" not in each
 
 
 def test_a_run_evaluates_its_best_checkpoint_on_the_test_part_at_its_end(tested, evaluate, tmp_path):
@@ -109,13 +140,14 @@ def test_each_beam_has_its_scores_and_the_first_one_is_at_the_top(folder, evalua
 def test_several_runs_are_a_table_or_a_list(folder, evaluate):
     status, out, _ = evaluate(folder, folder, "--analyses", "none")
     assert status == 0
-    assert len([line for line in out.splitlines() if line.startswith(str(folder))]) == 2
+    scores = out.partition("\n\n")[0]
+    assert len([line for line in scores.splitlines() if line.startswith(str(folder))]) == 2
     assert len(found(evaluate, folder, folder, "--analyses", "none")) == 2
 
 
 def test_analyses_are_written_where_they_are_asked_for(folder, evaluate):
     result = found(evaluate, folder, "--analyses", "positions,repetition")
-    assert set(result["analyses"]) == {"positions", "repetition"}
+    assert set(result["analyses"]) == {"positions", "repetition", "by_near_duplicates"}  # the last one always
     assert "grammar" in found(evaluate, folder)["analyses"]
     assert Run(folder).evaluations["test"].analyses["grammar"]
 
@@ -131,14 +163,87 @@ def test_averaged_weights_are_the_mean_of_the_last_kept_ones(folder, evaluate):
     assert found(evaluate, folder, "--average", "2", "--analyses", "none")["averaged"] == 2
 
 
-def test_other_pairs_are_those_that_the_runs_corpus_lacks(folder, evaluate):
-    own, larger = (ToyCorpus(pairs=count).load() for count in (40, 60))
-    result = found(evaluate, folder, "--data", "data.pairs=60", "--analyses", "none")
-    texts = [{(c.source_text(i), c.target_text(i)) for i in range(len(c))} for c in (own, larger)]
-    assert result["part"] == "shifted"
-    assert result["pairs"] == len(texts[1] - texts[0])
-    limited = found(evaluate, folder, "--data", "pairs=60", "--max-pairs", "5", "--analyses", "none")
+def test_other_pairs_have_no_pair_of_the_corpus_and_no_sentence_of_the_training_part(folder, evaluate):
+    own, larger = (ToyCorpus(pairs=count).load() for count in (40, 120))
+    training = own.select(BySource(validation=0.2, test=0.2).split(own).train)
+    texts = [[(c.source_text(i), c.target_text(i)) for i in range(len(c))] for c in (own, training, larger)]
+    sources, targets = map(set, zip(*texts[1], strict=True))
+    others = [pair for pair in texts[2] if pair not in texts[0]]
+    left = [pair for pair in others if pair[0] not in sources and pair[1] not in targets]
+    assert 0 < len(left) < len(others) < len(texts[2])
+    status, out, _ = evaluate(folder, "--data", "data.pairs=120", "--analyses", "none")
+    assert status == 0
+    assert f"{len(left)} pairs of shifted" in out
+    assert f"left out: {len(texts[2]) - len(others)} pairs of the run's own corpus, and " in out
+    assert f" and {len(others) - len(left)} with a sentence of its training part" in out
+    assert [(row["source"], row["references"][0]) for row in rows(folder, "shifted")] == left
+    limited = found(evaluate, folder, "--data", "pairs=120", "--max-pairs", "5", "--analyses", "none")
     assert limited["pairs"] == 5
+
+
+def test_the_segments_are_sources_or_pairs(folder, evaluate):
+    others = ("--data", "data.pairs=1500", "--analyses", "none")
+    result = found(evaluate, folder, *others)
+    written = rows(folder, "shifted")
+    sources = {row["source"] for row in written}
+    assert len(sources) < len(written)
+    assert (result["segments"], result["segment_count"]) == ("source", len(sources))
+    assert Run(folder).evaluations["shifted"].segments == "source"
+    status, out, _ = evaluate(folder, *others, "--segments", "pair")
+    assert status == 0
+    assert f"each pair is one segment, {len(written):,} in all" in out
+    as_before = json.loads((folder / "evaluation" / "shifted.json").read_text())
+    assert (as_before["segments"], as_before["segment_count"]) == ("pair", len(written))
+    assert Run(folder).evaluations["shifted"].segments == "pair"
+    for name in ("loss_forced", "loss_free"):  # of targets, each of which is one
+        assert result[name] == as_before["measures"][name]
+    assert result["bleu"] != as_before["measures"]["bleu"]
+
+
+def test_near_duplicates_of_training_pairs_and_the_others_are_two_rows(folder, evaluate):
+    corpus = ToyCorpus(pairs=40).load()
+    parts = BySource(validation=0.2, test=0.2).split(corpus)
+    near = near_duplicates(corpus.select(parts.test), corpus.select(parts.train))
+    table = json.loads((folder / "evaluation" / "test.json").read_text())["analyses"]["by_near_duplicates"]
+    assert table["group"] == ["near-duplicates", "others"]
+    assert table["sentences"] == [near.sum(), (~near).sum()]
+    status, out, _ = evaluate(folder, "--analyses", "none")
+    assert status == 0
+    lines = [line.split() for line in out.splitlines() if "near-duplicates " in line or "others " in line]
+    assert [line[1:3] for line in lines] == [
+        ["near-duplicates", str(near.sum())],
+        ["others", str((~near).sum())],
+    ]
+
+
+def test_the_perfect_model_of_a_run_is_right_and_leaves_the_runs_results_alone(folder, evaluate):
+    before = {path: path.read_bytes() for path in (folder / "evaluation").glob("*")}
+    result = found(evaluate, folder, "--perfect")
+    assert (result["model"], result["exact_match"], result["bleu"]) == ("perfect", 1, pytest.approx(100))
+    assert (result["eb_c"], result["excess_error"], result["outside"]) == (1, 0, pytest.approx(0, abs=1e-9))
+    assert {path: path.read_bytes() for path in before} == before
+    written = json.loads((folder / "evaluation" / "perfect" / "test.json").read_text())
+    assert written["measures"]["exact_match"] == 1
+    assert set(Run(folder).evaluations) == {"test"}
+    out = evaluate(folder, "--perfect")[1]
+    assert f"{folder} (perfect)" in out
+    assert "the perfect model of its data" in out
+    assert str(folder / "evaluation" / "perfect") in out
+
+
+def test_a_perfect_model_predicts_sos_where_its_run_does(run, evaluate):
+    folder = run("sos", *SPLIT, "loader.predict_sos=true")
+    result = found(evaluate, folder, "--perfect", "--beam", "1,3", "--checkpoint", "last")
+    assert [each["exact_match"] for each in result["beams"].values()] == [1, 1]
+    assert (result["eb_c"], result["eb_m"]) == (1, 1)
+
+
+def test_without_a_known_distribution_there_is_no_perfect_model(folder, evaluate, monkeypatch):
+    monkeypatch.setattr(ToyCorpus, "distribution", lambda self: None)
+    status, out, err = evaluate(folder, "--perfect")
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1
+    assert "--perfect: the distribution of its data is not known; that of data=toy is" in err
 
 
 @pytest.mark.parametrize(

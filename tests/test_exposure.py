@@ -60,7 +60,12 @@ def test_accuracy_by_position_by_hand():
     assert found["own"] == [0.5, 0.5, 0.5, 1]  # A B C against C C <eos>
     assert found["gap"] == [0, 0, 0.5, 0]
     assert found["measures"] == pytest.approx(
-        {"accuracy_gold": 5 / 7, "accuracy_own": 4 / 7, "accuracy_gap": 1 / 7}
+        {
+            "accuracy_gold": 5 / 7,
+            "accuracy_own": 4 / 7,
+            "accuracy_gap": 1 / 7,
+            "accuracy_gap_to_own_end": 1 / 7,  # A B C <eos> ends after the targets
+        }
     )
 
 
@@ -244,7 +249,7 @@ def test_next_words_are_those_of_the_derivations():
 
 
 def test_the_translations_of_the_toy_corpus_are_those_that_it_can_draw():
-    corpus, truth = ToyCorpus().load(), ToyCorpus().translations()
+    corpus, truth = ToyCorpus().load(), ToyCorpus().distribution()
     for index in range(0, len(corpus), 50):
         words, probability = [*corpus.target_text(index).split(), "<eos>"], 1.0
         for t, word in enumerate(words):
@@ -311,32 +316,35 @@ def brute_force(probability, longest):
     return ratios, excess, [outside[length] for length in lengths]
 
 
+def exact(model, *sources):
+    each = [grammar.compared(model, SOURCES[x], grammar.prefixes(TRUTH, x, WORDS)) for x in sources]
+    return grammar.exact(each, len(WORDS))
+
+
 def test_exact_measures_are_those_of_brute_force(model):
     def probability(source, prefix):
         scores = next_scores(model, SOURCES[source], WORDS.encode(prefix)).detach()
         return dict(zip(WORDS.words, scores.softmax(dim=0).tolist(), strict=True))
 
-    found = grammar.exact(
-        [grammar.compared(model, SOURCES[x], grammar.prefixes(TRUTH, x, WORDS)) for x in SOURCES]
-    )
+    found = exact(model, *SOURCES)
     ratios, excess, outside = brute_force(probability, longest=2)
     assert found["prefix"] == [0, 1, 2]
-    assert found["total_variation"]["eb_c"] == pytest.approx(ratios["total_variation"])
-    assert found["jensen_shannon"]["eb_c"] == pytest.approx(ratios["jensen_shannon"])
-    assert found["excess"] == pytest.approx(excess)
+    assert found["total_variation"]["eb_c_inside"] == pytest.approx(ratios["total_variation"])
+    assert found["jensen_shannon"]["eb_c_inside"] == pytest.approx(ratios["jensen_shannon"])
+    assert found["excess_inside"] == pytest.approx(excess)
     assert found["outside"] == pytest.approx(outside)
     assert found["total_variation"]["eb_c"][0] == 1  # without words, all prefixes are equal
     assert found["excess"][0] == 0
 
 
-def test_a_perfect_model_has_no_distance_and_so_no_ratio():
+def test_a_perfect_model_has_no_distance_and_so_no_bias():
     _, _, a, b, c, _ = range(6)
     perfect = Markov(
         6, {SOS: {a: 2 / 3, c: 1 / 3}, a: {b: 0.5, c: 0.5}, b: {EOS: 1}, c: {EOS: 1}, EOS: {EOS: 1}}
     )
-    found = grammar.exact([grammar.compared(perfect, SOURCES["x"], grammar.prefixes(TRUTH, "x", WORDS))])
+    found = exact(perfect, "x")
     assert found["total_variation"]["model"] == pytest.approx([0, 0, 0], abs=1e-12)
-    assert found["total_variation"]["eb_c"] == [None] * 3
+    assert found["total_variation"]["eb_c"] == [1] * 3
     assert found["outside"] == pytest.approx([0, 0, 0], abs=1e-12)
 
 
@@ -345,16 +353,21 @@ def test_the_largest_distance_of_prefixes_outside_by_hand():
     model = Markov(
         6, {SOS: {B: 0.5, C: 0.5}, B: {EOS: 2 / 3, A: 1 / 3}, A: {EOS: 1}, C: {C: 1}, EOS: {EOS: 1}}
     )
-    found = grammar.exact([grammar.compared(model, SOURCES["y"], grammar.prefixes(TRUTH, "y", WORDS))])
+    found = exact(model, "y")
     assert found["outside"] == pytest.approx([0, 0.5, 0.5])
-    assert found["total_variation"]["model"] == pytest.approx([0.5, 0, 0], abs=1e-12)
-    assert found["total_variation"]["model_at_most"] == pytest.approx([0.5, 0.5, 0.75])
+    assert found["total_variation"]["model_inside"] == pytest.approx([0.5, 0, 0], abs=1e-12)
+    assert found["total_variation"]["model"] == pytest.approx([0.5, 0.5, 0.75])
+    # Under the data's prefixes: ln 2 at the first word, then nothing. Under the model's beyond it: half of those
+    # of one word and three quarters of those of two count ln 6 each.
+    beyond = [0, 0.5 * math.log(6), 1.25 * math.log(6)]
+    assert found["excess"] == pytest.approx([100 * each / math.log(2) for each in beyond])
+    assert found["excess_inside"] == pytest.approx([0, 0, 0], abs=1e-9)
 
 
 def test_a_source_with_a_word_that_the_model_does_not_have_is_left_out():
     assert grammar.prefixes(Translations([("x", "a ?")]), "x", WORDS) == []
     assert grammar.prefixes(TRUTH, "z", WORDS) == []
-    assert grammar.exact([]) == {"sources": 0, "measures": {}}
+    assert grammar.exact([], 6) == {"sources": 0, "measures": {}}
 
 
 # The free-running loss

@@ -107,7 +107,7 @@ def test_the_comparison_shows_them_by_name(runs, capsys):
     assert heading.split() == ["val/wrong_length", "↓"]
     assert columns.split() == ["score", "forcing", "n", "last", "=", "best"]
     assert {tuple(row.split()[:2]) for row in rows[: len(runs)]} == set(runs)
-    assert "translations of wrong length (share of sentences)" in Path(
+    assert "translations of wrong length (share of segments)" in Path(
         "outputs/comparison/report.html"
     ).read_text(encoding="utf-8")
 

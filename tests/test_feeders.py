@@ -16,7 +16,8 @@ from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
 from seq2seq_lab.forcing.feeders.sample import Sample
 from seq2seq_lab.forcing.feeders.soft import Soft
 from seq2seq_lab.forcing.feeders.uniform import Uniform
-from seq2seq_lab.forcing.feeders.unk import Unk
+from seq2seq_lab.forcing.feeders.unk import UnknownWord
+from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.passes import Feeding, follow
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models import attention_model, seq2seq_model
@@ -30,7 +31,8 @@ FEEDERS = {
     "gumbel": GumbelArgMax(),
     "soft": Soft(alpha=3.0),
     "uniform": Uniform(),
-    "unk": Unk(),
+    "unk": UnknownWord(),
+    "zero": Zero(),
 }
 B, T, V = 6, 7, 11
 SOURCE = torch.randint(2, 9, (B, 5), generator=torch.Generator().manual_seed(1))
@@ -225,9 +227,8 @@ class TestUniform:
         assert (shares - p).abs().max() < 4.5 * math.sqrt(p * (1 - p) / n)
 
 
-def test_unk_feeds_zeros(model):
-    own = Plan(~OWN).own
-    assert (fed(model, Unk())[own] == 0).all()
+def test_zeros_are_fed(model):
+    assert (fed(model, Zero())[Plan(~OWN).own] == 0).all()
 
 
 @pytest.mark.parametrize("feeder", ["sample", "gumbel", "uniform"])

@@ -75,8 +75,22 @@ def test_what_cannot_be_combined_is_refused_by_the_key(overrides):
 
 # What is given, and what the only line says. A constructor's message names its parameter.
 MISTAKES = [
-    ("forcing=two_pass forcing/feeder=soft", "forcing.feeder must choose words by the decoder's scores"),
-    ("forcing=confidence forcing/feeder=unk", "forcing.feeder must choose words by the decoder's scores"),
+    (
+        "forcing=two_pass forcing/feeder=zero",
+        "forcing.feeder must look at the decoder's scores for an earlier",
+    ),
+    (
+        "forcing=confidence forcing/feeder=unk",
+        "forcing.feeder must look at the decoder's scores for an earlier",
+    ),
+    (
+        "forcing=by_step forcing.passes=1 forcing/feeder=zero",
+        "forcing.feeder must look at the decoder's scores",
+    ),
+    ("forcing=by_step forcing.passes=-1", "forcing.passes must be at least 0, got -1"),
+    ("forcing=by_step forcing.joint=sum", "forcing.joint must be one of composite, product, got sum"),
+    ("forcing=confidence forcing.first_pass=-1", "forcing.first_pass must be at least 0 and finite, got -1"),
+    ("forcing=scheduled forcing/decay=inverse_exponential forcing.decay.c=1", "c must lie in (0, 1)"),
     ("forcing=free forcing/feeder=uniform", "forcing.feeder must look at the decoder's scores"),
     (
         "forcing=full forcing/feeder=argmax",

@@ -14,7 +14,7 @@ from seq2seq_lab.forcing.by_step import ByStepForcing
 from seq2seq_lab.forcing.free import FreeForcing
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
-from seq2seq_lab.forcing.plan import Pairs, Plan, mean_of_first
+from seq2seq_lab.forcing.plan import Pairs, Plan, mean_over_words
 from seq2seq_lab.forcing.scheduled import ScheduledForcing
 from seq2seq_lab.forcing.schedules import Constant, Exponential, InverseSigmoid, Linear, Schedule
 from seq2seq_lab.forcing.two_pass import TwoPassForcing
@@ -96,17 +96,19 @@ class TestUnits:
 
     @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.34, 0.5, 0.999, 1.0])
     def test_the_first_positions_of_each_pair(self, ratio):
-        """The first ⌊εT⌋ of a pair's own T."""
+        """The first ⌊εT⌋ words after `<sos>`, of a pair's own T."""
         gold = MixedForcing(ratio=ratio, unit="prefix").plan(pairs()).gold
         for row, length in enumerate(LENGTHS.tolist()):
             forced = math.floor(ratio * length)
-            assert gold[row, :length].tolist() == [True] * forced + [False] * (length - forced)
+            wanted = [t <= forced for t in range(1, length)]
+            assert gold[row, 1:length].tolist() == wanted
 
     def test_a_prefix_grows_with_the_schedule(self):
         policy = ScheduledForcing(decay=Linear(), start=0.0, end=1.0, unit="prefix")
         gold = policy.plan(pairs()).gold
         for row, (length, update) in enumerate(zip(LENGTHS.tolist(), UPDATE.tolist(), strict=True)):
-            assert gold[row, :length].sum() == math.floor(length * (1 - (1 - update / 100)))
+            forced = math.floor(length * (1 - (1 - update / 100)))
+            assert gold[row, 1:length].sum() == min(forced, length - 1)
 
     @pytest.mark.parametrize("unit", ["sentence", "position"])
     @pytest.mark.parametrize("other", [{"seed": 1}, {"epoch": 1}, {"first": N}])
@@ -147,9 +149,10 @@ class TestShares:
 
     @pytest.mark.parametrize("schedule", [None, Schedule(decay=Linear())])
     def test_the_share_at_a_position_follows_the_step(self, schedule):
-        plan = ByStepForcing(decay=Exponential(k=0.8), schedule=schedule).plan(many(update=5000))
+        policy = ByStepForcing(decay=Exponential(k=0.8), schedule=schedule, joint="product")
+        plan = policy.plan(many(update=5000))
         factor = 1 if schedule is None else 0.75
-        for t, share in enumerate(plan.gold.double().mean(dim=0).tolist(), start=1):
+        for t, share in enumerate(plan.gold.double().mean(dim=0).tolist()):
             wanted = factor * 0.8**t
             assert abs(share - wanted) <= bound(wanted, len(plan.gold))
 
@@ -226,7 +229,10 @@ def test_the_first_position_is_never_the_decoders_own():
     assert not gold[0, 0]
 
 
-def test_the_mean_is_over_positions_within_the_length():
-    values = torch.tensor([[True, False, True], [True, True, True], [False, False, False]])
-    assert mean_of_first(values, torch.tensor([2, 3, 1])).tolist() == [0.5, 1, 0]
-    assert mean_of_first(torch.tensor([0.5, 0.25]), torch.tensor([2, 3])).tolist() == [0.5, 0.25]
+def test_the_mean_is_over_the_words_that_are_fed():
+    """Not over `<sos>`, and not beyond the length."""
+    values = torch.tensor(
+        [[True, False, True, True], [False, True, True, False], [True, False, False, False]]
+    )
+    assert mean_over_words(values, torch.tensor([2, 4, 1])).tolist() == [0, pytest.approx(2 / 3), 1]
+    assert mean_over_words(torch.tensor([0.5, 0.25]), torch.tensor([2, 3])).tolist() == [0.5, 0.25]

@@ -168,23 +168,33 @@ class TestByStep:
         made, formula = decay
         ratio = self.ratio(decay=made, start=start, end=end)
         for row, length in enumerate(self.LENGTHS):
-            wanted = [end + (start - end) * formula(t, length) for t in range(1, length + 1)]
+            wanted = [end + (start - end) * formula(t, length) for t in range(length)]
             assert ratio[row, :length].tolist() == pytest.approx(wanted, abs=1e-12)
 
     def test_the_papers_exponential(self):
         """ε(t) = 0.99ᵗ whatever the length (Liu et al. 2021)."""
         policy = build(tiny.configuration("data=toy", "forcing=by_step")["forcing"], "forcing")
         ratio = policy.plan(pairs([0, 0, 0], lengths=self.LENGTHS)).ratio
-        assert ratio[1].tolist() == pytest.approx([0.99**t for t in range(1, 8)])
+        assert ratio[1].tolist() == pytest.approx([0.99**t for t in range(7)])
         assert torch.equal(ratio[0, :3], ratio[1, :3])
 
-    def test_with_a_schedule_it_is_multiplied(self, decay):
-        """The joint form: one factor of the position, one of the update."""
+    def test_composite_goes_from_full_forcing_to_the_curve_over_positions(self):
+        """Their joint form, at its ends: f = 1 is full forcing, and f = 0 the decay over positions alone."""
+        alone = self.ratio(decay=Linear())
+        schedule = Schedule(decay=Linear())
+        assert (self.ratio(decay=Linear(), schedule=schedule, updates=(0, 0, 0)) == 1).all()
+        at_the_end = self.ratio(decay=Linear(), schedule=Schedule(decay=Constant(), start=0.0))
+        assert torch.equal(at_the_end, alone)
+        middle = self.ratio(decay=Linear(), schedule=schedule, updates=(50, 50, 50))
+        assert middle[1].tolist() == pytest.approx([1 - t / 7 / 2 for t in range(7)])
+
+    def test_a_product_is_multiplied(self, decay):
+        """One factor of the position, one of the update."""
         made, formula = decay
         schedule = Schedule(decay=made, share=0.5)
-        ratio = self.ratio(decay=Linear(), schedule=schedule)
+        ratio = self.ratio(decay=Linear(), schedule=schedule, joint="product")
         for (row, length), update in zip(enumerate(self.LENGTHS), (0, 50, 99), strict=True):
-            wanted = [max(0, 1 - t / length) * formula(update, 50) for t in range(1, length + 1)]
+            wanted = [max(0, 1 - t / length) * formula(update, 50) for t in range(length)]
             assert ratio[row, :length].tolist() == pytest.approx(wanted, abs=1e-12)
 
     @pytest.mark.parametrize("settings", [{"start": 2.0}, {"end": -1.0}])

@@ -52,10 +52,15 @@ class TestWithoutLocks:
         with locked(tmp_path / "lock"):
             pass
 
+    def test_a_process_of_another_name_space_is_not_looked_for_by_its_number(self, tmp_path):
+        self.leave(tmp_path, socket.gethostname(), 2**22 + 1, namespace="pid:[1]")
+        with pytest.raises(UserError, match="process"), locked(tmp_path / "lock"):
+            pass
+
     @staticmethod
-    def leave(folder, host, process):
+    def leave(folder, host, process, **more):
         path = folder / "lock-file"
-        path.write_text(json.dumps({"host": host, "process": process}))
+        path.write_text(json.dumps({"host": host, "process": process, **more}))
         return path
 
 

@@ -66,7 +66,7 @@ def translation_scores(hypotheses, references):
     """The values of all measures of translations."""
     nothing = torch.zeros(len(hypotheses))
     measures = {"bleu": Bleu(), "chrf": Chrf(), "exact_match": ExactMatch()}
-    return measured(Evaluation(hypotheses, references, nothing, nothing), measures)
+    return measured(Evaluation(hypotheses, references, *[nothing] * 4), measures)
 
 
 HYPOTHESES = ["i m here now .", "you are late again .", "she s a very good friend .", "no"]

@@ -1,5 +1,7 @@
 """Runs in Python: one, many, a sweep; and the tutorial."""
 
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 import tiny
 from seq2seq_lab import load_run, load_runs, sweep
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.commands import runs
 from seq2seq_lab.errors import UserError
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
@@ -76,6 +79,38 @@ def test_the_list_of_runs(outputs, capsys):
     assert out.count("finished  2/2") == 2
     assert "ratio=0.5" in out
     assert "2 runs: 2 finished" in out
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_each_run_of_the_list_has_a_path_to_paste_and_what_sets_it_apart(
+    outputs, tmp_path, capsys, monkeypatch, columns
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    place = tmp_path / "my runs & more"
+    shutil.copytree(outputs, place)
+    for folder, given in ((tmp_path, place.name), (place, "."), (tmp_path.parent, str(place))):
+        monkeypatch.chdir(folder)
+        assert cli.main(["runs", given]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if line.startswith("ratio=")] == ["ratio=0.5", "ratio=1"]
+        listed = [shlex.split(line)[-1] for line in lines if line.startswith("  finished")]
+        assert [Path(each).resolve() for each in listed] == tiny.folders(place)
+        for run in listed:
+            assert cli.main(["translate", run, "je suis grand ."]) == 0
+            capsys.readouterr()
+
+
+def test_a_list_that_is_watched_fits_the_terminal(outputs, tmp_path, monkeypatch):
+    for name in ("a", "b", "c"):
+        shutil.copytree(outputs, tmp_path / name)
+    monkeypatch.setenv("COLUMNS", "80")
+    whole = runs.table([tmp_path])
+    for height in (4, 8, 12):
+        lines = runs.table([tmp_path], height=height).partition("\n\n")[0].splitlines()
+        rows = sum(-(-len(line) // 80) for line in lines)
+        assert len(lines) > 2, "the newest run is shown"
+        assert rows <= max(height, 2 + -(-max(map(len, lines)) // 80))
+        assert set(lines) <= set(whole.splitlines())
 
 
 def test_a_run_that_was_killed_and_one_that_failed_are_said_to_be(tmp_path, capsys):

@@ -1,15 +1,20 @@
-"""Run folders of version 0.1.0 can be read: `data/run-0.1.0` was written by it."""
+"""Run folders of earlier versions can be read: `data/run-0.1.0` was written by version 0.1.0."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.compare import gather
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.runs.run import Run
 
 WRITTEN = Path(__file__).parent / "data" / "run-0.1.0"
 
@@ -38,3 +43,25 @@ def test_the_weights_of_an_old_run_are_loaded_into_the_current_layers(old):
 def test_an_old_run_can_be_compared(old, capsys):
     assert cli.main(["compare", str(old.parents[1]), "--metric", "val/*"]) == 0
     assert "2.472" in capsys.readouterr().out
+
+
+def as_version_0_2(folder):
+    """Leave out of a run's configuration what version 0.2 did not write."""
+    config = yaml.safe_load((folder / layout.CONFIG).read_text())
+    del config["segments"]
+    for name in [each for each in config["measures"] if "_per_" in each or each.endswith("_to_own_end")]:
+        del config["measures"][name]
+    text = yaml.safe_dump(config, sort_keys=False)
+    (folder / layout.CONFIG).write_text(text)
+    Run(folder).write_summary(config_sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def test_a_run_of_version_0_2_goes_on_as_it_was_counted_and_not_otherwise(run):
+    folder = run("a", "segments=pair")
+    as_version_0_2(folder)
+    assert Run(folder).config()["segments"] == "pair"
+    with pytest.raises(UserError, match="it differs in segments"):
+        run("a")
+    assert run("a", "segments=pair", "trainer.max_epochs=3") == folder
+    assert [row["epoch"] for row in tiny.rows(folder)] == ["1", "2", "3"]
+    assert len(gather([folder, run("b", "segments=pair", "seed=1", "trainer.max_epochs=3")]).groups) == 1

@@ -1,10 +1,14 @@
 """The user's own options (`--config-dir`) and classes (in the working folder)."""
 
+import hashlib
+import importlib
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 import tiny
 from seq2seq_lab.commands import main as cli
@@ -199,3 +203,91 @@ def as_the_console_script(*arguments):
     program = "import sys; from seq2seq_lab.commands.main import main; sys.exit(main())"
     command = [sys.executable, "-P", "-c", program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+class TestEditedCode:
+    """A run is what its code is, too: after a change of the user's own modules it is another run."""
+
+    COMMAND = (*LITTLE, "compare=false", "--config-dir", "conf", "forcing=rare")
+
+    @pytest.fixture(autouse=True)
+    def _helper(self, own):
+        """The policy also uses a module beside it."""
+        text = (own / "own_parts.py").read_text()
+        (own / "own_parts.py").write_text(f"from own_helper import SCALE\n{text}")
+        (own / "own_helper.py").write_text("SCALE = 1\n")
+        yield
+        self.forget()
+
+    @staticmethod
+    def forget():
+        """As a new process would."""
+        for name in ("own_parts", "own_helper"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+
+    def train(self, own, *overrides, status=0):
+        self.forget()
+        assert cli.main([*self.COMMAND, *overrides]) == status
+        return tiny.folders(own / "outputs")
+
+    @pytest.mark.parametrize("edited", ["own_parts", "own_helper"])
+    def test_it_is_trained_again_beside_the_old_run(self, own, capsys, edited):
+        (old,) = self.train(own)
+        assert set(Run(old).config()["code"]) == {"own_parts", "own_helper"}
+        before = {path: path.stat().st_mtime_ns for path in old.rglob("*") if path.is_file()}
+        assert self.train(own) == [old]
+        assert "already finished" in capsys.readouterr().out
+        with (own / f"{edited}.py").open("a") as file:
+            file.write("\n# Another text of another length.\n")
+        both = self.train(own)
+        said = capsys.readouterr().out
+        assert f"{edited}.py changed since {old} was trained" in said
+        assert len(both) == 2
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+        assert self.train(own) == both
+        assert "already finished" in capsys.readouterr().out
+
+    def test_line_ends_are_no_change(self, own, capsys):
+        (old,) = self.train(own)
+        path = own / "own_helper.py"
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        assert self.train(own) == [old]
+
+    def test_a_run_that_failed_at_once_is_replaced(self, own):
+        text = (own / "own_parts.py").read_text()
+        broken = (
+            "\n    def plan(self, pairs):\n        if pairs.epochs == 1:\n            raise RuntimeError\n"
+        )
+        (own / "own_parts.py").write_text(text.replace("\n\nclass Memory", f"{broken}\n\nclass Memory"))
+        self.forget()
+        with pytest.raises(RuntimeError):
+            cli.main([*self.COMMAND])
+        (own / "own_parts.py").write_text(text)
+        (folder,) = self.train(own)
+        assert Run(folder).finished
+
+    def test_a_run_of_version_0_2_keeps_its_identity(self, own, capsys):
+        (old,) = self.train(own)
+        run = Run(old)
+        config = {key: value for key, value in run.config().items() if key != "code"}
+        text = yaml.safe_dump(config, sort_keys=False)
+        (old / "config.yaml").write_text(text)
+        run.write_summary(config_sha256=hashlib.sha256(text.encode()).hexdigest())
+        shutil.rmtree(own / "outputs" / ".hydra")
+        assert self.train(own) == [old]
+        assert "already finished" in capsys.readouterr().out
+
+    def test_the_same_run_again_from_its_file_is_another_one_with_other_code(self, own, capsys):
+        (old,) = self.train(own)
+        with (own / "own_helper.py").open("a") as file:
+            file.write("# Longer.\n")
+        self.forget()
+        assert cli.main(["train", "--config", str(old / "config.yaml"), "--trust", "own_parts"]) == 0
+        assert len(tiny.folders(own / "outputs")) == 2
+        assert "own_helper.py changed since" in capsys.readouterr().out
+
+    def test_a_run_without_own_code_notes_none(self, own):
+        assert cli.main([*LITTLE, "compare=false"]) == 0
+        (folder,) = tiny.folders(own / "outputs")
+        assert "code" not in Run(folder).config()

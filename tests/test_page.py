@@ -60,7 +60,10 @@ SENTENCES = (
     "nous sommes des ecrivains connus.",
     "il n'est pas la ?",
     "zzz",
-    "",
+    "hello world",
+    "je suis l'xylophone de 10 €",
+    "Я вижу",
+    "...",
 )
 CHECK = """
 const fs = require("fs"), { Translator } = require(process.argv[1]);
@@ -68,7 +71,8 @@ const { models, sentences, width } = JSON.parse(fs.readFileSync(0, "utf8"));
 const run = new Translator(models[0]);
 const { ids } = run.read(sentences[0]);
 const steps = run.steps(ids).map((step) => step.probabilities);
-console.log(JSON.stringify({ translations: sentences.map((each) => run.translate(each, width)), ids, steps }));
+const notes = sentences.map((each) => run.read(each).notes);
+console.log(JSON.stringify({ translations: sentences.map((each) => run.translate(each, width)), ids, steps, notes }));
 """
 
 
@@ -130,6 +134,8 @@ def test_translations_and_probabilities_are_those_of_the_package(trained, settin
         expected = [in_python(model, words, sentence, width) for sentence in SENTENCES]
         assert found["translations"] == expected
         assert any(expected)
+        assert found["notes"] == [words.encode(sentence).notes for sentence in SENTENCES]
+        assert all(bool(said) for said, text in zip(found["notes"], expected, strict=True) if not text)
     ids = [*words.encode(SENTENCES[0]).ids, EOS]
     assert found["ids"] == ids
     with torch.no_grad():
@@ -152,6 +158,10 @@ def test_sentences_are_normalised_as_in_the_package():
         "한국어 문장",
         "naïve  Éléphant\t x",
         "a-b -c 12:30 it's",
+        "l&apos; ami &amp;quot;oui&#124; &#x41;&#10;&#xD800; &AMP; &lt",
+        "ve\u200but wa\xadnt \u200fשלום\u202c \ufeffx \u200cq",
+        "\ufeff \x85a\x1fb\u2028c\u3000",
+        "می\u200cخواهم ฉัน\u200bดื่ม 👩\u200d🚀 ❤\ufe0f",
     ]
     script = (
         "const fs = require('fs'), { normalise } = require(process.argv[1]);"
@@ -167,27 +177,96 @@ def test_sentences_are_normalised_as_in_the_package():
         assert json.loads(done.stdout) == [settings(sentence) for sentence in sentences]
 
 
-def test_the_page_opens_in_a_browser_without_a_server(trained, tmp_path):
+def in_browser(path, fragment=""):
+    """The page's document after its scripts ran."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("there is no Chromium")
+    flags = (
+        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
+        f"--user-data-dir={path.parent / 'profile'} --virtual-time-budget=5000 --dump-dom"
+    )
+    command = [browser, *flags.split(), f"{path.as_uri()}#{fragment}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def test_the_page_opens_in_a_browser_without_a_server(trained, tmp_path):
     folders = [trained(*MODELS["gru, dot"]), trained(*MODELS["no attention, characters"])]
     path = tmp_path / "page.html"
     assert cli.main(["page", *map(str, folders), "--output", str(path)]) == 0
     sentence = "je suis grand ."
-    asked = urllib.parse.urlencode({"sentence": sentence, "steps": 1})
-    flags = (
-        "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync "
-        f"--user-data-dir={tmp_path / 'profile'} --virtual-time-budget=5000 --dump-dom"
-    )
-    command = [browser, *flags.split(), f"{path.as_uri()}#{asked}"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = in_browser(path, urllib.parse.urlencode({"sentence": sentence, "steps": 1}))
     found = re.findall(r'class="translation" data-run="\d">([^<]*)<', shown)
     expected = [in_python(*rounded(folder)[1:], sentence, 1) or "(nothing)" for folder in folders]
     assert [html.unescape(each) for each in found] == expected
     assert shown.count('<th scope="col">') == 5, "the attention of a sentence of four words"
     assert "http://" not in path.read_text(encoding="utf-8").replace("http://www.w3.org", "")
     assert "https://" not in path.read_text(encoding="utf-8")
+
+
+PROBE = """
+<script>
+const seen = {}, active = () => document.activeElement;
+const words = () => [...$("steps").children].map((each) => each.textContent);
+const press = (key) => active().dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+$("sentence").value = data.examples[0].source;
+translate();
+const look = $("cards").children[0].querySelector("button");
+look.focus();
+look.click();
+seen.start = state.shown;
+seen.explained = !$("sos").hidden;
+seen.words = words();
+seen.focused = active().getAttribute("aria-pressed");
+press("ArrowRight");
+seen.right = [state.shown, active() === $("steps").children[state.shown]];
+press("ArrowLeft");
+press("ArrowLeft");
+seen.left = state.shown;
+const at = state.shown, other = [...$("candidates").children].find((each) => each.dataset.word !== words()[at]);
+seen.chosen = other.dataset.word;
+other.focus();
+other.click();
+seen.after = words();
+seen.at = at;
+seen.expected = state.steps.map((step) => label(runs[0].model.target.words[step.next]));
+seen.kept = active() === $("steps").children[state.shown];
+$("word").value = "xylophone";
+$("word").dispatchEvent(new Event("change"));
+seen.said = $("said").textContent;
+$("gold").click();
+seen.gold = words();
+const reference = runs[0].targetIds(data.examples[0].references[0]).ids;
+seen.reference = reference.map((id) => label(runs[0].model.target.words[id]));
+$("sentence").value = "hello world";
+translate();
+seen.unknown = $("unknown").textContent;
+document.body.append(element("pre", JSON.stringify(seen), { id: "seen" }));
+</script>
+"""
+
+
+@pytest.mark.parametrize("predict_sos", [False, True])
+def test_the_page_is_used_by_keyboard_and_says_what_it_does(trained, tmp_path, predict_sos):
+    folder = trained("model=attention", f"loader.predict_sos={str(predict_sos).lower()}")
+    path = tmp_path / "page.html"
+    path.write_text(bundle.page([folder]) + PROBE, encoding="utf-8")
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.*?)</pre>', in_browser(path))[1]))
+    first = int(predict_sos)
+    assert (seen["start"], seen["explained"]) == (first, predict_sos), (
+        "the first step is a word of the translation"
+    )
+    assert seen["focused"] == "true", "the focus is on the word that is shown"
+    assert len(seen["words"]) > first + 1, "all words are shown at once"
+    assert seen["right"] == [first + 1, True]
+    assert seen["left"] == max(0, first - 1)
+    assert seen["after"][seen["at"]] == seen["chosen"]
+    assert seen["after"] == seen["expected"], "what follows is shown"
+    assert seen["kept"], "the keyboard goes on from there"
+    assert seen["said"] == "words that this model never writes are fed as <unk>: 'xylophone'"
+    assert seen["gold"][first:] == [*seen["reference"], "<eos>"]
+    assert "unknown words are <unk> for this model: 'hello', 'world'" in seen["unknown"]
+    assert "no known word to translate" in seen["unknown"]
 
 
 def test_no_word_of_a_corpus_ends_the_script(trained):

@@ -136,7 +136,6 @@ def test_a_worker_does_not_hear_the_signals_of_the_run(tmp_path, monkeypatch):
         (("trainer.devices=auto",), r"trainer\.devices: auto on cpu"),
         (("trainer.devices=0",), r"trainer\.devices: 0 on cpu"),
         (("trainer.devices=[0,0]",), r"names a device twice"),
-        (("accelerate=cuda_graphs",), r"accelerate: cuda_graphs is asked for, but trainer=ddp"),
     ],
 )
 def test_what_cannot_be_divided_is_refused(tmp_path, given, message):

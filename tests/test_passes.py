@@ -1,13 +1,12 @@
-"""Policies that need earlier passes: parallel scheduled sampling and confidence, against literal loops."""
-
-import itertools
+"""Properties of policies that need earlier passes: parallel scheduled sampling and confidence."""
 
 import pytest
 import torch
 from torch import nn
 
+from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.forcing.confidence import ConfidenceForcing
+from seq2seq_lab.forcing.confidence import ConfidenceForcing, _random_words
 from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
 from seq2seq_lab.forcing.feeders.sample import Sample
 from seq2seq_lab.forcing.feeders.soft import Soft
@@ -18,6 +17,8 @@ from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.forcing.two_pass import TwoPassForcing
 from seq2seq_lab.models import attention_model, seq2seq_model
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import backward
 
 SIZES = {"source_vocabulary_size": 9, "target_vocabulary_size": 11, "hidden_size": 6, "embedding_size": 5}
 MODELS = {"seq2seq": seq2seq_model, "attention": attention_model}
@@ -45,39 +46,7 @@ def followed(model, policy, rows=slice(None)):
     return follow(model, SOURCE[rows], TARGET[rows], plan, draws=DRAWS[rows], **lengths)
 
 
-def scores(model, row, words):
-    """Of one pair, fed these words after `<sos>`: [len(words) + 1, V], one position after the other."""
-    memory = model.encoder(SOURCE[row : row + 1])
-    state, found = memory.state, []
-    for word in [0, *words]:
-        decoded, state = model.decoder(model.decoder.embed(torch.tensor([[word]])), memory, state)
-        found.append(decoded.logits[0, 0])
-    return torch.stack(found)
-
-
-def within(logits):
-    """Where there are target positions."""
-    return logits[torch.arange(T) < LENGTHS.unsqueeze(1)]
-
-
 class TestTwoPass:
-    @pytest.mark.parametrize(
-        ("passes", "unit"), itertools.product([1, 2, 3], ["position", "sentence", "prefix"])
-    )
-    def test_each_pass_feeds_what_the_pass_before_predicted(self, model, passes, unit):
-        policy = TwoPassForcing(ratio=0.4, passes=passes, unit=unit)
-        gold = MixedForcing(ratio=0.4, unit=unit).plan(PAIRS).gold
-        found, wanted = followed(model, policy).decoded.logits, []
-        for row in range(B):
-            words = TARGET[row].tolist()
-            known = words[: T - 1]
-            fed = known
-            for _ in range(passes):
-                said = scores(model, row, fed).argmax(dim=1).tolist()  # said[t] follows position t
-                fed = [known[t] if gold[row, t + 1] else said[t] for t in range(T - 1)]
-            wanted.append(scores(model, row, fed))
-        torch.testing.assert_close(found, torch.stack(wanted))
-
     def test_more_passes_give_another_result(self, model):
         one, two = (followed(model, TwoPassForcing(ratio=0.1, passes=n)).decoded.logits for n in (1, 2))
         assert not torch.allclose(one, two)
@@ -125,36 +94,6 @@ class TestTwoPass:
 
 
 class TestConfidence:
-    @pytest.mark.parametrize(
-        ("golden", "random"), [(0.9, 0.95), (0.05, 0.15), (0.1, 0.1), (0.0, 0.5), (0.0, 1.0), (0.5, 1.0)]
-    )
-    def test_its_three_branches(self, model, golden, random):
-        """Gold up to `golden`, the first pass's word up to `random`, above that a word of the same target."""
-        found = followed(model, ConfidenceForcing(golden=golden, random=random))
-        uniform, wanted = DRAWS.uniform("forcing/noise", T - 1).tolist(), []
-        branches = []
-        for row in range(B):
-            target, length = TARGET[row].tolist(), int(LENGTHS[row])
-            first = scores(model, row, target[: T - 1])
-            fed = []
-            for t in range(T - 1):  # what is fed at position t + 1 of 0 … T − 1
-                confidence = first[t].softmax(dim=0)[target[t]].item()
-                if confidence <= golden:
-                    branch, word = "gold", target[t]
-                elif confidence <= random:
-                    branch, word = "own", int(first[t].argmax())
-                else:
-                    branch, word = "noise", target[int(uniform[row][t] * max(1, length - 1))]
-                if t + 1 < length:
-                    branches.append(branch)
-                    assert found.gold[row, t + 1].item() == (branch == "gold")
-                fed.append(word)
-            wanted.append(scores(model, row, fed))
-        torch.testing.assert_close(within(found.decoded.logits), within(torch.stack(wanted)))
-        assert found.gold[:, 0].all()
-        if (golden, random) == (0.05, 0.15):
-            assert set(branches) == {"gold", "own", "noise"}
-
     def test_with_golden_1_it_is_full(self, model):
         policy = ConfidenceForcing(golden=1.0, random=1.0)
         found, full = followed(model, policy), followed(model, FullForcing())
@@ -168,15 +107,22 @@ class TestConfidence:
 
     def test_noise_is_a_word_of_the_same_target(self):
         """Each is about as frequent as the others, and never `<eos>`."""
-        count, length = 3000, 5
-        known = torch.tensor([[0, 2, 3, 4, 5]]).expand(count, -1)
-        policy = ConfidenceForcing(golden=0.0, random=0.0)
-        draws, lengths = Draws(0, 0, torch.arange(count)), torch.full((count,), length)
-        plan = policy.plan(Pairs(lengths, length, draws, torch.arange(count), count, 0, 1))
-        fed, _ = policy._revise(torch.zeros(count, length, 11), known, lengths, plan, draws)
-        shares = torch.bincount(fed[:, 1:].flatten(), minlength=11) / fed[:, 1:].numel()
+        count = 3000
+        target = torch.tensor([[2, 3, 4, 5, EOS]]).expand(count, -1)
+        words, any_word = _random_words(
+            target, torch.full((count,), 5), None, Draws(0, 0, torch.arange(count))
+        )
+        assert any_word.all()
+        shares = torch.bincount(words.flatten(), minlength=11) / words.numel()
         assert shares[[0, 1, 6, 7, 8, 9, 10]].sum() == 0
         assert shares[2:6].tolist() == pytest.approx([0.25] * 4, abs=0.018)  # 4.5 standard errors
+
+    def test_noise_is_never_sos_nor_unk(self):
+        """With `<sos>` as the first word to predict, with `<unk>`, and where a target has no other word."""
+        target = torch.tensor([[0, 2, 5, EOS, 9], [0, 2, EOS, 9, 9]])
+        words, any_word = _random_words(target, torch.tensor([4, 3]), 2, Draws(0, 0, torch.arange(2)))
+        assert words[0].tolist() == [5] * 5
+        assert any_word.tolist() == [[True], [False]]
 
     def test_a_pair_does_not_depend_on_the_pairs_beside_it(self, model):
         policy = ConfidenceForcing(golden=0.05, random=0.15)
@@ -190,9 +136,56 @@ class TestConfidence:
         with pytest.raises(ValueError, match=r"^random must not be less than golden=0\.9, got 0\.5"):
             ConfidenceForcing(golden=0.9, random=0.5)
 
+    def test_the_first_passs_loss_is_added(self, model):
+        """Its gradient is that of full forcing; and a batch of targets without words has both losses, too."""
+        for rows in (slice(None), torch.tensor([3])):
+            batch = Batch(
+                SOURCE[rows], None, TARGET[rows, : int(LENGTHS[rows].max())], LENGTHS[rows], slice(0, 8)
+            )
+            found = [
+                self.gradient(model, policy, batch, rows)
+                for policy in (ConfidenceForcing(golden=0.05, first_pass=0.3), ConfidenceForcing(golden=0.05))
+            ]
+            full = self.gradient(model, FullForcing(), batch, rows)
+            torch.testing.assert_close(found[0], found[1] + 0.3 * full)
 
-@pytest.mark.parametrize("feeder", [Soft(), Uniform()])
+    @staticmethod
+    def gradient(model, policy, batch, rows):
+        model.zero_grad()
+        pairs = PAIRS._replace(
+            lengths=LENGTHS[rows],
+            positions=batch.target.shape[1],
+            draws=DRAWS[rows],
+            update=PAIRS.update[rows],
+        )
+        backward(model, NegativeLogLikelihood(), batch, policy.plan(pairs), DRAWS[rows])
+        return model.decoder.output.weight.grad.clone()
+
+    @pytest.mark.parametrize("weight", [-0.1, float("inf"), float("nan")])
+    def test_a_weight_out_of_range_is_refused(self, weight):
+        with pytest.raises(ValueError, match=r"^first_pass must be at least 0"):
+            ConfidenceForcing(first_pass=weight)
+
+
 @pytest.mark.parametrize("policy", [TwoPassForcing, ConfidenceForcing])
-def test_an_earlier_pass_gives_words_only(policy, feeder):
-    with pytest.raises(ValueError, match=r"^feeder must choose words by the decoder's scores"):
-        policy(feeder=feeder)
+def test_an_earlier_pass_needs_a_feeder_that_looks_at_scores(policy):
+    with pytest.raises(ValueError, match=r"^feeder must look at the decoder's scores"):
+        policy(feeder=Uniform())
+
+
+class TestMixturesOfAnEarlierPass:
+    def test_a_large_alpha_feeds_the_best_word(self, model):
+        soft = TwoPassForcing(ratio=0.4, feeder=Soft(alpha=1e9), passes=2)
+        words = TwoPassForcing(ratio=0.4, passes=2)
+        torch.testing.assert_close(
+            followed(model, soft).decoded.logits, followed(model, words).decoded.logits
+        )
+
+    def test_the_gradient_flows_through_the_first_pass_or_not(self, model):
+        found = []
+        for gradient in (True, False):
+            model.zero_grad()
+            policy = TwoPassForcing(ratio=0.4, feeder=Soft(gradient=gradient))
+            followed(model, policy).decoded.logits[:, -1].pow(2).sum().backward()
+            found.append(model.decoder.output.weight.grad.clone())
+        assert not torch.allclose(*found)

@@ -17,6 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 IN_TEXT = re.findall(r"`(seq2seq-lab \w+ [^`]+)`", README)
 COMMANDS = [line for kind, block in BLOCKS if not kind for line in block.splitlines()] + IN_TEXT
+ON_WINDOWS = ".venv\\Scripts\\"  # before a command, until it is on the PATH
 LITTLE = [
     "data=toy",
     "data.pairs=40",
@@ -62,7 +63,10 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     return main(arguments)
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("seq2seq-lab")])
+@pytest.mark.parametrize(
+    "command",
+    [each for line in COMMANDS if (each := line.removeprefix(ON_WINDOWS)).startswith("seq2seq-lab")],
+)
 def test_a_command_of_the_readme_runs(command, workplace, monkeypatch, request):
     if command.startswith("seq2seq-lab data") and "data.archive" not in command:
         request.getfixturevalue("real_archive")  # it would be downloaded

@@ -2,18 +2,15 @@
 
 import json
 import math
-from unittest import mock
 
 import pytest
 import torch
 
 import tiny
-from seq2seq_lab.accelerate.cuda_graphs import CudaGraphs
 from seq2seq_lab.config.options import options
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.runs import layout
 from seq2seq_lab.training.schedules import Cosine, InverseSqrt, Plateau
-from seq2seq_lab.training.update import Job
 
 BLOCKS = 5  # an epoch
 # Changes within a few epochs of a tiny run.
@@ -119,7 +116,7 @@ def test_the_parts_of_a_block_are_its_batches():
     corpus = tiny.lettered(11)
     (block,) = BlockLoader(corpus, torch.arange(11).numpy(), batch_size=4, updates_per_block=9, shuffle=True)
     parts = list(block.split())
-    assert [len(part) for part in parts] == [4, 4, 3]
+    assert sorted(len(part) for part in parts) == [3, 4, 4]
     assert torch.equal(torch.cat([part.update_numbers for part in parts]), block.update_numbers)
     for whole, part in zip(block, parts, strict=True):
         (batch,) = part
@@ -127,9 +124,3 @@ def test_the_parts_of_a_block_are_its_batches():
             assert (one is None and other is None) or torch.equal(one, other)
         assert (part.indices == block.indices[whole.rows]).all()
         assert part.updates == block.updates
-
-
-def test_a_cuda_graph_cannot_change_its_rate():
-    job = Job(torch.nn.Linear(1, 1), None, None, None, 1, None, lr_changes=True)
-    with mock.patch.object(Job, "device", torch.device("cuda")):
-        assert "fixed learning rate" in CudaGraphs().refuses(job)

@@ -8,7 +8,7 @@ import pytest
 
 import tiny
 from seq2seq_lab.data.sources.toy import ToyCorpus
-from seq2seq_lab.data.splits import ByComponent, ByRow, BySource, NoSplit, parts_of
+from seq2seq_lab.data.splits import ByComponent, ByRow, BySource, NoSplit, components_of, parts_of
 from seq2seq_lab.errors import UserError
 
 HOLDING = (ByComponent, BySource, ByRow)
@@ -94,6 +94,26 @@ def test_parts_that_the_source_gives_are_kept():
     corpus = tiny.corpus([("a", "b"), ("a", "c"), ("d", "b")])
     object.__setattr__(corpus, "given", np.array([2, 0, 1], dtype=np.int8))
     assert [part.tolist() for part in parts_of(corpus, ByComponent())] == [[1], [2], [0]]
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_the_components_of_a_part_are_those_of_the_split(unknown):
+    corpus = graph(300, 400)
+    split = ByComponent()
+    parts = split.split(corpus)
+    whole = split.groups(corpus)
+    if unknown:  # in the vocabulary of the training part, many sentences of the others are one
+        corpus = corpus.numbered(parts.train, unknown=True)
+    for part in parts:
+        found = components_of(corpus, part, split)
+        pairs = {(here, there) for here, there in zip(found.tolist(), whole[part].tolist(), strict=True)}
+        assert len(pairs) == len(set(found.tolist())) == len(set(whole[part].tolist())) > 1
+
+
+@pytest.mark.parametrize("split", [BySource(), ByRow(), NoSplit()])
+def test_other_splits_deal_no_components(split):
+    corpus = graph(30, 40)
+    assert components_of(corpus, np.arange(30), split) is None
 
 
 def test_the_parts_of_the_embedded_corpus_do_not_change():

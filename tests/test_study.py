@@ -12,6 +12,7 @@ import pytest
 import fake_evaluations
 import fake_runs
 import tiny
+from literal import statistics as literal
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 EPOCH = 20
@@ -68,17 +69,28 @@ def test_losses_are_shown_with_the_published_losses(script, tmp_path):
 def test_quirks_are_compared_within_seeds(script, tmp_path):
     outputs = tmp_path / "outputs"
     for seed, a, b in product(range(3), (8, None), (True, False)):
-        loss = 0.05 + 0.01 * seed - 0.004 * (a is None) - (0.001 * seed - 0.001) * (not b)
+        loss = 0.05 + 0.01 * seed - (0.004 + 0.0001 * seed) * (a is None) - (0.001 * seed - 0.001) * (not b)
         epochs = 40 if a and b else EPOCH
         fake_run(outputs, "attention", seed=seed, loss=loss, unmasked=a, predict_sos=b, epochs=epochs)
     for seed, b in product(range(2), (True, False)):
-        fake_run(outputs, "seq2seq", seed=seed, loss=0.04, predict_sos=b, epochs=EPOCH)
+        fake_run(outputs, "seq2seq", seed=seed, loss=0.04 + 0.01 * seed * b, predict_sos=b, epochs=EPOCH)
     rows = {(row["from"], row["to"]): row for row in script("quirks", outputs, table="differences")}
     without_a = rows["attention, A + B", "attention, B"]
-    assert without_a[f"difference of train/loss, epoch {EPOCH}"] == "-0.0040 [-0.0040, -0.0040]"
-    assert (without_a[""], without_a["seeds"]) == ("lower", "3")
+    assert without_a[f"difference of train/loss, epoch {EPOCH}"] == "-0.0041 [-0.0043, -0.0039]"
+    assert (without_a[""], without_a["test"], without_a["seeds"]) == ("lower", "paired by seed", "3")
     assert rows["attention, A + B", "attention, A"][""] == "not distinguishable"
-    assert rows["seq2seq, B", "attention, A + B"]["seeds"] == "2"
+    models = rows["seq2seq, B", "attention, A + B"]
+    difference, low, high = welch([0.04, 0.05], [0.05, 0.06, 0.07])
+    assert (
+        models[f"difference of train/loss, epoch {EPOCH}"] == f"{difference:+.4f} [{low:+.4f}, {high:+.4f}]"
+    )
+    assert (models["test"], models["seeds"]) == ("Welch", "2 + 3")
+    assert rows["seq2seq, none − B", "attention, none − (A + B)"]["test"] == "Welch"
+
+
+def welch(first, second):
+    difference, limits, _ = literal.welch(first, second)
+    return difference, *limits
 
 
 def test_a_run_with_other_settings_is_refused(script, tmp_path):
@@ -120,3 +132,12 @@ def test_policies_are_compared_with_full_forcing_within_seeds(script, tmp_path):
     assert found["mixed 0.5 by sentence"].endswith(" *")
     assert found["free"].startswith("-3.00 [")
     assert not found["free"].endswith("*")
+    assert {row["test"] for row in rows} == {"paired by seed"}
+    assert {row["chrf"] for row in rows} == {
+        "+0.00 –"
+    }  # no variation: no interval, and nothing is significant
+    with (tmp_path / "experiments" / "forcing_ratio" / "detectable.csv").open(newline="") as file:
+        (detectable,) = csv.DictReader(file)
+    assert (detectable["comparisons"], detectable["chrf"]) == ("2", "–")
+    differences = [[1.5 + 0.01 * seed for seed in range(4)], [-2 * seed for seed in range(4)]]
+    assert float(detectable["bleu"]) == pytest.approx(literal.detectable(differences), rel=5e-3)

@@ -1,5 +1,6 @@
 """Sweeps of several processes: a job that is killed ends alone, and Ctrl-C lets all jobs save."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import tiny
-from seq2seq_lab.launch import machine, sweep
-from seq2seq_lab.launch.sweep import Entry, Register, remove_stale, under_way
+from seq2seq_lab.launch import machine
+from seq2seq_lab.launch import register as registers
+from seq2seq_lab.launch.register import Entry, Register, remove_stale, under_way
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 
@@ -152,9 +154,15 @@ def test_if_the_sweep_is_killed_its_jobs_save_and_end(start, tmp_path):
     assert {Run(folder).seed for folder in folders} == set(jobs), "no further run begins"
 
 
+def begun(folder, jobs=2, outlived=False):
+    """A register whose sweep runs in this process, without the thread that gives signs of life."""
+    made = Register.new(folder, jobs, outlived=outlived)
+    made._begin()
+    return made
+
+
 def test_the_progress_of_a_sweep_can_be_looked_at(tmp_path):
-    register = Register(tmp_path / ".hydra" / "sweep-1-ab", 3)
-    register.begin()
+    register = begun(tmp_path / ".hydra", 3)
     register.add(Entry("a", False))
     register.add(Entry("b", False, "failed", "why"))
     assert under_way(tmp_path) == ["2 of 3 runs, 1 failed"]
@@ -164,9 +172,9 @@ def test_the_progress_of_a_sweep_can_be_looked_at(tmp_path):
 
 @pytest.mark.parametrize("waits", [True, False])
 def test_the_last_job_compares_where_nobody_waits_any_more(tmp_path, monkeypatch, waits):
-    monkeypatch.setattr(sweep, "_SIGN", 0.05)
-    monkeypatch.setattr(sweep, "_ATTENTION", 1)
-    register = Register(tmp_path / "sweep-1-ab", 2)
+    monkeypatch.setattr(registers, "_SIGN", 0.05)
+    monkeypatch.setattr(registers, "_ATTENTION", 1)
+    register = Register(tmp_path / "sweep-1-ab", 2, outlived=True)
     ended = threading.Event()
     waiting = threading.Thread(target=register.attend, args=(ended,))
     waiting.start()
@@ -184,13 +192,104 @@ def test_the_last_job_compares_where_nobody_waits_any_more(tmp_path, monkeypatch
     assert not register.abandoned()
 
 
-def test_the_register_of_a_sweep_that_was_killed_is_removed(tmp_path):
+def rewritten(register, **owner):
+    """Give a register another owner."""
+    first, *rest = register.path.read_text().splitlines()
+    state = json.loads(first)
+    state["owner"] |= owner
+    register.path.write_text("\n".join([json.dumps(state), *rest]) + "\n")
+    return register
+
+
+def left(folder):
+    remove_stale(folder)
+    return [path.name for path in folder.iterdir()]
+
+
+def silent(register, seconds):
+    os.utime(register.path, (time.time() - seconds,) * 2)
+
+
+def test_the_register_of_a_sweep_that_was_killed_is_removed_at_once_and_one_that_runs_is_not(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for process in (ended.pid, os.getpid()):
-        Register(tmp_path / f"sweep-{process}-ab").add(Entry("a", False))
-    remove_stale(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [f"sweep-{os.getpid()}-ab"]
+    killed = rewritten(begun(tmp_path), process=ended.pid)
+    killed._stop.touch()
+    killed._attended.touch()
+    runs = begun(tmp_path)
+    assert left(tmp_path) == [runs.path.name]
+
+
+@pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"namespace": "pid:[1]"}], ids=str)
+def test_the_register_of_another_machine_is_kept_as_long_as_it_gives_signs_of_life(tmp_path, other):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    register = rewritten(begun(tmp_path), process=ended.pid, **other)
+    assert left(tmp_path) == [register.path.name]
+    silent(register, 3600)
+    register._attended.touch()
+    assert len(left(tmp_path)) == 2
+    register._attended.unlink()
+    assert left(tmp_path) == []
+
+
+def test_jobs_that_wait_in_the_queue_of_a_cluster_are_not_forgotten(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    register = rewritten(begun(tmp_path, outlived=True), process=ended.pid)
+    silent(register, 86400)
+    assert left(tmp_path) == [register.path.name]
+    silent(register, 86400 * 40)
+    assert left(tmp_path) == []
+
+
+def test_a_register_of_version_0_2_says_nothing_of_its_owner(tmp_path):
+    path = tmp_path / f"sweep-{os.getpid()}-ab"
+    path.write_text('{"jobs": 3}\n')
+    assert left(tmp_path) == [path.name]
+    silent(Register(path), 3600)
+    assert left(tmp_path) == []
+
+
+def test_a_sweep_remembers_its_jobs_where_somebody_removes_the_register(tmp_path, monkeypatch):
+    monkeypatch.setattr(registers, "_SIGN", 0.01)
+    register = Register.new(tmp_path, 3, outlived=False)
+
+    def wait(condition):
+        until = time.monotonic() + PATIENCE
+        while not condition() and time.monotonic() < until:
+            time.sleep(0.01)
+
+    with register.open():
+        register.add(Entry("a", True, "failed", "why"))
+        wait(lambda: register.seen)
+        register.path.unlink()
+        wait(register.path.exists)
+        Register(register.path).add(Entry("b", True))  # from another process
+        assert Register(register.path, 3).progress() == "2 of 3 runs, 1 failed"
+    assert [(entry.folder, entry.result) for entry in register.close()] == [
+        ("a", "failed"),
+        ("b", "finished"),
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root makes name spaces")
+def test_a_command_in_another_name_space_of_processes_leaves_a_running_sweep_alone(tmp_path):
+    register = begun(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from seq2seq_lab.launch.register import *;"
+        "remove_stale(Path(sys.argv[1]))"
+    )
+    command = ["unshare", "-pf", "--mount-proc", sys.executable, "-c", code, str(tmp_path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare")
+    if done.returncode and "unshare" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.returncode == 0, done.stderr
+    assert register.path.exists()
 
 
 @pytest.mark.parametrize(

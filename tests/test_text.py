@@ -2,11 +2,13 @@
 
 import random
 import re
+import unicodedata
+from collections.abc import Sequence
 
 import pytest
 
 import data_reference
-from seq2seq_lab.data.text import Normalisation, words
+from seq2seq_lab.data.text import PRESETS, Normalisation, words
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 
@@ -37,9 +39,9 @@ SETTINGS = [
 ]
 
 
-def random_sentences(seed: int, count: int = 300) -> list[str]:
+def random_sentences(seed: int, count: int = 300, more: Sequence[str] = ()) -> list[str]:
     draw = random.Random(seed)
-    return ["".join(draw.choices(UNUSUAL, k=draw.randrange(14))) for _ in range(count)]
+    return ["".join(draw.choices([*UNUSUAL, *more], k=draw.randrange(14))) for _ in range(count)]
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -49,6 +51,61 @@ def test_one_sentence_and_many_lines_are_equal_to_the_literal_implementation(set
     expected = [data_reference.normalise(sentence, **settings) for sentence in sentences]
     assert [normalise(sentence) for sentence in sentences] == expected
     assert normalise.lines(sentences) == expected
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_preset_gives_the_same_for_one_sentence_and_for_many(preset):
+    sentences = random_sentences(
+        seed=2, more=["&amp;", "&#10;", "&quot;", "\xad", "\u200c", "ก", "م", "\ufe0f", "_"]
+    )
+    normalise = PRESETS[preset]
+    once = normalise.lines(sentences)
+    assert once == [normalise(sentence) for sentence in sentences]
+    if preset != "seminar":
+        assert all(" ".join(sentence.split()) == sentence for sentence in once)
+
+
+@pytest.mark.parametrize(
+    ("raw", "normalised"),
+    [
+        ("l&apos; ami &quot;oui&quot;", 'l\' ami " oui "'),
+        ("AT&amp;T &amp;quot; &#124;&#x41;", 'at & t " | a'),
+        ("one&#10;line&nbsp;here", "one line here"),
+        ("&#xD800; &#9999999; &eacute;", "& # xd800 ; & # 9999999 ; & eacute ;"),
+        ("je ve\u200but wa\xadnt", "je veut want"),
+        ("\ufeffhi \u200fשלום\u202c", "hi שלום"),
+        ("auf\u200clage", "auflage"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("क्\u200dष", "क्\u200dष"),
+        ("ฉัน\u200bดื่ม", "ฉัน ดื่ม"),
+        ("👩\u200d🚀 ❤\ufe0f", "👩 🚀 ❤"),
+    ],
+)
+def test_text_resolves_entities_and_removes_what_is_not_seen(raw, normalised):
+    assert PRESETS["text"](raw) == normalised
+
+
+def test_the_seminars_normalisation_keeps_its_result_for_entities_and_invisible_characters():
+    assert Normalisation()("l&apos;ami ve\u200but") == "l apos ami ve ut"
+
+
+def test_the_normalisation_of_a_run_that_was_made_before_does_not_change():
+    old = {"lowercase": True, "strip_accents": False, "space_before": "", "keep": None}
+    before = Normalisation(**old, compose=True, separate=True, collapse=True)
+    assert before("l&apos;ami ve\u200but") == "l & apos ; ami ve\u200but"
+
+
+def test_each_punctuation_mark_and_symbol_is_separated_and_nothing_else():
+    for code in range(0x11000):
+        character = chr(code)
+        if character.isspace() or 0xD800 <= code < 0xE000:
+            continue
+        found = Normalisation(
+            lowercase=False, strip_accents=False, space_before="", keep=None, separate=True
+        )(f"a{character}b")
+        is_mark = unicodedata.category(character)[0] in "PS"
+        apart = {"'": ["a' b"], "-": ["a-b"]}.get(character, [f"a {character} b"])
+        assert found in (apart if is_mark else [f"a{character}b"]), hex(code)
 
 
 @pytest.mark.parametrize(

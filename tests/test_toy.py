@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import data_reference
@@ -117,3 +118,34 @@ def test_normalisation_and_filters_do_not_change_which_pairs_are_drawn():
     targets = [plain.target_text(i) for i in range(len(plain))]
     assert 0 < len(short) < len(plain)
     assert {short.target_text(i) for i in range(len(short))} <= set(targets)
+
+
+def test_all_translations_of_the_grammar_are_references_whatever_pairs_are_drawn():
+    drawn, every = ToyCorpus(pairs=300).load(), grammar_pairs()
+    references = drawn.references(np.arange(len(drawn)))
+    for index, row in enumerate(references):
+        assert row[0] == drawn.target_text(index)
+        assert len(row) == len(set(row))
+        assert set(row) == {target for source, target in every if source == drawn.source_text(index)}
+    assert sum(len(row) for row in references) > len({*every} & {*pairs_of(drawn)})
+
+
+def test_the_distribution_is_of_the_pairs_that_the_filters_keep():
+    every = ToyCorpus(pairs=5000).distribution()
+    short = ToyCorpus(pairs=40, prefixes=["i am ", "i m happy"], max_pairs=3).distribution()
+    source = "je suis heureux ."
+    assert every.translations(source) == ["i m happy .", "i m glad ."]
+    assert short.translations(source) == ["i m happy ."]
+    assert short.next_words(source, ["i", "m"]) == {"happy": 1}
+    assert short.translations("tu es heureux .") == every.translations("no such source") == []
+
+
+def pairs_of(corpus):
+    return [(corpus.source_text(index), corpus.target_text(index)) for index in range(len(corpus))]
+
+
+def grammar_pairs():
+    """The normalised pairs of the grammar that can be drawn, each once."""
+    normalise = Normalisation()
+    found = {tuple(map(normalise, pair)) for pair in RAW}
+    return {pair for pair in found if all(len(side.split()) <= 6 for side in pair)}

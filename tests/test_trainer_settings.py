@@ -1,42 +1,160 @@
 """Lightning's own settings do what they say, or are refused by their key with what to write instead."""
 
 import json
+import re
 import time
 
 import numpy as np
 import pytest
 
 import tiny
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.trainer import REFUSED
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
+from seq2seq_lab.training import update
 from seq2seq_lab.training.callbacks.interruption import Interruption, TimeOver
+
+# What a run does not follow, and what the message says instead.
+NOT_FOLLOWED = {
+    "accumulate_grad_batches=4": r"loader\.batch_size=",
+    "barebones=True": "callbacks=none",
+    "callbacks=[]": "callbacks=",
+    "default_root_dir=there": "output_dir=",
+    "enable_checkpointing=False": "callbacks=none",
+    "enable_progress_bar=False": "leave it out",
+    "gradient_clip_algorithm=value": "gradient_clip=",
+    "gradient_clip_val=1": "gradient_clip=",
+    "limit_predict_batches=1": "leave it out",
+    "limit_test_batches=1": r"split\.test=",
+    "limit_val_batches=1": r"split\.validation=",
+    "limit_val_batches=0.5": r"split\.validation=",
+    "log_every_n_steps=10": "leave it out",
+    "logger=False": "logger=",
+    "model_registry=a": "leave it out",
+    "num_nodes=2": "one machine",
+    "plugins=[]": "leave it out",
+    "reload_dataloaders_every_n_epochs=1": "leave it out",
+    "strategy=fsdp": "trainer=ddp",
+    "sync_batchnorm=True": "leave it out",
+    "val_check_interval=0.5": r"trainer\.check_val_every_n_epoch=",
+    "val_check_interval=1": r"trainer\.check_val_every_n_epoch=",
+    "val_check_interval=10": r"trainer\.check_val_every_n_epoch=",
+}
+# What a run follows: a value of each, and the epochs of a run of two epochs of 36 updates.
+FOLLOWED = {
+    "accelerator=cpu": 2,
+    "benchmark=true": 2,
+    "check_val_every_n_epoch=2": 2,
+    "detect_anomaly=true": 2,
+    "deterministic=false": 2,
+    "devices=1": 2,
+    "enable_autolog_hparams=false": 2,
+    "enable_model_summary=true": 2,
+    "inference_mode=false": 2,
+    "limit_train_batches=0.5": 2,
+    "max_epochs=1": 1,
+    "max_steps=40": 2,
+    "max_time={hours: 1}": 2,
+    "min_epochs=2": 2,
+    "min_steps=40": 2,
+    "num_sanity_val_steps=1": 2,
+    "overfit_batches=3": 2,
+    "precision=32-true": 2,
+    "profiler=simple": 2,
+    "use_distributed_sampler=true": 2,
+}
+ELSEWHERE = {"fast_dev_run"}  # it leaves no run
+
+
+def test_each_setting_of_lightnings_is_followed_or_refused():
+    import inspect
+
+    import pytorch_lightning as pl
+
+    known = {each.partition("=")[0] for each in (*NOT_FOLLOWED, *FOLLOWED)} | ELSEWHERE
+    assert known == set(inspect.signature(pl.Trainer).parameters)
+    assert {each.partition("=")[0] for each in NOT_FOLLOWED} == set(REFUSED)
+
+
+@pytest.mark.parametrize(("given", "instead"), NOT_FOLLOWED.items(), ids=list(NOT_FOLLOWED))
+def test_what_a_run_does_not_follow_is_refused(given, instead):
+    key, _, value = given.partition("=")
+    with pytest.raises(UserError, match=rf"^trainer\.{key}: {re.escape(value)}; .*{instead}") as error:
+        check(tiny.configuration(*tiny.SETTINGS, f"+trainer.{given}"))
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("given", "epochs"), FOLLOWED.items(), ids=list(FOLLOWED))
+def test_what_a_run_follows_gives_as_many_epochs(run, given, epochs):
+    rows = tiny.rows(run("a", f"++trainer.{given}", "compare=false"))
+    assert len(rows) == epochs
+    assert all(float(row["train/loss"]) > 0 for row in rows)
+    assert bool(rows[0].get("val/bleu")) == (given not in ("check_val_every_n_epoch=2",))
 
 
 @pytest.mark.parametrize(
-    ("given", "instead"),
-    [
-        ("gradient_clip_val=1", "gradient_clip="),
-        ("gradient_clip_algorithm=value", "gradient_clip="),
-        ("accumulate_grad_batches=4", r"loader\.batch_size="),
-        ("val_check_interval=0.5", r"trainer\.check_val_every_n_epoch="),
-        ("val_check_interval=10", r"trainer\.check_val_every_n_epoch="),
-        ("strategy=fsdp", "trainer=ddp"),
-        ("num_nodes=2", "one machine"),
-        ("reload_dataloaders_every_n_epochs=1", "leave it out"),
-        ("barebones=True", "callbacks=none"),
-    ],
+    "given",
+    ["strategy=auto", "accumulate_grad_batches=1", "gradient_clip_val=null", "num_sanity_val_steps=-1"],
 )
-def test_what_a_run_does_not_follow_is_refused(tmp_path, given, instead):
-    key, _, value = given.partition("=")
-    with pytest.raises(UserError, match=rf"^trainer\.{key}: {value}; .*{instead}"):
-        tiny.train(tmp_path / "a", f"+trainer.{given}")
-    assert not (tmp_path / "a").exists()
-
-
-@pytest.mark.parametrize("given", ["strategy=auto", "accumulate_grad_batches=1", "gradient_clip_val=null"])
 def test_values_that_change_nothing_are_accepted(run, given):
-    assert tiny.same_weights(run("a", f"+trainer.{given}"), run("b"))
+    assert tiny.same_weights(run("a", f"++trainer.{given}"), run("b"))
+
+
+def test_a_check_before_training_is_no_result(run):
+    folder = run("a", "trainer.num_sanity_val_steps=1", "trainer.check_val_every_n_epoch=2")
+    assert not tiny.rows(folder)[0]["val/bleu"]
+
+
+@pytest.mark.parametrize(
+    ("given", "updates"),
+    [
+        ((), [36, 36]),
+        (("+trainer.limit_train_batches=10",), [10, 10]),
+        (("+trainer.limit_train_batches=0.25",), [9, 9]),
+        (("+trainer.limit_train_batches=1.0",), [36, 36]),
+        (("+trainer.limit_train_batches=1",), [1, 1]),
+        (("+trainer.limit_train_batches=3", "loader.batch_size=4"), [3, 3]),
+        (("+trainer.max_steps=40",), [36, 4]),
+        (("+trainer.max_steps=5", "loader.batch_size=4"), [5]),
+        (("+trainer.overfit_batches=7",), [7, 7]),
+    ],
+    ids=str,
+)
+def test_a_batch_and_a_step_are_an_update(run, monkeypatch, given, updates):
+    made = []
+    plain = update.update
+
+    def counted(*arguments, **named):
+        made.append(1)
+        return plain(*arguments, **named)
+
+    monkeypatch.setattr(update, "update", counted)
+    rows = tiny.rows(run("a", "accelerate=off", *given))
+    assert len(rows) == len(updates)
+    assert len(made) == sum(updates)
+
+
+def test_a_callback_that_counts_steps_counts_updates(run):
+    folder = run(
+        "a",
+        "+callbacks.often._target_=pytorch_lightning.callbacks.ModelCheckpoint",
+        "+callbacks.often.every_n_train_steps=30",
+        "+callbacks.often.save_top_k=-1",
+        "+callbacks.often.filename='{step}'",
+    )
+    assert {path.name for path in folder.rglob("step*.ckpt")} == {"step=30.ckpt", "step=60.ckpt"}
+
+
+@pytest.mark.parametrize("given", [True, 3])
+def test_a_trial_leaves_no_run(run, tmp_path, capsys, given):
+    folder = run("a", f"+trainer.fast_dev_run={given}")
+    assert not folder.exists()
+    assert not tiny.folders(tmp_path)
+    assert "no run is left" in capsys.readouterr().out
+    assert run("a", f"+trainer.fast_dev_run={given}") == folder
+    assert "already finished" not in capsys.readouterr().out
 
 
 def test_overfitting_trains_on_the_same_pairs_each_epoch(run, monkeypatch):
@@ -106,24 +224,6 @@ def _jumping(after, monkeypatch, now):
 def test_a_time_that_is_none_is_refused(run, given):
     with pytest.raises(UserError, match=r"trainer\.max_time"):
         run("a", f"+trainer.max_time='{given}'" if given == "1:2" else f"+trainer.max_time={given}")
-
-
-@pytest.mark.parametrize(
-    ("given", "epochs"),
-    [
-        ("fast_dev_run=true", 1),
-        ("limit_val_batches=1", 2),
-        ("limit_val_batches=0", 2),
-        ("detect_anomaly=true", 2),
-        ("limit_train_batches=0.5", 2),
-        ("max_steps=6", 2),
-    ],
-)
-def test_these_work(run, given, epochs):
-    rows = tiny.rows(run("a", f"+trainer.{given}"))
-    assert len(rows) == epochs
-    assert all(float(row["train/loss"]) > 0 for row in rows)
-    assert ("val/bleu" in rows[0]) == (given != "limit_val_batches=0")
 
 
 def test_a_deterministic_run_is_the_same_run(run):

@@ -201,7 +201,12 @@ class TestRunFolder:
             "train/lr",
             "val/loss_forced",
             "val/loss_free",
+            "val/loss_forced_per_word",
+            "val/loss_free_per_word",
+            "val/loss_forced_per_character",
+            "val/loss_free_per_character",
             "val/exposure_gap",
+            "val/exposure_gap_to_own_end",
             "val/bleu",
             "val/chrf",
             "val/exact_match",
@@ -248,6 +253,15 @@ class TestRunFolder:
         assert values["model"] == "attention"
         assert values["forcing.ratio"] == 0.5
         assert "seed" not in values
+        name = attention_run.parent.name
+        assert start.group_name.startswith(f"{name} ~"), (
+            "runs that differ only in their seed have a readable name"
+        )
+
+    def test_tensorboard_sorts_the_single_values_of_the_test_part_after_the_curves(self, run):
+        events = EventAccumulator(str(run("with-test", "split.test=0.2", lean=False))).Reload()
+        parts = list(dict.fromkeys(tag.partition("/")[0] for tag in sorted(events.Tags()["scalars"])))
+        assert parts == ["train", "val", "~perf", "~test"]
 
     def test_checkpoints_contain_only_plain_containers(self, attention_run):
         for name in (layout.LAST, layout.BEST):
@@ -282,7 +296,7 @@ class TestRunFolder:
         assert all("attention" not in sample for sample in plain)
 
     def test_the_output_of_a_run_contains_its_folder_and_ten_sentences(self, run, capsys):
-        folder = run("a", "trainer.max_epochs=1")
+        folder = run("a", "trainer.max_epochs=1", "data.pairs=160")
         out, err = capsys.readouterr()
         assert not err
         assert out.splitlines()[0] == f"training {folder}"
@@ -373,7 +387,7 @@ class TestTrainersOwnSettings:
         assert next(model.parameters()).dtype == torch.float64
 
     def test_an_epoch_stopped_by_max_steps_is_logged(self, run):
-        rows = tiny.rows(run("steps", "+trainer.max_steps=7"))  # an epoch has five steps
+        rows = tiny.rows(run("steps", "+trainer.max_steps=40"))  # an epoch has 36 updates
         assert [float(row["train/loss"]) > 0 for row in rows] == [True, True]
 
     def test_every_epoch_with_limited_batches_is_logged(self, run):

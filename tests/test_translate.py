@@ -1,12 +1,17 @@
 """Translating: one line of output per line of input, unknown words, and errors."""
 
+import base64
 import io
 import json
+import math
+import re
 import shutil
+from unittest import mock
 
 import pytest
 import torch
 
+from seq2seq_lab import load_run
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.decoding.greedy import greedy
@@ -35,7 +40,7 @@ def sentences(attention_run):
     """Two sentences of known words."""
     corpus, words = ToyCorpus(pairs=40).load(), load_model(attention_run)[2]
     texts = dict.fromkeys(map(corpus.source_text, range(len(corpus))))
-    return [text for text in texts if not words.encode(text).unknown][:2]
+    return [text for text in texts if not words.encode(text).notes][:2]
 
 
 def test_arguments_and_standard_input_give_the_same_output(translate, sentences):
@@ -165,25 +170,94 @@ def test_the_message_about_a_run_without_a_checkpoint_names_it(translate, attent
     assert "no checkpoint" in err
 
 
-def test_the_message_about_a_damaged_checkpoint_names_it(translate, attention_run, tmp_path):
+@pytest.mark.parametrize(("which", "name"), [("best", layout.BEST), ("last", layout.LAST)])
+def test_the_message_about_a_damaged_checkpoint_names_it(translate, attention_run, tmp_path, which, name):
     folder = shutil.copytree(attention_run, tmp_path / "copy")
-    path = folder / layout.CHECKPOINTS / layout.LAST
+    path = folder / layout.CHECKPOINTS / name
     path.write_bytes(path.read_bytes()[:2000])
-    status, _, err = translate("je suis", folder=folder)
+    status, _, err = translate("je suis", "--checkpoint", which, folder=folder)
     assert status == 1
     assert str(path) in err
     assert len(err.splitlines()) == 1
 
 
-def test_best_uses_the_best_checkpoint(translate, attention_run, sentences, tmp_path):
+@pytest.fixture
+def two_checkpoints(attention_run, tmp_path):
+    """A run whose last checkpoint is trained, and whose best one is all zeros."""
     folder = shutil.copytree(attention_run, tmp_path / "copy")
     path = folder / layout.CHECKPOINTS / layout.BEST
     best = torch.load(path, weights_only=True)
     for weight in best["state_dict"].values():
         weight.zero_()
     torch.save(best, path)
-    assert translate(sentences[0], folder=folder) == translate(sentences[0])
-    assert translate("--best", sentences[0], folder=folder)[1] != translate(sentences[0])[1]
+    return folder
+
+
+def is_zero(numbers):
+    return not any(map(abs, numbers))
+
+
+def loaded_by_page(folder, *flags):
+    path = folder / "page.html"
+    assert cli.main(["page", str(folder), "--output", str(path), *flags]) == 0
+    model = json.loads(re.search(r'id="data">(.*?)</script>', path.read_text(), flags=re.DOTALL)[1])[
+        "models"
+    ][0]
+    return is_zero(base64.b64decode(model["contents"])), model["checkpoint"]
+
+
+def loaded_by_evaluate(folder, *flags):
+    assert cli.main(["evaluate", str(folder), "--split", "train", "--max-pairs", "2", *flags]) == 0
+    results = json.loads((folder / layout.EVALUATION / "train.json").read_text())
+    words = len(load_model(folder)[2].target)
+    return results["measures"]["loss_forced"] == pytest.approx(math.log(words)), results["checkpoint"]
+
+
+def loaded_by_export(folder, *flags):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    assert cli.main(["export", str(folder), "--output", str(folder / "onnx"), *flags]) == 0
+    model = onnx.load(folder / "onnx" / "encoder.onnx")
+    large = [onnx.numpy_helper.to_array(each) for each in model.graph.initializer]
+    weights = [number for each in large if each.ndim == 2 for number in each.flatten().tolist()]
+    return is_zero(weights), json.loads((folder / "onnx" / "about.json").read_text())["checkpoint"]
+
+
+def loaded_in_python(folder, *flags):
+    run = load_run(folder, checkpoint=flags[1] if flags else None)
+    return is_zero(run.model.encoder.embedding.weight.flatten().tolist()), run.checkpoint
+
+
+def loaded_by_translate(folder, *flags):
+    with mock.patch("sys.stderr", io.StringIO()) as said:
+        said.isatty = lambda: True
+        assert (
+            cli.main(["translate", str(folder), "je suis grand .", "--n-best", "2", "--beam", "2", *flags])
+            == 0
+        )
+    found = re.search(r": (best|last) checkpoint\n", said.getvalue())[1]
+    return found == "best", found
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [loaded_by_translate, loaded_by_page, loaded_by_evaluate, loaded_by_export, loaded_in_python],
+    ids=lambda each: each.__name__,
+)
+def test_all_take_the_best_checkpoint_where_there_is_one_and_else_the_last(two_checkpoints, loaded):
+    assert loaded(two_checkpoints) == (True, "best")
+    assert loaded(two_checkpoints, "--checkpoint", "last") == (False, "last")
+    (two_checkpoints / layout.CHECKPOINTS / layout.BEST).unlink()
+    assert loaded(two_checkpoints) == (False, "last")
+
+
+def test_the_translations_are_those_of_the_checkpoint(translate, two_checkpoints, sentences):
+    last = translate("--checkpoint", "last", sentences[0], folder=two_checkpoints)
+    assert last == translate("--checkpoint", "last", sentences[0])
+    assert translate("--best", sentences[0], folder=two_checkpoints) == translate(
+        sentences[0], folder=two_checkpoints
+    )
+    assert translate(sentences[0], folder=two_checkpoints)[1] != last[1]
 
 
 def test_attention_weights_are_drawn(translate, sentences, tmp_path):

@@ -15,7 +15,7 @@ import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.trust import registered
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.runs import layout
+from seq2seq_lab.runs import addresses, layout
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
@@ -165,7 +165,7 @@ def test_escape_codes_do_not_reach_the_terminal(theirs, capsys):
 DAMAGED = {
     layout.CONFIG: [b"", b"\x00\xff\x01", b"!!python/object/apply:os.system ['true']\n", "torn", b"- a\n"],
     layout.VOCABULARIES: [None, b"", b"[]", "torn", b'{"source": ["a"]}', b'{"source": 1, "target": {}}'],
-    layout.LAST: [None, b"", b"PK", "torn"],
+    layout.BEST: [b"", b"PK", "torn"],
 }
 
 
@@ -173,7 +173,7 @@ DAMAGED = {
     ("name", "contents"), [(name, each) for name, several in DAMAGED.items() for each in several]
 )
 def test_a_damaged_file_is_named_and_the_run_is_left_out(theirs, trained, tmp_path, capsys, name, contents):
-    path = theirs / (f"{layout.CHECKPOINTS}/{name}" if name == layout.LAST else name)
+    path = theirs / (f"{layout.CHECKPOINTS}/{name}" if name == layout.BEST else name)
     if contents is None:
         path.unlink()
     else:
@@ -217,3 +217,63 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     with pytest.raises(UserError, match="another model"):
         tiny.train(tmp_path / "stopped")
     assert torch.load(folder / layout.CHECKPOINTS / layout.LAST, weights_only=True)
+
+
+class TestAddresses:
+    """Nothing is fetched from where somebody else's run says."""
+
+    URL = "http://127.0.0.1:9/theirs.zip"
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """The addresses that would be downloaded."""
+        asked = []
+
+        def fetch(url, path, sha256):
+            asked.append(url)
+            raise UserError(f"{url}: no network here")
+
+        monkeypatch.setattr("seq2seq_lab.data.sources.download._download", fetch)
+        monkeypatch.delenv("ENG_FRA_ARCHIVE", raising=False)
+        return asked
+
+    @staticmethod
+    def forged(folder, url):
+        archive = {
+            "_target_": "seq2seq_lab.data.sources.archive.ArchiveCorpus",
+            "url": url,
+            "credit": "see http://x",
+        }
+        forge(folder, lambda config: config.update(data=archive))
+
+    @pytest.mark.parametrize("command", ["evaluate", "train"])
+    def test_an_address_in_a_run_is_refused_in_a_line(self, theirs, asked, capsys, command):
+        self.forged(theirs, self.URL)
+        again = ["--config", str(theirs / layout.CONFIG), "fresh=true"]
+        given = [str(theirs)] if command == "evaluate" else again
+        assert cli.main([command, *given]) == 1
+        error = capsys.readouterr().err
+        assert len(error.splitlines()) == 1
+        assert error.startswith(f"data.url: {self.URL}")
+        assert not asked
+        assert cli.main([command, *given, "--trust", self.URL]) == 1
+        assert set(asked) == {self.URL}
+
+    def test_an_address_of_the_package_and_what_was_downloaded_are_not_refused(self, theirs, asked):
+        from seq2seq_lab.data.sources.download import download_path
+
+        known = next(iter(addresses._known()))
+        self.forged(theirs, known)
+        assert cli.main(["evaluate", str(theirs)]) == 1
+        assert asked == [known]
+        self.forged(theirs, self.URL)
+        path = download_path(self.URL)
+        path.parent.mkdir(parents=True)
+        path.write_text("I'm here.\tJe suis là.\n" * 3)
+        assert cli.main(["evaluate", str(theirs)]) == 1, "its data has changed"
+        assert asked == [known]
+
+    def test_a_new_address_of_the_command_line_is_the_users(self, theirs, asked):
+        self.forged(theirs, "http://127.0.0.1:9/old.zip")
+        assert cli.main(["train", "--config", str(theirs / layout.CONFIG), f"data.url={self.URL}"]) == 1
+        assert set(asked) == {self.URL}

@@ -1,7 +1,7 @@
 """Which policy helps? `python -m experiments.forcing_ratio.report outputs`.
 
 Writes beside this file: results.csv (each policy, on the test part), differences.csv (each policy against full forcing,
-paired by seed, with Holm's correction), exposure.csv (measures of exposure bias), differences.svg and ratios.svg, the
+with Holm's correction), detectable.csv, exposure.csv (measures of exposure bias), differences.svg and ratios.svg, the
 same as PNG, and the tables of README.md.
 """
 
@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from experiments.tables import run, shown, write
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.statistics import Difference, holm, paired_difference, student_t_quantile
+from seq2seq_lab.compare.pairing import difference_of
+from seq2seq_lab.compare.statistics import ALPHA, Difference, detectable, holm
 from seq2seq_lab.errors import UserError
 
 STUDY = Path(__file__).parent
@@ -85,28 +86,11 @@ def _is_baseline(name: str) -> bool:
 
 
 def differences(policies: Policies, metric: str) -> dict[str, tuple[Difference, float]]:
-    """Policy → difference from the first one, paired by seed, and its p-value with Holm's correction."""
+    """Policy → difference from the first one, and its p-value with Holm's correction."""
     baseline, *others = policies
-    base = policies[baseline].by_seed(metric)
-    found = {name: paired_difference(base, policies[name].by_seed(metric)) for name in others}
+    found = {name: difference_of(policies[baseline], policies[name], metric) for name in others}
     adjusted = holm([each.p for each in found.values()])
     return {name: (each, p) for (name, each), p in zip(found.items(), adjusted, strict=True)}
-
-
-def detectable(policies: Policies, metric: str) -> float:
-    """The difference that an interval of the median width would have told from zero with a probability of about 0.8.
-
-    (t(0.95) + t(0.6)) · s_d / √n, s_d the median standard deviation of the paired differences.
-    """
-    baseline, *others = policies
-    base = policies[baseline].by_seed(metric)
-    halves = []
-    for name in others:
-        difference = paired_difference(base, policies[name].by_seed(metric))
-        halves.append((difference.high - difference.low) / 2)
-    n = len(base)
-    error = sorted(halves)[len(halves) // 2] / student_t_quantile(0.95, n - 1)
-    return (student_t_quantile(0.95, n - 1) + student_t_quantile(0.6, n - 1)) * error
 
 
 def result_rows(found: Mapping[str, Policies], metrics: Mapping[str, int]) -> list[dict[str, str]]:
@@ -138,11 +122,31 @@ def difference_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
             for metric in COMPARED:
                 difference, p = by_metric[metric][name]
                 digits = RESULTS[metric]
-                row[metric.removeprefix("test/")] = (
-                    f"{difference.mean:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
-                    f"{' *' if p < 0.05 else ''}"
-                )
+                star = " *" if p < ALPHA else ""
+                row[metric.removeprefix("test/")] = with_interval(difference, digits) + star
+            row["test"] = " / ".join(dict.fromkeys(by_metric[metric][name][0].method for metric in COMPARED))
             rows.append(row)
+    return rows
+
+
+def with_interval(difference: Difference, digits: int) -> str:
+    """Mean and 95 % interval; a dash where there is none, as all seeds give the same difference."""
+    if math.isnan(difference.low):
+        return f"{difference.mean:+.{digits}f} –"
+    return f"{difference.mean:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
+
+
+def detectable_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
+    """A row a model: the true difference that a comparison finds with a probability of 0.8, with Holm's correction."""
+    rows = []
+    for model, policies in found.items():
+        if len(policies) < 2:
+            continue
+        row = {"model": model, "comparisons": str(len(policies) - 1)}
+        for metric in COMPARED:
+            size = detectable([each for each, _ in differences(policies, metric).values()])
+            row[metric.removeprefix("test/")] = "–" if math.isnan(size) else f"{size:.3g}"
+        rows.append(row)
     return rows
 
 
@@ -151,7 +155,6 @@ def full_length(groups: Sequence[Group]) -> list[dict[str, str]]:
     named = {policy(group.runs[0].config()): group for group in groups if group.runs and _is_preset(group)}
     if "full" not in named:
         return []
-    base = named["full"].by_seed("test/bleu")
     rows = []
     for name, group in sorted(named.items(), key=lambda item: -item[1].last("test/bleu").mean):
         measured = {**RESULTS, "test/exposure_gap": 3}
@@ -159,10 +162,9 @@ def full_length(groups: Sequence[Group]) -> list[dict[str, str]]:
         row |= {
             each.removeprefix("test/"): shown(group.last(each), digits) for each, digits in measured.items()
         }
-        of = paired_difference(base, group.by_seed("test/bleu"))
-        row["difference in bleu"] = (
-            "" if name == "full" else f"{of.mean:+.2f} [{of.low:+.2f}, {of.high:+.2f}]"
-        )
+        difference = difference_of(named["full"], group, "test/bleu")
+        row["difference in bleu"] = "" if name == "full" else with_interval(difference, 2)
+        row["test"] = "" if name == "full" else difference.method
         rows.append(row | {"seeds": str(len(group.runs))})
     return rows
 
@@ -193,7 +195,7 @@ def draw_differences(found: Mapping[str, Policies]) -> Figure:
             for name, (difference, p) in differences(found[model], metric).items():
                 y = names.index(name) + shift
                 place.plot([difference.low, difference.high], [y, y], color=COLOURS[model], linewidth=1.5)
-                fill = COLOURS[model] if p < 0.05 else "white"
+                fill = COLOURS[model] if p < ALPHA else "white"
                 place.plot(difference.mean, y, "o", color=COLOURS[model], markerfacecolor=fill, markersize=5)
         place.set_title(title, fontsize=10)
         place.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -262,15 +264,7 @@ def main(folders: list[str]) -> None:
     write(result_rows(found, RESULTS), "results", STUDY)
     write(difference_rows(found), "differences", STUDY)
     write(result_rows(found, EXPOSURE), "exposure", STUDY)
-    seen = [
-        {
-            "model": model,
-            **{metric.removeprefix("test/"): f"{detectable(each, metric):.3g}" for metric in COMPARED},
-        }
-        for model, each in found.items()
-        if len(each) > 1 and all(math.isfinite(detectable(each, metric)) for metric in COMPARED)
-    ]
-    if seen:
+    if seen := detectable_rows(found):
         write(seen, "detectable", STUDY)
     if longer := full_length(groups):
         write(longer, "full_length", STUDY)

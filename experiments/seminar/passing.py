@@ -39,7 +39,7 @@ def in_passing(module: TranslationModule, block: Block, updates: Updates, epoch:
 
 def parts(folder: str) -> tuple[Kind, dict[str, float]]:
     """What kind of run it is, and the columns of passing.csv."""
-    config, model, _ = load_model(folder)
+    config, model, _ = load_model(folder, checkpoint="last")
     data = make_data(config)
     module = make_module(config, data)
     module.model.load_state_dict(model.state_dict())

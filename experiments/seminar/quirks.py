@@ -5,17 +5,19 @@ predict. Takes the runs that `make quirks` left under the folders given, all at 
 beside this file, and between the README's markers:
 
 quirks.csv: losses with each quirk on and off, as mean ± sd over seeds, and seed by seed.
-differences.csv: what each change does, as the mean over seeds of the difference within a seed, with its 95 %
-interval.
+differences.csv: what each change does, with its 95 % interval: paired by seed within an architecture, by Welch's test
+between the two.
 """
 
+import math
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from experiments.seminar.conditions import STUDY, quirks_of
 from experiments.tables import run, shown, write
-from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference
+from seq2seq_lab.compare.statistics import Difference, Estimate, paired_difference, welch_difference
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.find import common_root, find
 from seq2seq_lab.runs.run import Run
@@ -75,15 +77,17 @@ def cell(condition: Condition, runs: dict[int, Run]) -> dict[str, str]:
 
 
 def interval(difference: Difference) -> str:
-    """Mean and interval; the mean alone of a single seed."""
+    """Mean and interval; the mean alone where there is no interval."""
     mean, low, high = (
         round(each, 4) + 0.0 for each in (difference.mean, difference.low, difference.high)
     )  # no -0
-    return f"{mean:+.4f}" if difference.n < 2 else f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"{mean:+.4f}" if math.isnan(low) else f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def verdict(difference: Difference) -> str:
     """The interval in a word."""
+    if difference.without_variation:
+        return "no variation"
     if not difference.excludes_zero:
         return "not distinguishable"
     return "higher" if difference.mean > 0 else "lower"
@@ -94,16 +98,36 @@ def excess(first: BySeed, second: BySeed) -> BySeed:
     return {seed: second[seed] - first[seed] for seed in first.keys() & second.keys()}
 
 
-def row(start: str, end: str, first: BySeed, second: BySeed) -> dict[str, str]:
+def row(start: str, end: str, first: BySeed, second: BySeed, *, paired: bool) -> dict[str, str]:
     """A row of differences.csv."""
-    difference = paired_difference(first, second)
+    if paired:
+        difference = paired_difference(first, second)
+    else:
+        difference = welch_difference(list(first.values()), list(second.values()))
     return {
         "from": start,
         "to": end,
         f"difference of {LOSS}, epoch {EPOCH}": interval(difference),
         "": verdict(difference),
-        "seeds": str(difference.n),
+        "test": difference.method,
+        "seeds": difference.seeds,
     }
+
+
+def difference_rows(losses: Mapping[Condition, BySeed]) -> list[dict[str, str]]:
+    """The rows of differences.csv.
+
+    Runs of one model and seed start from the same weights, as neither quirk changes their shapes; those of two models
+    share nothing. In the last row, what both quirks do to a model is paired by seed, and compared between the models.
+    """
+    rows = [
+        row(str(first), str(second), losses[first], losses[second], paired=first.model == second.model)
+        for first, second in COMPARED
+        if losses[first].keys() & losses[second].keys()
+    ]
+    effects = [excess(losses[PLAIN], losses[PLAIN_SOUND]), excess(losses[BOTH], losses[SOUND])]
+    last = "seq2seq, none − B", "attention, none − (A + B)"
+    return [*rows, row(*last, *effects, paired=False)]
 
 
 def main(folders: list[str]) -> None:
@@ -129,16 +153,7 @@ def main(folders: list[str]) -> None:
         condition: {seed: run.curves()[LOSS][EPOCH] for seed, run in cells[condition].items()}
         for condition in conditions
     }
-    rows = [
-        row(str(first), str(second), losses[first], losses[second])
-        for first, second in COMPARED
-        if losses[first].keys() & losses[second].keys()
-    ]
-    gaps = [
-        excess(losses[plain], losses[attention]) for plain, attention in ((PLAIN, BOTH), (PLAIN_SOUND, SOUND))
-    ]
-    rows.append(row("attention − seq2seq, A + B", "attention − seq2seq, none", *gaps))
-    write(rows, "differences", STUDY)
+    write(difference_rows(losses), "differences", STUDY)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ PARTS = 10
 
 def losses_by_part(folder: str) -> tuple[str, list[float]]:
     """A run's experiment, and the mean loss of each tenth of the training pairs under its last checkpoint."""
-    config, model, _ = load_model(folder)
+    config, model, _ = load_model(folder, checkpoint="last")
     data = make_data(config)
     found = []
     with torch.no_grad():

@@ -12,7 +12,7 @@ Tensors are batch-first. One legend for the shapes in every docstring:
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["__version__", "load_run", "load_runs", "sweep"]
 
 if TYPE_CHECKING:

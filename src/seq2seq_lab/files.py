@@ -1,9 +1,10 @@
 """Write files atomically: to a temporary name first, which then replaces the file. No file is ever incomplete."""
 
 import errno
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TEMPORARY = ".*.tmp"  # the names of files that are being written
@@ -39,6 +40,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporary(path: Path, *, seconds: float = 0.0) -> None:
+    """Remove what killed processes have left of a file.
+
+    Args:
+        path: the file; a pattern in its name stands for several.
+        seconds: the age that a temporary file must have, where another process may be writing it.
+    """
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime >= seconds:
+                left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,14 +15,15 @@ from seq2seq_lab.forcing.feeders.base import WordFeeder
 from seq2seq_lab.forcing.feeders.gumbel import GumbelArgMax
 from seq2seq_lab.forcing.feeders.sample import Sample
 from seq2seq_lab.forcing.feeders.uniform import Uniform
-from seq2seq_lab.forcing.feeders.unk import Unk
-from seq2seq_lab.forcing.plan import Plan, mean_of_first
+from seq2seq_lab.forcing.feeders.unk import UnknownWord
+from seq2seq_lab.forcing.feeders.zero import Zero
+from seq2seq_lab.forcing.plan import Plan, mean_over_words
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.seq2seq import gold_inputs
 from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 # Exact classes of what a plan may feed; None is the arg-max.
-FEEDERS = (type(None), ArgMax, Sample, GumbelArgMax, Uniform, Unk)
+FEEDERS = (type(None), ArgMax, Sample, GumbelArgMax, Uniform, UnknownWord, Zero)
 
 
 class CompiledSentence:
@@ -80,15 +81,17 @@ class CompiledUpdates(EagerUpdates):
             dropout=self._masks(block, draws, fed.zero),
         )
         made = torch.from_numpy(losses).to(self.job.model.decoder.output.weight.dtype)
-        return Made(made, mean_of_first(plan.gold, block.target_lengths))
+        return Made(made, mean_over_words(plan.gold, block.target_lengths))
 
     def _fed(self, block: Block, plan: Plan, draws: Draws) -> "_Fed":
         feeder, own, words = plan.feeder, plan.own, gold_inputs(block.target)
         size = self.job.model.decoder.output.out_features
         none = torch.zeros_like(own)
         if isinstance(feeder, Uniform):
-            return _Fed(feeder.words(draws, words, own, size), none)
-        if isinstance(feeder, Unk):
+            return _Fed(feeder.words(draws, words, own, size, plan.unk), none)
+        if isinstance(feeder, UnknownWord) and plan.unk is not None:
+            return _Fed(words.masked_fill(own, plan.unk), none)
+        if isinstance(feeder, UnknownWord | Zero):
             return _Fed(words, none, zero=own)
         if not isinstance(feeder, WordFeeder) or not own.any():
             return _Fed(words, own)

@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from seq2seq_lab.accelerate import compile_cache
+from seq2seq_lab.accelerate.select import Fault
 from seq2seq_lab.data.cache import cache_dir
 
 COMPILING = "compiling the sentence update for this machine (about 15 s, once)"
@@ -19,7 +21,7 @@ _SOURCES = ("tiles.py", "kernels.py", "layer_kernels.py", "sentence_kernel.py")
 
 
 @cache
-def available(dtype: str = "float32") -> str | None:
+def available(dtype: str = "float32") -> Fault | None:
     """Compile the sentence update, or load it from the cache.
 
     Args:
@@ -29,27 +31,29 @@ def available(dtype: str = "float32") -> str | None:
         None, or the reason why it cannot be compiled on this machine.
     """
     try:
-        _compile(np.dtype(dtype))
+        _, folder = _function()
+        compile_cache.load(folder, partial(_compile, np.dtype(dtype)))
     except ImportError as error:
-        return f"Numba cannot be imported ({error})"
+        return Fault(f"Numba cannot be imported ({error})")
     except Exception as error:  # a compiler can raise any exception
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        return f"Numba cannot compile on this machine ({lines[0]})"
+        return Fault(f"Numba cannot compile on this machine ({lines[0]})")
     return None
 
 
 def update_block(*arguments: Any) -> int:
     """Call `sentence_kernel.update_block`, which is imported at the first call."""
-    return int(_function()(*arguments))
+    return int(_function()[0](*arguments))
 
 
 @cache
-def _function() -> Any:
+def _function() -> tuple[Any, Path]:
+    """The function, and the folder of its cache."""
     from numba import config
     from numba.core import event
 
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(_folder())  # Numba chooses the folder when a function is decorated
+    before, folder = config.CACHE_DIR, _folder()
+    config.CACHE_DIR = str(folder)  # Numba chooses the folder when a function is decorated
     try:
         from seq2seq_lab.accelerate.sentence_kernel import update_block as function
     finally:
@@ -64,15 +68,17 @@ def _function() -> Any:
             pass
 
     event.register("numba:compile", Announcement())
-    return function
+    return function, folder
 
 
 def _folder() -> Path:
-    """The cache folder of this version of the code: Numba only detects changes in the file of the compiled function."""
+    """The cache folder of this version of the code, as Numba only detects changes in the file of the compiled function,
+    and of this processor.
+    """
     here = Path(__file__).parent
     version = hashlib.sha256(b"".join((here / name).read_bytes() for name in _SOURCES)).hexdigest()[:12]
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba")
-    folder = base.expanduser() / version
+    folder = base.expanduser() / f"{version}-{compile_cache.machine()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

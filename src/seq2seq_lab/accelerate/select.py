@@ -24,6 +24,10 @@ class Updates(Protocol):
         ...
 
 
+class Fault(str):
+    """Why an accelerator that fits a job cannot be used: something is wrong with the machine or its files."""
+
+
 class Accelerator(Protocol):
     """A faster implementation of the same updates."""
 
@@ -48,6 +52,12 @@ class Selection(NamedTuple):
     updates: Updates
     name: str
     refused: Mapping[str, str]
+
+    @property
+    def faults(self) -> str:
+        """What is wrong with the machine, if the updates are slower for that reason; else empty."""
+        found = [reason for reason in self.refused.values() if isinstance(reason, Fault)]
+        return "; ".join(found) if self.name == "eager" else ""
 
     def __str__(self) -> str:
         reasons = "; ".join(f"not {name}: {reason}" for name, reason in self.refused.items())

@@ -8,7 +8,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
         "Compare runs: group those that differ only in seed, and show mean ± standard deviation, differences"
-        " paired by seed, curves, translations and attention. Prints a table and writes a report."
+        " over seeds, curves, translations and attention. Prints a table and writes a report."
     )
     parser.add_argument(
         "paths",
@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--significance",
         action="store_true",
-        help="compare all pairs of groups over the sentences of the test part too (paired bootstrap); without it, only"
-        " two groups alone",
+        help="compare all pairs of groups over the sentences of the test part too: a paired bootstrap, which draws the"
+        " components of the split; without it, only two groups alone",
     )
     parser.add_argument(
         "--format",

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import sys
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,11 @@ from seq2seq_lab.errors import printable
 from seq2seq_lab.files import write_text
 
 if TYPE_CHECKING:
-    from seq2seq_lab.data.corpus import Corpus
+    from seq2seq_lab.data.corpus import Corpus, Removed
     from seq2seq_lab.data.splits import Parts
 
 _SHOWN = 3  # pairs, and words
+_REMOVED = 8  # characters
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +46,8 @@ def main(args: argparse.Namespace) -> int:
     config = composed(args.overrides, args.config_dir)
     check_data(config)
     complete: Any = build(config["data"], "data").load()
+    for caution in complete.cautions:
+        print(f"caution: {printable(caution)}", file=sys.stderr, flush=True)
     split = build(config["split"], "split")
     parts = parts_of(complete, split)
     holds_out = complete.given is not None or split.holds_out
@@ -54,7 +59,13 @@ def main(args: argparse.Namespace) -> int:
         "parts": {name: len(indices) for name, indices in parts._asdict().items()},
         "unknown_rate": _unknown_rates(corpus, parts) if holds_out else {},
         "shared": _shared(complete, parts) if holds_out else {},
+        "near_duplicates": _near_duplicates(complete, parts) if holds_out else {},
         "dropped": {reason: each.pairs for reason, each in corpus.dropped.items()},
+        "removed": {
+            side: {"share": each.share, "characters": each.characters, "sentences": each.sentences}
+            for side, each in corpus.removed.items()
+        },
+        "cautions": list(corpus.cautions),
     }
     if args.parts is not None:
         write_text(args.parts, _table(corpus, parts))
@@ -68,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
 def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     print(corpus.origin)
     for name, value in facts.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict | list):
             print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
     print("parts             ", ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items()))
     for name, sides in facts["unknown_rate"].items():
@@ -77,15 +88,36 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     for side, words in _unknown_words(corpus, parts).items():
         print(f"such words of the {side}: {', '.join(map(printable, words))}")
     for name, sides in facts["shared"].items():
-        shares = ", ".join(f"{side} {count:,}" for side, count in sides.items())
-        print(f"pairs of {name} whose sentence is also in train: {shares}")
+        counts = ", ".join(f"{side} {count:,}" for side, count in sides.items())
+        share = sides["either"] / facts["parts"][name]
+        print(f"pairs of {name} whose sentence is also in train: {counts} ({share:.1%})")
+    for name, share in facts["near_duplicates"].items():
+        print(f"pairs of {name} with a pair of train within one word on both sides: {share:.1%}")
     for reason, each in corpus.dropped.items():
         print(f"dropped: {each.pairs:,} pairs {reason}\n  first: {each.example}")
+    for side, removed in corpus.removed.items():
+        _show_removed(side, removed)
     print("the first pairs: as they are, normalised, and as ids")
     for index, (source, target) in enumerate(corpus.raw[:_SHOWN]):
         print(f"  {printable(source)} → {printable(target)}")
         print(f"    {corpus.source_text(index)} → {corpus.target_text(index)}")
         print(f"    {corpus.source[index].tolist()} → {corpus.target[index].tolist()}")
+
+
+def _show_removed(side: str, removed: "Removed") -> None:
+    """The share of a side's characters that the normalisation removes, the most frequent ones, and the lost letters."""
+    often = list(removed.characters.items())[:_REMOVED]
+    shown = "  ".join(f"{_visible(character)} {count:,}" for character, count in often)
+    print(
+        f"characters of the {side} that the normalisation removes: {removed.share:.2%}{shown and f' ({shown})'}"
+    )
+    if removed.sentences:
+        print(f"  {removed.sentences:,} sentences lose letters, the first: {printable(removed.example)}")
+
+
+def _visible(character: str) -> str:
+    alone = character.isprintable() and unicodedata.category(character)[0] != "M"
+    return character if alone else f"U+{ord(character):04X}"
 
 
 def _unknown_rates(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, float]]:
@@ -123,12 +155,26 @@ def _rate(ids: Any, unknown: int | None) -> float:
 
 
 def _shared(corpus: "Corpus", parts: "Parts") -> dict[str, dict[str, int]]:
-    """The number of pairs in the held-out parts whose source, or target, is also in the training part."""
+    """The number of pairs in the held-out parts whose source, target, or either is also in the training part."""
     import numpy as np
 
     sides = {"source": corpus.source.groups, "target": corpus.target.groups}
+    shared = {}
+    for name, indices in parts._asdict().items():
+        if name != "train" and len(indices):
+            found = {side: np.isin(group[indices], group[parts.train]) for side, group in sides.items()}
+            found["either"] = found["source"] | found["target"]
+            shared[name] = {side: int(pairs.sum()) for side, pairs in found.items()}
+    return shared
+
+
+def _near_duplicates(corpus: "Corpus", parts: "Parts") -> dict[str, float]:
+    """The share of the pairs in the held-out parts that have a training pair within one word on both sides."""
+    from seq2seq_lab.data.near_duplicates import near_duplicates
+
+    training = corpus.select(parts.train)
     return {
-        name: {side: int(np.isin(group[indices], group[parts.train]).sum()) for side, group in sides.items()}
+        name: float(near_duplicates(corpus.select(indices), training).mean())
         for name, indices in parts._asdict().items()
         if name != "train" and len(indices)
     }

@@ -1,14 +1,14 @@
 """The command ``seq2seq-lab evaluate``."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 from seq2seq_lab.errors import UserError, nearest
+from seq2seq_lab.runs import layout
 
 _COLUMNS = ("bleu", "chrf", "exact_match", "loss_forced", "loss_free", "length_ratio")
 
@@ -29,12 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--length-penalty", type=float, default=1.0, metavar="ALPHA", help="of beam search (default: 1)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        choices=("best", "last"),
-        default="best",
-        help="default: the one with the best validation",
-    )
+    add_checkpoint(parser)
     parser.add_argument(
         "--average",
         type=int,
@@ -49,9 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="KEY=VALUE",
         help="evaluate on pairs that the run's corpus lacks, with these settings of its data, such as "
-        "data.prefixes=[]; may be given several times",
+        "'data.prefixes=[]'; may be given several times. Pairs with a sentence of the training part are left out",
     )
     parser.add_argument("--max-pairs", type=int, metavar="N", help="the most pairs, at equal distances")
+    parser.add_argument(
+        "--segments",
+        default="source",
+        choices=("source", "pair"),
+        help="what counts once in scores of translations: each source, with all its translations as references (the "
+        "default), or each pair, as in version 0.2",
+    )
+    parser.add_argument(
+        "--perfect",
+        action="store_true",
+        help="evaluate the perfect model of the run's data in place of the run's: it has exactly the distribution of "
+        "the translations, which must be known (data=toy)",
+    )
     parser.add_argument(
         "--json", action="store_true", help="print JSON: an object, or a list for several runs"
     )
@@ -66,6 +74,7 @@ def main(args: argparse.Namespace) -> int:
     import torch
 
     from seq2seq_lab.runs.evaluate import SHIFTED, Corpora, Request, evaluate_run
+    from seq2seq_lab.runs.evaluations import as_json
 
     torch.set_num_threads(1)  # more are slower for steps as small as these
 
@@ -73,11 +82,13 @@ def main(args: argparse.Namespace) -> int:
         part=SHIFTED if args.data else args.split,
         data=_settings(args.data) if args.data else None,
         max_pairs=args.max_pairs,
-        best=args.checkpoint == "best",
+        checkpoint=args.checkpoint,
         averaged=args.average,
         beams=beams,
         alpha=args.length_penalty,
         analyses=_analyses(args.analyses),
+        segments=args.segments,
+        perfect=args.perfect,
         trusted=args.trust,
     )
     corpora, found, failed = Corpora(), [], False
@@ -91,7 +102,7 @@ def main(args: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
     if args.json:
         flat = [_flat(each) for each in found]
-        print(json.dumps(flat[0] if len(args.folders) == 1 else flat, indent=2, ensure_ascii=False))
+        print(as_json(flat[0] if len(args.folders) == 1 else flat), end="")
     else:
         _show(found)
     return int(failed)
@@ -147,23 +158,71 @@ def _show(found: Sequence[Mapping[str, Any]]) -> None:
     """A table with a row for each run and beam, then what the numbers are."""
     if not found:
         return
+    named = [(_name(each), each) for each in found]
     rows = [
-        (each["run"], beam, {**each["measures"], **scores})
-        for each in found
+        (name, beam, {**each["measures"], **scores})
+        for name, each in named
         for beam, scores in each["beams"].items()
     ]
-    width = max(len(str(run)) for run, *_ in rows)
+    width = max(len(name) for name, _ in named)
     print(" ".join([f"{'run':{width}}", "beam", *(f"{name:>12}" for name in _COLUMNS)]))
-    for run, beam, values in rows:
-        numbers = (f"{values[name]:12.4f}" if name in values else f"{'':12}" for name in _COLUMNS)
-        print(" ".join([f"{run:{width}}", f"{beam:>4}", *numbers]))
+    for name, beam, values in rows:
+        print(" ".join([f"{name:{width}}", f"{beam:>4}", *_cells(values, _COLUMNS)]))
+    _show_near_duplicates(named, width)
     first = found[0]
-    checkpoint = f"mean of {first['averaged']}" if first["averaged"] else first["checkpoint"]
-    print(f"\n{first['pairs']:,} pairs of {first['part']}, checkpoint: {checkpoint}")
+    print(f"\n{first['pairs']:,} pairs of {first['part']}{_of(first)}{_left_out(first['left_out'])}")
+    segment = "source" if first["segments"] == "source" else "pair"
+    print(f"losses: in nats per {first['units'].removesuffix('s')}, with one <eos> a sentence")
+    print(f"scores: each {segment} is one segment, {first['segment_count']:,} in all")
     for name, signature in first["signature"].items():
         print(f"{name}: {signature}, on normalised text, all translations of a source as references")
     others = {name: value for name, value in first["measures"].items() if name not in _COLUMNS}
     if others and len(found) == 1:
         print(", ".join(f"{name} {value:.4g}" for name, value in others.items()))
-    print(f"written to {', '.join(str(Path(each['run']) / 'evaluation') for each in found[:3])}", end="")
+    places = [str(Path(each["run"], _folder(each))) for each in found]
+    print(f"written to {', '.join(places[:3])}", end="")
     print(f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _show_near_duplicates(named: Sequence[tuple[str, Mapping[str, Any]]], width: int) -> None:
+    """A row for the pairs with a training pair within one word on both sides, and one for the others."""
+    tables = [(name, each["analyses"].get("by_near_duplicates")) for name, each in named]
+    if not any(table for _, table in tables):
+        return
+    columns = ("bleu", "exact_match")
+    print("\npairs that differ from a training pair in at most one word on each side, and the others")
+    print(" ".join([f"{'run':{width}}", f"{'':15} {'pairs':>12}", *(f"{each:>12}" for each in columns)]))
+    for name, table in tables:
+        for row, group in enumerate(table["group"] if table else ()):
+            scores = _cells({each: table[each][row] for each in columns}, columns)
+            print(" ".join([f"{name:{width}}", f"{group:15} {table['sentences'][row]:12,}", *scores]))
+
+
+def _cells(values: Mapping[str, float], columns: Sequence[str]) -> list[str]:
+    return [f"{values[name]:12.4f}" if name in values else f"{'':12}" for name in columns]
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    return f"{found['run']} (perfect)" if found["model"] == "perfect" else str(found["run"])
+
+
+def _folder(found: Mapping[str, Any]) -> str:
+    return layout.PERFECT if found["model"] == "perfect" else layout.EVALUATION
+
+
+def _of(found: Mapping[str, Any]) -> str:
+    """What was evaluated."""
+    if found["model"] == "perfect":
+        return ", the perfect model of its data"
+    return (
+        f", checkpoint: {'mean of ' + str(found['averaged']) if found['averaged'] else found['checkpoint']}"
+    )
+
+
+def _left_out(numbers: Mapping[str, int]) -> str:
+    if not numbers:
+        return ""
+    return (
+        f"; left out: {numbers['pairs_of_corpus']:,} pairs of the run's own corpus, and "
+        f"{numbers['with_sentence_of_training']:,} with a sentence of its training part"
+    )

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("exported"), metavar="DIR", help="default: exported"
     )
-    parser.add_argument("--best", action="store_true", help="the best checkpoint instead of the last")
+    add_checkpoint(parser)
     add_trust(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
+    from seq2seq_lab.runs.chosen import name_of
     from seq2seq_lab.runs.export import export_onnx
 
-    for path in export_onnx(args.folder, args.output, best=args.best, trusted=args.trust):
+    for path in export_onnx(args.folder, args.output, checkpoint=args.checkpoint, trusted=args.trust):
         print(path)
+    print(f"of the {name_of(args.folder, args.checkpoint)} checkpoint of {args.folder}")
     return 0

@@ -5,9 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
+class _Lines(argparse.HelpFormatter):
+    """Help whose description keeps its lines; each is wrapped, but for a command, which is indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(
+            line if line.startswith(" ") else super(_Lines, self)._fill_text(line, width, indent)
+            for line in lines
+        )
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Declare the overrides and `--config-dir`; they may come in any order."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.formatter_class = _Lines
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -26,6 +37,19 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(parser=parser)
 
 
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Declare `--checkpoint`, of the commands that load a model."""
+    parser.add_argument(
+        "--checkpoint",
+        choices=("best", "last"),
+        help="default: the one with the best validation where the run kept one, else the last",
+    )
+    # The earlier spelling.
+    parser.add_argument(
+        "--best", dest="checkpoint", action="store_const", const="best", help=argparse.SUPPRESS
+    )
+
+
 def add_trust(parser: argparse.ArgumentParser) -> None:
     """Declare `--trust`, of the commands that load a run of somebody else."""
     parser.add_argument(
@@ -33,7 +57,8 @@ def add_trust(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MODULE",
-        help="let the run name code of this module, such as a model of your own; may be repeated",
+        help="let the run name code of this module, such as a model of your own, or data at this address; may be "
+        "repeated",
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 from seq2seq_lab.files import write_text
 
 
@@ -21,15 +21,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.html",
         help="default: translator.html",
     )
-    parser.add_argument("--best", action="store_true", help="the best checkpoints instead of the last ones")
+    add_checkpoint(parser)
     add_trust(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     from seq2seq_lab.page.bundle import page
+    from seq2seq_lab.runs.chosen import name_of
 
-    text = page(args.folders, best=args.best, trusted=args.trust)
+    for folder in args.folders:
+        print(f"{folder}: {name_of(folder, args.checkpoint)} checkpoint")
+    text = page(args.folders, checkpoint=args.checkpoint, trusted=args.trust)
     write_text(args.output, text)
     print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders)} runs")
     return 0

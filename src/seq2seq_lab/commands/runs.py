@@ -1,6 +1,8 @@
 """The command ``seq2seq-lab runs``."""
 
 import argparse
+import math
+import shlex
 import shutil
 import sys
 import time
@@ -16,14 +18,14 @@ from seq2seq_lab.runs.run import Run
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures
-_NARROW = 40  # characters that the settings have at least
+_HEADS = ("status", "epoch", "to go", "measure", "age", "seed", "run")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Shows the runs below some folders: status, epochs, time to go, the last value of the main measure, age, and "
-        "what sets them apart."
+        "Shows the runs below some folders: what sets them apart, then for each run its status, epochs, time to go, "
+        "the last value of the main measure, age, and its path, for translate, evaluate and page."
     )
     parser.add_argument(
         "paths",
@@ -49,41 +51,26 @@ def main(args: argparse.Namespace) -> int:
 
 
 def table(paths: Sequence[Path], *, height: int | None = None) -> str:
-    """The table, and a line that counts the runs by status.
+    """The runs below what sets them apart, and a line that counts them by status.
 
     Args:
-        height: the most lines of the table; the newest runs are shown.
+        height: the most lines of the table on a terminal; the newest runs are shown.
     """
     from seq2seq_lab.compare.comparison import read_runs
     from seq2seq_lab.compare.grouping import group
-    from seq2seq_lab.compare.views.terminal import aligned
-    from seq2seq_lab.launch.sweep import under_way
+    from seq2seq_lab.launch.register import under_way
     from seq2seq_lab.runs.find import common_root
 
     runs, notes = read_runs(paths, common_root(paths))
     groups, _ = group(runs)
-    labels = {run: each.label for each in groups for run in (*each.runs, *each.others)}
-    now = time.time()
-    newest = sorted(runs, key=changed)[-height:] if height else runs
-    shown = [run for run in runs if run in newest]
-    rows = [("status", "epoch", "to go", "measure", "age", "seed", "settings")]
-    for run in shown:
-        summary, status = run.summary(), activity(run)
-        metric = (run.config().get("monitor") or {}).get("metric", "train/loss")
-        value = run.last(metric)
-        rows.append(
-            (
-                status,
-                f"{run.epochs}/{run.config().get('trainer', {}).get('max_epochs', '?')}",
-                _to_go(run.epochs, summary, run.config()) if status == "running" else "",
-                f"{metric} {value:.4g}" if value is not None else "",
-                duration(now - changed(run)),
-                str(run.seed),
-                labels.get(run, "a repeated run"),
-            )
-        )
-    width = shutil.get_terminal_size((120, 24)).columns
-    lines = [line if len(line) <= width else f"{line[: max(width, _NARROW) - 1]}…" for line in aligned(rows)]
+    together = {each.label: [*each.runs, *each.others] for each in groups}
+    known = {run for several in together.values() for run in several}
+    together["repeated runs, which are not compared"] = [run for run in runs if run not in known]
+    newest = sorted(runs, key=changed)
+    lines = _lines(together, newest)
+    while height and len(newest) > 1 and (more := _rows_on_screen(lines) - height) > 0:
+        newest = newest[min(more, len(newest) - 1) :]
+        lines = _lines(together, newest)
     states = Counter(activity(run) for run in runs)
     count = f"{len(runs)} runs: {', '.join(f'{number} {status}' for status, number in states.most_common())}"
     failed = [run for run in runs if activity(run) == "failed"]
@@ -92,6 +79,48 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
     reasons += [f"a sweep is under way: {progress}" for path in paths for progress in under_way(path)]
     reasons += [f"Note: {note}" for note in notes]
     return printable("\n".join([*lines, "", count, *reasons]))
+
+
+def _lines(together: Mapping[str, Sequence[Run]], shown: Sequence[Run]) -> list[str]:
+    """What sets apart the runs of each group, then a line for each of them; only of those that are shown."""
+    from seq2seq_lab.compare.views.terminal import aligned, wrapped
+
+    rows = [_HEADS, *(_row(run) for runs in together.values() for run in runs if run in shown)]
+    unused = [column for column, cells in enumerate(zip(*rows, strict=True)) if not any(cells[1:])]
+    kept = [[cell for column, cell in enumerate(row) if column not in unused] for row in rows]
+    head, *rest = (f"  {line}" for line in aligned(kept))
+    lines = [head]
+    for label, runs in together.items():
+        if number := sum(run in shown for run in runs):
+            lines += [*wrapped(label).splitlines(), *rest[:number]]
+            rest = rest[number:]
+    return lines
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    summary, status = run.summary(), activity(run)
+    metric = (run.config().get("monitor") or {}).get("metric", "train/loss")
+    value = run.last(metric)
+    return (
+        status,
+        f"{run.epochs}/{run.config().get('trainer', {}).get('max_epochs', '?')}",
+        _to_go(run.epochs, summary, run.config()) if status == "running" else "",
+        f"{metric} {value:.4g}" if value is not None else "",
+        duration(time.time() - changed(run)),
+        "" if run.folder.name == f"seed-{run.seed}" else str(run.seed),
+        typed(run.folder),
+    )
+
+
+def typed(folder: Path) -> str:
+    """The path of a run as one would type it for another command: from the working folder, if it is below it."""
+    absolute, here = folder.absolute(), Path.cwd()
+    return shlex.quote(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
+
+
+def _rows_on_screen(lines: Sequence[str]) -> int:
+    width = shutil.get_terminal_size((120, 24)).columns
+    return sum(max(1, math.ceil(len(line) / width)) for line in lines)
 
 
 def activity(run: Run) -> str:

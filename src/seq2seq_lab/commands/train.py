@@ -7,7 +7,7 @@ from seq2seq_lab.commands.overrides import add_overrides, add_trust, show_help
 
 DESCRIPTION = """\
 Trains one run. With -m (--multirun), trains one run for each combination of comma-separated values:
-  seq2seq-lab train -m model=seq2seq,attention forcing=mixed forcing.ratio=0,0.5,1 seed=0,1
+  seq2seq-lab train -m data=toy forcing=mixed forcing.ratio=0,0.5,1 seed=0,1
 A finished run is not trained again. An interrupted run is resumed where it was stopped."""
 
 

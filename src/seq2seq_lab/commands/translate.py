@@ -8,12 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.commands.overrides import add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import replacing
 
 if TYPE_CHECKING:
     from seq2seq_lab.models.seq2seq import Seq2Seq
+    from seq2seq_lab.runs.chosen import Which
     from seq2seq_lab.runs.load import Vocabularies
 
 _BATCH = 64  # lines of a file that are translated at a time
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "sentences", nargs="*", metavar="SENTENCE", help="default: standard input, one per line"
     )
-    parser.add_argument("--best", action="store_true", help="the best checkpoint instead of the last")
+    add_checkpoint(parser)
     parser.add_argument("--attention", type=Path, metavar="FILE.png", help="draw the attention weights")
     parser.add_argument("--beam", type=int, default=1, metavar="N", help="beam search with N hypotheses")
     parser.add_argument(
@@ -47,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
     return translate(
         args.folder,
         args.sentences or _lines(),
-        best=args.best,
+        checkpoint=args.checkpoint,
         attention=args.attention,
         search=Search(args.beam, args.n_best, args.length_penalty),
         trusted=args.trust,
@@ -78,7 +79,7 @@ def translate(
     run: str,
     sentences: Iterable[str],
     *,
-    best: bool = False,
+    checkpoint: "Which | None" = None,
     attention: Path | None = None,
     search: Search | None = None,
     batch: int = 1,
@@ -94,7 +95,7 @@ def translate(
     Args:
         run: the run's folder.
         sentences: raw sentences; they are normalised as in training.
-        best: use the best checkpoint instead of the last.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         attention: a PNG file for a heat map of the attention weights.
         search: how translations are searched; greedily by default.
         batch: number of sentences that are translated at a time.
@@ -103,10 +104,13 @@ def translate(
     Raises:
         UserError: the run does not exist, there is no sentence, or the model has no attention.
     """
+    from seq2seq_lab.runs.chosen import name_of
     from seq2seq_lab.runs.load import load_model
 
     search = search or Search()
-    _, model, words = load_model(run, best=best, trusted=trusted)
+    _, model, words = load_model(run, checkpoint=checkpoint, trusted=trusted)
+    if sys.stderr.isatty():
+        print(f"{run}: {name_of(run, checkpoint)} checkpoint", file=sys.stderr)
     if attention is not None and model.decoder.attention is None:
         raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
     if attention is not None and attention.suffix != ".png":
@@ -187,22 +191,15 @@ def _encoded(line: str, model: "Seq2Seq", words: "Vocabularies") -> list[int]:
     if not sentence:
         return []
 
-    def say(what: str, parts: Sequence[str] = ()) -> None:
-        print(f"{sentence}: {what}{', '.join(map(repr, parts))}", file=sys.stderr)
-
     encoded = words.encode(sentence)
-    if encoded.dropped:
-        say("the normalisation removed ", encoded.dropped)
-    if encoded.unknown:
-        replaced = "were skipped" if words.source.unk is None else "are <unk> for this model"
-        say(f"unknown words {replaced}: ", encoded.unknown)
-    if not any(encoded.words) or not encoded.ids or all(each == words.source.unk for each in encoded.ids):
-        say("no known word to translate")
+    for note in encoded.notes:
+        print(f"{sentence}: {note}", file=sys.stderr)
+    if not encoded.ids:
         return []
     try:
         model.encoder.positions(len(encoded.ids) + 1)
     except ValueError as error:
-        say(f"too long for this model: {error}")
+        print(f"{sentence}: too long for this model: {error}", file=sys.stderr)
         return []
     return [*encoded.ids, EOS]
 

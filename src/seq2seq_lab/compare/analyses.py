@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.statistics import Estimate, average
+from seq2seq_lab.compare.statistics import Bounds, Estimate, average
 
 _FEWEST = 5  # sentences of a point, on average over seeds; of fewer, the point is not drawn
 
@@ -23,6 +23,7 @@ class Drawn:
         xlabel, ylabel: the labels of the axes.
         count: the column with the number of sentences of each point, if it has one.
         even: a value that means no bias, drawn as a thin line.
+        bounds: the lowest and the highest value of y, if it has such.
         log: whether the axis of x is logarithmic.
     """
 
@@ -34,6 +35,7 @@ class Drawn:
     ylabel: str
     count: str = ""
     even: float | None = None
+    bounds: Bounds | None = None
     log: bool = False
 
 

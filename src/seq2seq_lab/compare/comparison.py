@@ -85,6 +85,7 @@ def gather(
     chosen = dict.fromkeys(shown(metrics, measured, groups[0].described))
     chosen |= dict.fromkeys(each.metric for each in references)
     pairs = pair(groups, measured)
+    visible = [each for each in pairs if each.metric in chosen]
     sentences, missing = over_sentences(groups, pairs, every=significance)
     return Comparison(
         runs=read,
@@ -94,7 +95,7 @@ def gather(
         over_sentences=sentences,
         references=with_own_names([*of_runs(read), *references]),
         notes=[*notes, *missing, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
-        caveats=remarks.caveats(groups, list(chosen)),
+        caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],
         output=_output(output or _default_output(root, read)),
     )
 

@@ -31,7 +31,7 @@ def load_runs(paths: str | Path | Sequence[str | Path] = "outputs") -> "pd.DataF
     root = common_root(given)
     runs, _ = read_runs(given, root)
     groups, _ = group(runs)
-    settings = {run: each.settings for each in groups for run in (*each.runs, *each.others)}
+    settings = {run: each.all_settings for each in groups for run in (*each.runs, *each.others)}
     rows = []
     for run in runs:
         row: dict[str, Any] = {"status": run.status, "seed": run.seed, "epochs": run.epochs}

@@ -8,13 +8,14 @@ from typing import Any
 
 from seq2seq_lab.compare import naming
 from seq2seq_lab.compare.statistics import Estimate, average
-from seq2seq_lab.evaluation.measures import Measure, from_dict, measure
+from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
 from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
 
 _ONLY = "all runs"
+UNITS = "data.units"  # the key; a run of before there were any is of words
 _Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus
 
 
@@ -23,26 +24,32 @@ class Group:
     """Runs of one configuration and one corpus that differ only in their seeds.
 
     Attributes:
-        label: the settings in which it differs from the others, as ``model=attention, ratio=0.5``.
+        label: the settings in which it differs from the others on its corpus, as ``model=attention, ratio=0.5``.
         settings: the same settings, key → value.
+        all_settings: the settings in which it differs from any other group, for tables of all corpora.
         config: its configuration without the seed, dotted key → value.
+        choices: the option that was chosen for each group of the configuration; empty for old runs.
         corpus: the pairs that it was trained on.
         runs: the finished runs, one per seed, in the order of their seeds; means are computed over these.
         others: runs that are not averaged, because they are unfinished, failed or damaged.
         described: measures in the summaries of all compared runs, by name; the same in every group.
+        units: what a symbol is, `words`, `subwords` or `characters`; None where the compared runs differ in it.
     """
 
     label: str
     settings: Mapping[str, Any]
+    all_settings: Mapping[str, Any]
     config: Mapping[str, Any]
+    choices: Mapping[str, str]
     corpus: CorpusFacts
     runs: tuple[Run, ...]
     others: tuple[Run, ...]
     described: Mapping[str, Measure]
+    units: str | None = None
 
     def measure(self, metric: str) -> Measure:
         """The facts of a metric: from the registry, or else from the summaries of the runs."""
-        return measure(metric, self.described)
+        return in_units(measure(metric, self.described), self.units)
 
     def last(self, metric: str) -> Estimate:
         """The last value of a metric, over the finished runs."""
@@ -92,20 +99,41 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     described: dict[str, Measure] = {}
     for run in reversed(runs):  # the first run with a description of a measure is used
         described |= from_dict(run.summary().get("measures"))
-    apart = naming.settings(flat, [_choices(together) for together in kept])
+    choices = [_choices(together) for together in kept]
+    units = {str(config.get(UNITS, "words")) for config in flat}
+    common = units.pop() if len(units) == 1 else None
     groups = [
         Group(
             label="",
-            settings=settings,
+            settings={},
+            all_settings=settings,
             config=config,
+            choices=chosen,
             corpus=next((run.corpus for run in together if run.corpus.fingerprint), CorpusFacts()),
             runs=tuple(run for run in together if run.finished),
             others=tuple(run for run in together if not run.finished),
             described=described,
+            units=common,
         )
-        for config, settings, together in zip(flat, apart, kept, strict=True)
+        for config, settings, chosen, together in zip(
+            flat, naming.settings(flat, choices), choices, kept, strict=True
+        )
     ]
+    groups = [each for on_corpus in by_corpus(groups).values() for each in _set_apart(on_corpus)]
     return _labelled(_ordered(groups)), notes
+
+
+def _set_apart(groups: Sequence[Group]) -> list[Group]:
+    """Groups on one corpus, with the settings in which they differ from each other.
+
+    A group that is alone there has the options in which it differs from those on other corpora.
+    """
+    if len(groups) == 1:
+        (one,) = groups
+        options = {key: one.all_settings[key] for key in one.all_settings if key in one.choices}
+        return [replace(one, settings=options)]
+    apart = naming.settings([each.config for each in groups], [each.choices for each in groups])
+    return [replace(each, settings=settings) for each, settings in zip(groups, apart, strict=True)]
 
 
 def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
@@ -115,7 +143,7 @@ def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
         together.setdefault(group.corpus.fingerprint, []).append(group)
     if len(together) == 1:
         return {"": list(groups)}
-    return {f" · corpus {(name or 'unknown')[:8]}": each for name, each in together.items()}
+    return {f" · corpus {each[0].corpus.code}": each for each in together.values()}
 
 
 def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
@@ -209,6 +237,16 @@ def _ordered(groups: Sequence[Group]) -> list[Group]:
     return sorted(groups, key=order)
 
 
+def _corpus_name(group: Group, groups: Sequence[Group]) -> str:
+    """The option `data` where each corpus has its own, else the beginning of the corpus' fingerprint."""
+    option_of: dict[str | None, set[str]] = {}
+    for each in groups:
+        option_of.setdefault(each.corpus.fingerprint, set()).add(str(each.choices.get("data")))
+    options = [option for several in option_of.values() for option in several]
+    told_apart = len(set(options)) == len(options) == len(option_of) and all(each.choices for each in groups)
+    return f"data={group.choices['data']}" if told_apart else f"corpus={group.corpus.code}"
+
+
 def _rank(value: Any) -> tuple[int, float, Any]:
     """A sort key: missing values first, then numbers by value, then other values by their text."""
     if value is naming.ABSENT:
@@ -219,20 +257,19 @@ def _rank(value: Any) -> tuple[int, float, Any]:
 
 
 def _labelled(groups: Sequence[Group]) -> list[Group]:
-    """Set the labels of the groups; if two are equal, add the corpus or a number."""
+    """Set the labels; one that says nothing, or that two corpora share, names the corpus; equal ones get a number."""
     labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
+    corpora = {each.corpus.fingerprint for each in groups}
     labelled: list[Group] = []
     taken: set[str] = set()
     for group, label in zip(groups, labels, strict=True):
-        settings = dict(group.settings)
         alike = {each.corpus.fingerprint for each, its in zip(groups, labels, strict=True) if its == label}
-        if len(alike) > 1:
-            settings["corpus"] = (group.corpus.fingerprint or "unknown")[:8]
-            label = ", ".join(filter(None, (label, f"corpus={settings['corpus']}")))
+        if len(alike) > 1 or (not label and len(corpora) > 1):
+            label = ", ".join(filter(None, (label, _corpus_name(group, groups))))
         label, number = label or _ONLY, 1
         while label in taken:
             number += 1
             label = f"{label.removesuffix(f' #{number - 1}')} #{number}"
         taken.add(label)
-        labelled.append(replace(group, label=label, settings=settings))
+        labelled.append(replace(group, label=label))
     return labelled

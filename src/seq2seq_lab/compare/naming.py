@@ -5,9 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from seq2seq_lab.runs.layout import CODE
+
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
-_TARGET = "_target_"
+TARGET = "_target_"
 _COLUMNS = {
     "run",
     "group",
@@ -89,7 +91,7 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
     not shown: its ``_target_``, and keys that only one option has. A key that several options have with different
     values is shown, no matter if the option or the user set it.
     """
-    keys = differing(configs)
+    keys = [key for key in differing(configs) if not _names_code(key, configs)]
     shown: dict[str, list[Any]] = {}
     nodes = _nodes(keys, configs, choices)
     for node in dict.fromkeys(nodes.values()):
@@ -107,6 +109,11 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
         {short[key]: values[n] for key, values in shown.items() if values[n] is not _FOREIGN}
         for n in range(len(configs))
     ]
+
+
+def _names_code(key: str, configs: Sequence[Flat]) -> bool:
+    """Whether a key holds the hash of a module that only some configurations use: another key then says so."""
+    return key.startswith(f"{CODE}.") and len({config[key] for config in configs if key in config}) == 1
 
 
 _FOREIGN = object()  # placeholder: the chosen option does not have this key
@@ -139,7 +146,7 @@ def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, 
     group = node.replace(".", "/")
     if group != node or all(group in chosen for chosen in choices):
         return [show(chosen[group]) if group in chosen else ABSENT for chosen in choices]
-    targets = [config.get(f"{node}.{_TARGET}") for config in configs]
+    targets = [config.get(f"{node}.{TARGET}") for config in configs]
     return [str(target).rpartition(".")[2] if target is not None else ABSENT for target in targets]
 
 
@@ -149,7 +156,7 @@ def _implied(key: str, node: str, values: Sequence[Any], options: Sequence[str])
     if len(by_option) > len(set(options)):
         return False  # the value differs within one option
     present = {canonical(value) for value in values} - {ABSENT}
-    return key.endswith(f".{_TARGET}") or node in _NAMED_WHOLE or len(present) == 1
+    return key.endswith(f".{TARGET}") or node in _NAMED_WHOLE or len(present) == 1
 
 
 def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]:
@@ -159,7 +166,7 @@ def _without_foreign(values: Sequence[Any], options: Sequence[str]) -> list[Any]
 
 def _shorten(keys: Sequence[str]) -> list[str]:
     """Shorten each key to the fewest last parts that are unique; a ``_target_`` gets the key of its node."""
-    paths = [key.removesuffix(f".{_TARGET}").split(".") for key in keys]
+    paths = [key.removesuffix(f".{TARGET}").split(".") for key in keys]
 
     def short(path: list[str]) -> str:
         for size in range(1, len(path)):

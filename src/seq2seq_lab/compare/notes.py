@@ -1,11 +1,14 @@
 """Notes on a comparison: runs that are not averaged, and limits of the results."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.grouping import UNITS, Group
 from seq2seq_lab.compare.naming import differing
-from seq2seq_lab.evaluation.measures import TRAINING_LOSS
+from seq2seq_lab.compare.pairing import METHODS, Pair
+from seq2seq_lab.compare.statistics import INTERVALS
+from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.runs.evaluations import PAIR, SOURCE
 from seq2seq_lab.runs.run import Run
 
 _FEW_NAMES = 6
@@ -13,6 +16,10 @@ _STATUS = {"running": "still running or killed"}
 _TRAIN_CAVEAT = (
     "Training losses under different forcing are not comparable: each depends on how its policy feeds"
     " the decoder. Compare val/*, or the teacher-forced and free-running losses."
+)
+_UNITS_CAVEAT = (
+    "Losses per symbol do not compare, as data.units differs; compare those per word or per character, such as"
+    " --metric 'val/loss_*_per_word'."
 )
 
 
@@ -29,9 +36,12 @@ def not_averaged(groups: Sequence[Group]) -> list[str]:
 
 
 def _names(several: Sequence[Run]) -> str:
-    names = [f"{run.name} (epoch {run.epochs})" if run.epochs else run.name for run in several[:_FEW_NAMES]]
-    rest = len(several) - len(names)
-    return ", ".join(names) + (f" and {rest} more" if rest else "")
+    return _listed([f"{run.name} (epoch {run.epochs})" if run.epochs else run.name for run in several])
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _FEW_NAMES
+    return ", ".join(names[:_FEW_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def uneven(groups: Sequence[Group]) -> list[str]:
@@ -54,4 +64,43 @@ def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     """Limits of the results that the user should know."""
     keys = differing([each.config for each in groups])
     forcing_differs = any(key.startswith("forcing.") for key in keys)
-    return [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    found = [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    with_intervals = {metric for each in groups for metric in each.evaluated if each.last(metric).sd > 0}
+    if any(metric in with_intervals and groups[0].measure(metric).bounds for metric in metrics):
+        found.append(f"95 % intervals of means are {INTERVALS}.")
+    if UNITS in keys and any(SYMBOL in measure(metric).unit for metric in metrics):
+        found.append(_UNITS_CAVEAT)
+    return [*found, *_segments(groups)]
+
+
+def _segments(groups: Sequence[Group]) -> Iterator[str]:
+    """A caveat for each part of the data whose scores count each source in some runs, and each pair in others."""
+    runs = [run for each in groups for run in each.runs]
+    for part in dict.fromkeys(part for run in runs for part in run.evaluations):
+        counted: dict[str, list[str]] = defaultdict(list)
+        for run in runs:
+            if part in run.evaluations:
+                counted[run.evaluations[part].segments].append(run.name)
+        if len(counted) > 1:
+            sources, pairs = (_listed(counted[each]) for each in (SOURCE, PAIR))
+            yield (
+                f"Scores of translations of {part} do not compare: they count each source once in {sources}; each pair "
+                f"in {pairs}. Evaluate all of them again with the same `seq2seq-lab evaluate --segments`."
+            )
+
+
+def of_differences(pairs: Sequence[Pair]) -> list[str]:
+    """Which tests the differences have, and of which seeds they are where not all seeds are common."""
+    notes = [METHODS] if any(each.difference.method == "Welch" for each in pairs) else []
+    partial = dict.fromkeys(
+        f"{each.title} ({each.difference.seeds} seeds)" for each in pairs if each.difference.of_some_seeds
+    )
+    if partial:
+        several = "; ".join([*partial][:_FEW_NAMES])
+        rest = len(partial) - _FEW_NAMES
+        notes.append(
+            "A paired difference is that of the common seeds, which need not be the difference of the means shown: "
+            + several
+            + (f" and {rest} more" if rest > 0 else "")
+        )
+    return notes

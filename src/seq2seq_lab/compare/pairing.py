@@ -1,17 +1,26 @@
-"""Groups compared with each other, seed by seed."""
+"""Groups compared with each other: seed by seed, or without pairs where the seeds share nothing."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import combinations
+from typing import Any
 
-from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import canonical, determines, show
-from seq2seq_lab.compare.statistics import Difference, holm, paired_difference
+from seq2seq_lab.compare.statistics import ALPHA, Difference, holm, paired_difference, welch_difference
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 
-_ALPHA = 0.05
+# What runs of one seed must have in common to be paired: the seed then fixes the same initial weights for both, and the
+# same draws of the same pairs.
+_SHARED = ("model", "data", "split", "init_from", "init_from_checkpoint")
+# Settings of a model that change neither the shapes of its weights nor their initial values.
+_WEIGHTS_STAY = ("dropout", "output_dropout", "embedding_relu", "unmasked_positions")
+METHODS = (
+    "Paired by seed where a seed gives both sides the same initial weights and data; else Welch's t-test, as between"
+    " two architectures."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +29,7 @@ class Pair:
 
     Attributes:
         node: the node of the configuration in which they differ.
-        difference: difference of the last values, second minus first, over the common seeds.
+        difference: difference of the last values, second minus first.
         looked_at: the number of pairs of the same metric with an interval.
         adjusted: the p-value of the difference with Holm's correction for these pairs; NaN without an interval.
     """
@@ -53,23 +62,26 @@ class Pair:
     def verdict(self) -> str:
         """The interpretation of the interval, in words."""
         difference, better = self.difference, self.first.measure(self.metric).better
+        seeds = f"{difference.seeds} seeds"
         if difference.n == 1:
-            return "only one common seed: no interval"
+            return f"only one {'common ' if difference.method == 'paired by seed' else ''}seed: no interval"
+        if difference.without_variation:
+            return f"no variation over {seeds}: no interval"
         if math.isnan(difference.low):
-            return f"not a number for some of the {difference.n} seeds: a run diverged"
+            return f"not a number for some of {seeds}: a run diverged"
         if not difference.excludes_zero:
-            return f"not distinguishable from zero, {difference.n} seeds"
+            return f"not distinguishable from zero, {seeds}"
         way = "higher" if difference.mean > 0 else "lower"
         if not self.comparable:
             return f"{way}, but with different forcing: not comparable"
         judged = "" if better is None else " (better)" if way == better else " (worse)"
         corrected = "" if self.distinguished else f"; not with Holm's correction for {self.looked_at} pairs"
-        return f"{way}{judged}, {difference.n} seeds{corrected}"
+        return f"{way}{judged}, {seeds}{corrected}"
 
     @property
     def distinguished(self) -> bool:
         """Whether the difference can be distinguished from zero with Holm's correction for all pairs of the metric."""
-        return self.adjusted < _ALPHA
+        return self.adjusted < ALPHA
 
     @property
     def comparable(self) -> bool:
@@ -87,28 +99,58 @@ class Pair:
         return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 
 
+def paired_by_seed(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether runs of one seed share their initial weights, data and draws, so that their values are pairs.
+
+    Forcing, objective, optimizer and all that is not of the model or the data may differ. Where nothing is shared, as
+    between two architectures, pairs would only cost degrees of freedom.
+
+    Args:
+        first, second: configurations without the seed, dotted key → value.
+    """
+    keys = {key for key in (*first, *second) if key.partition(".")[0] in _SHARED}
+    keys -= {f"model.{name}" for name in _WEIGHTS_STAY}
+    return all(
+        key in first and key in second and canonical(first[key]) == canonical(second[key]) for key in keys
+    )
+
+
+def difference_of(first: Group, second: Group, metric: str) -> Difference:
+    """The difference of the last values of a metric, second minus first, by the test that suits the two groups."""
+    one, other = first.by_seed(metric), second.by_seed(metric)
+    bounds = first.measure(metric).bounds
+    if one.keys() & other.keys() and paired_by_seed(first.config, second.config):
+        return paired_difference(one, other, bounds=bounds)
+    return welch_difference(list(one.values()), list(other.values()), bounds=bounds)
+
+
 def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
-    """All pairs of groups on one corpus that differ in one setting and share a seed, for each metric.
+    """All pairs of groups on one corpus that differ in one setting, for each metric.
 
     A setting is one key, or the option of a node with all keys that the option sets. If two groups differ in several
     settings, a difference cannot be attributed to one of them.
     """
+    several = [pair for on_corpus in by_corpus(groups).values() for pair in _on_corpus(on_corpus, metrics)]
+    return _corrected(several)
+
+
+def _on_corpus(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
+    if groups[0].corpus.fingerprint is None:
+        return []
     settings = [each.settings for each in groups]
     determined = cache(partial(determines, settings=settings))
     pairs = []
     configs = {each: {(key, canonical(value)) for key, value in each.config.items()} for each in groups}
     for first, second in combinations(groups, 2):
-        if first.corpus.fingerprint is None or first.corpus.fingerprint != second.corpus.fingerprint:
-            continue
         nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
         if len(nodes) != 1 or not _differ_in_one_setting(first, second, determined):
             continue
         (node,) = nodes
         for metric in metrics:
-            difference = paired_difference(first.by_seed(metric), second.by_seed(metric))
-            if difference.n:
-                pairs.append(Pair(first, second, node, metric, difference))
-    return _corrected(pairs)
+            found = difference_of(first, second, metric)
+            if found.n:
+                pairs.append(Pair(first, second, node, metric, found))
+    return pairs
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:

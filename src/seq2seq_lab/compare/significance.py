@@ -4,19 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.pairing import Pair
-from seq2seq_lab.compare.statistics import paired_difference
+from seq2seq_lab.compare.pairing import Pair, difference_of
 from seq2seq_lab.evaluation.significance import SAMPLES, Bootstrapped, paired_bleu
-from seq2seq_lab.runs.evaluations import Translated, read_translated
+from seq2seq_lab.runs.evaluations import PAIR, Translated, read_translated
 
 PART, METRIC = "test", "test/bleu"
 _MOST = 30  # pairs of groups; each takes half a second per seed
 _FEW = 6  # seeds that are named
-_ALPHA = 0.05
 WHAT = (
-    "Over sentences: the chance of which sentences are in the test part (sacreBLEU's paired bootstrap, "
-    f"{SAMPLES:,} samples), each seed on its own. Over seeds: the chance of initial weights, order and draws,"
-    " on the same sentences. Only what holds over both is likely to hold elsewhere."
+    f"Over sentences: the chance of which sentences are in the test part (paired bootstrap, {SAMPLES:,} samples), each"
+    " seed on its own, with its 95 % interval, its standard deviation and sacreBLEU's p, which is half of a two-sided"
+    " one or less. Over seeds: the chance of initial weights, order and draws, on the same sentences. Only what"
+    " holds over both is likely to hold elsewhere."
 )
 
 
@@ -26,7 +25,7 @@ class OverSentences:
 
     Attributes:
         pair: the groups, and the difference of their BLEU over seeds.
-        by_seed: seed → difference of BLEU and its p-value over sentences.
+        by_seed: seed → difference of BLEU, and its interval and p-value over sentences.
     """
 
     pair: Pair
@@ -35,12 +34,28 @@ class OverSentences:
     @property
     def over_sentences(self) -> str:
         """The result over sentences, in words."""
-        below = sum(each.p < _ALPHA for each in self.by_seed.values())
+        excluding = sum(each.excludes_zero for each in self.by_seed.values())
         several = list(self.by_seed.items())[:_FEW]
-        named = ", ".join(f"seed {seed} {each.difference:+.2f} (p = {each.p:.3f})" for seed, each in several)
+        named = ", ".join(
+            f"seed {seed} {each.difference:+.2f} [{each.low:+.2f}, {each.high:+.2f}]"
+            f" (sd {each.sd:.2f}, p = {each.p:.3f})"
+            for seed, each in several
+        )
         rest = len(self.by_seed) - len(several)
         more = f" and {rest} more" if rest else ""
-        return f"p < {_ALPHA} for {below} of {len(self.by_seed)} seeds: {named}{more}"
+        seeds = f"{excluding} of {len(self.by_seed)} seeds"
+        return f"{self.resampled}; the interval excludes zero for {seeds}: {named}{more}"
+
+    @property
+    def resampled(self) -> str:
+        """What the bootstrap draws, in words."""
+        ways = dict.fromkeys(
+            f"{each.units:,} components of {each.sentences:,} sentences drawn"
+            if each.by_component
+            else f"{each.sentences:,} sentences drawn one by one, as their files name no components"
+            for each in self.by_seed.values()
+        )
+        return " or ".join(ways)
 
     @property
     def over_seeds(self) -> str:
@@ -77,7 +92,7 @@ def over_sentences(
 
 def _both(first: Group, second: Group) -> Iterator[Pair]:
     """Two groups that differ in more than one setting."""
-    difference = paired_difference(first.by_seed(METRIC), second.by_seed(METRIC))
+    difference = difference_of(first, second, METRIC)
     if difference.n and first.corpus.fingerprint == second.corpus.fingerprint:
         yield Pair(first, second, "", METRIC, difference, adjusted=difference.p)
 
@@ -89,10 +104,13 @@ def _by_seed(
     for group in (pair.first, pair.second):
         for run in group.runs:
             if run.seed is not None and (group, run.seed) not in read:
-                read[group, run.seed] = read_translated(run.folder, PART)
+                evaluated = run.evaluations.get(PART)
+                segments = evaluated.segments if evaluated else PAIR
+                read[group, run.seed] = read_translated(run.folder, PART, segments)
     for run in pair.first.runs:
         if run.seed is None:
             continue
         first, second = read.get((pair.first, run.seed)), read.get((pair.second, run.seed))
         if first and second and first.references == second.references:
-            yield run.seed, paired_bleu(first.hypotheses, second.hypotheses, first.references)
+            components = first.components or second.components  # one of them may be of an earlier version
+            yield run.seed, paired_bleu(first.hypotheses, second.hypotheses, first.references, components)

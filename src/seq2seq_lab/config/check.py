@@ -8,27 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 from seq2seq_lab.config.options import groups
-from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES, SETS, Root
+from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, NODES, SETS, Root
+from seq2seq_lab.config.trainer import check_trainer
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
-# Lightning's own settings that a run does not follow: key → (the values that change nothing, what to write instead).
-_REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "gradient_clip_val": ((None,), "write gradient_clip=…"),
-    "gradient_clip_algorithm": ((None, "norm"), "write gradient_clip=…, which limits the norm"),
-    "accumulate_grad_batches": ((1,), "write loader.batch_size=…, the pairs of an update"),
-    "val_check_interval": (
-        (None, 1.0),
-        "a run is evaluated at the end of epochs; write trainer.check_val_every_n_epoch=…",
-    ),
-    "strategy": (
-        ("auto", "ddp"),
-        "write trainer=ddp for several devices; several runs at once are a sweep's",
-    ),
-    "num_nodes": ((1,), "a run trains on one machine; several runs at once are a sweep's"),
-    "reload_dataloaders_every_n_epochs": ((0,), "the loader draws a new order each epoch; leave it out"),
-    "barebones": ((False,), "write callbacks=none logger=none"),
-}
 _OF_HYDRA = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
@@ -40,12 +24,15 @@ def check(config: Node) -> None:
             is of another type or out of its range.
     """
     _check_keys(config, Root, "")
-    known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES]
+    known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES, CODE]
     for key in config:
         if key not in known:
             raise UserError(f"{key}: no such key{nearest(key, known)}")
     for group in (*GROUPS, *NODES):
         _check_group(config, group)
+    for key in ("batch_size", "predict_sos"):
+        if key not in config["loader"]:
+            raise UserError(f"loader.{key}: it is missing; a run needs it")
     _check_ranges(config)
     check_node(config, "")
 
@@ -89,12 +76,7 @@ def _check_ranges(config: Node) -> None:
         raise UserError(f"optimizer.lr must be positive and finite, got {lr}")
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
-    for key in ("max_epochs", "check_val_every_n_epoch"):  # Lightning accepts 0 and does nothing
-        if config["trainer"].get(key) == 0:
-            raise UserError(f"trainer.{key}: it must be at least 1, got 0")
-    for key, (harmless, instead) in _REFUSED.items():
-        if key in config["trainer"] and config["trainer"][key] not in harmless:
-            raise UserError(f"trainer.{key}: {config['trainer'][key]}; {instead}")
+    check_trainer(config["trainer"])
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
     name = config["name"]
@@ -104,6 +86,8 @@ def _check_ranges(config: Node) -> None:
 
 def _check_group(config: Node, group: str) -> None:
     node = config.get(group)
+    if node is None:
+        raise UserError(f"{group}: it is missing; a run needs it")
     if not isinstance(node, Mapping):
         raise UserError(f"{group}: {node!r} is not a set of keys; a run needs one")
     if group not in SETS:
@@ -167,13 +151,34 @@ def _hints(target: Any) -> dict[str, Any]:
 def _check_type(value: Any, hint: Any, key: str) -> None:
     from typeguard import TypeCheckError, check_type
 
+    kinds = (hint, *get_args(hint))
     try:
+        if (
+            isinstance(value, bool)
+            and bool not in kinds
+            and {int, float} & {k for k in kinds if inspect.isclass(k)}
+        ):
+            raise TypeCheckError("a truth value is no number")
         check_type(value, hint)
     except TypeCheckError as error:
         if get_origin(hint) is Literal:
             choice = " or ".join(map(repr, get_args(hint)))
             raise UserError(f"{key}: {value!r} is not {choice}") from error
+        if isinstance(value, str) and _is_number(value):
+            raise UserError(
+                f"{key}: {value!r} is a text, not a number; write it without quotes, and for an environment variable "
+                f"'{key}=\"${{oc.decode:${{oc.env:NAME}}}}\"'"
+            ) from error
         wanted = hint.__name__ if inspect.isclass(hint) else str(hint).replace("typing.", "")
         raise UserError(f"{key}: {value!r} is not of type {wanted}") from error
     except Exception:  # a hint that cannot be checked at run time
         return
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text reads as a number, as that of an environment variable may."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

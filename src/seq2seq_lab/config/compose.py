@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.config.explain import explained
+from seq2seq_lab.config.explain import explained, unresolved
+from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
-from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.errors import UserError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -28,6 +29,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> dict[str, 
     from hydra import compose, initialize_config_dir
 
     overrides, extra = search_path(overrides, folder)
+    refuse_misuse(overrides, extra)
     with explained(extra), initialize_config_dir(str(config_dir()), version_base="1.3"):
         return resolve(compose(ROOT, overrides=overrides))
 
@@ -45,7 +47,7 @@ def resolve(cfg: "DictConfig") -> dict[str, Any]:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise UserError(
-            f"{getattr(error, 'full_key', '') or 'configuration'}: {first_line(error)}"
+            f"{getattr(error, 'full_key', '') or 'configuration'}: {unresolved(error)}"
         ) from error
 
 
@@ -72,6 +74,9 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
             rest.append(override)
         else:
             places += given
+    for place in places:
+        if place.startswith("file://") and not Path(place.removeprefix("file://")).is_dir():
+            raise UserError(f"{_SEARCH_PATH}: {place} is not a folder")
     if places:
         rest.append(f"{_SEARCH_PATH}=[{','.join(map(_quoted, places))}]")
     paths = [Path(place.removeprefix("file://")) for place in places if not place.startswith("pkg://")]

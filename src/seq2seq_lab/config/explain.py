@@ -3,11 +3,14 @@
 import os
 import re
 import shlex
+import shutil
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.config.misuse import not_installed
 from seq2seq_lab.config.options import (
     ROOT,
     config_dir,
@@ -20,6 +23,9 @@ from seq2seq_lab.config.options import (
 )
 from seq2seq_lab.config.schema import EXPERIMENT, GROUPS, NODES
 from seq2seq_lab.errors import UserError, first_line, nearest
+
+_COLUMN = 32  # where the descriptions of the options begin, in characters
+_NARROW = 60  # characters that a line of them has at least
 
 
 @contextmanager
@@ -61,6 +67,26 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if found := re.search(r"Could not append to config. An item is already at '([^']+)'", str(error)):
+        return f"+{found[1]}: the key is there already; it is changed without +: {found[1]}=…"
+    if found := re.search(r"Could not delete from config\. '([^']+)' does not exist", str(error)):
+        return f"~{found[1]}: no such key, so nothing to leave out"
+    if found := re.search(r"Could not delete '([^']+)'", str(error)):
+        return f"~{found[1]}: no such option was chosen, so nothing to leave out"
+    if found := re.search(
+        r"Multiple values for (\S+)\. To override a value use 'override [^:]+: (.+)'", str(error)
+    ):
+        group, option = found.groups()
+        return f"{group}: it has an option already; write {group}={option}; in a defaults list, override /{group}"
+    if found := re.match(r"(Error locating target .+), set env var .*\nfull_key: (\S+)", str(error)):
+        return f"{found[2]}: {found[1]}"
+    if found := re.search(r"Error merging override (.+)", str(error)):
+        return f"{found[1]}: {first_line(error.__cause__ or error)}"
+    if found := re.search(r"does not support sweep type : (\w+)_SWEEP", str(error)):
+        kind = found[1].lower()
+        return f"Hydra's basic sweeper takes no {kind}(…); write values with commas, or range(START,STOP)"
+    if isinstance(error, OmegaConfBaseException) and getattr(error, "full_key", None):
+        return f"{error.full_key}: {unresolved(error)}"
     if found := re.search(r"Could not override '([^']+)'", lines[0] if lines else ""):
         return _no_such_key(found[1], extra)
     if found := re.match(
@@ -72,21 +98,42 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
     return "\n".join(lines[:2])
 
 
+def unresolved(error: BaseException) -> str:
+    """What is wrong with an interpolation."""
+    if found := re.search(r"Environment variable '(.+)' not found", str(error)):
+        return f"the environment variable {found[1]} is not set; ${{oc.env:{found[1]},DEFAULT}} has another value then"
+    return first_line(error).partition(" raised while resolving interpolation: ")[2] or first_line(error)
+
+
 def describe_groups(names: Sequence[str], extra: Sequence[Path] = ()) -> str:
-    """The options of these groups and of those nested in them, each with the first line of its file."""
+    """The options of these groups and of those nested in them, each with what its file says of it."""
     lines = []
     for group in groups(extra):
         if group.partition("/")[0] in names:
             lines.append(f"  {group}=")
             files = option_files(group, extra)
-            lines += [f"    {option:26} {description(files[option])}" for option in sorted(files)]
+            lines += [_option(option, description(files[option])) for option in sorted(files)]
     return "\n".join(lines) + "\n"
+
+
+def _option(name: str, text: str) -> str:
+    """An option and its description, in as many lines as it needs; in a column, like those of argparse."""
+    width = max(_NARROW, shutil.get_terminal_size().columns - 2)
+    column = " " * (_COLUMN - 1)
+    lines = textwrap.wrap(
+        text, width, initial_indent=column, subsequent_indent=column, break_on_hyphens=False
+    )
+    head = f"    {name}"
+    if lines and len(head) < len(column):  # the description begins beside the name
+        lines[0] = f"{head.ljust(len(column))}{lines[0].removeprefix(column)}"
+        return "\n".join(lines)
+    return "\n".join([head, *lines])
 
 
 def _unreadable(override: str, why: str) -> str:
     key, equals, value = override.partition("=")
     if not equals or not re.fullmatch(r"[+~]*[A-Za-z_][\w./@:$-]*", key):
-        return f"{override}: not an override of the form KEY=VALUE: {why}"
+        return f"{override}: not an override of the form KEY=VALUE"
     quoted = f'{key}="{value}"'
     if value[:1] in ("[", "{", "'", '"') or '"' in value or value.endswith("\\"):
         return f"{override}: Hydra cannot read this value: {why}"
@@ -96,6 +143,8 @@ def _unreadable(override: str, why: str) -> str:
 def _no_such_option(wanted: str, extra: Sequence[Path]) -> str:
     there = [group for group in groups(extra) if wanted.startswith(f"{group}/")]
     group = max(there, key=len, default=wanted.rpartition("/")[0])
+    if group.partition("/")[0] == "hydra":
+        return not_installed(group, wanted.removeprefix(f"{group}/"))
     option, known = wanted.removeprefix(f"{group}/"), options(group, extra)
     return f"{group}={option}: no such option{nearest(option, known)}\noptions of {group}: {', '.join(known)}"
 
@@ -104,6 +153,10 @@ def _no_such_key(key: str, extra: Sequence[Path]) -> str:
     """What to say of a key or nested group that no chosen option has: who has it, or what was meant."""
     if "/" in key:
         return _no_such_group(key, extra)
+    if key.startswith("hydra.launcher."):
+        return f"{key}: the launcher that is chosen has no such key; hydra/launcher=joblib has n_jobs"
+    if key.startswith("hydra."):
+        return f"{key}: Hydra has no such key; `seq2seq-lab train --cfg hydra` shows those that it has"
     parent = key.rpartition(".")[0]
     siblings: set[str] = set()
     for choice, prefix, content in _contents(key.partition(".")[0], extra):

@@ -51,9 +51,19 @@ def option_files(group: str, extra: Sequence[Path] = ()) -> dict[str, Path]:
 
 
 def description(path: Path) -> str:
-    """What the first comment of an option's file says of it."""
+    """What the first comment of an option's file says of it: its lines to the first that ends with a full stop."""
+    said: list[str] = []
     with path.open(encoding="utf-8", errors="replace") as lines:
-        return next((line.lstrip("# ").rstrip() for line in lines if not line.startswith("# @")), "")
+        for line in lines:
+            if line.startswith("# @"):
+                continue
+            text = line.strip().lstrip("#")
+            if not line.startswith("#") or (said and (not text.strip() or text.startswith("  "))):
+                break  # the comment ends, or a command follows
+            said.append(text.strip())
+            if text.endswith("."):
+                break
+    return " ".join(said)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ EXPERIMENT = "experiment"
 NODES = ("loader",)
 # The key that the run itself adds: the option that was chosen in each group.
 CHOICES = "choices"
+# Another one, where the run is made of the user's own modules: the hash of the source of each.
+CODE = "code"
 
 
 class Monitor(TypedDict):
@@ -54,5 +56,6 @@ class Root(TypedDict):
     init_from: str | None
     init_from_checkpoint: Literal["last", "best"]
     gradient_clip: float | None
+    segments: Literal["source", "pair"]
     monitor: Monitor
     reference: Reference | None

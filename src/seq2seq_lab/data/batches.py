@@ -1,6 +1,7 @@
 """Batches: the tensors of each update, in an order that depends on the seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -169,7 +170,7 @@ class BlockLoader:
         self.target = corpus.to_predict(predict_sos=predict_sos)
         self.indices = indices
         self.batch_size = batch_size
-        self.block_size = batch_size * updates_per_block
+        self.updates_per_block = updates_per_block
         self.shuffle = shuffle
         self.bucketing = bucketing
         self.seed = seed
@@ -179,18 +180,24 @@ class BlockLoader:
         self._resumed = False
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.block_size)
+        return -(-self.updates // self.updates_per_block)
+
+    @property
+    def updates(self) -> int:
+        """Updates of an epoch."""
+        return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[Block]:
         if self.blocks_done and not self._resumed:  # the previous epoch was not completed
             self.epoch, self.blocks_done = self.epoch + 1, 0
         self._resumed = False
-        order = self._order()
+        batches = self._batches()
         for done in range(self.blocks_done, len(self)):
             self.blocks_done = done + 1
             if self.blocks_done == len(self):
                 self.epoch, self.blocks_done = self.epoch + 1, 0
-            yield self._block(order, done)
+            first = done * self.updates_per_block
+            yield self._block(batches[first : first + self.updates_per_block], first)
 
     def state_dict(self) -> dict[str, int]:
         """The epoch and the number of completed blocks."""
@@ -201,24 +208,32 @@ class BlockLoader:
         self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
         self._resumed = True
 
-    def _order(self) -> NDArray[np.int64]:
+    def _batches(self) -> list[NDArray[np.int64]]:
+        """The pairs of each update of the epoch."""
         if not self.shuffle:
-            return self.indices
+            return self._cut(self.indices)
         generator = np.random.default_rng((self.seed, 0 if self.freeze_order else self.epoch))
         order = generator.permutation(self.indices)
         if self.batch_size == 1 or not self.bucketing:
-            return order
+            return self._cut(order)
+        # Pairs that fill no batch are drawn anew in each epoch, before the sort, and are anywhere in it: otherwise the
+        # same longest pairs would be the last update of every epoch.
+        rest, order = np.split(order, [len(order) % self.batch_size])
         # The sort is stable and the order is shuffled, so pairs of equal length are in new batches in each epoch.
         order = order[np.lexsort((self.corpus.source.lengths[order], self.target.lengths[order]))]
-        whole = len(order) // self.batch_size * self.batch_size
-        batches = generator.permutation(order[:whole].reshape(-1, self.batch_size), axis=0)
-        return np.concatenate((batches.ravel(), order[whole:]))
+        batches = self._cut(order) + ([rest] if len(rest) else [])
+        return [batches[number] for number in generator.permutation(len(batches))]
 
-    def _block(self, order: NDArray[np.int64], number: int) -> Block:
-        indices = order[number * self.block_size : (number + 1) * self.block_size]
+    def _cut(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Batches of consecutive pairs; the last one may be smaller."""
+        return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+
+    def _block(self, batches: Sequence[NDArray[np.int64]], first_update: int) -> Block:
+        indices = np.concatenate(batches)
         source, source_lengths = _padded(self.corpus.source, indices)
         target, target_lengths = _padded(self.target, indices)
-        starts = np.arange(0, len(indices), self.batch_size)
+        bounds = np.cumsum([0, *map(len, batches)])
+        starts = bounds[:-1]
         limits = [
             zip(
                 np.minimum.reduceat(lengths, starts).tolist(),
@@ -227,7 +242,7 @@ class BlockLoader:
             )
             for lengths in (source_lengths, target_lengths)
         ]
-        rows = (slice(start, min(start + self.batch_size, len(indices))) for start in starts.tolist())
+        rows = (slice(start, end) for start, end in pairwise(bounds.tolist()))
         shapes = [Shape(*shape) for shape in zip(rows, *limits, strict=True)]
         return Block(
             indices,
@@ -236,6 +251,6 @@ class BlockLoader:
             target,
             torch.from_numpy(target_lengths),
             shapes,
-            first_update=number * self.block_size // self.batch_size,
-            updates=-(-len(order) // self.batch_size),
+            first_update=first_update,
+            updates=self.updates,
         )

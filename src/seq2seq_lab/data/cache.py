@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2seq_lab.data.corpus import Corpus, Dropped
+from seq2seq_lab.data.corpus import Corpus, Dropped, Removed
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
-from seq2seq_lab.files import replacing
+from seq2seq_lab.files import remove_temporary, replacing
 
+_OLD = 86400.0  # seconds after which nobody is still writing a file
 _log = logging.getLogger(__name__)
 
 
@@ -34,9 +35,12 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
         "fingerprint": corpus.fingerprint,
         "dropped": corpus.dropped,
         "raw": corpus.raw,
+        "removed": corpus.removed,
+        "cautions": list(corpus.cautions),
         "given": None if corpus.given is None else corpus.given.tolist(),
     }
     try:
+        remove_temporary(path.with_name("*"), seconds=_OLD)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
@@ -66,6 +70,8 @@ def read_corpus(path: Path) -> Corpus | None:
                 origin=str(path),
                 dropped={reason: Dropped(*each) for reason, each in state["dropped"].items()},
                 raw=[(source, target) for source, target in state["raw"]],
+                removed={side: Removed(*each) for side, each in state["removed"].items()},
+                cautions=state["cautions"],
                 given=None if state["given"] is None else np.array(state["given"], dtype=np.int8),
             )
             if corpus.fingerprint != state["fingerprint"]:

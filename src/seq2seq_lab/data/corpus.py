@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,39 @@ class Dropped(NamedTuple):
 
     pairs: int
     example: str
+
+
+class Distribution(Protocol):
+    """The distribution of the translations of normalised sources, where it is known."""
+
+    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
+        """The probability of each word, or ``<eos>``, after a prefix of a translation; empty if the prefix has none."""
+        ...
+
+    def translations(self, source: str) -> Sequence[str]:
+        """All translations of a source; empty if there are none."""
+        ...
+
+
+class Removed(NamedTuple):
+    """What the normalisation removed from the raw sentences of one side.
+
+    Attributes:
+        of: number of characters of these sentences, without white space.
+        characters: how often each character was removed, the most frequent one first.
+        sentences: number of sentences that lost a letter.
+        example: the place of the first such sentence, its text before and after.
+    """
+
+    of: int
+    characters: dict[str, int]
+    sentences: int
+    example: str
+
+    @property
+    def share(self) -> float:
+        """The share of characters that were removed."""
+        return sum(self.characters.values()) / self.of if self.of else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +71,9 @@ class Corpus:
         given: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, [N].
         dropped: why pairs of the source are not among these.
         raw: the first pairs as they are in the source, before normalisation, to show.
+        distribution: what the pairs are drawn from, where it is known.
+        removed: what the normalisation removed of each side, ``source`` and ``target``.
+        cautions: what may be wrong with the sentences, each in one line that says what would be right.
         complete: the same pairs with every word numbered, which text is taken from; ``None``: this corpus.
     """
 
@@ -52,6 +88,9 @@ class Corpus:
     given: NDArray[np.int8] | None = None
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     raw: Sequence[tuple[str, str]] = ()
+    distribution: Distribution | None = None
+    removed: Mapping[str, Removed] = field(default_factory=dict)
+    cautions: Sequence[str] = ()
     complete: "Corpus | None" = None
 
     @classmethod
@@ -67,6 +106,8 @@ class Corpus:
         given: NDArray[np.int8] | None = None,
         dropped: Mapping[str, Dropped] | None = None,
         raw: Sequence[tuple[str, str]] = (),
+        removed: Mapping[str, Removed] | None = None,
+        cautions: Sequence[str] = (),
     ) -> "Corpus":
         """Number the words of normalised sentences; ``targets[i]`` is a translation of ``sources[i]``.
 
@@ -86,6 +127,8 @@ class Corpus:
             given=given,
             dropped=dropped or {},
             raw=raw,
+            removed=removed or {},
+            cautions=cautions,
         )
 
     def numbered(self, rows: NDArray[np.int64], *, unknown: bool) -> "Corpus":
@@ -174,12 +217,18 @@ class Corpus:
         return (self.complete or self).source.groups
 
     def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
-        """For each pair, all distinct translations of its source in the corpus; its own target is the first one."""
+        """For each pair, all distinct translations of its source; its own target is the first one.
+
+        They are those in the corpus, and all others that are known.
+        """
         group = self.source_groups()
         wanted = np.flatnonzero(np.isin(group, group[indices]))
         translations: dict[int, list[str]] = {}
         for index, own in zip(wanted.tolist(), group[wanted].tolist(), strict=True):
             translations.setdefault(own, []).append(self.target_text(index))
+        if self.distribution is not None:
+            for index, own in zip(indices.tolist(), group[indices].tolist(), strict=True):
+                translations[own] += self.distribution.translations(self.source_text(index))
         return [
             list(dict.fromkeys([self.target_text(index), *translations[own]]))
             for index, own in zip(indices.tolist(), group[indices].tolist(), strict=True)

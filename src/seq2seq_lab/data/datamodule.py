@@ -113,8 +113,12 @@ class TranslationDataModule(pl.LightningDataModule):
         return self.corpus.loss_floor(self.training, predict_sos=self.predict_sos)
 
     def references(self, indices: NDArray[np.int64]) -> list[list[str]]:
-        """For each pair, all distinct translations of its source in the corpus; its own target is the first one."""
+        """For each pair, all known distinct translations of its source; its own target is the first one."""
         return self.corpus.references(indices)
+
+    def segments(self, indices: NDArray[np.int64], counted: str) -> list[int] | None:
+        """For each pair the number of its segment: that of its source, or None where each `pair` is counted."""
+        return self.corpus.source_groups()[indices].tolist() if counted == "source" else None
 
     def train_dataloader(self) -> BlockLoader:
         """Blocks of the training pairs; in a resumed run, from the block where it was stopped."""

@@ -25,23 +25,29 @@ class Draws:
         seed: seed of the run.
         epoch: counted from 0.
         pairs: the index of each pair in the corpus, [N]; the numbers are computed on its device.
+        passes: passes over the target that were drawn for before; each has numbers of its own.
     """
 
-    def __init__(self, seed: int, epoch: int, pairs: Tensor) -> None:
+    def __init__(self, seed: int, epoch: int, pairs: Tensor, passes: int = 0) -> None:
         self.seed = seed
         self.epoch = epoch
         self.pairs = pairs
+        self.passes = passes
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def __getitem__(self, rows: slice | Tensor) -> "Draws":
         """The draws of some of the pairs."""
-        return Draws(self.seed, self.epoch, self.pairs[rows])
+        return Draws(self.seed, self.epoch, self.pairs[rows], self.passes)
+
+    def of_pass(self, number: int) -> "Draws":
+        """The draws of the same pairs for pass `number` over their targets; those of pass 0 are the pair's own."""
+        return Draws(self.seed, self.epoch, self.pairs, number)
 
     def to(self, device: torch.device) -> "Draws":
         """The same draws, computed on `device`."""
-        return Draws(self.seed, self.epoch, self.pairs.to(device))
+        return Draws(self.seed, self.epoch, self.pairs.to(device), self.passes)
 
     def uniform(self, purpose: str, *sizes: int, first: int = 0) -> Tensor:
         """Numbers in (0, 1), float32 [N, *sizes].
@@ -53,6 +59,8 @@ class Draws:
             sizes: at most two: positions, and numbers per position.
             first: the position of the first number.
         """
+        if self.passes:
+            purpose = f"{purpose}/pass {self.passes}"
         keys = _mix(self.pairs + _mix_number(_key(self.seed, purpose) + self.epoch * _GOLDEN))
         for axis, size in enumerate(sizes):
             start = first if axis == 0 else 0

@@ -171,3 +171,16 @@ def parts_of(corpus: Corpus, split: Splitting) -> Parts:
     if corpus.given is None:
         return split.split(corpus)
     return Parts(*(np.flatnonzero(corpus.given == part) for part in range(3)))
+
+
+def components_of(corpus: Corpus, indices: NDArray[np.int64], split: Splitting) -> NDArray[np.int64] | None:
+    """The connected component of each of some pairs, among these pairs, from 0, [n]; see `ByComponent`.
+
+    Pairs of one component are not independent of each other: the split deals them together.
+
+    Returns:
+        None if the split does not deal components.
+    """
+    if not isinstance(split, ByComponent):
+        return None
+    return split.groups((corpus.complete or corpus).select(indices))

@@ -1,7 +1,6 @@
 """Normalisation of sentences: case, accents, punctuation and white space."""
 
 import re
-import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,17 @@ from functools import cached_property, lru_cache
 from seq2seq_lab.errors import UserError
 
 _NON_ASCII = re.compile(r"[^\x00-\x7f]+")
+# The entities that Moses and subtitles contain, also where they were escaped twice: "&amp;quot;".
+ENTITY = re.compile(r"&(?:amp;)*(?:(amp|lt|gt|quot|apos|nbsp)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));")
+_NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
+# Soft hyphens, zero-width spaces and joiners, directional marks, byte-order marks, variants of a glyph. In scripts such
+# as Arabic and Devanagari (ZWNJ, ZWJ) change what a word is; Thai, Lao, Burmese and Khmer divide words by U+200B.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
+    "|(?<![\u0590-\u1fff])[\u200c\u200d]"
+)
+_DIVIDER = re.compile("(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b")
+_MAY_BE_MARK = re.compile(r"[^\w\s]|_")
 
 
 def words(sentence: str) -> list[str]:
@@ -17,11 +27,19 @@ def words(sentence: str) -> list[str]:
     return sentence.split(" ")
 
 
+def shortened(sentence: str, length: int = 60) -> str:
+    """A sentence as it is quoted in a message of one line."""
+    return repr(sentence if len(sentence) <= length else f"{sentence[: length - 1]}…")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Normalisation:
     """How a sentence is normalised. The steps, in this order:
 
     Args:
+        unescape: resolve the entities of HTML and Moses: ``&apos;``, ``&#124;``.
+        strip_invisible: remove soft hyphens, zero-width spaces, directional marks and other characters that are not
+            seen, so that what looks equal is equal.
         lowercase: lower-case the sentence. (White space at both ends is removed next, always.)
         strip_accents: remove the combining marks (Unicode category Mn) of Latin letters. Other scripts keep their
             marks, which make other letters of them.
@@ -46,6 +64,8 @@ class Normalisation:
     compose: bool = False
     separate: bool = False
     collapse: bool = False
+    unescape: bool = False
+    strip_invisible: bool = False
 
     def __post_init__(self) -> None:
         if re.search(r"\s", self.space_before):
@@ -58,6 +78,10 @@ class Normalisation:
 
     def __call__(self, sentence: str) -> str:
         """Normalise one sentence."""
+        if self.unescape:
+            sentence = _unescaped(sentence)
+        if self.strip_invisible:
+            sentence = _visible(sentence)
         if self.lowercase:
             sentence = sentence.lower()
         sentence = sentence.strip()
@@ -80,6 +104,10 @@ class Normalisation:
             text.count("\n") != len(sentences) - 1
         ):  # a sentence contains the separator, or there is no sentence
             return [self(sentence) for sentence in sentences]
+        if self.unescape:
+            text = _unescaped(text)
+        if self.strip_invisible:
+            text = _visible(text)
         if self.lowercase:
             text = text.lower()
         stripped = [line.strip() for line in text.split("\n")]
@@ -139,20 +167,35 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text).replace("\u2019", "'")
 
 
-@lru_cache(maxsize=1)
-def _mark() -> re.Pattern[str]:
-    """A punctuation mark or symbol: the categories P and S of Unicode."""
-    found = (chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] in "PS")
-    return re.compile(f"[{re.escape(''.join(found))}]")
+def _unescaped(text: str) -> str:
+    return ENTITY.sub(_character, text) if "&" in text else text
+
+
+def _character(found: re.Match[str]) -> str:
+    name, decimal, hexadecimal = found.groups()
+    if name:
+        return _NAMED[name]
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    if code > 0x10FFFF or 0xD800 <= code < 0xE000:  # no character
+        return found[0]
+    return chr(code) if code > 0x20 else " "  # a line end would be one of the file
+
+
+def _visible(text: str) -> str:
+    if text.isascii():
+        return text
+    return INVISIBLE.sub("", _DIVIDER.sub(" ", text))
 
 
 def _separated(text: str) -> str:
-    return _mark().sub(_spaced, text)
+    return _MAY_BE_MARK.sub(_spaced, text)
 
 
 def _spaced(found: re.Match[str]) -> str:
-    """A mark with spaces around it where it does not belong to a word or a number."""
+    """A punctuation mark or symbol with spaces around it where it does not belong to a word or a number."""
     mark, text, at = found[0], found.string, found.start()
+    if unicodedata.category(mark)[0] not in "PS":  # the marks of letters
+        return mark
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     if mark in ".,:" and before.isdigit() and after.isdigit():
         return mark
@@ -166,7 +209,14 @@ def _spaced(found: re.Match[str]) -> str:
 PRESETS: dict[str, Normalisation] = {
     "seminar": Normalisation(),
     "text": Normalisation(
-        strip_accents=False, space_before="", keep=None, compose=True, separate=True, collapse=True
+        strip_accents=False,
+        space_before="",
+        keep=None,
+        compose=True,
+        separate=True,
+        collapse=True,
+        unescape=True,
+        strip_invisible=True,
     ),
     "none": Normalisation(lowercase=False, strip_accents=False, space_before="", keep=None, collapse=True),
 }

@@ -59,3 +59,9 @@ def greedy(
         torch.cat([step.logits for step in steps], dim=1),
         torch.cat(weights, dim=1) if weights else None,
     )
+
+
+def before_end(words: Tensor) -> Tensor:
+    """[B, L], True at the positions of hypotheses up to their first `<eos>`, which is included; words [B, L]."""
+    ends = (words == EOS).long()
+    return ends.cumsum(dim=1) - ends == 0

@@ -1,24 +1,19 @@
 """What an analysis of a trained model is given, and what it returns."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch, Block
+from seq2seq_lab.data.corpus import Distribution
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.models.seq2seq import Seq2Seq
-
-
-class Distribution(Protocol):
-    """The distribution of the data."""
-
-    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
-        """The probability of each word, or `<eos>`, after a prefix of a translation; empty if the prefix has none."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,20 +52,25 @@ class Subject:
     seed: int = 0
 
     def few(self, most: int) -> Iterator[tuple[Batch, Tensor, Tensor]]:
-        """At most this many pairs, at equal distances, for an analysis that decodes each pair many times.
+        """This many pairs, at equal distances, for an analysis that decodes each pair many times; all, if no more.
 
         Yields:
             A batch, the indices of its pairs in the corpus [B], and their rows among the N pairs [B].
         """
-        step = -(-len(self.sources) // most)
+        chosen = torch.from_numpy(at_equal_distances(len(self.sources), most))
         first = 0
         for block in self.batches:
             (batch,) = block
-            every = torch.arange(first, first + len(block))
-            rows = (every % step == 0).nonzero().squeeze(1)
+            every = chosen[(chosen >= first) & (chosen < first + len(block))]
+            rows = every - first
             first += len(block)
             if len(rows):
-                yield some_pairs(batch, rows), torch.from_numpy(block.indices)[rows], every[rows]
+                yield some_pairs(batch, rows), torch.from_numpy(block.indices)[rows], every
+
+
+def at_equal_distances(count: int, most: int) -> NDArray[np.int64]:
+    """The numbers of this many of `count` pairs, the first and the last included; all, if there are no more."""
+    return np.linspace(0, count - 1, most).astype(np.int64) if count > most else np.arange(count)
 
 
 def some_pairs(batch: Batch, rows: Tensor) -> Batch:

@@ -8,27 +8,67 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
-from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.data.vocabulary import SOS
+from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.evaluation.measures import Measure
-from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.models.likelihood import position_losses, sum_of_first
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of a model on N pairs.
+    """The results of a model on N pairs. A symbol is what a target position predicts.
 
     Attributes:
         hypotheses: greedy translations.
-        references: the accepted translations of each pair, at least one.
-        losses_forced: negative log-likelihood of each target with gold words as inputs, nats per word, float64 [N].
+        references: the accepted translations of each pair, at least one, its own target first.
+        losses_forced: negative log-likelihood of each target with gold words as inputs, nats per symbol, float64 [N].
         losses_free: the same with the model's own words as inputs, float64 [N].
+        gaps_to_own_end: the second minus the first over the positions up to the hypothesis' own `<eos>`, which is
+            included, float64 [N].
+        positions: target positions of each pair, float64 [N].
+        marks: how many of them are no symbol of the text: `<eos>`, and `<sos>` where it is predicted.
+        segments: the number of the segment of each pair, [N]: scores of translations count a segment once, with the
+            hypothesis and the references of its first pair; None: each pair is a segment.
     """
 
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str]]
     losses_forced: Tensor
     losses_free: Tensor
+    gaps_to_own_end: Tensor
+    positions: Tensor
+    marks: int = 1
+    segments: Sequence[int] | None = None
+
+    def select(self, rows: Sequence[int]) -> "Evaluation":
+        """The results on some of the pairs alone."""
+        chosen = list(rows)
+        return Evaluation(
+            [self.hypotheses[row] for row in chosen],
+            [self.references[row] for row in chosen],
+            self.losses_forced[chosen],
+            self.losses_free[chosen],
+            self.gaps_to_own_end[chosen],
+            self.positions[chosen],
+            self.marks,
+            None if self.segments is None else [self.segments[row] for row in chosen],
+        )
+
+    def translations(self) -> tuple[list[str], list[Sequence[str]]]:
+        """The hypothesis and the references of each segment."""
+        rows = first_rows(self.segments, len(self.hypotheses))
+        return [self.hypotheses[row] for row in rows], [self.references[row] for row in rows]
+
+
+def first_rows(segments: Sequence[int] | None, count: int) -> list[int]:
+    """The first pair of each segment of this number of pairs."""
+    if segments is None:
+        return list(range(count))
+    first: dict[int, int] = {}
+    for row, segment in enumerate(segments):
+        first.setdefault(segment, row)
+    return list(first.values())
 
 
 class EvaluationMeasure(Protocol):
@@ -58,24 +98,44 @@ class Evaluator:
     to_text: Callable[[list[int]], str]
     max_length: int
     hypotheses: list[str] = field(default_factory=list)
-    forced: list[Tensor] = field(default_factory=list)
-    free: list[Tensor] = field(default_factory=list)
+    columns: list[tuple[Tensor, ...]] = field(default_factory=list)
+    marks: int = 1
 
     @torch.no_grad()
     def add(self, model: Seq2Seq, batch: Batch) -> None:
         """Evaluate the pairs of a batch."""
-        length = batch.target.shape[1]
+        pairs, length = batch.target.shape
         decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths)
         found = greedy(
             model, batch.source, batch.source_lengths, max(self.max_length, length), at_least=length
         )
-        for logits, losses in ((decoded.logits, self.forced), (found.logits[:, :length], self.free)):
-            of_pairs = sentence_losses(logits, batch.target, batch.target_lengths).cpu().double()
-            positions = length if batch.target_lengths is None else batch.target_lengths.cpu()
-            losses.append(of_pairs / positions)
+        ends = (
+            batch.target.new_full((pairs,), length) if batch.target_lengths is None else batch.target_lengths
+        )
+        own_ends = before_end(found.words[:, :length]).sum(dim=1).minimum(ends)
+        forced, free = (
+            position_losses(logits, batch.target) for logits in (decoded.logits, found.logits[:, :length])
+        )
+
+        def means(losses: Tensor, lengths: Tensor) -> Tensor:
+            return sum_of_first(losses, lengths).cpu().double() / lengths.cpu()
+
+        self.columns.append(
+            (
+                means(forced, ends),
+                means(free, ends),
+                means(free, own_ends) - means(forced, own_ends),
+                ends.cpu().double(),
+            )
+        )
+        self.marks = 2 if pairs and int(batch.target[0, 0]) == SOS else 1
         self.hypotheses.extend(self.to_text(ids) for ids in found.words[:, : self.max_length].tolist())
 
-    def evaluation(self, references: Sequence[Sequence[str]]) -> Evaluation:
-        """The evaluation of all added pairs, with their references; references of further pairs are ignored."""
-        losses = torch.cat(self.forced), torch.cat(self.free)
-        return Evaluation(self.hypotheses, references[: len(self.hypotheses)], *losses)
+    def evaluation(
+        self, references: Sequence[Sequence[str]], segments: Sequence[int] | None = None
+    ) -> Evaluation:
+        """The evaluation of all added pairs, with their references and segments; those of further pairs are ignored."""
+        done = len(self.hypotheses)
+        forced, free, gaps, positions = (torch.cat(each) for each in zip(*self.columns, strict=True))
+        own = None if segments is None else segments[:done]
+        return Evaluation(self.hypotheses, references[:done], forced, free, gaps, positions, self.marks, own)

@@ -3,17 +3,20 @@ grammar."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from seq2seq_lab.data.corpus import Distribution
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
-from seq2seq_lab.evaluation.analysis import Distribution, Subject
+from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 END = SPECIAL_WORDS[EOS]
-_NOTHING = 1e-3  # a distance, as a share of the largest; a ratio of two smaller ones says nothing
+_NOTHING = 1e-3  # a distance, as a share of the largest; a ratio to a smaller one says nothing
+_ZERO = 1e-9  # a sum of distances up to this is 0
 
 
 class AgainstGrammar:
@@ -36,7 +39,7 @@ class AgainstGrammar:
                     ids = batch.source[number : number + 1, : int(length)]
                     predict_sos = int(batch.target[number, 0]) == SOS
                     found[source] = compared(subject.model, ids, nodes, predict_sos=predict_sos)
-        return exact(found.values())
+        return exact(found.values(), len(subject.vocabulary))
 
 
 class Prefix(NamedTuple):
@@ -101,20 +104,21 @@ def compared(
         nodes: see `prefixes`.
         predict_sos: whether `<sos>` is the first word that the model predicts; it is then given, as in the data.
     """
-    o, log_p = _data(nodes, model.decoder.output.out_features), _model(model, source, nodes, predict_sos)
+    log_p = _model(model, source, nodes, predict_sos)
+    o = _data(nodes, log_p.shape[1])
     p, middle = log_p.exp(), (o + log_p.exp()) / 2
     own: dict[tuple[int, ...], float] = {(): 1.0}
     for row, each in enumerate(nodes):
         own |= {(*each.words, word): own[each.words] * float(p[row, word]) for word in each.next}
     return Compared(
-        length=torch.tensor([float(len(each.words)) for each in nodes]).double(),
+        length=torch.tensor([len(each.words) for each in nodes], dtype=torch.float64),
         data=torch.tensor([each.data for each in nodes], dtype=torch.float64),
         model=torch.tensor([own[each.words] for each in nodes], dtype=torch.float64),
         ended=torch.tensor([own.get((*each.words, EOS), 0.0) for each in nodes], dtype=torch.float64),
         total_variation=(o - p).abs().sum(dim=1) / 2,
         jensen_shannon=(torch.xlogy(o, o) + torch.xlogy(p, p) - 2 * torch.xlogy(middle, middle)).sum(dim=1)
         / 2,
-        divergence=(torch.xlogy(o, o) - o * log_p).sum(dim=1),
+        divergence=torch.where(o > 0, torch.xlogy(o, o) - o * log_p, 0.0).sum(dim=1),
     )
 
 
@@ -138,17 +142,19 @@ def _model(model: Seq2Seq, source: Tensor, nodes: Sequence[Prefix], predict_sos:
     return scores.double().log_softmax(dim=1).cpu()
 
 
-def exact(sources: Iterable[Compared]) -> dict[str, Any]:
+def exact(sources: Iterable[Compared], vocabulary_size: int) -> dict[str, Any]:
     """EB-C and the excess accumulated error, computed from all prefixes that the data can produce; nothing is sampled.
 
     The means are over the sources and over their prefixes of l words that have not ended, weighted with their
     probability in the data, o(prefix | source), or in the model, p(prefix | source), as ancestral sampling would draw
     them.
 
-    The data's distribution of the next word is defined only after prefixes that the data can produce. The means over
-    the model's prefixes are therefore over these alone, and "outside" is the probability that the model has left them
-    within its first l words. In "model_at_most" each prefix outside counts with the largest distance, 1 for total
-    variation and ln 2 for Jensen–Shannon.
+    The data's distribution of the next word is defined only after prefixes that the data can produce: inside the
+    grammar. "outside" is the probability that the model has left it within its first l words. A mean over the prefixes
+    inside alone is on condition of no error so far, and can therefore fall where the model errs more. So a prefix
+    outside counts too, with the largest distance: 1 for total variation, ln 2 for Jensen–Shannon. KL has no largest
+    value; there it counts ln V, the divergence of a certain word from a uniform guess of V words. The means over the
+    prefixes inside alone are "…_inside".
 
     EB-C(l) = CGD under the model's prefixes / CGD under the data's, where CGD is the mean distance between the
     next-word distributions (He et al. 2021, https://arxiv.org/abs/1905.10617). 1: no bias.
@@ -156,13 +162,19 @@ def exact(sources: Iterable[Compared]) -> dict[str, Any]:
     Excess accumulated error(l) = 100 (R(l) − l ε(l)) / (l ε(l)), in per cent. R(l) is the sum over t = 1 … l of the
     mean of KL(o ‖ p) after the model's prefixes of t − 1 words, and l ε(l) the same after the data's prefixes
     (Arora et al. 2022, https://arxiv.org/abs/2204.01171). 0: no bias. KL(o ‖ p) = Σ_v o(v) log(o(v) /
-    p(v)); a word with o(v) = 0 adds 0, and p(v) > 0 for all words.
+    p(v)); a word with o(v) = 0 adds 0, and p(v) > 0 for all words of a trained model.
+
+    Of a model without any distance, EB-C is 1 and the excess error 0.
+
+    Args:
+        vocabulary_size: V.
 
     Returns:
         "sources"; "prefix" l = 0 …; "outside"; "total_variation" and "jensen_shannon", each with the CGDs "data",
-        "model" and "model_at_most", and "eb_c" = model / data, null where the CGD under the data's prefixes is less
-        than 0.001 of the largest distance; "excess" of l + 1 words, null where l ε(l) is 0; "measures": EB-C, the ratio
-        of the mean CGDs over l ≥ 1, weighted with the data's prefixes; "outside" and "excess" of the longest.
+        "model" and "model_inside", and "eb_c" = model / data and "eb_c_inside", null where the CGD under the data's
+        prefixes is less than 0.001 of the largest distance; "excess" and "excess_inside" of l + 1 words, null where
+        l ε(l) is 0; "measures": EB-C, the ratio of the mean CGDs over l ≥ 1, weighted with the data's prefixes;
+        "outside" and "excess" of the longest.
     """
     every = list(sources)
     if not every:
@@ -170,13 +182,16 @@ def exact(sources: Iterable[Compared]) -> dict[str, Any]:
     table = Compared(*(torch.cat(column) for column in zip(*every, strict=True)))
     lengths = range(int(table.length.max()) + 1)
     rows = [Compared(*(column[table.length == n] for column in table)) for n in lengths]
-    ended = torch.tensor([float(each.ended.sum()) for each in rows]).double()
-    inside = torch.tensor([float(each.model.sum()) for each in rows]).double() + ended.cumsum(0) - ended
+    ended = torch.stack([each.ended.sum() for each in rows])
+    alive = torch.stack([each.model.sum() for each in rows])
+    inside = alive + ended.cumsum(0) - ended
     outside = (1 - inside / len(every)).clamp(min=0).tolist()
+    left = [share * len(every) for share in outside]
     found: dict[str, Any] = {"sources": len(every), "prefix": list(lengths), "outside": outside}
     for name, largest in (("total_variation", 1.0), ("jensen_shannon", math.log(2))):
-        found[name] = _distances(name, largest, rows, [share * len(every) for share in outside])
-    found["excess"] = _excess(rows)
+        found[name] = _distances(name, largest, rows, left)
+    for name, lost in (("excess", left), ("excess_inside", [0.0] * len(left))):
+        found[name] = _excess(rows, math.log(vocabulary_size), lost)
     return found | {"measures": _measures(found, [float(each.data.sum()) for each in rows])}
 
 
@@ -184,38 +199,41 @@ def _distances(
     name: str, largest: float, rows: Sequence[Compared], outside: Sequence[float]
 ) -> dict[str, list[float | None]]:
     """The CGDs by prefix length, and EB-C; `outside`: the probability of other prefixes, summed over the sources."""
-    data, model, at_most = [], [], []
-    for each, other in zip(rows, outside, strict=True):
-        distance = getattr(each, name)
-        data.append(_mean(distance, each.data))
-        model.append(_mean(distance, each.model))
-        inside = float(each.model.sum())
-        at_most.append((model[-1] * inside + largest * other) / (inside + other) if inside + other else 0.0)
-    ratios = [_ratio(a, b, _NOTHING * largest) for a, b in zip(model, data, strict=True)]
-    return {"data": [*data], "model": [*model], "model_at_most": [*at_most], "eb_c": ratios}
+    data = [_mean(getattr(each, name), each.data) for each in rows]
+    found: dict[str, list[float | None]] = {"data": [*data]}
+    for suffix, left in (("", outside), ("_inside", [0.0] * len(rows))):
+        model = [_own_mean(each, getattr(each, name), largest, n) for each, n in zip(rows, left, strict=True)]
+        found[f"model{suffix}"] = [*model]
+        found[f"eb_c{suffix}"] = [_ratio(a, b, _NOTHING * largest) for a, b in zip(model, data, strict=True)]
+    return found
 
 
-def _excess(rows: Sequence[Compared]) -> list[float | None]:
-    own, gold = (
-        torch.tensor([_mean(each.divergence, getattr(each, which)) for each in rows])
-        .double()
-        .cumsum(0)
-        .tolist()
-        for which in ("model", "data")
-    )
-    ratios = (_ratio(a - b, b) for a, b in zip(own, gold, strict=True))
-    return [None if ratio is None else 100 * ratio for ratio in ratios]
+def _excess(rows: Sequence[Compared], largest: float, outside: Sequence[float]) -> list[float | None]:
+    own = [_own_mean(each, each.divergence, largest, n) for each, n in zip(rows, outside, strict=True)]
+    gold = [_mean(each.divergence, each.data) for each in rows]
+    sums = (list(accumulate(each)) for each in (own, gold))
+    ratios = (_ratio(a, b) for a, b in zip(*sums, strict=True))
+    return [None if ratio is None else 100 * (ratio - 1) for ratio in ratios]
+
+
+def _own_mean(row: Compared, distance: Tensor, largest: float, outside: float) -> float:
+    """The mean over the model's prefixes of one length, where those outside have the largest distance."""
+    inside = float(row.model.sum())
+    total = float((distance * row.model).sum()) + largest * outside
+    return total / (inside + outside) if inside + outside else 0.0
 
 
 def _measures(found: Mapping[str, Any], weights: Sequence[float]) -> dict[str, float]:
     """Measures over all lengths, weighted with the data's prefixes of each length; those of no words have no bias."""
     distances = found["total_variation"]
-    model, data = (
-        sum(weight * cgd for weight, cgd in zip(weights[1:], distances[which][1:], strict=True))
-        for which in ("model", "data")
-    )
-    ratio = _ratio(model, data, _NOTHING * sum(weights[1:]))
-    values = {"eb_c": ratio, "outside": found["outside"][-1], "excess_error": found["excess"][-1]}
+    values: dict[str, float | None] = {"outside": found["outside"][-1]}
+    for suffix in ("", "_inside"):
+        model, data = (
+            sum(weight * cgd for weight, cgd in zip(weights[1:], distances[which][1:], strict=True))
+            for which in (f"model{suffix}", "data")
+        )
+        values[f"eb_c{suffix}"] = _ratio(model, data, _NOTHING * sum(weights[1:]))
+        values[f"excess_error{suffix}"] = found[f"excess{suffix}"][-1]
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -224,5 +242,8 @@ def _mean(values: Tensor, weights: Tensor) -> float:
     return float((values * weights).sum() / total) if total > 0 else 0.0
 
 
-def _ratio(numerator: float, denominator: float, least: float = 1e-12) -> float | None:
+def _ratio(numerator: float, denominator: float, least: float = _ZERO) -> float | None:
+    """The ratio; 1 where both are 0, as there is no difference; None where the denominator alone is too small."""
+    if max(numerator, denominator) <= _ZERO:
+        return 1.0
     return numerator / denominator if denominator > least else None

@@ -1,4 +1,4 @@
-"""Results by groups of sentences: by source length, and with and without unknown words."""
+"""Results by groups of sentences: by source length, by unknown words, and by how near they are to training pairs."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.evaluation.evaluate import Evaluation
-from seq2seq_lab.evaluation.losses import ExposureGap, LossForced, LossFree
+from seq2seq_lab.evaluation.losses import ExposureGap, ExposureGapToOwnEnd, LossForced, LossFree
 from seq2seq_lab.evaluation.scores import Bleu, Chrf, ExactMatch
 
-_MEASURES = (Bleu(), Chrf(), ExactMatch(), LossForced(), LossFree(), ExposureGap())
+_MEASURES = (Bleu(), Chrf(), ExactMatch(), LossForced(), LossFree(), ExposureGap(), ExposureGapToOwnEnd())
 # Fixed, so that corpora and runs have the same groups.
 _LENGTHS = {
     2: "1–2",
@@ -48,14 +48,15 @@ class ByUnknownWords:
         return found | {"measures": {}}
 
 
+def by_near_duplicates(evaluation: Evaluation, near: Sequence[bool]) -> dict[str, Any]:
+    """Results on the pairs that have a training pair within one word on both sides, and on the others."""
+    names = ["near-duplicates" if each else "others" for each in near]
+    return by_group(names, partial(_results, evaluation), order=("near-duplicates", "others"))
+
+
 def _results(evaluation: Evaluation, rows: Sequence[int]) -> dict[str, float]:
     """All measures of some of the sentences alone."""
-    part = Evaluation(
-        [evaluation.hypotheses[row] for row in rows],
-        [evaluation.references[row] for row in rows],
-        evaluation.losses_forced[list(rows)],
-        evaluation.losses_free[list(rows)],
-    )
+    part = evaluation.select(rows)
     return {each.facts.name: each(part) for each in _MEASURES}
 
 

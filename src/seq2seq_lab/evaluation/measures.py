@@ -2,62 +2,73 @@
 
 Logging, best values, monitors, TensorBoard's HParams, tables, plots and the page `docs/measures.md` use these facts. A
 metric is a measure on a part of the data, written `part/name`: `val/bleu`, `train/loss`.
+
+A symbol is what a target position predicts: a word, a subword or a character, as `data.units` says, or `<eos>`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import replace
 
-Better = Literal["lower", "higher"] | None
-Stage = Literal["training", "evaluation", "analysis", "speed"]
+from seq2seq_lab.evaluation.measure import Better, Measure, Stage, from_dict, to_dict
+from seq2seq_lab.evaluation.measures_of_analyses import MEASURES as OF_ANALYSES
+from seq2seq_lab.evaluation.measures_of_analyses import ONE_PLACE, SEVERAL
 
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """The facts of a measure.
-
-    Attributes:
-        name: the last part of the names of its metrics, such as `bleu` in `val/bleu`.
-        label: its name in tables and plots.
-        unit: its unit and, if it has one, its range.
-        better: the better direction; None if neither is better, and then it has no best value.
-        formula: how it is computed, in one line.
-        stage: when it is measured: in training, in an evaluation, or in an analysis; or whether it is the
-            speed of the machine.
-        log: whether its axis may be logarithmic, as for a loss.
-        shown: whether a comparison shows it by default.
-    """
-
-    name: str
-    label: str
-    unit: str
-    better: Better = None
-    formula: str = ""
-    stage: Stage = "evaluation"
-    log: bool = False
-    shown: bool = True
-
-    @property
-    def axis(self) -> str:
-        """Name and unit, for an axis."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
+__all__ = [
+    "REGISTRY",
+    "SPEED",
+    "SYMBOL",
+    "TRAINING_LOSS",
+    "Better",
+    "Measure",
+    "Stage",
+    "from_dict",
+    "in_units",
+    "measure",
+    "tensorboard_tag",
+    "to_dict",
+]
 
 SPEED = "perf/"  # before the names of the machine's speed
+TEST = "test"  # the part that a trained model is evaluated on, once
+SYMBOL = "symbol"  # in a unit; see `in_units`
+_PER_SYMBOL = f"nats per {SYMBOL}"
 
 
 def tensorboard_tag(metric: str) -> str:
-    """The tag of a metric in TensorBoard, which sorts ~ last: what is learnt comes before the machine's speed."""
-    return f"~{metric}" if metric.startswith(SPEED) else metric
+    """The tag of a metric in TensorBoard, which sorts ~ last: curves of what is learnt come before the single values of
+    the test part and before the machine's speed."""
+    return f"~{metric}" if metric.startswith((SPEED, f"{TEST}/")) else metric
 
 
-_REGISTRY = (
+def _per(unit: str, counted: str, equal: str) -> tuple[Measure, ...]:
+    """The two losses per word or per character, which compare runs of different units."""
+    return tuple(
+        Measure(
+            name=f"loss_{kind}_per_{unit}",
+            label=f"{label} per {unit}",
+            unit=f"nats per {unit}",
+            better="lower",
+            formula=f"mean over pairs of −log p(target | source, {fed} words) / {counted}; `loss_{kind}` where "
+            f"`data.units={equal}`",
+            perfect=f"as `loss_{kind}`, per {unit}",
+            log=True,
+            shown=False,
+        )
+        for kind, label, fed in (
+            ("forced", "teacher-forced loss", "gold"),
+            ("free", "free-running loss", "the model's own"),
+        )
+    )
+
+
+_TRAINING = (
     Measure(
         name="loss",
         label="loss",
-        unit="nats per word",
+        unit=_PER_SYMBOL,
         better="lower",
         formula="mean over pairs of −log p(target | source, words fed) / target positions, as training feeds them",
+        perfect="under full forcing as `loss_forced`",
         stage="training",
         log=True,
     ),
@@ -65,7 +76,7 @@ _REGISTRY = (
         name="forced_share",
         label="share of gold decoder inputs",
         unit="0–1",
-        formula="mean over pairs of (target positions fed the gold word) / target positions",
+        formula="mean over pairs of (words fed that are gold) / words fed; `<sos>` is none",
         stage="training",
         shown=False,
     ),
@@ -86,147 +97,74 @@ _REGISTRY = (
         log=True,
         shown=False,
     ),
+)
+_EVALUATION = (
     Measure(
         name="loss_forced",
         label="teacher-forced loss",
-        unit="nats per word",
+        unit=_PER_SYMBOL,
         better="lower",
         formula="mean over pairs of −log p(target | source, gold words) / target positions",
+        perfect=f"mean over pairs of −log p(target | source) / target positions of the data: above 0 {SEVERAL}",
         log=True,
     ),
     Measure(
         name="loss_free",
         label="free-running loss",
-        unit="nats per word",
+        unit=_PER_SYMBOL,
         better="lower",
         formula="mean over pairs of −log p(target | source, the model's own words) / target positions",
+        perfect=f"as `loss_forced` {ONE_PLACE}, else ∞: all are scored after the words of one",
         log=True,
     ),
+    *_per("word", "(words + 1 for `<eos>`)", "words"),
+    *_per("character", "(characters + 1 for the start of each word + 1 for `<eos>`)", "characters"),
     Measure(
         name="exposure_gap",
         label="exposure gap",
-        unit="nats per word",
+        unit=_PER_SYMBOL,
         better=None,  # not a measure of quality: an untrained model has no gap
-        formula="loss_free − loss_forced, on the same sentences",
+        formula="loss_free − loss_forced, on the same sentences; own words are scored at the positions of one target, "
+        "also after the model's own `<eos>`",
+        perfect=f"0 {ONE_PLACE}, else ∞",
+    ),
+    Measure(
+        name="exposure_gap_to_own_end",
+        label="exposure gap up to the own end",
+        unit=_PER_SYMBOL,
+        formula="the same, where both losses are of the positions up to the hypothesis' own `<eos>`, which is included",
+        perfect=f"0 {ONE_PLACE}, else ∞",
+        shown=False,
     ),
     Measure(
         name="bleu",
         label="BLEU",
         unit="0–100",
         better="higher",
-        formula="corpus BLEU (sacreBLEU) of greedy translations against all references, on normalised text",
+        formula="corpus BLEU (sacreBLEU) of greedy translations against all references, on normalised text; "
+        "each source is one segment",
+        perfect="100, if all translations are references",
     ),
     Measure(
         name="chrf",
         label="chrF",
         unit="0–100",
         better="higher",
-        formula="corpus chrF2 (sacreBLEU) of greedy translations against all references, on normalised text",
+        formula="corpus chrF2 (sacreBLEU) of greedy translations against all references, on normalised text; "
+        "each source is one segment",
+        perfect="100, if all translations are references",
         shown=False,
     ),
     Measure(
         name="exact_match",
         label="exact match",
-        unit="share of sentences",
+        unit="share of segments",
         better="higher",
-        formula="share of greedy translations that equal one of their references",
+        formula="share of greedy translations that equal one of their references; each source is one segment",
+        perfect="1, if all translations are references",
     ),
-    Measure(
-        name="length_ratio",
-        label="length ratio",
-        unit="words of hypotheses / of references",
-        formula="words of the hypotheses / words of the references that are closest in length (sacreBLEU)",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="accuracy_gold",
-        label="accuracy under gold words",
-        unit="share of positions",
-        better="higher",
-        formula="share of target positions, `<eos>` included, whose most probable word is right after the gold words",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="accuracy_own",
-        label="accuracy under own words",
-        unit="share of positions",
-        better="higher",
-        formula="the same in greedy decoding, against the pair's own target; a hypothesis has no words after its end",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="accuracy_gap",
-        label="accuracy gap",
-        unit="share of positions",
-        formula="accuracy_gold − accuracy_own",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="recovery_random",
-        label="recovery from a random word",
-        unit="share of positions",
-        better="higher",
-        formula="P(the next word is right | the gold word before it was replaced by a random one)",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="recovery_second_best",
-        label="recovery from the second-best word",
-        unit="share of positions",
-        better="higher",
-        formula="P(the next word is right | the gold word before it was replaced by the model's second-best one)",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="eb_m",
-        label="EB-M",
-        unit="1 = no bias",
-        formula="mean over l of BLEU after a gold prefix of l words / the same after the model's own prefix of l words",
-        stage="analysis",
-        shown=False,
-    ),
-    *(
-        Measure(
-            name=f"repetition_{n}",
-            label=f"repeated {n}-grams",
-            unit="share",
-            formula=f"mean over hypotheses of 1 − distinct {n}-grams / {n}-grams",
-            stage="analysis",
-            shown=False,
-        )
-        for n in range(1, 5)
-    ),
-    Measure(
-        name="eb_c",
-        label="EB-C",
-        unit="1 = no bias",
-        formula="total variation from the data's next-word distribution after the model's prefixes / after the data's",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="outside",
-        label="outside the grammar",
-        unit="probability",
-        better="lower",
-        formula="probability that the model leaves the translations that are possible in the data",
-        stage="analysis",
-        shown=False,
-    ),
-    Measure(
-        name="excess_error",
-        label="excess accumulated error",
-        unit="%",
-        formula="100 (R − l ε) / (l ε): KL(data ‖ model) summed over the model's prefixes, beyond that of the data's",
-        stage="analysis",
-        shown=False,
-    ),
+)
+_SPEED = (
     Measure(
         name="sentences_per_second",
         label="speed",
@@ -244,7 +182,9 @@ _REGISTRY = (
         shown=False,
     ),
 )
-REGISTRY: Mapping[str, Measure] = {each.name: each for each in _REGISTRY}
+REGISTRY: Mapping[str, Measure] = {
+    each.name: each for each in (*_TRAINING, *_EVALUATION, *OF_ANALYSES, *_SPEED)
+}
 TRAINING_LOSS = "train/loss"
 
 
@@ -260,26 +200,12 @@ def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Meas
     return found or Measure(name=name, label=metric, unit="", shown=False)
 
 
-def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:
-    """Measures as plain data, by name, for a run's summary: the run can be read without their classes."""
-    return {each.name: asdict(each) for each in measures}
+def in_units(facts: Measure, units: str | None) -> Measure:
+    """The facts of a measure with the name of a symbol, such as `nats per subword`.
 
-
-def from_dict(described: Any) -> dict[str, Measure]:
-    """The inverse of `to_dict`. Invalid entries are skipped, as the file may come from another user."""
-    found: dict[str, Measure] = {}
-    for name, facts in described.items() if isinstance(described, Mapping) else ():
-        if not isinstance(facts, Mapping):
-            continue
-        better, stage = facts.get("better"), facts.get("stage")
-        found[str(name)] = Measure(
-            name=str(name),
-            label=str(facts.get("label", name)),
-            unit=str(facts.get("unit", "")),
-            better=better if better in ("lower", "higher") else None,
-            formula=str(facts.get("formula", "")),
-            stage=stage if stage in ("training", "analysis", "speed") else "evaluation",
-            log=facts.get("log") is True,
-            shown=facts.get("shown") is not False,
-        )
-    return found
+    Args:
+        units: `data.units` of the runs, such as `subwords`; None where they differ.
+    """
+    return (
+        facts if units is None else replace(facts, unit=facts.unit.replace(SYMBOL, units.removesuffix("s")))
+    )

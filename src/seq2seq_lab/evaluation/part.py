@@ -9,18 +9,29 @@ import torch
 from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
-from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.corpus import Corpus, Distribution
 from seq2seq_lab.decoding.beam import beam_search
-from seq2seq_lab.evaluation.analysis import Analysis, Distribution, Subject
-from seq2seq_lab.evaluation.evaluate import Evaluation, Evaluator
-from seq2seq_lab.evaluation.losses import ExposureGap, LossForced, LossFree
+from seq2seq_lab.evaluation import losses
+from seq2seq_lab.evaluation.analysis import Analysis, Subject
+from seq2seq_lab.evaluation.evaluate import Evaluation, EvaluationMeasure, Evaluator, first_rows
+from seq2seq_lab.evaluation.groups import by_near_duplicates
 from seq2seq_lab.evaluation.references import streams
-from seq2seq_lab.evaluation.scores import ExactMatch
+from seq2seq_lab.evaluation.scores import exact_match
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
 GREEDY = 1  # a beam of one
 _BATCH = 128  # pairs; results do not depend on it
 _BEAMS = 640  # hypotheses of a batch in beam search
+_LOSSES: Sequence[EvaluationMeasure] = (
+    losses.LossForced(),
+    losses.LossFree(),
+    losses.LossForcedPerWord(),
+    losses.LossFreePerWord(),
+    losses.LossForcedPerCharacter(),
+    losses.LossFreePerCharacter(),
+    losses.ExposureGap(),
+    losses.ExposureGapToOwnEnd(),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +44,8 @@ class Part:
         references: the accepted translations of each, its own target first.
         predict_sos: whether `<sos>` is the first word to predict.
         max_length: maximum number of positions of a hypothesis.
+        segments: the number of the segment of each pair; see `Evaluation`.
+        near_duplicates: whether each has a training pair within one word on both sides; None where that is not asked.
         distribution: of the data, where it is known.
     """
 
@@ -41,6 +54,8 @@ class Part:
     references: Sequence[Sequence[str]]
     predict_sos: bool
     max_length: int
+    segments: Sequence[int] | None = None
+    near_duplicates: Sequence[bool] | None = None
     distribution: Distribution | None = None
 
     def blocks(self, size: int = _BATCH) -> BlockLoader:
@@ -66,11 +81,13 @@ class Results:
         analyses: name → result.
         signature: sacreBLEU's signature of each score.
         hypotheses: of the first beam, [N].
+        segments: the number of segments, which the scores are of.
     """
 
     measures: dict[str, float]
     beams: dict[int, dict[str, float]]
     hypotheses: list[str]
+    segments: int
     signature: dict[str, str] = field(default_factory=dict)
     analyses: dict[str, Any] = field(default_factory=dict)
 
@@ -91,22 +108,25 @@ def evaluate(
         alpha: length penalty of beam search.
         seed: of the analyses' random draws.
     """
-    device = next(model.parameters()).device
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     blocks = [block.to(device) for block in part.blocks()]
     evaluation = _greedy(model, part, blocks)
     by_beam = {
         beam: list(evaluation.hypotheses) if beam == GREEDY else _search(model, part, beam, alpha, device)
         for beam in dict.fromkeys(beams)
     }
-    scored = {beam: scores(hypotheses, part.references) for beam, hypotheses in by_beam.items()}
+    rows = first_rows(part.segments, len(part.indices))
+    references = [part.references[row] for row in rows]
+    scored = {beam: scores([texts[row] for row in rows], references) for beam, texts in by_beam.items()}
     first = next(iter(scored))
-    losses = {each.facts.name: each(evaluation) for each in (LossForced(), LossFree(), ExposureGap())}
-    measures = scored[first] | losses
+    measures = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
     found: dict[str, Any] = {}
     if len(scored) > 1:
         names = next(iter(scored.values()))
         columns = {name: [each[name] for each in scored.values()] for name in names}
         found["beams"] = {"beam": list(scored), **columns}
+    if part.near_duplicates is not None:
+        found["by_near_duplicates"] = by_near_duplicates(evaluation, part.near_duplicates)
     subject = _subject(model, part, blocks, evaluation, seed)
     for analysis in analyses:
         if result := analysis(subject):
@@ -116,7 +136,8 @@ def evaluate(
         measures=measures,
         beams=scored,
         hypotheses=by_beam[first],
-        signature=signatures(part.references),
+        segments=len(rows),
+        signature=signatures(references),
         analyses=found,
     )
 
@@ -125,11 +146,10 @@ def scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> di
     """BLEU, chrF, exact match, and the ratio of the lengths of hypotheses and of their closest references in words."""
     bleu, chrf = _metrics()
     found = bleu.corpus_score(hypotheses, streams(references))
-    evaluation = Evaluation(hypotheses, references, torch.zeros(0), torch.zeros(0))
     return {
         "bleu": found.score,
         "chrf": chrf.corpus_score(hypotheses, streams(references)).score,
-        "exact_match": ExactMatch()(evaluation),
+        "exact_match": exact_match(hypotheses, references),
         "length_ratio": found.sys_len / found.ref_len if found.ref_len else 0.0,
     }
 
@@ -153,7 +173,7 @@ def _greedy(model: Seq2Seq, part: Part, blocks: Sequence[Block]) -> Evaluation:
     for block in blocks:
         for batch in block:
             evaluator.add(model, batch)
-    return evaluator.evaluation(part.references)
+    return evaluator.evaluation(part.references, part.segments)
 
 
 def _search(model: Seq2Seq, part: Part, beam: int, alpha: float, device: torch.device) -> list[str]:
@@ -202,6 +222,7 @@ def _unknown(part: Part) -> list[bool]:
 def to_dict(results: Results) -> Mapping[str, Any]:
     """The results as plain data, for JSON."""
     return {
+        "segment_count": results.segments,
         "measures": results.measures,
         "signature": results.signature,
         "beams": {str(beam): each for beam, each in results.beams.items()},

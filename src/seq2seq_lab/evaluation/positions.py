@@ -1,4 +1,7 @@
-"""Accuracy by target position, with gold words and with the model's own words before it, and the first error."""
+"""Accuracy by target position, with gold words and with the model's own words before it, and the first error.
+
+A position is a symbol of the vocabulary, which may be a subword or a character, or the target's `<eos>`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,8 +10,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
-from seq2seq_lab.data.vocabulary import EOS
-from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
@@ -31,11 +33,13 @@ class RightWords(NamedTuple):
         own: [B, T], the same in greedy decoding, where the model's own words are fed. After its first `<eos>` a
             hypothesis has no words, so none of them is right.
         inside: [B, T], whether the target has this position; the others are padding, where nothing is right.
+        to_own_end: [B, T], those of them up to the hypothesis' own `<eos>`, which is included.
     """
 
     gold: Tensor
     own: Tensor
     inside: Tensor
+    to_own_end: Tensor
 
 
 @torch.no_grad()
@@ -50,9 +54,9 @@ def right_words(model: Seq2Seq, batch: Batch, unk: int | None = None) -> RightWo
     found = greedy(model, batch.source, batch.source_lengths, target.shape[1]).words
     inside = positions(batch)
     known = inside if unk is None else inside & (target != unk)
-    ends = (found == EOS).long()
-    not_ended = ends.cumsum(dim=1) - ends == 0  # its first <eos> still counts
-    return RightWords((forced == target) & known, (found == target) & not_ended & known, inside)
+    not_ended = before_end(found)
+    own = (found == target) & not_ended & known
+    return RightWords((forced == target) & known, own, inside, inside & not_ended)
 
 
 def positions(batch: Batch) -> Tensor:
@@ -83,7 +87,8 @@ def by_position(words: RightWords) -> dict[str, Any]:
         "position" [T], "sentences" n(t), "gold", "own", "gap"; "first_error": of all sentences, the share whose first
         error is at t; "right_before": the number of sentences that have a position t and are right before it;
         "hazard": their share that is wrong at t, null if there are none; "without_error": the share of all sentences;
-        "measures": accuracy and gap over all positions of all sentences.
+        "measures": accuracy and gap over all positions of all sentences, and the gap over those up to the
+        hypothesis' own `<eos>`: after it there is nothing that could be right.
     """
     gold, own = words.gold.double(), words.own.double()
     sentences, every = words.inside.sum(dim=0), words.inside.sum()
@@ -105,5 +110,6 @@ def by_position(words: RightWords) -> dict[str, Any]:
             "accuracy_gold": (gold.sum() / every).item(),
             "accuracy_own": (own.sum() / every).item(),
             "accuracy_gap": ((gold - own).sum() / every).item(),
+            "accuracy_gap_to_own_end": ((gold - own)[words.to_own_end].sum() / words.to_own_end.sum()).item(),
         },
     }

@@ -10,6 +10,7 @@ from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.evaluation.analysis import Subject, some_pairs
+from seq2seq_lab.evaluation.positions import positions
 from seq2seq_lab.evaluation.references import streams
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
 
@@ -35,6 +36,7 @@ class PrefixBias:
             rows += places.tolist()
             ends = [ends_of_words(ids, subject.decode) for ids in batch.target.tolist()]
             length = max(subject.max_length, batch.target.shape[1])
+            limits = positions(batch).sum(dim=1).clamp(min=subject.max_length).tolist()  # whatever the batch
             for words, texts in enumerate(after_gold, start=1):
                 found = [""] * len(ends)
                 longer = [row for row, each in enumerate(ends) if len(each) > words]
@@ -42,7 +44,7 @@ class PrefixBias:
                     given = torch.tensor([ends[row][words - 1] for row in longer])
                     part = some_pairs(batch, torch.tensor(longer))
                     for row, ids in zip(longer, continued(subject.model, part, given, length), strict=True):
-                        found[row] = subject.decode(ids)
+                        found[row] = subject.decode(ids[: limits[row]])
                 texts += found
         hypotheses = [subject.hypotheses[row] for row in rows]
         references = [subject.references[row] for row in rows]

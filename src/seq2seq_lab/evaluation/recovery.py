@@ -77,7 +77,7 @@ def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -
         return ((words == wanted) | ~exists).cumprod(dim=1).bool()
 
     def after_word(word: Tensor) -> Tensor:
-        found = _predict(model, batch, memory, pair, t, word)
+        found = _predict(model, batch, memory, pair, t, word, len(replaceable))
         return right(found[torch.arange(len(t), device=t.device)[:, None], after])
 
     chosen = draws.uniform("recovery", target.shape[1])[pair, t]
@@ -91,7 +91,7 @@ def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -
 def recovery(parts: Iterable[Recovered]) -> dict[str, Any]:
     """P(the next k words are right | one gold word of the prefix was replaced), after Wang & Sennrich 2020
     (https://arxiv.org/abs/2005.03642): over all positions t of words, the next k words as far as the target goes, with
-    its `<eos>`.
+    its `<eos>`. A word is a symbol of the vocabulary here, which may be a subword or a character.
 
     A random word is uniform over the target's vocabulary without the gold word and the special words. The second-best
     word is the model's most probable one after the gold prefix, of the same words. "gold" is the same without a
@@ -121,15 +121,18 @@ def _other_word(gold: Tensor, replaceable: Tensor, uniform: Tensor) -> Tensor:
 
 
 def _second_best(scores: Tensor, gold: Tensor, replaceable: Tensor) -> Tensor:
-    scores = scores.masked_fill(~replaceable, -torch.inf)
+    # A probability may be 0, but the word must be another one.
+    scores = scores.clamp(min=torch.finfo(scores.dtype).min).masked_fill(~replaceable, -torch.inf)
     return scores.scatter(1, gold[:, None], -torch.inf).argmax(dim=1)
 
 
-def _predict(model: Seq2Seq, batch: Batch, memory: Any, pair: Tensor, t: Tensor, words: Tensor) -> Tensor:
+def _predict(
+    model: Seq2Seq, batch: Batch, memory: Any, pair: Tensor, t: Tensor, words: Tensor, vocabulary_size: int
+) -> Tensor:
     """The most probable words [N, T + 3] where the word at position t of a pair is replaced; zero after T."""
     inputs = gold_inputs(batch.target)[pair]
     inputs[torch.arange(len(t), device=t.device), t + 1] = words
-    rows = max(1, _SCORES // (batch.target.shape[1] * model.decoder.output.out_features))
+    rows = max(1, _SCORES // (batch.target.shape[1] * vocabulary_size))
     found = []
     for part in torch.split(torch.arange(len(pair), device=pair.device), rows):
         lengths = None if batch.source_lengths is None else batch.source_lengths[pair[part]]

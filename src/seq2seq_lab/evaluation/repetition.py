@@ -14,7 +14,7 @@ class Repetition:
     name = "repetition"
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
-        return repetition(subject.hypotheses, subject.targets)
+        return repetition(subject.evaluation.translations()[0], subject.targets)
 
 
 def repeated(sentence: Sequence[str], n: int) -> float | None:
@@ -29,6 +29,8 @@ def repeated(sentence: Sequence[str], n: int) -> float | None:
 
 def repetition(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
     """Mean share of repeated n-grams, n = 1 … 4, of hypotheses and, for comparison, of the pairs' own targets.
+
+    There is one hypothesis for each segment.
 
     Sentences of fewer than n words are left out; a share is null if all are.
     """

@@ -1,8 +1,10 @@
 """Scores of translations, on normalised text: sacreBLEU's BLEU and chrF, and exact match.
 
-A hypothesis may match any of its references. The normalisation already separates punctuation from words, so no
-tokenizer is used.
+A hypothesis may match any of its references. A segment counts once (`Evaluation.segments`). The normalisation already
+separates punctuation from words, so no tokenizer is used.
 """
+
+from collections.abc import Sequence
 
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.measures import measure
@@ -17,8 +19,8 @@ class Bleu:
     def __call__(self, evaluation: Evaluation) -> float:
         import sacrebleu  # imported here, as it takes 0.3 s and most commands do not need it
 
-        references = streams(evaluation.references)
-        return sacrebleu.corpus_bleu(evaluation.hypotheses, references, tokenize="none", force=True).score
+        hypotheses, references = evaluation.translations()
+        return sacrebleu.corpus_bleu(hypotheses, streams(references), tokenize="none", force=True).score
 
 
 class Chrf:
@@ -29,7 +31,8 @@ class Chrf:
     def __call__(self, evaluation: Evaluation) -> float:
         import sacrebleu
 
-        return sacrebleu.corpus_chrf(evaluation.hypotheses, streams(evaluation.references)).score
+        hypotheses, references = evaluation.translations()
+        return sacrebleu.corpus_chrf(hypotheses, streams(references)).score
 
 
 class ExactMatch:
@@ -38,5 +41,10 @@ class ExactMatch:
     facts = measure("exact_match")
 
     def __call__(self, evaluation: Evaluation) -> float:
-        pairs = zip(evaluation.hypotheses, evaluation.references, strict=True)
-        return sum(hypothesis in row for hypothesis, row in pairs) / len(evaluation.hypotheses)
+        return exact_match(*evaluation.translations())
+
+
+def exact_match(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """The share of hypotheses that equal one of their references, of which each has some."""
+    pairs = zip(hypotheses, references, strict=True)
+    return sum(hypothesis in row for hypothesis, row in pairs) / len(hypotheses)

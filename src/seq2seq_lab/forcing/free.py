@@ -2,7 +2,7 @@
 
 import torch
 
-from seq2seq_lab.forcing.feeders.base import FROM_SCORES, check_feeder
+from seq2seq_lab.forcing.feeders.base import check_feeder
 from seq2seq_lab.forcing.plan import Feeder, Pairs, Plan
 
 
@@ -17,7 +17,7 @@ class FreeForcing:
     """
 
     def __init__(self, *, feeder: Feeder | None = None) -> None:
-        check_feeder(feeder, FROM_SCORES, "free-running")
+        check_feeder(feeder, "free-running")
         self.feeder = feeder
 
     def plan(self, pairs: Pairs) -> Plan:

@@ -28,10 +28,12 @@ class Followed(NamedTuple):
     Attributes:
         decoded: its scores.
         gold: where it was fed the gold word, [B, T], on the CPU.
+        first: the scores of the first pass, where its loss counts too; None where it does not.
     """
 
     decoded: Decoded
     gold: Tensor
+    first: Decoded | None = None
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ class Feeding:
     Attributes:
         model: what is fed.
         encoded: the sources.
-        known: the gold words [B, T], each at the position where it would be fed.
+        known: the words [B, T] that are known in advance, the gold ones, each at the position where it would be fed.
         own: [B, T], True where something else is fed.
         plan: of these pairs.
         draws: of these pairs, on the decoder's device.
+        logits: scores [B, T, V] of an earlier pass that decide what is fed; None: they are yet to be found.
     """
 
     model: Seq2Seq
@@ -53,6 +56,7 @@ class Feeding:
     own: Tensor
     plan: Plan
     draws: Draws | None
+    logits: Tensor | None = None
 
     @property
     def decoder(self) -> Decoder:
@@ -72,7 +76,7 @@ class Feeding:
     @torch.no_grad()
     def words(self, choose: Choice) -> Tensor:
         """The words that are fed, [B, T]: gold, or chosen by the decoder's own scores of the position before."""
-        if not self.plan.passes:
+        if not (self.plan.passes or self.logits is not None):
             embedded = self.decoder.embed(self.known)
             unrolled = unroll(
                 self.model,
@@ -84,16 +88,50 @@ class Feeding:
                 draws=self.draws,
             )
             return unrolled.need_words()
-        fed = self.known
-        for _ in range(self.plan.passes):
-            logits = scores(self.model, self.encoded, self.known, self.decoder.embed(fed), self.draws).logits
-            fed = torch.where(self.own, predicted(choose, logits, self.known, self.draws), self.known)
-        return fed
+
+        def given(logits: Tensor, own: Tensor, number: int) -> Tensor:
+            draws = None if self.draws is None else self.draws.of_pass(number)
+            said = choose(logits[:, :-1], 1, draws)
+            return torch.where(own, torch.cat((self.known[:, :1], said), dim=1), self.known)
+
+        return self._of_passes(self.known, given, self.decoder.embed)
 
     def mixtures(self, mix: Callable[[Tensor], Tensor]) -> Tensor:
         """The inputs [B, T, E]: embedded gold words, or mixtures by the decoder's own scores of the position before."""
         embedded = self.decoder.embed(self.known)
-        return unroll(self.model, self.encoded, embedded, self.own, mix=mix, draws=self.draws).inputs
+        if not (self.plan.passes or self.logits is not None):
+            return unroll(self.model, self.encoded, embedded, self.own, mix=mix, draws=self.draws).inputs
+
+        def given(logits: Tensor, own: Tensor, number: int) -> Tensor:
+            mixed = self.decoder.embed_mixture(mix(logits[:, :-1]))
+            return torch.where(own.unsqueeze(2), torch.cat((embedded[:, :1], mixed), dim=1), embedded)
+
+        return self._of_passes(embedded, given, lambda inputs: inputs)
+
+    def _of_passes(
+        self,
+        known: Tensor,
+        given: Callable[[Tensor, Tensor, int], Tensor],
+        embed: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """What the last of the earlier passes gives, [B, T, …].
+
+        Pass n is fed what pass n − 1 gave, `known` if it is the first. Its first n words stay: the passes before have
+        decided about them under the same words.
+
+        Args:
+            known: what is known in advance, as it is fed.
+            given: scores of a pass, where it is fed other than known, number of the pass → what is fed next.
+            embed: what is fed → inputs [B, T, E].
+        """
+        if self.logits is not None:
+            return given(self.logits, self.own, 0)
+        fed = known
+        for number in range(self.plan.passes):
+            logits = scores(self.model, self.encoded, self.known, embed(fed), self.draws).logits
+            own = self.plan.own_of_pass(number).to(self.own.device)
+            fed = torch.cat((fed[:, : number + 1], given(logits, own, number)[:, number + 1 :]), dim=1)
+        return fed
 
 
 def scores(
@@ -108,16 +146,6 @@ def scores(
         memory=encoded.memory,
         draws=draws,
     )
-
-
-def predicted(choose: Choice, logits: Tensor, known: Tensor, draws: Draws | None) -> Tensor:
-    """The words chosen by the scores of a pass [B, T, V], each at the position where it would be fed; `<sos>` first."""
-    return torch.cat((known[:, :1], choose(logits[:, :-1], 1, draws)), dim=1)
-
-
-def chosen_words(feeder: object, logits: Tensor, known: Tensor, draws: Draws | None) -> Tensor:
-    """`predicted` by a feeder that chooses words; None is the arg-max."""
-    return predicted(getattr(feeder, "choose", argmax), logits, known, draws)
 
 
 def follow(
@@ -138,14 +166,15 @@ def follow(
         plan: of these pairs; on the CPU.
         draws: of the same pairs, on the model's device.
     """
+    if plan.revise is not None:
+        encoded = encode(model, source, source_lengths, draws)
+        return _revised(model, encoded, target, target_lengths, plan, draws)
     own = plan.own
     rows = own.any(dim=1).nonzero().squeeze(1)  # pairs that are fed gold throughout need no steps
     if not len(rows):
         return Followed(model(source, target, source_lengths=source_lengths, draws=draws), plan.gold)
     encoded = encode(model, source, source_lengths, draws)
     known = gold_inputs(target)
-    if plan.revise is not None:
-        return _revised(model, encoded, target, target_lengths, plan, draws)
     own, here = own.to(source.device), rows.to(source.device)
     if everything := len(rows) == len(source):
         feeding = Feeding(model, encoded, known, own, plan, draws)
@@ -174,10 +203,12 @@ def _revised(
 ) -> Followed:
     """Fed as a plan decides when it has seen the scores of a pass under gold words."""
     assert plan.revise is not None
-    known = gold_inputs(target)
     if target_lengths is None:
         target_lengths = torch.full((len(target),), target.shape[1], device=target.device)
-    with torch.no_grad():
-        logits = scores(model, encoded, target, None, draws).logits
-        fed, gold = plan.revise(logits, known, target_lengths, plan, draws)
-    return Followed(scores(model, encoded, target, model.decoder.embed(fed), draws), gold.cpu())
+    with torch.set_grad_enabled(plan.first_pass > 0):
+        first = scores(model, encoded, target, None, draws)
+    logits = first.logits.detach()
+    revised = plan.revise(logits, target, target_lengths, plan, draws)
+    feeding = Feeding(model, encoded, revised.words, revised.own, plan, draws, logits)
+    decoded = scores(model, encoded, target, _inputs(feeding), draws)
+    return Followed(decoded, revised.gold.cpu(), first if plan.first_pass else None)

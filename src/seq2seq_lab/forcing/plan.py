@@ -41,26 +41,34 @@ class Pairs(NamedTuple):
         """The share of training that is done before the pair's update, in [0, 1), float64 [N]."""
         return self.update.double() / max(1, self.updates)
 
-    def coins(self, unit: str = "position") -> Tensor:
-        """Uniform numbers in (0, 1), [N, T]: one for each position, or (unit="sentence") one for all of a pair's."""
-        check_unit(unit)
-        if unit == "sentence":
-            return self.draws.uniform("forcing/sentence").unsqueeze(1).expand(-1, self.positions)
-        return self.draws.uniform("forcing/position", self.positions)
+    def coins(self, unit: str = "position", number: int = 0) -> Tensor:
+        """Uniform numbers in (0, 1), [N, T]: one for each position, or (unit="sentence") one for all of a pair's.
 
-    def gold(self, ratio: Tensor, unit: str = "position") -> Tensor:
+        `number` counts the passes over the target; each has coins of its own.
+        """
+        check_unit(unit)
+        draws = self.draws.of_pass(number)
+        if unit == "sentence":
+            return draws.uniform("forcing/sentence").unsqueeze(1).expand(-1, self.positions)
+        return draws.uniform("forcing/position", self.positions)
+
+    def gold(self, ratio: Tensor, unit: str = "position", number: int = 0) -> Tensor:
         """Where the decoder is fed gold words with probability `ratio`: bool [N, T].
+
+        The first position is fed `<sos>` always; what a coin says there is not used.
 
         Args:
             ratio: ε of each pair, [N], or of each position, [N, T].
             unit: `position`: a coin for each; `sentence`: one coin for all positions of a pair; `prefix`: no coin, the
-                first ⌊εT⌋ of a pair's T positions are gold (Teutsch & Mäder 2022, https://arxiv.org/abs/2210.08959).
+                first ⌊εT⌋ words that are fed after `<sos>` are gold, of a pair with T target positions (Teutsch &
+                Mäder 2022, https://arxiv.org/abs/2210.08959).
+            number: of the pass.
         """
         if ratio.dim() == 1:
             ratio = ratio.unsqueeze(1)
         if unit == "prefix":
-            return torch.arange(self.positions) < (ratio * self.lengths.unsqueeze(1)).floor()
-        return self.coins(unit) < ratio
+            return torch.arange(self.positions) <= (ratio * self.lengths.unsqueeze(1)).floor()
+        return self.coins(unit, number) < ratio
 
 
 class Feeder(Protocol):
@@ -74,23 +82,34 @@ class Feeder(Protocol):
         ...
 
 
+class Revised(NamedTuple):
+    """What B pairs are fed, decided by an earlier pass.
+
+    Attributes:
+        words: the words that are fed where it is not the feeder's choice, [B, T].
+        gold: where they are the gold ones, bool [B, T].
+        own: where the feeder chooses by the scores of that pass, bool [B, T]; never at the first position.
+    """
+
+    words: Tensor
+    gold: Tensor
+    own: Tensor
+
+
 class Revision(Protocol):
     """Decides what is fed when the scores of an earlier pass are known."""
 
     def __call__(
-        self, logits: Tensor, known: Tensor, lengths: Tensor, plan: "Plan", draws: Draws | None
-    ) -> tuple[Tensor, Tensor]:
+        self, logits: Tensor, target: Tensor, lengths: Tensor, plan: "Plan", draws: Draws | None
+    ) -> Revised:
         """What is fed.
 
         Args:
             logits: scores of a pass under gold words, [B, T, V].
-            known: the gold words [B, T], each at the position where it would be fed.
+            target: the gold words [B, T], each at the position where it is predicted.
             lengths: target positions of each pair, [B].
             plan: the plan itself.
             draws: of the pairs.
-
-        Returns:
-            The words that are fed [B, T], and where they are the gold ones, bool [B, T].
         """
         ...
 
@@ -99,13 +118,16 @@ class Plan(NamedTuple):
     """What N pairs are fed.
 
     Attributes:
-        gold: [N, T], True where the decoder is fed the gold word. The first position, which is always fed `<sos>`,
-            counts as the policy says.
+        gold: [N, T], True where the decoder is fed the gold word. The first position is always fed `<sos>`, which is no
+            gold word: what stands there counts nowhere.
         feeder: gives what is fed elsewhere; None: the arg-max of the decoder's scores.
         ratio: ε, the probability of gold, of each pair [N] or position [N, T], for the log; None where there is none.
         passes: whole passes over a target before the one that is learnt from; own words come from the last of them. 0:
             they come from the decoder's running state, step by step.
         revise: what an earlier pass decides; None: own words replace gold ones where `gold` is False.
+        earlier: [N, passes − 1, T], as `gold`, of the passes between the first and the last; None: all are as the last.
+        first_pass: with `revise`, the weight of the first pass's loss, which is added to that of the last.
+        unk: the id of `<unk>` among the target's words; None where there is none.
     """
 
     gold: Tensor
@@ -113,20 +135,28 @@ class Plan(NamedTuple):
     ratio: Tensor | None = None
     passes: int = 0
     revise: Revision | None = None
+    earlier: Tensor | None = None
+    first_pass: float = 0.0
+    unk: int | None = None
 
     def rows(self, rows: slice | Tensor, positions: int) -> "Plan":
         """The plan of some of the pairs, cut to their longest target."""
         ratio = self.ratio
         if ratio is not None:
             ratio = ratio[rows] if ratio.dim() == 1 else ratio[rows, :positions]
-        return self._replace(gold=self.gold[rows, :positions], ratio=ratio)
+        earlier = None if self.earlier is None else self.earlier[rows, :, :positions]
+        return self._replace(gold=self.gold[rows, :positions], ratio=ratio, earlier=earlier)
 
     @property
     def own(self) -> Tensor:
         """Where the decoder is not fed the gold word, [N, T]; never at the first position."""
-        own = ~self.gold
-        own[:, 0] = False
-        return own
+        return _but_first(~self.gold)
+
+    def own_of_pass(self, number: int) -> Tensor:
+        """The same for the words that pass `number` gives, counted from 0; those of the last pass are what is fed."""
+        if self.earlier is None or number == self.passes - 1:
+            return self.own
+        return _but_first(~self.earlier[:, number])
 
 
 class ForcingPolicy(Protocol):
@@ -157,9 +187,28 @@ def check_ratio(name: str, ratio: float) -> None:
         raise ValueError(f"{name} must lie in [0, 1], got {ratio}")
 
 
-def mean_of_first(values: Tensor, lengths: Tensor) -> Tensor:
-    """The mean of the first lengths[i] values of each row: [N, T] or [N], [N] → [N]."""
+def mean_over_words(values: Tensor, lengths: Tensor) -> Tensor:
+    """The mean of each row over the words that are fed, which are those of positions 1 … lengths[i] − 1.
+
+    `<sos>`, at position 0, is no word. A row without words has the value of position 0.
+
+    Args:
+        values: of the positions, [N, T], or the same for all of a row, [N].
+        lengths: target positions of each row, [N].
+
+    Returns:
+        [N].
+    """
     if values.dim() == 1:
         return values
-    inside = torch.arange(values.shape[1], device=values.device) < lengths.unsqueeze(1)
-    return (values * inside).sum(dim=1) / lengths
+    positions = torch.arange(values.shape[1], device=values.device)
+    inside = (positions > 0) & (positions < lengths.unsqueeze(1))
+    inside[:, 0] = lengths <= 1
+    return (values * inside).sum(dim=1) / (lengths - 1).clamp(min=1)
+
+
+def _but_first(mask: Tensor) -> Tensor:
+    """A mask [N, T] without its first position."""
+    mask = mask.clone()
+    mask[:, 0] = False
+    return mask

@@ -55,6 +55,27 @@ class Exponential:
         return 0.5 ** (10 * i / m) if self.k is None else self.k ** (i + 0 * m)
 
 
+class InverseExponential:
+    """d(i) = 1 − c^(1 − i/m): 1 − c at the start, and 0 from m on; it falls slowly at first, and fastest at the end.
+
+    The warm-up of own words in the code of Duckworth et al. 2019 (tensor2tensor's `inverse_exp_decay`).
+
+    Args:
+        c: what is missing to 1 at the start, in (0, 1).
+
+    Raises:
+        ValueError: `c` is out of its range.
+    """
+
+    def __init__(self, *, c: float = 0.001) -> None:
+        if not 0 < c < 1:
+            raise ValueError(f"c must lie in (0, 1) for an inverse exponential decay, got {c}")
+        self.c = c
+
+    def __call__(self, i: Tensor, m: Tensor) -> Tensor:
+        return 1 - self.c ** (1 - i / m).clamp(min=0)
+
+
 class InverseSigmoid:
     """d(i) = k / (k + e^(i/k)) (Bengio et al. 2015, section 2.4).
 

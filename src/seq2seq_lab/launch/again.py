@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.check import check
+from seq2seq_lab.config.schema import CODE
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.launch.job import Job, free_folder
-from seq2seq_lab.launch.sweep import INTERRUPTED, Register
+from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.addresses import check_addresses
+from seq2seq_lab.runs.code import changed_code, own_code, say_changed
 from seq2seq_lab.runs.naming import run_folder
 from seq2seq_lab.runs.read import read_config
 from seq2seq_lab.runs.run import Run
@@ -40,6 +43,11 @@ def train_again(
         raise UserError(f"--config: {path.parent}: {error}") from None
     check_targets(config, "", trusted)
     check(config)
+    config.pop(CODE, None)
+    if code := own_code(config):
+        config[CODE] = code
+    given = [override.partition("=")[2].strip("'\"") for override in overrides]
+    check_addresses(config["data"], "data", [*trusted, *given])
     there = Run(path.parent)
     same = path.name == layout.CONFIG and (path.parent / layout.SUMMARY).exists()
     moved = any(override.startswith(("output_dir=", "name=")) for override in overrides)
@@ -47,6 +55,8 @@ def train_again(
         folder = path.parent
     else:
         folder = free_folder(run_folder(config, [], named=True), config)
+        if same and not moved and (changed := changed_code(there, config)):
+            say_changed(there, changed, folder)
     end = Job(command, Path.cwd(), Register(Path()), verbose=verbose).train(config, folder, 1)
     if end.result == INTERRUPTED and end.by_user:
         raise KeyboardInterrupt

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
-from seq2seq_lab.config.schema import CHOICES, GROUPS, SETS
+from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, SETS
 from seq2seq_lab.errors import UserError, first_line, of_files
-from seq2seq_lab.launch import isolate, startup, sweep
-from seq2seq_lab.launch.sweep import Entry, Register
+from seq2seq_lab.launch import isolate, startup
+from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
+from seq2seq_lab.launch.sweep import compare_all
+from seq2seq_lab.runs.code import came_to_nothing, changed_code, own_code, say_changed
 from seq2seq_lab.runs.naming import apart, derived_name, remembered, run_folder
 from seq2seq_lab.runs.run import Run
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class End(NamedTuple):
-    """What became of a job: see `sweep.Entry`; `by_user`: whether Ctrl-C or SIGTERM stopped it."""
+    """What became of a job: see `register.Entry`; `by_user`: whether Ctrl-C or SIGTERM stopped it."""
 
     result: str
     results: dict[str, float] | None = None
@@ -69,11 +71,11 @@ class Job:
         startup.replace_unencodable()
         startup.add_modules_of(self.working_folder)
         hydra_config = HydraConfig.get()
-        overrides = list(hydra_config.overrides.task)
+        overrides = _given(hydra_config.overrides.task)
         if hydra_config.mode != RunMode.MULTIRUN:
             return self._single(cfg, dict(hydra_config.runtime.choices), overrides)
         if self.register.stopped:
-            self.register.add(Entry(None, False, sweep.NOT_STARTED))
+            self.register.add(Entry(None, False, NOT_STARTED))
             return None
         folder, compare = None, False
         try:
@@ -81,13 +83,13 @@ class Job:
             compare = config["compare"]
             end = self._in_sweep(config, folder, _jobs(hydra_config), int(hydra_config.job.num))
         except UserError as error:
-            end = End(sweep.FAILED, error=str(error))
+            end = End(FAILED, error=str(error))
         except KeyboardInterrupt:
-            self._report(folder, compare, End(sweep.INTERRUPTED), overrides)
+            self._report(folder, compare, End(INTERRUPTED), overrides)
             raise
         except Exception as error:  # a bug: the traceback follows at the end of the sweep
             message = f"{type(error).__name__}: {first_line(error)}"
-            self._report(folder, compare, End(sweep.FAILED, error=message), overrides)
+            self._report(folder, compare, End(FAILED, error=message), overrides)
             raise
         self._report(folder, compare, end, overrides)
         return end.results
@@ -101,7 +103,7 @@ class Job:
         except UserError as error:
             self.error = error
             return None
-        if end.result == sweep.INTERRUPTED and end.by_user:
+        if end.result == INTERRUPTED and end.by_user:
             raise KeyboardInterrupt
         return end.results
 
@@ -134,9 +136,9 @@ class Job:
         try:
             return self.train(config, folder, jobs)
         except UserError as error:
-            return End(sweep.FAILED, error=str(error))
+            return End(FAILED, error=str(error))
         except KeyboardInterrupt:
-            return End(sweep.INTERRUPTED, by_user=True)
+            return End(INTERRUPTED, by_user=True)
 
     def train(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
         """Train the run of a checked configuration in a folder."""
@@ -146,13 +148,13 @@ class Job:
 
         try:
             results = train(config, folder, jobs=jobs, command=self.command, verbose=self.verbose)
-            return End(sweep.FINISHED, results)
+            return End(FINISHED, results)
         except Interrupted as error:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if config["fresh"] else ""
             why = "the time of trainer.max_time is over" if over else "interrupted"
             print(f"{folder}: {why}; run the same command{but} to resume", file=sys.stderr, flush=True)
-            return End(sweep.INTERRUPTED, by_user=not over)
+            return End(INTERRUPTED, by_user=not over)
         except OSError as error:
             if (refused := of_files(error)) is None:
                 raise
@@ -169,18 +171,40 @@ class Job:
         if error and shown:
             print(error, file=sys.stderr)
         path = str(folder.absolute()) if folder else None
-        self.register.add(Entry(path, compare and end.result != sweep.INTERRUPTED, end.result, error, shown))
+        self.register.add(Entry(path, compare and end.result != INTERRUPTED, end.result, error, shown))
         print(f"{self.register.progress()}\n", flush=True)
         if self.register.abandoned():
-            sweep.compare_all(self.register.close())
+            compare_all(self.register.close())
+
+
+def _given(overrides: Any) -> list[str]:
+    """The overrides of the command line; an interpolation that leads nowhere stays, and is reported by its key."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    found = []
+    for number, text in enumerate(overrides._content):
+        try:
+            found.append(str(overrides[number]))
+        except OmegaConfBaseException:
+            found.append(str(text))
+    return found
 
 
 def _configured(
     cfg: "DictConfig", choices: dict[str, Any], overrides: list[str], swept: Collection[str]
 ) -> tuple[dict[str, Any], Path]:
     """The checked configuration of a run, and its folder."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if HydraConfig.get().job.chdir:
+        raise UserError(
+            "hydra.job.chdir=true: a run is trained in the folder that its command is given in, which relative paths "
+            "start from; leave it out"
+        )
     config = resolve(cfg)
     check(config)
+    if code := own_code(config):
+        config[CODE] = code
     for group in GROUPS:
         if group in SETS and group not in choices:  # Hydra does not list the options of such a group
             choices[group] = ",".join(config[group])
@@ -196,17 +220,28 @@ def _configured(
     if not named:
         config["name"] = derived_name(choices, config)
     folder = run_folder(config, overrides, named, swept)
-    return config, folder if "trainer.max_epochs" in swept else free_folder(folder, config)
+    return config, free_folder(folder, config, by_length="trainer.max_epochs" in swept)
 
 
-def free_folder(folder: Path, config: dict[str, Any]) -> Path:
-    """The folder of this run: where the same run is, by whatever command, or one that no other run is in."""
-    known = remembered(config)
+def free_folder(folder: Path, config: dict[str, Any], *, by_length: bool = False) -> Path:
+    """The folder of this run: where the same run is, by whatever command, or one that no other run is in.
+
+    Args:
+        folder: the one that its overrides give.
+        by_length: whether runs that differ only in their length have folders of their own.
+    """
+    known = None if by_length else remembered(config)
     if known is not None and _contains(known, config):
         return known
     if not Run(folder).exists() or _contains(folder, config):
         return folder
-    return apart(folder, config)
+    free = apart(folder, config)
+    if not (changed := changed_code(Run(folder), config)):
+        return folder if by_length else free
+    if came_to_nothing(Run(folder)):
+        return folder
+    say_changed(Run(folder), changed, free)
+    return free
 
 
 def _contains(folder: Path, config: dict[str, Any]) -> bool:

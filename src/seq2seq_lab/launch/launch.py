@@ -3,7 +3,6 @@
 import math
 import os
 import sys
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
+from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.register import FAILED, Register, remove_stale
 
 
 def launch(
@@ -40,34 +41,44 @@ def launch(
     import hydra
 
     overrides, extra = search_path(slurm.with_defaults(overrides), folder)
+    refuse_misuse(overrides, extra)
     multirun = "--multirun" in flags
     folder_of_sweeps = _output_dir(overrides) / ".hydra"
-    sweep.remove_stale(folder_of_sweeps)
+    remove_stale(folder_of_sweeps)
     swept = _swept(overrides)
     count = math.prod(swept.values())
-    name = f"sweep-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    register = sweep.Register(folder_of_sweeps / name, count if multirun else None)
+    register = Register.new(
+        folder_of_sweeps, count if multirun else None, outlived=slurm.LAUNCHER in overrides
+    )
     job = Job(command, Path.cwd(), register, swept=list(swept), verbose=verbose)
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     if multirun and count > 1:
         print(f"a sweep of {count} runs", flush=True)
-        with suppress(OSError):  # an output folder that cannot be: the jobs say so
-            register.begin()
     try:
-        with explained(extra), _surroundings([*flags, *overrides]), _attending(overrides, register):
+        with (
+            explained(extra),
+            _surroundings([*flags, *overrides]),
+            register.open() if multirun else nullcontext(),
+            _attending(overrides, register),
+        ):
             run()
-    finally:
-        entries = register.close()
-        sweep.show(entries)
+    except KeyboardInterrupt:
+        sweep.show(register.entries() if register.outlived else register.close())
+        raise
+    except BaseException:
+        sweep.show(register.close())
+        raise
+    entries = register.close()
+    sweep.show(entries)
     if job.error is not None:
         raise job.error
     if multirun and not entries:
         raise UserError(_no_jobs(overrides))
     sweep.compare_all(entries)
-    return 1 if any(entry.result == sweep.FAILED for entry in entries) else 0
+    return 1 if any(entry.result == FAILED for entry in entries) else 0
 
 
-def _attending(overrides: Sequence[str], register: sweep.Register) -> AbstractContextManager[None]:
+def _attending(overrides: Sequence[str], register: Register) -> AbstractContextManager[None]:
     """What goes on beside the jobs of a launcher."""
     if "hydra/launcher=joblib" in overrides:
         return sweep.stopping(register)
@@ -143,5 +154,5 @@ def _swept(overrides: Sequence[str]) -> dict[str, int]:
 
 
 def _no_jobs(overrides: Sequence[str]) -> str:
-    globs = [override for override in overrides if "glob(" in override]
-    return f"{' '.join(globs) or 'the sweep'}: no option matches, so there is nothing to train"
+    empty = [each for each in overrides if "glob(" in each or not math.prod(_swept([each]).values())]
+    return f"{' '.join(empty) or 'the sweep'}: no value, so there is nothing to train"

@@ -1,14 +1,14 @@
 """A sweep on a cluster (`hydra/launcher=submitit_slurm`): what is queued, and what became of each job."""
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from seq2seq_lab.errors import first_line
-from seq2seq_lab.launch.sweep import FAILED, Entry, Register
+from seq2seq_lab.config.misuse import not_installed
+from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.launch.register import FAILED, Entry, Register
 
 LAUNCHER = "hydra/launcher=submitit_slurm"
 _REQUEUES = "hydra.launcher.max_num_timeout"
@@ -27,7 +27,10 @@ def with_defaults(overrides: Sequence[str]) -> list[str]:
 @contextmanager
 def queue(register: Register) -> Iterator[None]:
     """Say what is queued, wait for every job, and note those that SLURM ended; submitit stops at the first of them."""
-    import submitit
+    try:
+        import submitit
+    except ImportError:
+        raise UserError(not_installed(*LAUNCHER.split("="))) from None
 
     executors: Any = submitit.AutoExecutor
     original = executors.map_array
@@ -45,15 +48,10 @@ def queue(register: Register) -> Iterator[None]:
         ]
 
     executors.map_array = map_array
-    ended = threading.Event()
-    attending = threading.Thread(target=register.attend, args=(ended,), daemon=True)
-    attending.start()
     try:
         yield
     finally:
         executors.map_array = original
-        ended.set()
-        attending.join()
 
 
 class _Waiting:

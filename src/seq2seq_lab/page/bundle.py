@@ -11,7 +11,7 @@ from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.runs.chosen import Which
 from seq2seq_lab.runs.loaded import LoadedRun
 from seq2seq_lab.runs.run import Run
 
@@ -22,14 +22,14 @@ _HERE = Path(__file__).parent
 _EXAMPLES = 8
 
 
-def page(paths: Sequence[Path], *, best: bool = False, trusted: Sequence[str] = ()) -> str:
+def page(paths: Sequence[Path], *, checkpoint: Which | None = None, trusted: Sequence[str] = ()) -> str:
     """The page for some runs, which should have been trained on the same language pair.
 
     Weights are stored as float16, and computed with as float32.
 
     Args:
         paths: folders of runs.
-        best: the best checkpoints instead of the last ones.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         trusted: modules whose code a run may name.
 
     Raises:
@@ -37,9 +37,9 @@ def page(paths: Sequence[Path], *, best: bool = False, trusted: Sequence[str] = 
     """
     from jinja2 import Environment, FileSystemLoader
 
-    runs = [LoadedRun(Run(path), best=best, trusted=trusted) for path in paths]
+    runs = [LoadedRun(Run(path), checkpoint=checkpoint, trusted=trusted) for path in paths]
     examples = _examples(runs)
-    models = [_model(run, name, best, trusted) for run, name in zip(runs, _names(paths), strict=True)]
+    models = [_model(run, name) for run, name in zip(runs, _names(paths), strict=True)]
     for model, run in zip(models, runs, strict=True):
         model["translations"] = run.translate([each["source"] for each in examples]) if examples else []
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
@@ -81,8 +81,8 @@ def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
     return []
 
 
-def _model(run: LoadedRun, name: str, best: bool, trusted: Sequence[str]) -> dict[str, Any]:
-    config, model, words = load_model(run.run.folder, best=best, trusted=trusted)
+def _model(run: LoadedRun, name: str) -> dict[str, Any]:
+    model, words = run.model, run.vocabularies
     settings = _settings(model, str(run.run.folder))
     weights, contents = _weights(model)
     return {
@@ -94,7 +94,9 @@ def _model(run: LoadedRun, name: str, best: bool, trusted: Sequence[str]) -> dic
         "target": _vocabulary(words.target),
         "normalise": asdict(words.normalise),
         "max_length": words.max_length,
-        "forcing": config["choices"]["forcing"],
+        "forcing": run.config["choices"]["forcing"],
+        "checkpoint": run.checkpoint,
+        "predicts_sos": bool(run.config.get("loader", {}).get("predict_sos")),
     }
 
 

@@ -20,15 +20,38 @@ function numbers(base64) {
 
 // Normalisation -------------------------------------------------------------------------------------------------------
 
+// White space as in Python: JavaScript's \s has a byte-order mark too, and lacks some separators.
+const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]+";
+
 function normalise(settings, sentence) {
+  if (settings.unescape) sentence = unescaped(sentence);
+  if (settings.strip_invisible) sentence = visible(sentence);
   if (settings.lowercase) sentence = sentence.toLowerCase();
-  sentence = sentence.trim();
+  sentence = sentence.replace(new RegExp(`^${SPACE}|${SPACE}$`, "g"), "");
   if (settings.strip_accents) sentence = withoutMarks(sentence);
   if (settings.compose) sentence = sentence.normalize("NFC").replaceAll("\u2019", "'");
   for (const mark of new Set(settings.space_before)) sentence = sentence.replaceAll(mark, " " + mark);
   if (settings.separate) sentence = separated(sentence);
   if (settings.keep) sentence = sentence.replace(new RegExp(`[^${settings.keep}]+`, "g"), " ");
-  return settings.collapse ? sentence.split(/\s+/u).filter(Boolean).join(" ") : sentence;
+  return settings.collapse ? sentence.split(new RegExp(SPACE)).filter(Boolean).join(" ") : sentence;
+}
+
+function unescaped(text) {
+  const named = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+  const entity = /&(?:amp;)*(?:(amp|lt|gt|quot|apos|nbsp)|#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6}));/g;
+  return text.replace(entity, (found, name, decimal, hexadecimal) => {
+    if (name) return named[name];
+    const code = decimal ? parseInt(decimal, 10) : parseInt(hexadecimal, 16);
+    if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return found;
+    return code > 0x20 ? String.fromCodePoint(code) : " ";
+  });
+}
+
+function visible(text) {
+  const divider = /(?<=[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b/gu;
+  const alone = /[\u00ad\u034f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\u{e0000}-\u{e01ef}]/u;
+  const invisible = new RegExp(`${alone.source}|(?<![\\u0590-\\u1fff])[\\u200c\\u200d]`, "gu");
+  return text.replace(divider, " ").replace(invisible, "");
 }
 
 function withoutMarks(text) {
@@ -122,20 +145,29 @@ class Translator {
 
   has(name) { return name in this.model.weights; }
 
-  // ids of a raw sentence with <eos>, their labels, and the words that the vocabulary lacks; no ids: nothing is left of it
+  // ids of a raw sentence with <eos>, their labels, and what `translate` would say of it; no ids: no known word is left
   read(sentence) {
     const { source, normalise: settings } = this.model, text = normalise(settings, sentence);
-    const unknown = [], ids = [];
+    const unknown = [], kept = [], ids = [], notes = [];
     for (const word of text.split(" ")) {
       const symbols = divide(source.units, word).map((symbol) => this.ids.source.get(symbol) ?? source.unk);
       const strange = divide(source.units, word).some((symbol) => !this.ids.source.has(symbol));
       if (strange && word && !unknown.includes(word)) unknown.push(word);
-      if (!strange || (source.unk !== null && word)) ids.push(...symbols);
+      if (!strange || (source.unk !== null && word)) { ids.push(...symbols); kept.push(word); }
     }
+    const removed = (c) => /[\p{L}\p{N}\p{Sc}\p{So}]/u.test(c) && !normalise(settings, c).trim();
+    const dropped = sentence.split(/\s+/u).map((word) => [...word].filter(removed).join("")).filter(Boolean);
+    if (dropped.length) notes.push(`the normalisation removed ${quoted(dropped)}`);
+    const replaced = source.unk === null ? "were skipped" : "are <unk> for this model";
+    if (unknown.length) notes.push(`unknown words ${replaced}: ${quoted(unknown)}`);
     const letter = /\p{L}/u, lost = letter.test(sentence) && !letter.test(text);
-    if (lost || !ids.length) return { ids: [], labels: [], unknown };
+    if (lost || !kept.some(Boolean) || ids.every((id) => id === source.unk)) {
+      return { ids: [], labels: [], notes: [...notes, "no known word to translate"] };
+    }
     ids.push(EOS);
-    return { ids, labels: ids.map((id) => source.words[id]), unknown };
+    const most = this.settings.unmasked_positions, size = ids.length;
+    if (this.tooLong(ids)) notes.push(`too long for this model: unmasked_positions is ${most}, but a source has ${size} positions`);
+    return { ids, labels: ids.map((id) => source.words[id]), notes };
   }
 
   text(ids) {
@@ -145,10 +177,15 @@ class Translator {
     return words.join("").replaceAll("▁", " ").replace(/^ +| +$/g, "");
   }
 
-  targetIds(sentence) { // of a translation, to feed it
-    const { target, normalise: settings } = this.model;
-    const symbols = normalise(settings, sentence).split(" ").filter(Boolean).flatMap((word) => divide(target.units, word));
-    return symbols.map((symbol) => this.ids.target.get(symbol) ?? target.unk ?? EOS);
+  // ids of a translation, to feed it, and what to say of its unknown words, which are <unk>, or left out without <unk>
+  targetIds(sentence) {
+    const { target, normalise: settings } = this.model, words = normalise(settings, sentence).split(" ").filter(Boolean);
+    const isKnown = (symbol) => this.ids.target.has(symbol);
+    const unknown = [...new Set(words.filter((word) => !divide(target.units, word).every(isKnown)))];
+    const kept = target.unk === null ? words.filter((word) => !unknown.includes(word)) : words;
+    const ids = kept.flatMap((word) => divide(target.units, word)).map((symbol) => this.ids.target.get(symbol) ?? target.unk);
+    const replaced = target.unk === null ? "were skipped" : "are fed as <unk>";
+    return { ids, note: unknown.length ? `words that this model never writes ${replaced}: ${quoted(unknown)}` : "" };
   }
 
   tooLong(ids) { return this.settings.unmasked_positions !== null && ids.length > this.settings.unmasked_positions; }
@@ -300,6 +337,8 @@ class Translator {
     return this.text(width > 1 ? this.beam(ids, width) : this.greedy(ids));
   }
 }
+
+function quoted(words) { return words.map((word) => (word.includes("'") ? `"${word}"` : `'${word}'`)).join(", "); }
 
 function product(matrix, rows, columns, x, bias) {
   const out = new Float32Array(rows);

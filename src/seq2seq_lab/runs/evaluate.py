@@ -1,9 +1,9 @@
 """Evaluate a run on a part of its data, or on other pairs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,23 @@ from seq2seq_lab.config.build import build
 from seq2seq_lab.config.check import check_node
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.splits import Parts, parts_of
+from seq2seq_lab.data.near_duplicates import near_duplicates
+from seq2seq_lab.data.splits import Parts, components_of, parts_of
+from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.evaluation.analysis import Analysis
+from seq2seq_lab.evaluation.analysis import Analysis, at_equal_distances
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
-from seq2seq_lab.runs.evaluations import write_evaluation
+from seq2seq_lab.evaluation.perfect import Perfect
+from seq2seq_lab.files import write_text
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.addresses import check_addresses
+from seq2seq_lab.runs.chosen import Which, name_of
+from seq2seq_lab.runs.evaluations import SOURCE, as_json, write_evaluation
 from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.runs.run import Run
+
+if TYPE_CHECKING:
+    from seq2seq_lab.models import Seq2Seq
 
 SHIFTED = "shifted"  # the name of pairs that are not of the run's corpus
 PARTS = Parts._fields
@@ -32,22 +42,26 @@ class Request:
         part: `train`, `validation`, `test`, or `shifted` for other pairs.
         data: settings of the run's data that are changed, to evaluate on the pairs that the run's corpus lacks.
         max_pairs: the most pairs, which are then taken at equal distances.
-        best: whether to load the best checkpoint instead of the last.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         averaged: the number of kept checkpoints to average instead.
         beams: the beams to decode with.
         alpha: length penalty of beam search.
         analyses: what else to compute.
+        segments: what counts once in scores of translations, each `source` or each `pair`.
+        perfect: whether to evaluate the perfect model of the run's data in place of its model.
         trusted: modules whose code a run may name.
     """
 
     part: str = "test"
     data: Mapping[str, Any] | None = None
     max_pairs: int | None = None
-    best: bool = True
+    checkpoint: Which | None = None
     averaged: int | None = None
     beams: Sequence[int] = (1,)
     alpha: float = 1.0
     analyses: Sequence[Analysis] = ()
+    segments: str = SOURCE
+    perfect: bool = False
     trusted: Sequence[str] = ()
 
 
@@ -55,53 +69,74 @@ class Corpora:
     """The corpora of runs, each loaded once."""
 
     def __init__(self) -> None:
-        self._loaded: dict[str, tuple[Any, Corpus]] = {}
+        self._loaded: dict[str, Corpus] = {}
 
-    def load(self, node: Mapping[str, Any]) -> tuple[Any, Corpus]:
-        """The source of a configuration's node, and its corpus."""
+    def load(self, node: Mapping[str, Any]) -> Corpus:
+        """The corpus of a configuration's node."""
         key = repr(node)
         if key not in self._loaded:
-            source = build(node, "data")
-            self._loaded[key] = source, source.load()
+            self._loaded[key] = build(node, "data").load()
         return self._loaded[key]
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """The pairs to evaluate on.
+
+    Attributes:
+        corpus: where they are, with every word numbered.
+        indices: which of them.
+        training: the pairs that the run was trained on.
+        left_out: the numbers of pairs that are not evaluated, and why.
+        components: the number of each pair's component; None where the split does not deal components.
+    """
+
+    corpus: Corpus
+    indices: NDArray[np.int64]
+    training: Corpus
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    components: NDArray[np.int64] | None = None
+
+
 def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, Any]:
-    """Evaluate a run, and write the results in its folder; returns them as plain data.
+    """Evaluate a run, and write the results in its folder; returns them as plain data, where a number may be infinite.
 
     Raises:
         UserError: the run or its data cannot be loaded, or the part has no pair.
     """
     config, model, words = load_model(
-        path, best=request.best, averaged=request.averaged, trusted=request.trusted
+        path, checkpoint=request.checkpoint, averaged=request.averaged, trusted=request.trusted
     )
     if "split" not in config:
         raise UserError(f"{path} is of an earlier version, whose runs have no test part")
     for node in ("data", "split"):
         check_targets(config[node], node, request.trusted)
-    source, corpus, indices = _pairs(config, request, corpora, path)
-    if request.max_pairs is not None and len(indices) > request.max_pairs:
-        indices = indices[np.linspace(0, len(indices) - 1, request.max_pairs).astype(int)]
-    part = Part(
-        corpus=_encoded(corpus, words, indices, path),
-        indices=np.arange(len(indices)),
-        references=corpus.references(indices),
-        predict_sos=config["loader"]["predict_sos"],
-        max_length=words.max_length,
-        distribution=source.translations() if words.target.units.name == "words" else None,
+    check_addresses(config["data"], "data", request.trusted)
+    chosen = _chosen(config, request, corpora, path)
+    model, part = (
+        _perfect(config, request, chosen, path)
+        if request.perfect
+        else (model, _part(config, request, chosen, words, path))
     )
     results = evaluate(
         model, part, beams=request.beams, alpha=request.alpha, analyses=request.analyses, seed=0
     )
     contents = {
         "part": request.part,
-        "pairs": len(indices),
-        "checkpoint": "best" if request.best else "last",
+        "model": "perfect" if request.perfect else "trained",
+        "pairs": len(chosen.indices),
+        "left_out": dict(chosen.left_out),
+        "checkpoint": name_of(path, request.checkpoint),
         "averaged": request.averaged,
         "beam": next(iter(results.beams)),
         "length_penalty": request.alpha,
+        "segments": request.segments,
+        "units": part.corpus.target_vocabulary.units.name,
         **to_dict(results),
     }
+    if request.perfect:  # not where a comparison would take it for the run's
+        write_text(path / layout.PERFECT / f"{request.part}.json", as_json(contents))
+        return contents
     write_evaluation(
         path,
         request.part,
@@ -109,39 +144,104 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         sources=part.sources(),
         references=part.references,
         hypotheses=results.hypotheses,
+        components=None if chosen.components is None else chosen.components.tolist(),
     )
     return contents
 
 
-def _pairs(
-    config: Mapping[str, Any], request: Request, corpora: Corpora, path: Path
-) -> tuple[Any, Corpus, NDArray[np.int64]]:
-    """The source, its corpus, and the indices of the pairs to evaluate on."""
-    source, corpus = corpora.load(config["data"])
+def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path: Path) -> _Chosen:
+    corpus = corpora.load(config["data"])
     own = (Run(path).summary().get("corpus") or {}).get("complete")
     if own not in (None, corpus.fingerprint):
         raise UserError(f"{path}: its data has changed since it was trained; evaluate it on the same file")
+    split = build(config["split"], "split")
+    parts = parts_of(corpus, split)
+    training = corpus.select(parts.train)
     if request.data is None:
-        indices = parts_of(corpus, build(config["split"], "split"))._asdict()[request.part]
-        if not len(indices):
+        indices = parts._asdict()[request.part]
+        chosen = _Chosen(corpus, indices, training, components=components_of(corpus, indices, split))
+        if not len(chosen.indices):
             raise UserError(f"{path} has no {request.part} part (split={config['choices']['split']})")
-        return source, corpus, indices
-    known = {(corpus.source_text(index), corpus.target_text(index)) for index in range(len(corpus))}
-    shifted_data = {**config["data"], **request.data}
-    check_node(shifted_data, "data")
-    source, shifted = corpora.load(shifted_data)
-    texts = [(shifted.source_text(index), shifted.target_text(index)) for index in range(len(shifted))]
-    others = np.array([index for index, text in enumerate(texts) if text not in known], dtype=np.int64)
-    if not len(others):
-        raise UserError(f"{path}: --data gives no pair that the run's own corpus lacks")
-    return source, shifted, others
+    else:
+        shifted_data = {**config["data"], **request.data}
+        check_node(shifted_data, "data")
+        chosen = _shifted(corpora.load(shifted_data), corpus, training)
+        if not len(chosen.indices):
+            raise UserError(
+                f"{path}: --data gives no pair that the run's own corpus lacks and whose sentences its training part "
+                "lacks"
+            )
+    if request.max_pairs is None:
+        return chosen
+    rows = at_equal_distances(len(chosen.indices), request.max_pairs)
+    components = None if chosen.components is None else chosen.components[rows]
+    return _Chosen(chosen.corpus, chosen.indices[rows], training, chosen.left_out, components)
 
 
-def _encoded(corpus: Corpus, words: Vocabularies, indices: NDArray[np.int64], path: Path) -> Corpus:
-    """Some pairs, in the vocabularies of a run."""
+def _shifted(shifted: Corpus, own: Corpus, training: Corpus) -> _Chosen:
+    """The pairs of another corpus that are not of the run's own, and have no sentence of its training part."""
+    pairs = {(own.source_text(index), own.target_text(index)) for index in range(len(own))}
+    sources, targets = (
+        {text(index) for index in range(len(training))}
+        for text in (training.source_text, training.target_text)
+    )
+    others, equal, shared = [], 0, 0
+    for index in range(len(shifted)):
+        source, target = shifted.source_text(index), shifted.target_text(index)
+        if (source, target) in pairs:
+            equal += 1
+        elif source in sources or target in targets:
+            shared += 1
+        else:
+            others.append(index)
+    left_out = {"pairs_of_corpus": equal, "with_sentence_of_training": shared}
+    return _Chosen(shifted, np.array(others, dtype=np.int64), training, left_out)
+
+
+def _part(
+    config: Mapping[str, Any], request: Request, chosen: _Chosen, words: Vocabularies, path: Path
+) -> Part:
+    """The pairs, in the vocabularies of a run."""
+    pairs = chosen.corpus.select(chosen.indices)
     try:
-        return corpus.select(indices).encoded(words.source, words.target)
+        encoded = pairs.encoded(words.source, words.target)
     except ValueError as error:
         raise UserError(
             f"{path}: the model has no <unk> for unknown words (it was trained with split=none): {error}"
         ) from None
+    by_source = request.segments == SOURCE
+    is_training = request.part == Parts._fields[0]
+    return Part(
+        corpus=encoded,
+        indices=np.arange(len(pairs)),
+        references=chosen.corpus.references(chosen.indices),
+        predict_sos=config["loader"]["predict_sos"],
+        max_length=words.max_length,
+        segments=chosen.corpus.source_groups()[chosen.indices].tolist() if by_source else None,
+        near_duplicates=None if is_training else near_duplicates(pairs, chosen.training).tolist(),
+        distribution=chosen.corpus.distribution if words.target.units.name == "words" else None,
+    )
+
+
+def _perfect(
+    config: Mapping[str, Any], request: Request, chosen: _Chosen, path: Path
+) -> "tuple[Seq2Seq, Part]":
+    """The perfect model, and the pairs in its own vocabularies, which are of words and know all of them."""
+    distribution = chosen.corpus.distribution
+    if distribution is None:
+        raise UserError(f"{path}: --perfect: the distribution of its data is not known; that of data=toy is")
+    references = chosen.corpus.references(chosen.indices)
+    sources, targets = chosen.corpus.source_vocabulary, chosen.corpus.target_vocabulary
+    known = dict.fromkeys(
+        [*targets.words, *(word for row in references for text in row for word in text.split())]
+    )
+    target = Vocabulary(list(known))
+    longest = max(len(text.split()) for row in references for text in row)
+    words = Vocabularies(sources, target, chosen.corpus.normalise, longest + 2)
+    model = Perfect(
+        distribution=distribution,
+        source_vocabulary=sources,
+        target_vocabulary=target,
+        predict_sos=config["loader"]["predict_sos"],
+    )
+    return model, _part(config, request, chosen, words, path)

@@ -11,6 +11,10 @@ from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
 
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
+SOURCE, PAIR = "source", "pair"  # what a segment is
+# Version 0.2 measured these inside the grammar alone.
+_INSIDE = ("eb_c", "excess_error")
+_INSIDE_COLUMNS = {"model": "model_inside", "model_at_most": "model", "eb_c": "eb_c_inside"}
 
 
 @dataclass(frozen=True)
@@ -20,18 +24,26 @@ class Evaluated:
     Attributes:
         measures: the value of each measure, by its name.
         analyses: the result of each analysis, by its name; plain data, which may come from another user.
+        segments: what counts once in scores of translations: each `source`, or each `pair`, as in version 0.2.
     """
 
     measures: Mapping[str, float] = field(default_factory=dict)
     analyses: Mapping[str, Any] = field(default_factory=dict)
+    segments: str = PAIR
 
 
 @dataclass(frozen=True)
 class Translated:
-    """The translations of the sentences of one part of the data, [N], and the references of each."""
+    """The translations of the sentences of one part of the data, [N], and the references of each.
+
+    Attributes:
+        components: the number of each sentence's component, see `data.splits.components_of`; None where the split does
+            not deal components, or the file is of version 0.2 or before.
+    """
 
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str]]
+    components: Sequence[int] | None = None
 
 
 def write_evaluation(
@@ -42,6 +54,7 @@ def write_evaluation(
     sources: Sequence[str],
     references: Sequence[Sequence[str]],
     hypotheses: Sequence[str],
+    components: Sequence[int] | None = None,
 ) -> None:
     """Write an evaluation on a part of the data into the folder of a run.
 
@@ -50,33 +63,62 @@ def write_evaluation(
         part: the name of the files.
         contents: plain data for the JSON file, with "measures" and "analyses".
         sources, references, hypotheses: of each pair, [N].
+        components: the number of each pair's component, [N]; None where the split does not deal components.
     """
-    rows = zip(sources, references, hypotheses, strict=True)
-    lines = (
-        json.dumps({"source": source, "references": list(each), "hypothesis": hypothesis}, ensure_ascii=False)
-        for source, each, hypothesis in rows
-    )
+    rows: list[dict[str, Any]] = [
+        {"source": source, "references": list(each), "hypothesis": hypothesis}
+        for source, each, hypothesis in zip(sources, references, hypotheses, strict=True)
+    ]
+    if components is not None:
+        rows = [row | {"component": int(each)} for row, each in zip(rows, components, strict=True)]
+    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
     target = folder / layout.EVALUATION / part
     write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
-    write_text(target.with_name(f"{part}.json"), json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
+    write_text(target.with_name(f"{part}.json"), as_json(contents))
 
 
-def read_translated(folder: Path, part: str) -> Translated | None:
-    """The translations of a run, from a file with a JSON object for each sentence; None if there are none.
+def as_json(contents: Any) -> str:
+    """Plain data as JSON; a number that is not finite is null, as JSON has none."""
+    return json.dumps(_finite(contents), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_translated(folder: Path, part: str, segments: str = PAIR) -> Translated | None:
+    """The translations of a run, from a file with a JSON object for each pair; None if there are none.
 
     Args:
         folder: the folder of the run.
+        segments: what counts once, each `source` or each `pair`.
     """
     try:
         text = read_limited(folder / layout.EVALUATION / f"{part}.jsonl", _MOST_BYTES).decode()
         rows = [json.loads(line) for line in text.split("\n") if line]
+        if segments == SOURCE:
+            firsts: dict[str, Any] = {}
+            for row in rows:
+                firsts.setdefault(row["source"], row)
+            rows = list(firsts.values())
         if not rows:
             return None
         return Translated(
-            [str(row["hypothesis"]) for row in rows], [[*map(str, row["references"])] for row in rows]
+            [str(row["hypothesis"]) for row in rows],
+            [[*map(str, row["references"])] for row in rows],
+            _components(rows),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _components(rows: Sequence[Any]) -> list[int] | None:
+    found = [row.get("component") for row in rows]
+    return found if all(isinstance(each, int) for each in found) else None
 
 
 def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
@@ -92,10 +134,29 @@ def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
         except (OSError, ValueError):
             read = None
         if isinstance(read, dict):
-            found[path.stem] = Evaluated(numbers(read.get("measures")), _mappings(read.get("analyses")))
+            found[path.stem] = _evaluated(read)
         else:
             notes.append(f"{folder.name}/{path.name} is damaged; skipped")
     return found, notes
+
+
+def _evaluated(read: Mapping[str, Any]) -> Evaluated:
+    measures, analyses = numbers(read.get("measures")), _mappings(read.get("analyses"))
+    if "segments" in read:
+        return Evaluated(measures, analyses, SOURCE if read["segments"] == SOURCE else PAIR)
+    measures = {f"{name}_inside" if name in _INSIDE else name: each for name, each in measures.items()}
+    if "grammar" in analyses:
+        analyses = {**analyses, "grammar": _with_current_names(analyses["grammar"])}
+    return Evaluated(measures, analyses)
+
+
+def _with_current_names(grammar: Mapping[str, Any]) -> dict[str, Any]:
+    """The analysis `grammar` of version 0.2, with the current names of its columns."""
+    found = {"excess_inside" if name == "excess" else name: each for name, each in grammar.items()}
+    for name, each in found.items():
+        if isinstance(each, Mapping):
+            found[name] = {_INSIDE_COLUMNS.get(column, column): values for column, values in each.items()}
+    return found
 
 
 def numbers(entries: Any) -> dict[str, float]:

@@ -16,6 +16,7 @@ from seq2seq_lab.files import replacing, write_text
 from seq2seq_lab.models.encoder import Memory
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.chosen import Which, name_of
 from seq2seq_lab.runs.load import load_model
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ class StepModule(nn.Module):
         return (decoded.logits.squeeze(1), *weights, *after)
 
 
-def export_onnx(path: Path, folder: Path, *, best: bool = False, trusted: "Sequence[str]" = ()) -> list[Path]:
+def export_onnx(
+    path: Path, folder: Path, *, checkpoint: Which | None = None, trusted: "Sequence[str]" = ()
+) -> list[Path]:
     """Write a run's model as ONNX; returns the files: encoder, decoder step, vocabularies, and a description.
 
     Batch and lengths are dynamic. Dropout is off, as in translation.
@@ -69,7 +72,7 @@ def export_onnx(path: Path, folder: Path, *, best: bool = False, trusted: "Seque
     Args:
         path: the run's folder.
         folder: where the files go.
-        best: the best checkpoint instead of the last.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         trusted: modules whose code the run may name.
 
     Raises:
@@ -80,7 +83,7 @@ def export_onnx(path: Path, folder: Path, *, best: bool = False, trusted: "Seque
         import onnxscript  # noqa: F401
     except ImportError:
         raise UserError("export needs the packages of the extra: pip install 'seq2seq-lab[onnx]'") from None
-    _, model, words = load_model(path, best=best, trusted=trusted)
+    _, model, words = load_model(path, checkpoint=checkpoint, trusted=trusted)
     if model.overrides_forward:
         raise UserError(f"{path}: {type(model).__name__} has a forward of its own, which is not exported")
     source, lengths = torch.tensor([[3, 4, EOS], [3, EOS, EOS]]), torch.tensor([3, 2])
@@ -113,7 +116,14 @@ def export_onnx(path: Path, folder: Path, *, best: bool = False, trusted: "Seque
         shapes,
     )
     shutil.copyfile(path / layout.VOCABULARIES, folder / layout.VOCABULARIES)
-    about = {"sos": SOS, "eos": EOS, "max_length": words.max_length, "states": len(state), "run": str(path)}
+    about = {
+        "sos": SOS,
+        "eos": EOS,
+        "max_length": words.max_length,
+        "states": len(state),
+        "run": str(path),
+        "checkpoint": name_of(path, checkpoint),
+    }
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
     return [folder / name for name in (ENCODER, DECODER, layout.VOCABULARIES, ABOUT)]
 

@@ -1,5 +1,7 @@
 """The file names in the folder of a run and of a comparison. All code that reads or writes them uses these."""
 
+from seq2seq_lab.config.schema import CODE as CODE
+
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
 # Status, why it stopped, metrics, seconds, version, commit, machine, command, identity, corpus, measures, reference,
 # init_from.
@@ -9,6 +11,7 @@ TRANSLATIONS = "translations.json"  # sample translations at the end, with atten
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
 # What `seq2seq-lab evaluate` found, for each part of the data: PART.json, and a line for each pair in PART.jsonl.
 EVALUATION = "evaluation"
+PERFECT = "evaluation/perfect"  # the same of the perfect model of the run's data, PART.json
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"

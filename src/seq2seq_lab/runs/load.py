@@ -14,6 +14,7 @@ from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import read_limited
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.chosen import Which, find_checkpoint
 from seq2seq_lab.runs.naming import fingerprint, first_difference
 from seq2seq_lab.runs.run import Run
 
@@ -58,7 +59,16 @@ class Vocabularies:
         ]
         ids = self.source.ids_of_words(kept).values.tolist()
         lost = _has_letter(sentence) and not _has_letter(normalised)
-        return EncodedSentence([] if lost else ids, kept, [word for word in unknown if word], dropped)
+        if lost or not any(kept) or all(each == self.source.unk for each in ids):
+            ids = []
+        notes = {
+            "the normalisation removed ": dropped,
+            f"unknown words {'are <unk> for this model' if known else 'were skipped'}: ": [
+                *filter(None, unknown)
+            ],
+        }
+        said = [what + ", ".join(map(repr, parts)) for what, parts in notes.items() if parts]
+        return EncodedSentence(ids, [*said, *([] if ids else ["no known word to translate"])])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The sentence of target ids."""
@@ -74,16 +84,14 @@ class EncodedSentence(NamedTuple):
     """A raw sentence for a model.
 
     Attributes:
-        ids: its symbols, without `<eos>`; empty if nothing of it can be translated.
-        words: its normalised words that `ids` are made of.
-        unknown: words with a symbol that the vocabulary lacks: `<unk>` in `ids`, or left out if there is no `<unk>`.
-        dropped: letters, digits and symbols that the normalisation removed, by word.
+        ids: its symbols, without `<eos>`; empty if no word of it is known.
+        notes: what the model cannot see, for the user: letters, digits and symbols that the normalisation removed;
+            words with a symbol that the vocabulary lacks, which are `<unk>` in `ids`, or left out if there is no
+            `<unk>`; that nothing is left. The translator page says the same.
     """
 
     ids: list[int]
-    words: list[str]
-    unknown: list[str]
-    dropped: list[str]
+    notes: list[str]
 
 
 def _has_letter(text: str) -> bool:
@@ -107,13 +115,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_model(
-    path: str | Path, *, best: bool = False, averaged: int | None = None, trusted: Sequence[str] = ()
+    path: str | Path,
+    *,
+    checkpoint: Which | None = None,
+    averaged: int | None = None,
+    trusted: Sequence[str] = (),
 ) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
     """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.
 
     Args:
         path: the run's folder.
-        best: the best checkpoint instead of the last.
+        checkpoint: the best or the last; None: the best where there is one, else the last.
         averaged: the mean of the weights of this number of kept checkpoints instead; see `averaged_weights`.
         trusted: modules whose code the run may name; see `config.trust.check_targets`.
 
@@ -121,10 +133,10 @@ def load_model(
         UserError: the folder is not a run, a file of it is damaged, the run has no checkpoint yet, or it names code
             that is not trusted.
     """
-    run, checkpoint = _find(path, best=best)
+    run, found = find_checkpoint(path, checkpoint)
     config = run.config()
     vocabularies = _read_vocabularies(run.folder / layout.VOCABULARIES)
-    state = read_weights(checkpoint) if averaged is None else averaged_weights(run, averaged)
+    state = read_weights(found) if averaged is None else averaged_weights(run, averaged)
     model = _build_model(config, vocabularies, state, path, trusted)
     model.to(next(iter(state.values())).dtype)  # a model trained in double precision keeps it
     model.load_state_dict(state)
@@ -177,7 +189,7 @@ def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
     if count < 1 or len(paths) < count:
         raise UserError(
             f"{run.folder}: cannot average {count} checkpoints, as {len(run.kept_checkpoints)} are kept; train with "
-            "callbacks=[default,keep_last] or [default,keep_best]"
+            "'callbacks=[default,keep_last]' or 'callbacks=[default,keep_best]'"
         )
     states = [read_weights(path) for path in paths]
     # In double precision, so that the order does not matter.
@@ -193,7 +205,7 @@ def start_from(
     vocabularies: Mapping[str, Vocabulary],
     config: Mapping[str, Any],
     *,
-    best: bool,
+    which: Which,
 ) -> dict[str, str]:
     """Give a model the weights of a trained run; returns what a summary says of that run.
 
@@ -202,13 +214,13 @@ def start_from(
         model: whose weights are replaced.
         vocabularies: the model's own, `source` and `target`.
         config: the configuration that the model was made of.
-        best: the run's best checkpoint instead of its last.
+        which: the run's best checkpoint, or its last.
 
     Raises:
         UserError: the folder is no run, or its model has other words or sizes.
     """
     try:
-        run, checkpoint = _find(path, best=best)
+        run, checkpoint = find_checkpoint(path, which)
     except UserError as error:
         raise UserError(f"init_from: {error}") from None
     theirs, state = _read_vocabularies(run.folder / layout.VOCABULARIES), read_weights(checkpoint)
@@ -228,7 +240,7 @@ def start_from(
     model.load_state_dict(state)
     return {
         "run": path,
-        "checkpoint": "best" if best else "last",
+        "checkpoint": which,
         "fingerprint": fingerprint(run.config()),
     }
 
@@ -248,18 +260,6 @@ def _differences(one: Mapping[str, Any], other: Mapping[str, Any], path: str) ->
         elif ours != theirs:
             found.append(f"{path}.{key} ({ours} there, {theirs} here)")
     return found
-
-
-def _find(path: str | Path, *, best: bool) -> tuple[Run, Path]:
-    """A run and its checkpoint."""
-    run = Run(Path(path))
-    if not run.exists():
-        what = "is not a run: it has no config.yaml" if run.folder.exists() else "does not exist"
-        raise UserError(f"{path} {what}; a run's folder looks like outputs/attention-mixed-0.5/seed-0")
-    checkpoint = run.best_checkpoint if best else run.last_checkpoint
-    if not checkpoint.exists():
-        raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")
-    return run, checkpoint
 
 
 def read_weights(checkpoint: Path) -> "dict[str, Tensor]":

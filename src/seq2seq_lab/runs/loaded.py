@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.chosen import Which, name_of
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
-def load_run(path: str | Path, *, best: bool = False, trusted: Sequence[str] = ()) -> "LoadedRun":
+def load_run(
+    path: str | Path, *, checkpoint: Which | None = None, trusted: Sequence[str] = ()
+) -> "LoadedRun":
     """Open a run's folder.
 
     Args:
         path: the folder, such as `outputs/demo/attention_mixed/seed-0`.
-        best: the weights of the best checkpoint instead of the last.
+        checkpoint: "best" or "last"; None: the best where there is one, else the last, as for every command.
         trusted: modules whose code the run may name, such as one with a model of your own.
 
     Raises:
@@ -35,7 +38,7 @@ def load_run(path: str | Path, *, best: bool = False, trusted: Sequence[str] = (
         raise UserError(
             f"{path} is not a run: it has no config.yaml; see `seq2seq-lab runs` for those that there are"
         )
-    return LoadedRun(run, best=best, trusted=trusted)
+    return LoadedRun(run, checkpoint=checkpoint, trusted=trusted)
 
 
 class LoadedRun:
@@ -43,13 +46,13 @@ class LoadedRun:
 
     Args:
         run: the run on disk.
-        best: the weights of the best checkpoint instead of the last.
+        checkpoint: "best" or "last"; None: the best where there is one, else the last, as for every command.
         trusted: modules whose code the run may name.
     """
 
-    def __init__(self, run: Run, *, best: bool = False, trusted: Sequence[str] = ()) -> None:
+    def __init__(self, run: Run, *, checkpoint: Which | None = None, trusted: Sequence[str] = ()) -> None:
         self.run = run
-        self._best = best
+        self._which = checkpoint
         self._trusted = trusted
 
     def __repr__(self) -> str:
@@ -77,6 +80,11 @@ class LoadedRun:
         return self.run.evaluated
 
     @property
+    def checkpoint(self) -> Which:
+        """Whether the model is that of the best or of the last checkpoint."""
+        return name_of(self.run.folder, self._which)
+
+    @property
     def model(self) -> "Seq2Seq":
         """The model, in evaluation mode."""
         return self._loaded[0]
@@ -88,7 +96,7 @@ class LoadedRun:
 
     @cached_property
     def _loaded(self) -> "tuple[Seq2Seq, Vocabularies]":
-        _, model, words = load_model(self.run.folder, best=self._best, trusted=self._trusted)
+        _, model, words = load_model(self.run.folder, checkpoint=self._which, trusted=self._trusted)
         return model, words
 
     def translate(

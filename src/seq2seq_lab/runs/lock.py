@@ -5,15 +5,16 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from seq2seq_lab.errors import UserError
 
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
-_BEAT = 20.0  # seconds between two signs of life of the owner of a lock file
-_DEAD = 10 * _BEAT  # seconds without one, after which the lock file is taken over
+_BEAT = 20.0  # seconds between two signs of life of the owner of a file
+_DEAD = 10 * _BEAT  # seconds without one, after which the owner is taken for dead
 
 
 @contextmanager
@@ -87,7 +88,7 @@ def _take(path: Path) -> None:
     for _ in range(3):
         try:
             with path.open("x", encoding="utf-8") as file:
-                json.dump({"host": socket.gethostname(), "process": os.getpid()}, file)
+                json.dump(this_process(), file)
         except FileExistsError:
             if (owner := _owner(path)) is not None:
                 raise UserError(f"{_taken(path, owner)}; if that has ended, remove {path}") from None
@@ -100,16 +101,41 @@ def _take(path: Path) -> None:
 def _owner(path: Path) -> str | None:
     """Who holds a lock file; None if that process has ended."""
     try:
+        silent = _now(path) - path.stat().st_mtime
         found = json.loads(path.read_text(encoding="utf-8"))
         host, process = str(found["host"]), int(found["process"])
-        silent = _now(path) - path.stat().st_mtime
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):  # killed while it wrote the file
-        host, process, silent = "", 0, _now(path) - path.stat().st_mtime
-    if silent > _DEAD or (host == socket.gethostname() and not is_alive(process)):
+        found, host, process = {}, "", 0
+    if has_ended(found, silent):
         return None
     return f"process {process} of {host}" if host else "another process"
+
+
+def this_process() -> dict[str, Any]:
+    """What tells this process from all others that share its files."""
+    return {"host": socket.gethostname(), "namespace": _namespace(), "process": os.getpid()}
+
+
+def has_ended(owner: Mapping[str, Any], silent: float) -> bool:
+    """Whether a process has ended: it is gone from this machine, or has given no sign of life for some minutes.
+
+    Args:
+        owner: its `this_process`; empty if it is not known.
+        silent: seconds since its last sign of life.
+    """
+    # A container may have the name of its host, but it has process numbers of its own.
+    same = owner.get("host") == socket.gethostname() and owner.get("namespace", _namespace()) == _namespace()
+    return silent > _DEAD or (same and not is_alive(int(owner["process"])))
+
+
+def _namespace() -> str:
+    """The name space of this process's number; empty where there are none."""
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115, as it is not a path
+    except OSError:
+        return ""
 
 
 def _now(path: Path) -> float:

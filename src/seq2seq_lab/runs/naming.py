@@ -4,16 +4,18 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.config.schema import CODE
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 
 # Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio")
 # Keys that have their own part of the path, or that do not change the trained model.
-_NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor")
+_NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor", "segments")
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
 # How long a run is trained. A longer one is the same run, which goes on.
 _LENGTH = ("max_epochs", "max_time")
@@ -93,6 +95,14 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first key in which two configurations differ; None if they are the same run."""
+    ours, theirs = identity(one), identity(other)
+    if CODE not in ours:  # of version 0.2, which did not note it
+        theirs.pop(CODE, None)
+    return first_difference(ours, theirs)
+
+
 def fingerprint(config: Mapping[str, Any]) -> str:
     """A hash of what decides what is learnt; equal for equal runs."""
     text = json.dumps(identity(config), sort_keys=True, default=str)
@@ -108,11 +118,12 @@ def remember(folder: Path, config: Mapping[str, Any]) -> None:
 
 def remembered(config: Mapping[str, Any]) -> Path | None:
     """The folder that was noted for this run; there may be none or another run in it now."""
-    try:
-        text = _note(config).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return None
-    return Path(str(config["output_dir"]), text) if text and ".." not in text else None
+    of_0_2 = {key: value for key, value in config.items() if key != CODE}
+    for each in (config, of_0_2):
+        with suppress(OSError, ValueError):
+            text = _note(each).read_text(encoding="utf-8").strip()
+            return Path(str(config["output_dir"]), text) if text and ".." not in text else None
+    return None
 
 
 def _note(config: Mapping[str, Any]) -> Path:

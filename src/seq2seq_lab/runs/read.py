@@ -17,6 +17,14 @@ _MOST_CONFIG = 2**20  # bytes
 _MOST_NODES = 100_000
 _MOST_BYTES = 2**28
 _LAST_EPOCH = 10_000_000
+# The measures that `measures=default` has had since version 0.2.
+_LATER = {
+    "loss_forced_per_word": "LossForcedPerWord",
+    "loss_free_per_word": "LossFreePerWord",
+    "loss_forced_per_character": "LossForcedPerCharacter",
+    "loss_free_per_character": "LossFreePerCharacter",
+    "exposure_gap_to_own_end": "ExposureGapToOwnEnd",
+}
 Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs without a value are missing
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is ten times as fast
 
@@ -29,6 +37,11 @@ class CorpusFacts:
     pairs: int | None = None
     loss_floor: float | None = None
     origin: str | None = None
+
+    @property
+    def code(self) -> str:
+        """The beginning of the fingerprint, which names the corpus in titles and labels."""
+        return (self.fingerprint or "unknown")[:8]
 
     @classmethod
     def from_dict(cls, found: Any) -> "CorpusFacts":
@@ -69,7 +82,20 @@ def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
         raise ValueError(f"{path.name} contains no configuration")
     if "model" not in config:
         raise ValueError(f"{path.name} is not the configuration of a run")
-    return {str(key): value for key, value in config.items()}
+    return _with_later_keys({str(key): value for key, value in config.items()})
+
+
+def _with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of version 0.2 with the keys that came after it, as it meant them.
+
+    So its run can be compared, and goes on with `segments=pair`.
+    """
+    choices, measures = config.get("choices"), config.get("measures")
+    if "segments" in config or not (isinstance(choices, dict) and isinstance(measures, dict)):
+        return config
+    later = {name: {"_target_": f"seq2seq_lab.evaluation.losses.{each}"} for name, each in _LATER.items()}
+    default = choices.get("measures") == "default"
+    return config | {"segments": "pair", "measures": {**measures, **later} if default else measures}
 
 
 def _nodes(value: Any, known: dict[int, int]) -> int:

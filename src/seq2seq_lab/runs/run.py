@@ -20,7 +20,7 @@ from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.lock import locked
-from seq2seq_lab.runs.naming import first_difference, identity
+from seq2seq_lab.runs.naming import difference
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
 
@@ -188,7 +188,7 @@ class Run:
 
     def difference(self, config: Mapping[str, Any]) -> str | None:
         """The first key in which this run differs from `config`; None if it is the same run."""
-        return first_difference(identity(self.config()), identity(config))
+        return difference(self.config(), config)
 
     # Writing
 
@@ -282,7 +282,7 @@ class Run:
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
         for path in (*(self.folder / name for name in names), *of_tensorboard):
             path.unlink(missing_ok=True)
-        evaluations = (self.folder / layout.EVALUATION).glob("*.json*")
+        evaluations = (self.folder / layout.EVALUATION).rglob("*.json*")
         checkpoints = (self.folder / layout.CHECKPOINTS).rglob("*.ckpt")
         for path in (*checkpoints, *evaluations):
             path.unlink(missing_ok=True)

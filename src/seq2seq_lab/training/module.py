@@ -16,7 +16,7 @@ from seq2seq_lab.accelerate.select import Selection
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
-from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_of_first
+from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.parallel import ParallelUpdates
@@ -66,10 +66,12 @@ class TranslationModule(pl.LightningModule):
         max_length: positions that a hypothesis may have.
         references: for each evaluated pair, in order, its accepted translations.
         measures: what is measured of an evaluation.
+        segments: for each evaluated pair, in order, the number of its segment; see `Evaluation`.
         evaluated: prefix of the evaluation's metric names, `val` or `train`.
         batch_size: pairs an update.
         gradient_clip: limit of the gradient's norm; None does not clip.
         seed: of everything that is drawn while it trains.
+        unk: the id of `<unk>` among the target's words; None where there is none.
     """
 
     def __init__(
@@ -85,10 +87,12 @@ class TranslationModule(pl.LightningModule):
         max_length: int,
         references: list[list[str]],
         measures: Mapping[str, EvaluationMeasure],
+        segments: list[int] | None = None,
         evaluated: str = "val",
         batch_size: int = 1,
         gradient_clip: float | None = None,
         seed: int = 0,
+        unk: int | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # a step makes the updates of a whole block
@@ -102,10 +106,12 @@ class TranslationModule(pl.LightningModule):
         self.max_length = max_length
         self.references = references
         self.measures = measures
+        self.segments = segments
         self.evaluated = evaluated
         self.batch_size = batch_size
         self.gradient_clip = gradient_clip
         self.seed = seed
+        self.unk = unk
         self.selection: Selection | None = None
         self.tally = Tally()
         self.evaluator = self._evaluator()
@@ -123,7 +129,7 @@ class TranslationModule(pl.LightningModule):
         """What is to be trained, and how."""
         one = torch.ones(1, dtype=torch.int64)
         draws = Draws(self.seed, 0, one)
-        plan = self.forcing.plan(Pairs(2 * one, 2, draws, update=one - 1, updates=1, epochs=1))
+        plan = self.plan(Pairs(2 * one, 2, draws, update=one - 1, updates=1, epochs=1))
         return Job(
             self.model,
             optimizer,
@@ -131,7 +137,6 @@ class TranslationModule(pl.LightningModule):
             self.gradient_clip,
             self.batch_size,
             plan,
-            lr_changes=self.schedule.over == "updates",
         )
 
     # Training
@@ -149,13 +154,13 @@ class TranslationModule(pl.LightningModule):
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
         """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
         pairs = self.pairs(block, self.current_epoch, max(0, self.trainer.max_epochs or 0))
-        plan = self.forcing.plan(pairs)
+        plan = self.plan(pairs)
         made = self._updates(block, plan, pairs.draws.to(self.device))
         optimizer = cast(LightningOptimizer, self.optimizers())
         self._count_as_one_step(optimizer)
         outcome = {"loss": made.losses / block.target_lengths, "forced_share": made.forced_share}
         if plan.ratio is not None:
-            outcome["forcing_ratio"] = mean_of_first(plan.ratio, pairs.lengths)
+            outcome["forcing_ratio"] = mean_over_words(plan.ratio, pairs.lengths)
         self.tally.add(len(block), **outcome)
         self.tally.seconds = time.monotonic() - self.started
         if self.trainer.is_last_batch or 0 < self.trainer.max_steps <= self.trainer.global_step:
@@ -200,6 +205,10 @@ class TranslationModule(pl.LightningModule):
             epochs=epochs,
         )
 
+    def plan(self, pairs: Pairs) -> Plan:
+        """What the policy feeds these pairs."""
+        return self.forcing.plan(pairs)._replace(unk=self.unk)
+
     def _log_training(self) -> None:
         tally, self.tally = self.tally, Tally()
         means = tally.means()
@@ -238,15 +247,17 @@ class TranslationModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the evaluation."""
-        evaluation = self.evaluator.evaluation(self.references)
-        self.evaluator = self._evaluator()
+        evaluator, self.evaluator = self.evaluator, self._evaluator()
+        if self.trainer.sanity_checking:  # nothing is trained yet
+            return
+        evaluation = evaluator.evaluation(self.references, self.segments)
         values = measured(evaluation, self.measures)
         self._log({f"{self.evaluated}/{name}": value for name, value in values.items()})
 
     def _log(self, values: dict[str, float]) -> None:
         # For Lightning's monitors. The callback `EpochScalars` passes them to the loggers, one row per epoch.
         self.scalars |= values
-        if self.schedule.metric in values and not self.trainer.sanity_checking:
+        if self.schedule.metric in values:
             cast(ReduceLROnPlateau, self._scheduler()).step(values[self.schedule.metric])
         self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
 

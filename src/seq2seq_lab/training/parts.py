@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
+from seq2seq_lab.config.trainer import counts_updates
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
@@ -25,7 +26,6 @@ from seq2seq_lab.launch.machine import DOUBLE, devices
 from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
-from seq2seq_lab.training.callbacks.early_stopping import EarlyStopping
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Bar, Lines
@@ -44,8 +44,11 @@ _SHOWN: Sequence[str] = ("model", "forcing", "objective", "optimizer", "schedule
 def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
     """The data module, its corpus loaded."""
     recipe = build(config["data"], "data")
+    loader = dict(config["loader"])
+    if counts_updates(config):
+        loader["updates_per_block"] = 1
     data: TranslationDataModule = call(
-        build(config["loader"], "loader"),
+        build(loader, "loader"),
         "loader",
         recipe=recipe,
         split=build(config["split"], "split"),
@@ -79,11 +82,13 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         to_text=corpus.target_vocabulary.text,
         max_length=data.max_length,
         references=data.references(data.evaluation),
+        segments=data.segments(data.evaluation, config["segments"]),
         measures=_members(config, "measures"),
         evaluated=data.evaluated,
         batch_size=data.batch_size,
         gradient_clip=config["gradient_clip"],
         seed=owner_seed(config["seed"], "draws"),
+        unk=corpus.target_vocabulary.unk,
     )
     # What the first update, or the longest sentence, would refuse shows here.
     optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
@@ -211,14 +216,18 @@ def make_trainer(
         loggers.make(node, f"logger.{name}", str(run.folder), _facts(config, run, identity))
         for name, node in config["logger"].items()
     ]
+    own = _members(config, "callbacks")
+    for name, each in own.items():
+        if not isinstance(each, pl.Callback):
+            raise UserError(f"callbacks.{name}: {type(each).__name__} is not a callback of Lightning")
     on_terminal = sys.stdout.isatty()
-    name = f"{config['name']}/seed-{config['seed']}"
+    shown = f"{config['name']}/seed-{config['seed']}"
     callbacks = [
-        Bar() if on_terminal else Lines(name),
-        HyperParameters(_hyper_parameters(config), fingerprint({**config, "seed": None})),
+        Bar() if on_terminal else Lines(shown),
+        HyperParameters(_hyper_parameters(config), _trial(config, run)),
         scalars,
         RandomState(),
-        *sorted(_members(config, "callbacks").values(), key=_order),
+        *sorted(own.values(), key=_order),
         interruption,
     ]
     for each in callbacks:
@@ -226,7 +235,7 @@ def make_trainer(
             isinstance(each, ModelCheckpoint) and each.dirpath is None
         ):  # else Lightning would follow the first logger
             each.dirpath = str(Path(run.last_checkpoint).parent.absolute())
-    return call(  # type: ignore[no-any-return]
+    trainer: pl.Trainer = call(
         build(settings, "trainer"),
         "trainer",
         default_root_dir=str(run.folder),
@@ -236,6 +245,14 @@ def make_trainer(
         enable_progress_bar=False,
         log_every_n_steps=1,
     )
+    if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
+        trainer.limit_val_batches = 1.0
+    return trainer
+
+
+def _trial(config: Mapping[str, Any], run: Run) -> str:
+    """What runs that differ only in their seed have in common: a readable name, and a code as names may be shared."""
+    return f"{run.folder.parent.name} ~{fingerprint({**config, 'seed': None})[:8]}"
 
 
 def _facts(config: Mapping[str, Any], run: Run, identity: str) -> loggers.Facts:
@@ -271,17 +288,10 @@ def _order(callback: pl.Callback) -> int:
     return 0 if isinstance(callback, pl.callbacks.EarlyStopping) else 1
 
 
-def why_stopped(trainer: pl.Trainer) -> str | None:
-    """The reason why training ended before its last epoch; None if it did not."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, EarlyStopping) and callback.reason is not None:
-            return f"stopped early: {callback.reason}"
-    return None
-
-
 def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """What trackers show of a configuration: numbers, texts and truth values; what is null is left out."""
-    flat = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in _SHOWN}
+    """What trackers show of a configuration: numbers, texts and truth values."""
+    shown = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in _SHOWN}
+    flat = {key: "none" if each is None else each for key, each in shown.items()}
     for group in _SHOWN:
         flat |= {f"{group}.{key}": value for key, value in config[group].items() if not key.startswith("_")}
     flat["batch_size"] = config["loader"]["batch_size"]

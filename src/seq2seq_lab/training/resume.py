@@ -7,6 +7,7 @@ from typing import Any
 from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.code import came_to_nothing, changed_code
 from seq2seq_lab.runs.load import read_checkpoint, shapes
 from seq2seq_lab.runs.naming import first_difference
 from seq2seq_lab.runs.run import Run
@@ -28,6 +29,8 @@ def resumable(run: Run, config: Mapping[str, Any]) -> bool:
             f"{run.folder} was trained by version {version}, which draws other random numbers than {__version__}; give "
             "this run a name=… of its own, or replace the other with fresh=true"
         )
+    if changed_code(run, config) and came_to_nothing(run):
+        return False
     if (key := run.difference(config)) is not None:
         raise UserError(
             f"{run.folder} contains another run (it differs in {key}); give this one another name=…, or replace "

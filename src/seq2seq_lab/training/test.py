@@ -4,8 +4,12 @@ import copy
 
 import numpy as np
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.near_duplicates import near_duplicates
+from seq2seq_lab.data.splits import components_of
+from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
 from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.evaluations import write_evaluation
@@ -13,16 +17,17 @@ from seq2seq_lab.runs.load import read_weights
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
 
-TEST = "test"
-
 
 def evaluate_test(
-    run: Run, data: TranslationDataModule, module: TranslationModule, trainer: pl.Trainer
+    run: Run, data: TranslationDataModule, module: TranslationModule, trainer: pl.Trainer, *, segments: str
 ) -> dict[str, float]:
     """Evaluate the checkpoint that the validation part selects, greedily, and log `test/*`; returns what is logged.
 
     Nothing is done if there is no test part. A run that was killed after its last epoch is evaluated when it is started
     again.
+
+    Args:
+        segments: what counts once in scores of translations, each `source` or each `pair`.
     """
     if not len(data.test):
         return {}
@@ -31,20 +36,26 @@ def evaluate_test(
     if checkpoint.exists():
         model.load_state_dict(read_weights(checkpoint))
     corpus = data.corpus.select(data.test)
+    components = components_of(data.corpus, data.test, data.split)
     part = Part(
         corpus=corpus,
         indices=np.arange(len(corpus)),
         references=data.references(data.test),
         predict_sos=data.predict_sos,
         max_length=data.max_length,
+        segments=data.segments(data.test, segments),
+        near_duplicates=near_duplicates(corpus, data.corpus.select(data.training)).tolist(),
     )
     results = evaluate(model, part)
     contents = {
         "part": TEST,
+        "model": "trained",
         "pairs": len(corpus),
         "checkpoint": "best" if checkpoint.name == layout.BEST else "last",
         "averaged": None,
         "beam": 1,
+        "segments": segments,
+        "units": corpus.target_vocabulary.units.name,
         **to_dict(results),
     }
     write_evaluation(
@@ -54,9 +65,12 @@ def evaluate_test(
         sources=part.sources(),
         references=part.references,
         hypotheses=results.hypotheses,
+        components=None if components is None else components.tolist(),
     )
     logged = {f"{TEST}/{name}": value for name, value in results.measures.items()}
+    tagged = {tensorboard_tag(name): value for name, value in logged.items()}
     for logger in trainer.loggers:
-        logger.log_metrics(logged, step=trainer.current_epoch)
+        on_tensorboard = isinstance(logger, TensorBoardLogger)
+        logger.log_metrics(tagged if on_tensorboard else logged, step=trainer.current_epoch)
         logger.finalize("success")
     return logged

@@ -2,6 +2,8 @@
 
 import logging
 import math
+import sys
+import tempfile
 import uuid
 import warnings
 from collections.abc import Mapping
@@ -14,15 +16,17 @@ import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import UserError, first_line, of_files
-from seq2seq_lab.evaluation.measures import to_dict
+from seq2seq_lab.errors import UserError, first_line, of_files, printable
+from seq2seq_lab.evaluation.measures import measure, to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.load import start_from
 from seq2seq_lab.runs.naming import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
+from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
@@ -35,7 +39,6 @@ from seq2seq_lab.training.parts import (
     make_module,
     make_trainer,
     max_time,
-    why_stopped,
 )
 from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from
 from seq2seq_lab.training.test import evaluate_test
@@ -53,7 +56,8 @@ def train(
 ) -> dict[str, float]:
     """Train one run in `folder`; returns the last value of every metric.
 
-    A finished run is not trained again, and an interrupted run is resumed, unless `config["fresh"]` is true.
+    A finished run is not trained again, and an interrupted run is resumed, unless `config["fresh"]` is true. With
+    `trainer.fast_dev_run` it is tried in a temporary folder, and no run is left.
 
     Args:
         config: resolved and checked, with the group choices under `choices`.
@@ -67,6 +71,19 @@ def train(
         Interrupted: stopped by a signal; a checkpoint was written.
         KeyboardInterrupt: stopped by a signal, but the run was already complete.
     """
+    if not config["trainer"].get("fast_dev_run"):
+        return _train(config, folder, jobs=jobs, command=command, verbose=verbose)
+    tried = {**config, "logger": {}, "fresh": False}
+    with tempfile.TemporaryDirectory(prefix="seq2seq-lab-") as temporary:
+        results = _train(tried, Path(temporary, folder.name), jobs=jobs, command=command, verbose=verbose)
+    print(f"{folder}: tried with trainer.fast_dev_run={config['trainer']['fast_dev_run']}; no run is left")
+    return results
+
+
+def _train(
+    config: Mapping[str, Any], folder: Path, *, jobs: int, command: str | None, verbose: bool
+) -> dict[str, float]:
+    """Train one run, or go on with it."""
     run = Run(folder)
     resume, before = resumable(run, config), run.summary()
     if resume and before.get("status") == "finished" and not is_longer(run, config):
@@ -113,9 +130,10 @@ def train(
         )
         remember(folder, config)
         print(f"training {folder}", flush=True)
+        _show_caution(data)
         try:
             _fit(trainer, module, data, checkpoint)
-            tested = evaluate_test(run, data, module, trainer)
+            tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
             summary.write(*_ended(error))
             raise
@@ -155,6 +173,14 @@ def _caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
     )
 
 
+def _show_caution(data: TranslationDataModule) -> None:
+    """The first of the cautions about the sentences, and how many more there are, in one line."""
+    first, *others = [*data.corpus.cautions] or [""]
+    more = f" ({len(others)} more: seq2seq-lab data)" if others else ""
+    if first:
+        print(f"caution: {printable(first)}{more}", file=sys.stderr, flush=True)
+
+
 def _initialise(
     config: Mapping[str, Any], module: TranslationModule, data: TranslationDataModule
 ) -> dict[str, str] | None:
@@ -163,8 +189,8 @@ def _initialise(
         return None
     corpus = data.corpus
     words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
-    best = config["init_from_checkpoint"] == "best"
-    return start_from(config["init_from"], module.model, words, config, best=best)
+    which = config["init_from_checkpoint"]
+    return start_from(config["init_from"], module.model, words, config, which=which)
 
 
 def _fit(
@@ -207,6 +233,7 @@ def _prepare(config: Mapping[str, Any], jobs: int) -> None:
         ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's
         ".*Checkpoint directory .* exists.*",
         ".*Experiment logs directory .* exists.*",  # a run that goes on logs all its epochs again there
+        ".*ModelCheckpoint with manual optimization.*",  # it saves what it should
         ".*could not find the monitored key.*",  # not in epochs without an evaluation
         r".*lr_scheduler\.step\(\). before .*",  # an accelerator's step is not the optimizer's
     ):
@@ -217,7 +244,8 @@ def _show_result(
     run: Run, data: TranslationDataModule, module: TranslationModule, tested: Mapping[str, float]
 ) -> None:
     summary = run.summary()
-    chosen = np.random.default_rng(1).permutation(data.training)[:SAMPLES]
+    part = "held-out" if data.evaluated == "val" else "training"
+    chosen = np.random.default_rng(1).permutation(data.evaluation)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
     print()
@@ -225,11 +253,15 @@ def _show_result(
         if note:
             print(f"{run.folder}: {note}")
     if tested:
-        print("  ".join(f"{name} {value:.4g}" for name, value in tested.items()))
+        shown = {name: value for name, value in tested.items() if measure(name).shown}
+        print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
-        "some training sentences: source → reference → hypothesis",
-        *(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}" for each in samples),
+        f"some {part} sentences: source → reference → hypothesis",
+        *(
+            on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")
+            for each in samples
+        ),
         sep="\n",
         flush=True,
     )

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.passes import follow
-from seq2seq_lab.forcing.plan import Plan, mean_of_first
+from seq2seq_lab.forcing.plan import Plan, mean_over_words
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective, Outcome
@@ -75,12 +75,17 @@ def backward(
     )
     losses = sentence_losses(followed.decoded.logits, batch.target, batch.target_lengths)
     minimised = objective(Outcome(model, batch, followed.decoded, losses, draws))
+    if followed.first is not None:
+        of_first = sentence_losses(followed.first.logits, batch.target, batch.target_lengths)
+        minimised = minimised + plan.first_pass * objective(
+            Outcome(model, batch, followed.first, of_first, draws)
+        )
     loss = minimised.mean() if of is None else minimised.sum() / of
     loss.backward()  # type: ignore[no-untyped-call]
     lengths = batch.target_lengths
     if lengths is None:
         lengths = torch.full((len(batch.target),), batch.target.shape[1])
-    return Made(losses.detach(), mean_of_first(followed.gold, lengths.cpu()))
+    return Made(losses.detach(), mean_over_words(followed.gold, lengths.cpu()))
 
 
 def step(model: Seq2Seq, optimizer: Optimizer, gradient_clip: float | None) -> None:
@@ -100,7 +105,6 @@ class Job(NamedTuple):
         gradient_clip: limit of the gradient's norm; None does not clip.
         batch_size: pairs an update.
         plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
-        lr_changes: whether each update has a learning rate of its own.
     """
 
     model: Seq2Seq
@@ -109,7 +113,6 @@ class Job(NamedTuple):
     gradient_clip: float | None
     batch_size: int
     plan: Plan
-    lr_changes: bool = False
 
     @property
     def device(self) -> torch.device:

@@ -6,6 +6,7 @@ The templates `page.html.j2` and `macros.html.j2` define the layout; this module
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -13,16 +14,19 @@ from markupsafe import Markup
 
 from seq2seq_lab import __version__
 from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.naming import ABSENT, differing, show
-from seq2seq_lab.compare.pairing import Pair, headline
+from seq2seq_lab.compare.naming import TARGET, differing, show
+from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
 from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
-from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
+from seq2seq_lab.compare.statistics import INTERVALS
+from seq2seq_lab.compare.views.columns import heading, metric_columns, p_value, setting_columns
 from seq2seq_lab.compare.views.figures import Plot, sample
+from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
 
+_WIDE = 130  # characters of a table's row, at which it fits a page of 75rem
 _MANY_PAIRS = 60  # maximum number of rows; the rest is in the CSV file
 _PROVENANCE = ("command", "version", "commit", "machine", "started", "seconds")
 _Data = dict[str, Any]
@@ -69,6 +73,8 @@ def page(contents: Contents) -> str:
             references=[_reference(each, contents.groups) for each in contents.references],
             pairs=list(_pairs(contents.pairs)),
             over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
+            methods=METHODS,
+            intervals=INTERVALS,
             two_kinds=WHAT,
             over_sentences_metric=METRIC,
             translations=translations.section(found),
@@ -95,15 +101,31 @@ def _read(name: str) -> str:
 
 
 def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Data:
-    """The table of the groups on one corpus."""
-    left = setting_columns(groups)
-    right = {metric: metric_columns(groups, metric) for metric in metrics}
-    names, *rows = zip(*left, *(column for columns in right.values() for column in columns), strict=True)
+    """The tables of the groups on one corpus: of as many metrics each as fit beside each other on a page."""
     corpus = groups[0].corpus
     floor = f"; loss floor {corpus.loss_floor:.4f}" if corpus.loss_floor is not None else ""
+    left = setting_columns(groups)
+    blocks: list[dict[str, list[list[str]]]] = [{}]
+    for metric in metrics:
+        columns = metric_columns(groups, metric)
+        if blocks[-1] and _width([*left, *chain(*blocks[-1].values()), *columns]) > _WIDE:
+            blocks.append({})
+        blocks[-1][metric] = columns
     return {
         "title": title.removeprefix(" · ").capitalize(),
         "corpus": (corpus.origin or "unknown corpus") + floor,
+        "tables": [_table(groups, left, block) for block in blocks],
+    }
+
+
+def _width(columns: Sequence[Sequence[str]]) -> int:
+    """The characters of the longest cell of each column, with the space between columns."""
+    return sum(max(map(len, column)) + 2 for column in columns)
+
+
+def _table(groups: Sequence[Group], left: list[list[str]], right: Mapping[str, list[list[str]]]) -> _Data:
+    names, *rows = zip(*left, *chain(*right.values()), strict=True)
+    return {
         "settings": len(left),
         "metrics": [(heading(groups, metric), len(columns)) for metric, columns in right.items()],
         "names": names,
@@ -147,31 +169,50 @@ def _pairs(pairs: Sequence[Pair]) -> Iterator[_Data]:
         yield {
             "heading": heading([of_metric[0].first], metric),
             "open": metric == headline(pairs),
-            "rows": [(p.title, p.interval, str(p.difference.n), p.verdict) for p in of_metric[:_MANY_PAIRS]],
+            "rows": [
+                (p.title, p.interval, p_value(p.adjusted), p.difference.method, p.difference.seeds, p.verdict)
+                for p in of_metric[:_MANY_PAIRS]
+            ],
             "more": max(0, len(of_metric) - _MANY_PAIRS),
         }
 
 
-def _configurations(groups: Sequence[Group]) -> _Data | None:
-    """How the configuration of every other group differs from that of the first."""
-    if len(groups) < 2:
-        return None
-    first, *others = groups
-    keys = differing([group.config for group in groups])
-    return {
-        "first": first.label,
-        "others": [
-            (group.label, [change for key in keys if (change := _change(key, first.config, group.config))])
-            for group in others
-        ],
-    }
+def _configurations(groups: Sequence[Group]) -> list[_Data]:
+    """How the configurations differ: on each corpus from that of its first group, and that from the first of all."""
+    compared: list[tuple[Group, list[Group]]] = []
+    first_of_each = [on_corpus[0] for on_corpus in by_corpus(groups).values()]
+    for first, *others in by_corpus(groups).values():
+        compared.append((first, others + (first_of_each[1:] if first is groups[0] else [])))
+    return [
+        {
+            "first": first.label,
+            "others": [(other.label, list(_changes(first, other))) for other in others],
+        }
+        for first, others in compared
+        if others
+    ]
 
 
-def _change(key: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> _Data | None:
-    values = [config.get(key, ABSENT) for config in (first, other)]
-    if not differing([{key: value} for value in values]):
-        return None
-    before, after = (show(config[key]) if key in config else None for config in (first, other))
+def _changes(first: Group, other: Group) -> Iterator[_Data]:
+    """The options, then the keys, in which a group differs; a class only where no option tells it."""
+    left_out = (*INCIDENTAL, "experiment")
+    options = [key for key in differing([first.choices, other.choices]) if key not in left_out]
+    for key in options:
+        yield _change(key, first.choices, other.choices)
+    for key in differing([first.config, other.config]):
+        node = key.removesuffix(f".{TARGET}")
+        if key.endswith("._partial_"):
+            continue  # follows from the class
+        if node == key:
+            yield _change(key, first.config, other.config)
+        elif not any(f"{node}.".startswith(f"{option.replace('/', '.')}.") for option in options):
+            sides = (first.config, other.config)
+            classes = ({node: str(side[key]).rpartition(".")[2]} if key in side else {} for side in sides)
+            yield _change(node, *classes)
+
+
+def _change(key: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> _Data:
+    before, after = (show(side[key]) if key in side else None for side in (first, other))
     return {"key": key, "before": before, "after": after}
 
 

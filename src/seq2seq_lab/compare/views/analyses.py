@@ -11,10 +11,12 @@ from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.views.appearance import Look, looks
 from seq2seq_lab.compare.views.figures import GRID, Plot, line_style, plain
 from seq2seq_lab.compare.views.plots import BAND, MANY, Points, band, fill, group_legend
+from seq2seq_lab.evaluation.measures import measure
 
 _POSITION = "position in the target, with <eos>"
 _SENTENCES = "share of sentences"
 _PREFIX = "words of the prefix"
+_SHARE = (0.0, 1.0)
 
 
 def _by_position(y: str, title: str) -> Drawn:
@@ -27,6 +29,7 @@ def _by_position(y: str, title: str) -> Drawn:
         ylabel=_SENTENCES,
         count="sentences",
         even=0 if y == "gap" else None,
+        bounds=(-1, 1) if y == "gap" else _SHARE,
     )
 
 
@@ -38,17 +41,34 @@ def _recovery(y: str, title: str) -> Drawn:
         title=title,
         xlabel="k",
         ylabel="P(next k words are right)",
+        bounds=_SHARE,
     )
 
 
 def _by_group(analysis: str, y: str, title: str, xlabel: str, ylabel: str) -> Drawn:
     return Drawn(
-        analysis=analysis, x="group", y=y, title=title, xlabel=xlabel, ylabel=ylabel, count="sentences"
+        analysis=analysis,
+        x="group",
+        y=y,
+        title=title,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        count="sentences",
+        bounds=measure(y).bounds,
     )
 
 
 def _exact(y: str, title: str, ylabel: str, even: float | None = None) -> Drawn:
-    return Drawn(analysis="grammar", x="prefix", y=y, title=title, xlabel=_PREFIX, ylabel=ylabel, even=even)
+    return Drawn(
+        analysis="grammar",
+        x="prefix",
+        y=y,
+        title=title,
+        xlabel=_PREFIX,
+        ylabel=ylabel,
+        even=even,
+        bounds=_SHARE if even is None else None,
+    )
 
 
 # Name of the plot → title, and its panels.
@@ -67,6 +87,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 xlabel=_POSITION,
                 ylabel=_SENTENCES,
                 count="right_before",
+                bounds=_SHARE,
             ),
         ),
     ),
@@ -92,6 +113,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 title="Repeated n-grams in hypotheses",
                 xlabel="n",
                 ylabel="share of n-grams",
+                bounds=_SHARE,
             ),
         ),
     ),
@@ -105,13 +127,14 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 title=title,
                 xlabel="width of the beam",
                 ylabel=title,
+                bounds=measure(y).bounds,
                 log=True,
             )
             for y, title in (("bleu", "BLEU"), ("length_ratio", "length of hypotheses / references"))
         ),
     ),
     "sentences": (
-        "By source length, and by unknown words",
+        "By source length, by unknown words, and by nearness to training pairs",
         tuple(
             _by_group(analysis, y, f"{title}, {by}", label, title)
             for analysis, by, label in (
@@ -120,6 +143,11 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                     "by_unknown_words",
                     "by unknown words",
                     "unknown words in the sentence",
+                ),
+                (
+                    "by_near_duplicates",
+                    "by nearness to training pairs",
+                    "a training pair within one word on each side",
                 ),
             )
             for y, title in (
@@ -135,9 +163,11 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             _exact(
                 "total_variation.eb_c", "EB-C: distance after own / after gold prefixes", "1 = no bias", 1
             ),
+            _exact("total_variation.eb_c_inside", "EB-C of prefixes inside the grammar", "1 = no bias", 1),
             _exact("total_variation.model", "Distance to the grammar after own prefixes", "total variation"),
             _exact("total_variation.data", "Distance to the grammar after gold prefixes", "total variation"),
             _exact("excess", "Excess accumulated error", "%, 0 = no bias", 0),
+            _exact("excess_inside", "Excess error of prefixes inside the grammar", "%, 0 = no bias", 0),
             _exact("outside", "The model has left the grammar", "probability"),
         ),
     ),
@@ -181,7 +211,7 @@ def _draw(axes: Axes, *, drawn: Drawn, lines: Sequence[tuple[Curves, Look]]) -> 
         points = {place.get(x, float(x)): estimate for x, estimate in curve.points.items()}
         style = line_style(look) | {"marker": look.marker or "o", "markersize": 4}
         axes.plot(list(points), [each.mean for each in points.values()], linewidth=1.7, **style)
-        intervals = {x: each.interval() for x, each in points.items()}
+        intervals = {x: each.interval(drawn.bounds) for x, each in points.items()}
         bands += [(polygon, look.colour) for polygon in band(intervals)]
     fill(axes, bands, opacity=BAND * min(1, MANY / len(lines)))
     _limit(axes, [point.mean for curve, _ in lines for point in curve.points.values()], drawn.even)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
-from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.compare.statistics import Bounds, Estimate
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 _NOTHING = "–"
@@ -24,9 +24,9 @@ def formatted(estimates: Sequence[Estimate]) -> list[str]:
     return [_shown(estimate, digits) for estimate in estimates]
 
 
-def intervals(estimates: Sequence[Estimate]) -> list[str]:
+def intervals(estimates: Sequence[Estimate], bounds: Bounds | None) -> list[str]:
     """The 95 % intervals of the means, such as ``[33.1, 35.2]``, with two significant digits of the median width."""
-    limits = [each.interval() for each in estimates]
+    limits = [each.interval(bounds) for each in estimates]
     halves = sorted((high - low) / 2 for low, high in limits if high > low)
     size = halves[(len(halves) - 1) // 2] if halves else 1.0
     digits = min(6, max(0, 1 - math.floor(math.log10(size))))
@@ -44,6 +44,11 @@ def _shown(estimate: Estimate, digits: int) -> str:
     return mean if math.isnan(estimate.sd) else f"{mean} ± {sd}"
 
 
+def p_value(value: float) -> str:
+    """A p-value with three decimals; a dash where it is undefined."""
+    return _NOTHING if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def averaged(group: Group) -> str:
     """The number of averaged runs, such as ``2 of 3`` if some are not averaged."""
     done, all_ = len(group.runs), len(group.runs) + len(group.others)
@@ -57,13 +62,14 @@ def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     trained model, the value, and the 95 % interval of its mean over seeds.
     """
     last = [group.last(metric) for group in groups]
+    bounds = groups[0].measure(metric).bounds
     fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
 
     def cells(estimates: Sequence[Estimate]) -> list[str]:
         return [cell + note for cell, note in zip(formatted(estimates), fewer, strict=True)]
 
     if not any(metric in group.metrics for group in groups):
-        return [["mean ± sd", *cells(last)], ["95 % interval", *intervals(last)]]
+        return [["mean ± sd", *cells(last)], ["95 % interval", *intervals(last, bounds)]]
     if not groups[0].measure(metric).better:
         return [["last", *cells(last)]]
     shown, best = cells(last), cells([group.best(metric) for group in groups])

@@ -9,7 +9,7 @@ from typing import Any
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import Pair
-from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.compare.statistics import Bounds, Estimate
 from seq2seq_lab.runs.run import Run
 
 
@@ -21,7 +21,7 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
     for run in runs:
         group = home.get(run)
         row: dict[str, Any] = {"run": run.name, "group": group.label if group else None}
-        row |= {key: show(value) for key, value in group.settings.items()} if group else {}
+        row |= {key: show(value) for key, value in group.all_settings.items()} if group else {}
         row |= {
             "seed": run.seed,
             "status": run.status,
@@ -47,11 +47,11 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
     rows = []
     for group in groups:
         row: dict[str, Any] = {"group": group.label}
-        row |= {key: show(value) for key, value in group.settings.items()}
+        row |= {key: show(value) for key, value in group.all_settings.items()}
         row |= {"corpus": group.corpus.fingerprint, "runs": len(group.runs) + len(group.others)}
         for metric in metrics:
             if metric in evaluated:
-                row |= _with_interval(metric, group.last(metric))
+                row |= _with_interval(metric, group.last(metric), group.measure(metric).bounds)
                 continue
             estimates = {"last": group.last(metric)}
             if group.measure(metric).better:
@@ -64,9 +64,9 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
     return _text(rows)
 
 
-def _with_interval(metric: str, estimate: Estimate) -> dict[str, float | int | None]:
+def _with_interval(metric: str, estimate: Estimate, bounds: Bounds | None) -> dict[str, float | int | None]:
     """The columns of a metric of trained models: mean, standard deviation, 95 % interval and number of the runs."""
-    low, high = estimate.interval()
+    low, high = estimate.interval(bounds)
     values = {"mean": estimate.mean, "sd": estimate.sd, "low": low, "high": high}
     columns: dict[str, float | int | None] = {
         f"{metric} {name}": None if math.isnan(value) else value for name, value in values.items()
@@ -75,24 +75,30 @@ def _with_interval(metric: str, estimate: Estimate) -> dict[str, float | int | N
 
 
 def pairs(several: Iterable[Pair]) -> str:
-    """One row per pair of groups and metric: the mean difference of the last values and its 95 % interval."""
+    """One row per pair of groups and metric: the mean difference of the last values, its 95 % interval and its test."""
     return _text(
         [
             {
                 "first": pair.first.label,
                 "second": pair.second.label,
                 "metric": pair.metric,
-                "seeds": pair.difference.n,
+                "test": pair.difference.method,
+                "seeds": pair.difference.seeds,
                 "mean difference": pair.difference.mean,
-                "low": pair.difference.low if pair.difference.n > 1 else None,
-                "high": pair.difference.high if pair.difference.n > 1 else None,
-                "p": None if math.isnan(pair.difference.p) else pair.difference.p,
-                "p (Holm)": None if math.isnan(pair.adjusted) else pair.adjusted,
+                "low": _known(pair.difference.low),
+                "high": _known(pair.difference.high),
+                "p": _known(pair.difference.p),
+                "p (Holm)": _known(pair.adjusted),
                 "verdict": pair.verdict,
             }
             for pair in several
         ]
     )
+
+
+def _known(value: float) -> float | None:
+    """A value; an empty cell where it is undefined."""
+    return None if math.isnan(value) else value
 
 
 def _text(rows: Sequence[Mapping[str, Any]]) -> str:

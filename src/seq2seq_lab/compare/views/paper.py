@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
-from seq2seq_lab.compare.pairing import Pair
-from seq2seq_lab.compare.views.columns import formatted, heading, intervals, setting_keys
+from seq2seq_lab.compare.pairing import METHODS, Pair
+from seq2seq_lab.compare.statistics import INTERVALS
+from seq2seq_lab.compare.views.columns import formatted, heading, intervals, p_value, setting_keys
 
 Format = Literal["latex", "markdown", "csv"]
 FORMATS: tuple[Format, ...] = ("latex", "markdown", "csv")
@@ -52,7 +53,7 @@ class Table(NamedTuple):
 def tables(groups: Sequence[Group], metrics: Sequence[str], pairs: Sequence[Pair], form: Format) -> str:
     """The groups, and the pairs that differ in one setting, as text in a format."""
     made = [_results(groups, metrics)]
-    if compared := [pair for pair in pairs if not math.isnan(pair.difference.p)]:
+    if compared := [pair for pair in pairs if pair.difference.n > 1]:
         made.append(_differences(compared))
     return "\n".join(_WRITERS[form](table) for table in made)
 
@@ -72,7 +73,8 @@ def _results(groups: Sequence[Group], metrics: Sequence[str]) -> Table:
         better = groups[0].measure(metric).better
         means = [each.mean for each in estimates if each.n and math.isfinite(each.mean)]
         best = None if better is None or not means else (max if better == "higher" else min)(means)
-        cells = zip(formatted(estimates), intervals(estimates), estimates, strict=True)
+        bounds = groups[0].measure(metric).bounds
+        cells = zip(formatted(estimates), intervals(estimates, bounds), estimates, strict=True)
         columns.append(
             [
                 Cell(f"{text} {interval}" if each.n > 1 else text, bool(each.n) and each.mean == best)
@@ -85,7 +87,7 @@ def _results(groups: Sequence[Group], metrics: Sequence[str]) -> Table:
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     caption = (
         f"Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}), and the 95 % interval of "
-        "the mean (Student's t); curves: their last value. Bold: the best mean of a column, which need not be "
+        f"the mean ({INTERVALS}); curves: their last value. Bold: the best mean of a column, which need not be "
         "distinguishable from the others."
     )
     return Table(names, list(zip(*columns, strict=True)), caption)
@@ -97,21 +99,18 @@ def _differences(pairs: Sequence[Pair]) -> Table:
             Cell(pair.metric),
             Cell(pair.title),
             Cell(pair.interval),
-            Cell(_p(pair.difference.p)),
-            Cell(_p(pair.adjusted), pair.distinguished),
-            Cell(str(pair.difference.n)),
+            Cell(p_value(pair.difference.p)),
+            Cell(p_value(pair.adjusted), pair.distinguished),
+            Cell(pair.difference.method),
+            Cell(pair.difference.seeds),
         ]
         for pair in pairs
     ]
     caption = (
-        "Differences paired by seed with 95 % intervals; p of a paired t-test; p (Holm): corrected for all pairs of "
-        "the metric that were compared; bold: below 0.05."
+        f"Differences with 95 % intervals and the p of a two-sided t-test. {METHODS} p (Holm): corrected for all pairs "
+        "of the metric that were compared; bold: below 0.05. –: no variation over the seeds, or a run diverged."
     )
-    return Table(["metric", "from → to", "difference", "p", "p (Holm)", "seeds"], rows, caption)
-
-
-def _p(value: float) -> str:
-    return "" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return Table(["metric", "from → to", "difference", "p", "p (Holm)", "test", "seeds"], rows, caption)
 
 
 def _csv(table: Table) -> str:

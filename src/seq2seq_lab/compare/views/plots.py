@@ -80,14 +80,12 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
     plots = []
     for key in setting_keys(groups):
         panels: dict[str, Callable[[Axes], None]] = {}
-        legend: dict[str, Look] = {}
-        for title, on_corpus in by_corpus(groups).items():
-            lines = _lines_over(key, on_corpus)
-            if not lines:
-                continue
-            look = dict(zip(lines, looks([dict(others) for others in lines]), strict=True))
-            legend |= {_name(others) or "mean over seeds": each for others, each in look.items()}
-            for metric in metrics:
+        found = {title: _lines_over(key, on_corpus) for title, on_corpus in by_corpus(groups).items()}
+        every = dict.fromkeys(others for lines in found.values() for others in lines)
+        look = dict(zip(every, looks([dict(others) for others in every]), strict=True))
+        legend = {_name(others) or "mean over seeds": each for others, each in look.items()}
+        for title, lines in found.items():
+            for metric in metrics if lines else ():
                 drawn = [(lines[others], look[others]) for others in lines]
                 panels[f"{metric}{title}"] = partial(_draw_sweep, lines=drawn, metric=metric, key=key)
         if panels:
@@ -97,16 +95,20 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
 
 
 def group_legend(look: Mapping[Group, Look]) -> dict[str, Look]:
-    """The groups and their numbers of runs; with many groups, what each setting looks like."""
-    if len(look) <= MANY:
-        return {f"{group.label} (n = {averaged(group)})": each for group, each in look.items()}
+    """The groups and their numbers of runs; with many groups on a corpus, what each of its settings looks like."""
     legend: dict[str, Look] = {}
     keys = keys_shown([group.settings for group in look])[:3]
-    for place, key in enumerate(keys):
-        for group, each in look.items():
-            colour = each if len(keys) == 1 else Look(each.colour)
-            part = (colour, Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))[place]
-            legend.setdefault(f"{key}={show(group.settings.get(key, ABSENT))}", part)
+    for on_corpus in by_corpus(list(look)).values():
+        if len(on_corpus) <= MANY:
+            legend |= {f"{group.label} (n = {averaged(group)})": look[group] for group in on_corpus}
+            continue
+        own = setting_keys(on_corpus)
+        for place, key in enumerate(keys):
+            for group in on_corpus if key in own else ():
+                each = look[group]
+                colour = each if len(keys) == 1 else Look(each.colour)
+                part = (colour, Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))[place]
+                legend.setdefault(f"{key}={show(group.settings.get(key, ABSENT))}", part)
     return legend
 
 

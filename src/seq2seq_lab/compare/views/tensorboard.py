@@ -12,11 +12,13 @@ from tensorboard.plugins.custom_scalar import metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import ABSENT, file_names, show
+from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS, tensorboard_tag
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs.find import natural
+from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.reference import Reference
 
 # The same name for all event files, in the form that TensorBoard recognises: a repeated comparison replaces its own
@@ -30,30 +32,47 @@ def write(groups: Sequence[Group], references: Sequence[Reference], folder: Path
 
     The mean has the tag of the metric, so that it is in one chart with single runs. The tags ``~band/…`` are the mean,
     and the mean minus and plus one standard deviation. A step is an epoch.
+
+    Values on different corpora are not comparable: those of the corpus with most runs have these tags, and the tags of
+    any other corpus name it.
     """
-    runs = dict(_runs(groups, references))
-    metrics = sorted({metric for group in groups for metric in group.metrics}, key=natural)
+    suffix = _suffixes(groups)
+    runs = dict(_runs(groups, references, suffix))
+    metrics = {f"{each}{suffix[group.corpus]}" for group in groups if group.runs for each in group.metrics}
     for stale in folder.rglob(_FILE):
         if stale.parent.relative_to(folder).as_posix() not in runs:
             stale.unlink()
     for number, (name, scalars) in enumerate(runs.items()):
-        summaries = [_layout(metrics)] if number == 0 else []
+        summaries = [_layout(sorted(metrics, key=natural))] if number == 0 else []
         _write_events(folder / name / _FILE, summaries, scalars)
 
 
-def _runs(groups: Sequence[Group], references: Sequence[Reference]) -> Iterator[tuple[str, _Scalars]]:
-    for group, name in zip(groups, file_names([_short(group) for group in groups]), strict=True):
+def _suffixes(groups: Sequence[Group]) -> dict[CorpusFacts, str]:
+    """What follows a metric in the tags of each corpus: nothing for the one with most runs, its name for any other."""
+    corpora = by_corpus(groups)
+    main = max(corpora, key=lambda title: sum(len(group.runs) for group in corpora[title]))
+    return {each.corpus: "" if title == main else title for title in corpora for each in corpora[title]}
+
+
+def _runs(
+    groups: Sequence[Group], references: Sequence[Reference], suffix: Mapping[CorpusFacts, str]
+) -> Iterator[tuple[str, _Scalars]]:
+    names = file_names([f"{_short(group)}{suffix[group.corpus]}" for group in groups])
+    for group, name in zip(groups, names, strict=True):
         if group.runs:
-            yield name, _mean_and_band(group)
+            yield name, _mean_and_band(group, suffix[group.corpus])
     names = file_names([reference.name for reference in references])
     for reference, name in zip(references, names, strict=True):
-        points = {epoch: _flat(reference.metric, value) for epoch, value in reference.values.items()}
+        beside = {suffix[group.corpus] for group in named_by(reference, groups)}
+        metric = reference.metric + (beside.pop() if len(beside) == 1 else "")
+        points = {epoch: _flat(metric, value) for epoch, value in reference.values.items()}
         yield f"reference/{name}", points
-    floors = {g.corpus.fingerprint: g.corpus.loss_floor for g in groups if g.corpus.loss_floor is not None}
-    last = max((run.epochs for group in groups for run in group.runs), default=1)
-    for fingerprint, floor in floors.items():
-        name = "loss floor" if len(floors) == 1 else f"loss floor of corpus {(fingerprint or 'unknown')[:8]}"
-        yield name, {epoch: _flat(TRAINING_LOSS, floor) for epoch in sorted({1, last})}
+    for corpus, its in suffix.items():
+        if corpus.loss_floor is not None:
+            runs = [run for group in groups if group.corpus == corpus for run in group.runs]
+            last = max((run.epochs for run in runs), default=1)
+            floor = _flat(f"{TRAINING_LOSS}{its}", corpus.loss_floor)
+            yield f"loss floor{its}", dict.fromkeys(sorted({1, last}), floor)
 
 
 def _short(group: Group) -> str:
@@ -78,13 +97,13 @@ def _flat(metric: str, value: float) -> dict[str, float]:
     return dict.fromkeys(_tags(metric), value)
 
 
-def _mean_and_band(group: Group) -> _Scalars:
+def _mean_and_band(group: Group, suffix: str) -> _Scalars:
     scalars: dict[int, dict[str, float]] = {}
     for metric in group.metrics:
         for epoch, estimate in group.curve(metric).items():
             sd = estimate.sd if estimate.sd >= 0 else 0.0
             values = (estimate.mean, estimate.mean, estimate.mean - sd, estimate.mean + sd)
-            scalars.setdefault(epoch, {}).update(zip(_tags(metric), values, strict=True))
+            scalars.setdefault(epoch, {}).update(zip(_tags(f"{metric}{suffix}"), values, strict=True))
     return dict(sorted(scalars.items()))
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +17,7 @@ from seq2seq_lab.runs import layout
 
 _GAP = "    "
 _FEW_PAIRS = 12
+_NARROW = 40  # characters that a line has at least
 _PLAIN = {"±": "+/-", "→": "->", "↑": "^", "↓": "v", "–": "-", "·": "-"}
 
 
@@ -42,28 +44,58 @@ def _differences(pairs: Sequence[Pair]) -> str:
         metric = headline(pairs)
         shown = [each for each in pairs if each.metric == metric][:_FEW_PAIRS]
     rest = len(pairs) - len(shown)
-    lines = aligned([(each.metric, each.title, each.interval, each.verdict) for each in shown])
-    head = "Paired by seed: difference of the last values, its 95 % interval"
-    return "\n  ".join([f"{head} ({rest} more in pairs.csv):" if rest else f"{head}:", *lines])
+    head = "Difference of the last values, its 95 % interval and its test"
+    head = wrapped(f"{head} ({rest} more in pairs.csv):" if rest else f"{head}:")
+    lines = [
+        f"  {line}"
+        for line in aligned([(p.metric, p.title, p.interval, p.difference.method, p.verdict) for p in shown])
+    ]
+    if max(map(len, lines)) > _columns():  # the title of each above its numbers
+        numbers = aligned(
+            [(each.metric, each.interval, each.difference.method, each.verdict) for each in shown]
+        )
+        lines = [
+            text
+            for each, line in zip(shown, numbers, strict=True)
+            for text in (wrapped(each.title, "  "), wrapped(line, "    "))
+        ]
+    return "\n".join([head, *lines])
+
+
+def _columns() -> int:
+    """The width of the terminal."""
+    return max(_NARROW, shutil.get_terminal_size((100, 24)).columns)
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """A text in as many lines as the terminal needs, broken between words."""
+    return textwrap.fill(
+        text,
+        _columns(),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def over_sentences(several: Sequence[OverSentences]) -> str:
     """Groups compared over the sentences of the test part, beside the comparison over seeds."""
     if not several:
         return ""
-    lines = [f"\n{METRIC}, two kinds of chance. {WHAT}"]
+    lines = ["", wrapped(f"{METRIC}, two kinds of chance. {WHAT}")]
     for each in several:
         lines += [
-            f"  {each.pair.title}",
-            f"    over sentences: {each.over_sentences}",
-            f"    over seeds: {each.over_seeds}",
+            wrapped(each.pair.title, "  "),
+            wrapped(f"over sentences: {each.over_sentences}", "    "),
+            wrapped(f"over seeds: {each.over_seeds}", "    "),
         ]
     return "\n".join(lines)
 
 
 def notes(several: Sequence[str]) -> str:
-    """The notes, one per line."""
-    return "".join(f"\nNote: {each}" for each in several)
+    """The notes, each from a line of its own."""
+    return "".join(f"\n{wrapped(f'Note: {each}')}" for each in several)
 
 
 def written(output: Path) -> str:
@@ -79,7 +111,7 @@ def written(output: Path) -> str:
 
 def render(groups: Sequence[Group], metrics: Sequence[str], *, width: int | None = None) -> str:
     """The table for a terminal: as many metrics side by side as fit its width, the others below."""
-    width = width or shutil.get_terminal_size((100, 24)).columns
+    width = width or _columns()
     left = _side_by_side("", setting_columns(groups))
     blocks: list[list[list[str]]] = []
     for metric in metrics:

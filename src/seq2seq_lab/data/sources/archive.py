@@ -5,6 +5,7 @@ from pathlib import Path
 
 from seq2seq_lab.data.sources import tsv
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
+from seq2seq_lab.data.sources.columns import read_columns
 from seq2seq_lab.data.sources.download import download_path, locate
 from seq2seq_lab.errors import UserError
 
@@ -84,12 +85,15 @@ class ArchiveCorpus(PairSource):
         wanted = [self.source_column, self.target_column]
         if self.prefixes and self.prefix_column != self.target_column:
             wanted.append(self.prefix_column)
-        sources, targets, *prefixed = tsv.read_columns(text, path, wanted)
+        columns = read_columns(text, path, wanted)
+        sources, targets, *prefixed = columns.fields
         return RawPairs(
             sources=sources,
             targets=targets,
             prefixed=prefixed[0] if prefixed else None,
             origins=[(str(path), 0)],
+            lines=columns.lines,
+            cautions=columns.cautions,
         )
 
     def _path(self) -> Path:

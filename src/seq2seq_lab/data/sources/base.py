@@ -12,19 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from seq2seq_lab.data.cache import cache_dir, read_corpus, write_corpus
-from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.corpus import Corpus, Distribution
 from seq2seq_lab.data.sources.filters import keep_pairs, why_none
+from seq2seq_lab.data.sources.inspection import inspect
 from seq2seq_lab.data.text import PRESETS, Normalisation
 from seq2seq_lab.data.units import KINDS, Subwords, Units
 from seq2seq_lab.errors import UserError
 
 _SHOWN = 5  # pairs that are kept as they were
-_FORMAT = 4  # of a cached corpus; increase it whenever preparing the same pairs gives another result
+_FORMAT = 5  # of a cached corpus; increase it whenever preparing the same pairs gives another result
 
 _NOT_CACHED = ("units", "subword_size", "subword_kind")  # a cached corpus is of words, whatever the units
 
@@ -41,6 +42,8 @@ class RawPairs:
         parts: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, ``[N]``; ``None`` = the
             parts are made by the split.
         origins: for messages: each file and the row of its first pair, in order; ``None`` = one without a name.
+        lines: for messages: the line of each pair in its file, ``[N]``; ``None`` = one line a pair.
+        cautions: what may be wrong with the pairs, each in one line; shown by `data` and `train`.
 
     Raises:
         UserError: the lists differ in length.
@@ -52,6 +55,8 @@ class RawPairs:
     available: int | None = None
     parts: Sequence[int] | None = None
     origins: Sequence[tuple[str, int]] | None = None
+    lines: Sequence[int] | None = None
+    cautions: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         third = self.sources if self.prefixed is None else self.prefixed
@@ -60,17 +65,14 @@ class RawPairs:
             also = "" if self.prefixed is None else f" and {len(self.prefixed)} sentences for prefixes"
             raise UserError(f"data: the source returned {lengths}{also}; the numbers must be equal")
 
-    def is_first(self, row: int) -> bool:
-        """Whether a pair is the first one of its file."""
-        return row in {first for _, first in self.origins or ()}
-
     def place(self, row: int) -> str:
         """The file and line of a pair, for messages."""
         name, first = "", 0
         for each, start in self.origins or ():
             if start <= row:
                 name, first = each, start
-        return f"{name} line {row - first + 1}" if name else f"pair {row + 1}"
+        line = row - first + 1 if self.lines is None else self.lines[row]
+        return f"{name} line {line}" if name else f"pair {row + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +156,8 @@ class PairSource(ABC):
             UserError: the pairs cannot be read.
         """
 
-    def translations(self) -> Any:
-        """The distribution of translations, where it is known (`evaluation.analysis.Distribution`); else ``None``."""
+    def distribution(self) -> Distribution | None:
+        """The distribution that the pairs are drawn from, of normalised sentences, where it is known."""
         return None
 
     def provenance(self) -> Provenance:
@@ -190,7 +192,7 @@ class PairSource(ABC):
         origin = f"{len(corpus):,} of {corpus.archive_pairs:,} pairs of {provenance.origin}"
         if provenance.credit:
             origin = f"{origin}; {provenance.credit}"
-        return replace(corpus, origin=origin, units=self._units())
+        return replace(corpus, origin=origin, units=self._units(), distribution=self.distribution())
 
     def _units(self) -> Units:
         if self.units == Subwords.name:
@@ -216,7 +218,9 @@ class PairSource(ABC):
             raise UserError(f"{origin}: contains no pair")
         kept = keep_pairs(self, raw)
         if not kept.rows:
-            raise UserError(f"{origin}: none of its {total:,} pairs is kept:\n  {why_none(kept.dropped)}")
+            why = "\n  ".join([*raw.cautions, *why_none(kept.dropped)])
+            raise UserError(f"{origin}: none of its {total:,} pairs is kept:\n  {why}")
+        found = inspect(self.normalisation, raw, kept)
         return Corpus.build(
             kept.sources,
             kept.targets,
@@ -226,6 +230,8 @@ class PairSource(ABC):
             given=None if raw.parts is None else np.array(raw.parts, dtype=np.int8)[kept.rows],
             dropped=kept.dropped,
             raw=[(raw.sources[row], raw.targets[row]) for row in kept.rows[:_SHOWN]],
+            removed=found.removed,
+            cautions=[*raw.cautions, *found.cautions],
         )
 
 

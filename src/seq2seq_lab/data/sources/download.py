@@ -1,17 +1,21 @@
 """Files of data: the user's own file, or a download that is made once and stored in the cache."""
 
+import glob
 import hashlib
 import logging
 import os
 import sys
+import time
+import zlib
 from pathlib import Path
 
 from seq2seq_lab.data.cache import cache_dir
 from seq2seq_lab.data.sources.tsv import digest
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, of_files
+from seq2seq_lab.files import remove_temporary, replacing
 
 RETRIES = 2  # of a download, after the first attempt
-_TIMEOUT = 6  # seconds of silence, after which an attempt has failed
+_PAUSE = 1.0  # seconds between two attempts
 _log = logging.getLogger(__name__)
 
 
@@ -68,26 +72,18 @@ def _is_intact(path: Path, sha256: str | None) -> bool:
 def _download(url: str, path: Path, sha256: str | None) -> None:
     """Download ``url`` to ``path``. If several processes start at once, one downloads and the others wait."""
     # Imported here, as each import takes longer than loading a cached corpus.
-    import pooch
     from filelock import FileLock
 
-    pooch.get_logger().setLevel(logging.WARNING)
-    store = pooch.create(
-        path.parent,
-        base_url="",
-        registry={path.name: sha256},
-        urls={path.name: url},
-        retry_if_failed=RETRIES,
-    )
-    fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=_TIMEOUT)
+    from seq2seq_lab.data.sources.transfer import LimitError
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             if not _is_intact(path, sha256):
                 _log.info("downloading %s to %s", url, path)
-                store.fetch(path.name, downloader=fetch)
-    # The exceptions of requests are OSErrors. For a wrong hash pooch raises a ValueError.
-    except (OSError, ValueError) as error:
+                remove_temporary(path.with_name(glob.escape(path.name)))
+                _fetch(url, path, sha256)
+    except (OSError, ValueError, zlib.error, LimitError) as error:  # those of requests are OSErrors
         cause: BaseException = error
         while cause.__context__:  # the innermost one is the most precise, such as "connection refused"
             cause = cause.__context__
@@ -95,3 +91,25 @@ def _download(url: str, path: Path, sha256: str | None) -> None:
             f"{url}: download to {path.parent} failed: {' '.join(str(cause).split())}\n"
             "  download the file in another way and name it: data.archive=PATH"
         ) from None
+
+
+def _fetch(url: str, path: Path, sha256: str | None) -> None:
+    """Download a file whole, in several attempts.
+
+    Raises:
+        ValueError: it is another file than the one that is expected.
+    """
+    from seq2seq_lab.data.sources.transfer import transfer
+
+    for attempt in range(RETRIES + 1):
+        try:
+            with replacing(path) as temporary:
+                transfer(url, temporary, progress=sys.stderr.isatty())
+                if sha256 is not None and (found := digest(temporary)) != sha256.lower():
+                    raise ValueError(f"its SHA-256 is {found}, and not {sha256}, which is expected")
+            return
+        except (OSError, ValueError) as error:
+            if attempt == RETRIES or (isinstance(error, OSError) and of_files(error)):
+                raise
+            _log.info("%s: %s; once more", url, error)
+            time.sleep(_PAUSE)

@@ -1,11 +1,12 @@
 """Which raw pairs are kept: normalisation, filters, and what they drop."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from seq2seq_lab.data.corpus import Dropped
+from seq2seq_lab.data.text import INVISIBLE
 
 if TYPE_CHECKING:
     from seq2seq_lab.data.sources.base import PairSource, RawPairs
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 HEADER = "that are a header row"
 EMPTY = "with an empty side"
 LETTERS = "with a side that loses all its letters; use data.normalise=text or another data.keep"
+NOTHING = "with a side that loses all its characters; use data.normalise=text or another data.keep"
 LONG = "with more than data.max_words words on a side"
 PREFIX = "that begin with none of data.prefixes"
 EQUAL = "equal to an earlier one (data.drop_duplicates)"
@@ -60,34 +62,48 @@ def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
     normalised = [source.normalisation.lines(side) for side in sides]
     most = source.max_words or float("inf")
     seen: set[tuple[str, str]] = set()
+    first = {row for _, row in raw.origins or ()}
+    headers: list[list[str]] = []  # where files were joined, a header is repeated
     for row, *pair, one, other in zip(rows, *sides, *normalised, strict=True):
         reason = None
-        if _is_header(*pair) and raw.is_first(row):
+        if (row in first or pair in headers) and _is_header(*pair):
             reason = HEADER
+            headers.append(pair)
         elif not (one and other and one.strip() and other.strip()):
-            reason = LETTERS if all(map(_LETTER.search, pair)) else EMPTY
+            reason = _why_empty(pair)
         elif one.count(" ") >= most or other.count(" ") >= most:
             reason = LONG
-        elif not (_LETTER.search(one) and _LETTER.search(other)) and all(map(_LETTER.search, pair)):
+        elif not (_has_letter(one) and _has_letter(other)) and all(map(_has_letter, pair)):
             reason = LETTERS
         elif source.drop_duplicates and (one, other) in seen:
             reason = EQUAL
         elif source.max_pairs is not None and len(kept.rows) >= source.max_pairs:
             reason = LATER
         if reason is None:
-            seen.add((one, other))
+            if source.drop_duplicates:
+                seen.add((one, other))
             kept.rows.append(row)
             kept.sources.append(one)
             kept.targets.append(other)
         else:
-            after = f", normalised {one!r} → {other!r}" if reason == LETTERS else ""
+            after = f", normalised {one!r} → {other!r}" if reason in (LETTERS, NOTHING) else ""
             kept.drop(reason, f"{raw.place(row)}: {pair[0]!r} → {pair[1]!r}{after}")
     return kept
+
+
+def _has_letter(sentence: str) -> bool:
+    return sentence[0].isalpha() or _LETTER.search(sentence) is not None  # most begin with one
 
 
 def _is_header(source: str, target: str) -> bool:
     """Whether both sides are names that columns have."""
     return all(each.strip().casefold() in _NAMES for each in (source, target))
+
+
+def _why_empty(pair: Sequence[str]) -> str:
+    if not all(INVISIBLE.sub("", side).strip() for side in pair):
+        return EMPTY
+    return LETTERS if all(map(_has_letter, pair)) else NOTHING
 
 
 def _with_prefix(source: "PairSource", raw: "RawPairs", kept: Kept) -> Iterator[int]:
@@ -101,7 +117,7 @@ def _with_prefix(source: "PairSource", raw: "RawPairs", kept: Kept) -> Iterator[
             kept.drop(PREFIX, f"{raw.place(row)}: {raw.sources[row]!r} → {raw.targets[row]!r}")
 
 
-def why_none(dropped: dict[str, Dropped]) -> str:
+def why_none(dropped: dict[str, Dropped]) -> list[str]:
     """The reasons why no pair is kept, the most frequent one first, each with its first pair."""
     reasons = sorted(dropped.items(), key=lambda each: -each[1].pairs)
-    return "\n  ".join(f"{each.pairs:,} {reason}: {each.example}" for reason, each in reasons)
+    return [f"{each.pairs:,} {reason}: {each.example}" for reason, each in reasons]

@@ -265,3 +265,7 @@ class Translations:
             if words[: len(prefix)] == tuple(prefix) and len(words) > len(prefix):
                 counts[words[len(prefix)]] += count
         return {word: count / counts.total() for word, count in counts.items()}
+
+    def translations(self, source: str) -> list[str]:
+        """All translations of a source, in order of first appearance; empty if the source is unknown."""
+        return [" ".join(words[:-1]) for words in self._targets.get(source, ())]

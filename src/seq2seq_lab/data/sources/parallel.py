@@ -6,6 +6,7 @@ from pathlib import Path
 
 from seq2seq_lab.data.sources import tsv
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
+from seq2seq_lab.data.sources.columns import Columns, read_columns
 from seq2seq_lab.errors import UserError
 
 Files = str | Sequence[str]
@@ -39,7 +40,7 @@ class ParallelCorpus(PairSource):
     def __post_init__(self) -> None:
         if self.train is None:
             raise UserError(
-                "data.train: name your file, data.train=pairs.tsv, or two, data.train=[a.fr,a.en]"
+                "data.train: name your file, data.train=pairs.tsv, or two, 'data.train=[a.fr,a.en]'"
             )
         for name in ("source_column", "target_column"):
             require_positive(name, getattr(self, name))
@@ -66,35 +67,43 @@ class ParallelCorpus(PairSource):
         sources: list[str] = []
         targets: list[str] = []
         parts: list[int] = []
-        origins = []
+        lines: list[int] = []
+        origins, cautions = [], []
         for part, files in self._given():
             paths = _paths(files)
-            ours, theirs = self._columns(paths[0]) if len(paths) == 1 else _two_files(*paths)
+            columns = self._columns(paths[0]) if len(paths) == 1 else _two_files(*paths)
+            ours, theirs = columns.fields
             origins.append((str(paths[0]), len(sources)))
             sources += ours
             targets += theirs
             parts += [PARTS.index(part)] * len(ours)
-        only_train = self.validation is None
+            lines += columns.lines or range(1, len(ours) + 1)
+            cautions += columns.cautions
         return RawPairs(
-            sources=sources, targets=targets, parts=None if only_train else parts, origins=origins
+            sources=sources,
+            targets=targets,
+            parts=None if self.validation is None else parts,
+            origins=origins,
+            lines=lines,
+            cautions=cautions,
         )
 
     def _given(self) -> list[tuple[str, Files]]:
         return [(part, files) for part in PARTS if (files := getattr(self, part)) is not None]
 
-    def _columns(self, path: Path) -> list[list[str]]:
-        return tsv.read_columns(tsv.read_text(path), path, [self.source_column, self.target_column])
+    def _columns(self, path: Path) -> Columns:
+        return read_columns(tsv.read_text(path), path, [self.source_column, self.target_column])
 
 
 def _paths(files: Files) -> list[Path]:
     return [Path(each).expanduser() for each in ([files] if isinstance(files, str) else files)]
 
 
-def _two_files(source: Path, target: Path) -> list[list[str]]:
+def _two_files(source: Path, target: Path) -> Columns:
     sides = [tsv.read_lines(tsv.read_text(path), path) for path in (source, target)]
     if len(sides[0]) != len(sides[1]):
         raise UserError(
             f"{source} has {len(sides[0]):,} lines, but {target} has {len(sides[1]):,}; line i of one must be a "
             "translation of line i of the other"
         )
-    return sides
+    return Columns(sides, [])

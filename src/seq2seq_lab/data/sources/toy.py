@@ -1,10 +1,12 @@
 """The embedded corpus: pairs of a small grammar, which need no file and no network."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 from seq2seq_lab.data.sources import grammar
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
+from seq2seq_lab.data.sources.filters import keep_pairs
 from seq2seq_lab.data.text import Normalisation, words
 from seq2seq_lab.errors import UserError
 
@@ -52,12 +54,15 @@ class ToyCorpus(PairSource):
             available=available,
         )
 
-    def translations(self) -> grammar.Translations:
-        """The distribution that the pairs are drawn from, of normalised sentences."""
-        sources, targets = (self.normalisation.lines(side) for side in zip(*_distinct()[1], strict=True))
-        return grammar.Translations(zip(sources, targets, strict=True))
+    def distribution(self) -> grammar.Translations:
+        """The distribution that the pairs are drawn from: of a source, each pair that the filters keep is as probable
+        as each other."""
+        sources, targets = zip(*_distinct()[1], strict=True)
+        kept = keep_pairs(replace(self, max_pairs=None), RawPairs(sources=sources, targets=targets))
+        return grammar.Translations(zip(kept.sources, kept.targets, strict=True))
 
 
+@cache
 def _distinct() -> tuple[int, list[tuple[str, str]]]:
     """The number of pairs of the grammar, and those that can be drawn, as written.
 

@@ -69,6 +69,12 @@ def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | Non
     return _decoded(content, name)
 
 
+def line_ends(text: str) -> str:
+    """The text with a line feed at the end of each line. Without any line feed, a carriage return ends a line."""
+    text = text.replace("\r\n", "\n")
+    return text if "\n" in text.rstrip("\r\n") else text.replace("\r", "\n")
+
+
 def read_lines(text: str, name: str | Path) -> list[str]:
     """The lines of a text. A line feed ends a line, alone or after a carriage return; without any, the latter does.
 
@@ -77,46 +83,22 @@ def read_lines(text: str, name: str | Path) -> list[str]:
     Raises:
         UserError: a line is longer than `LONGEST`.
     """
-    text = text.replace("\r\n", "\n")
-    if "\n" not in text.rstrip("\r\n"):
-        text = text.replace("\r", "\n")
-    lines = text.rstrip("\r\n").split("\n")
+    lines = line_ends(text).rstrip("\r\n").split("\n")
+    check_lengths(lines, name)
+    return lines
+
+
+def check_lengths(lines: Sequence[str], name: str | Path) -> None:
+    """Refuse a line that is longer than `LONGEST`.
+
+    Raises:
+        UserError: there is one.
+    """
     if len(max(lines, key=len)) > LONGEST:
         number = next(number for number, line in enumerate(lines, 1) if len(line) > LONGEST)
         raise UserError(
             f"{name} line {number}: {len(lines[number - 1]):,} characters; a line has at most {LONGEST:,}"
         )
-    return lines
-
-
-def read_columns(text: str, name: str | Path, columns: Sequence[int]) -> list[list[str]]:
-    """Take columns of a tab-separated text.
-
-    Args:
-        text: one pair per line, see `read_lines`.
-        name: the name of the text, for messages.
-        columns: numbers of the columns, counted from 1.
-
-    Returns:
-        For each of ``columns`` its fields, one per line; a blank line has empty fields.
-
-    Raises:
-        UserError: a line has too few columns.
-    """
-    lines = read_lines(text, name)
-    widths = [line.count("\t") + 1 for line in lines]
-    for number, width in enumerate(widths, 1) if min(widths) < max(columns) else ():
-        if width < max(columns) and lines[number - 1].strip():
-            if width == 1:
-                raise UserError(
-                    f"{name} line {number}: no tab; the columns of a line must be separated by tabs"
-                )
-            raise UserError(f"{name} line {number}: {width} columns, but column {max(columns)} is needed")
-    if min(widths) == max(widths):  # one split is several times as fast as a split of each line
-        fields = "\t".join(lines).split("\t")
-        return [fields[column - 1 :: widths[0]] for column in columns]
-    rows = [line.split("\t", max(columns)) if line.strip() else [""] * max(columns) for line in lines]
-    return [[row[column - 1] for row in rows] for column in columns]
 
 
 def _content(path: Path) -> bytes:
@@ -145,13 +127,19 @@ def _decoded(content: bytes, name: str) -> str:
         encoding = _utf16_without_mark(content[:4096]) or "utf-8"
     content = content[len(mark) :]
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{name} line {line}: not {encoding.upper()} text (byte 0x{content[error.start]:02x} at offset "
             f"{error.start + len(mark)}); it must be a zip, or a text file of tab-separated pairs in UTF-8"
         ) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(
+            f"{name} line {line}: a NUL character, which text does not contain; save the file as UTF-8"
+        )
+    return text
 
 
 def _utf16_without_mark(start: bytes) -> str | None:

@@ -1,7 +1,5 @@
 """What all feeders have in common."""
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor
 
@@ -11,7 +9,6 @@ from seq2seq_lab.forcing.plan import Feeder
 
 # What a feeder gives: words or mixtures of words made from the decoder's scores, or something that is known in advance.
 WORDS, MIXTURES, KNOWN = "words", "mixtures", "known"
-FROM_SCORES = (WORDS, MIXTURES)
 
 
 class WordFeeder:
@@ -59,13 +56,13 @@ def gumbel(
     return -torch.log(-torch.log(draws.uniform(purpose, positions, size, first=first)))
 
 
-def check_feeder(feeder: Feeder | None, kinds: Collection[str], where: str) -> None:
-    """Refuse a feeder that gives something else than what is wanted.
+def check_feeder(feeder: Feeder | None, where: str) -> None:
+    """Refuse a feeder that does not look at the decoder's scores.
 
     Raises:
-        ValueError: it does; the message begins with `feeder`.
+        ValueError: it does not; the message begins with `feeder`.
     """
-    kind = WORDS if feeder is None else getattr(feeder, "kind", None)
-    if kind is not None and kind not in kinds:
-        wanted = "choose words by the decoder's scores" if kinds == WORDS else "look at the decoder's scores"
-        raise ValueError(f"feeder must {wanted} for {where}, which {type(feeder).__name__} does not")
+    if getattr(feeder, "kind", None) == KNOWN:
+        raise ValueError(
+            f"feeder must look at the decoder's scores for {where}, which {type(feeder).__name__} does not"
+        )

@@ -1,4 +1,4 @@
-"""The arg-max of noisy scores."""
+"""The arg-max of noisy scores: a sample."""
 
 import math
 
@@ -9,10 +9,11 @@ from seq2seq_lab.forcing.feeders.base import WordFeeder, gumbel
 
 
 class GumbelArgMax(WordFeeder):
-    """Feeds argmax(scores + τ · Gumbel noise).
+    """Feeds argmax(scores + τ · Gumbel noise), which is a sample of softmax(scores / τ): τ is a sampling temperature.
 
-    The word-level oracle of Zhang et al. (2019, https://arxiv.org/abs/1906.02448), who give τ = 0.5. As τ goes to 0 it
-    is the arg-max; τ = 1 is a sample of the softmax.
+    (Gumbel 1954; Maddison et al. 2014, https://arxiv.org/abs/1411.0030.) So τ = 1 is the feeder `sample`, and as τ goes
+    to 0 it is the arg-max. The word-level oracle of Zhang et al. (2019, https://arxiv.org/abs/1906.02448) is τ = 1:
+    they divide by their τ after the noise is added, which cannot change the arg-max.
 
     Args:
         tau: τ > 0.

@@ -1,21 +1,26 @@
-"""No word."""
+"""The unknown word."""
 
 from torch import Tensor
 
 from seq2seq_lab.forcing.feeders.base import KNOWN
+from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.passes import Feeding
 
+Unk = Zero  # what `feeder=unk` was in runs of version 0.2
 
-class Unk:
-    """Feeds zeros in place of an embedded word: word dropout (Takase & Kiyono 2021, https://arxiv.org/abs/2104.01853).
 
-    The vocabularies here have no `<unk>`, so that the zero vector stands for it, as in the word dropout of Gal &
-    Ghahramani (2016, https://arxiv.org/abs/1512.05287), but without their scaling.
+class UnknownWord:
+    """Feeds `<unk>` in place of a gold word, as word dropout of language models does (Bowman et al. 2016,
+    https://arxiv.org/abs/1511.06349).
+
+    A vocabulary has `<unk>` where pairs are held out; without it zeros are fed. No training pair has `<unk>`: its
+    embedding is learnt by being fed.
     """
 
     kind = KNOWN
 
     def inputs(self, feeding: Feeding) -> Tensor:
         """The decoder's inputs [B, T, E]; it needs no step."""
-        embedded = feeding.decoder.embed(feeding.known)
-        return embedded * ~feeding.own.unsqueeze(2)
+        if feeding.plan.unk is None:
+            return Zero().inputs(feeding)
+        return feeding.decoder.embed(feeding.known.masked_fill(feeding.own, feeding.plan.unk))

@@ -39,22 +39,31 @@ class EarlyStopping(pl.callbacks.EarlyStopping):
             monitor=metric, mode=mode, patience=patience, min_delta=min_delta, check_on_train_epoch_end=True
         )
 
-    @property
-    def reason(self) -> str | None:
-        """Why training stopped; None where this callback did not stop it."""
-        if self.stopping_reason == EarlyStoppingReason.NOT_STOPPED:
-            return None
-        if self.stopping_reason == EarlyStoppingReason.NON_FINITE_METRIC:
-            return f"{self.monitor} is not finite"
-        evaluations = "evaluation" if self.wait_count == 1 else "evaluations"
-        return f"{self.monitor} did not improve for {self.wait_count} {evaluations}"
-
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check, if the metric was measured in this epoch."""
         (scalars,) = (each for each in trainer.callbacks if isinstance(each, EpochScalars))  # type: ignore[attr-defined]
         if self.monitor in scalars.rows[-1]:
             super().on_train_epoch_end(trainer, pl_module)
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do not go on with a run that was killed after it had stopped."""
-        trainer.should_stop = trainer.should_stop or self.reason is not None
+
+def why_stopped(trainer: pl.Trainer) -> str | None:
+    """The reason why training ended before its last epoch; None if it did not."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, pl.callbacks.EarlyStopping) and (reason := _reason(callback)) is not None:
+            return f"stopped early: {reason}"
+    epochs, ended = trainer.max_epochs or 0, trainer.current_epoch
+    if trainer.should_stop and 0 < ended < epochs:
+        return f"stopped early: a callback ended training after epoch {ended}"
+    return None
+
+
+def _reason(callback: pl.callbacks.EarlyStopping) -> str | None:
+    """Why training stopped; None where this callback did not stop it."""
+    if callback.stopping_reason == EarlyStoppingReason.NOT_STOPPED:
+        return None
+    if callback.stopping_reason == EarlyStoppingReason.NON_FINITE_METRIC:
+        return f"{callback.monitor} is not finite"
+    if callback.stopping_reason != EarlyStoppingReason.PATIENCE_EXHAUSTED:
+        return f"{callback.monitor} reached its threshold"
+    evaluations = "evaluation" if callback.wait_count == 1 else "evaluations"
+    return f"{callback.monitor} did not improve for {callback.wait_count} {evaluations}"

@@ -1,6 +1,8 @@
 """The progress of a run: a bar on a terminal, one line for each epoch in a log."""
 
+import shutil
 import sys
+import textwrap
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,7 +10,8 @@ from tqdm import tqdm
 
 from seq2seq_lab.training.module import TranslationModule
 
-_WIDTH = 110  # characters of a line
+_WIDTH = 110  # characters of a line at most
+_BAR = len("100%|########| 0:00:00<0:00:00, ")  # between its description and the measures
 # What a line shows, as far as there is space.
 _FIRST = ("train/loss", "bleu", "loss_forced", "exposure_gap", "exact_match", "loss_free", "chrf")
 
@@ -22,6 +25,16 @@ def measured(scalars: dict[str, float], width: int) -> str:
                 more = f"  {name} {value:.4g}"
                 shown += more if len(shown) + len(more) <= width else ""
     return shown
+
+
+def on_screen(text: str) -> str:
+    """A text in as many lines as the terminal needs, broken between words; in a log, as it is."""
+    if not sys.stdout.isatty():
+        return text
+    columns = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(
+        text, columns, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 class Lines(pl.Callback):
@@ -58,7 +71,7 @@ class Bar(pl.Callback):
             total=epochs and epochs * blocks,
             initial=done,
             desc=f"epoch {trainer.current_epoch + 1}/{epochs or '?'}",
-            bar_format="{desc}{percentage:3.0f}%|{bar:12}| {elapsed}<{remaining}{postfix}",
+            bar_format="{desc}{percentage:3.0f}%|{bar:8}| {elapsed}<{remaining}{postfix}",
             mininterval=0.2,
             file=sys.stdout,
         )
@@ -74,7 +87,8 @@ class Bar(pl.Callback):
         """Show what the module measured in this epoch. Must be called before `EpochScalars`, which clears it."""
         assert isinstance(pl_module, TranslationModule)
         self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{self.epochs or '?'}", refresh=False)
-        self.bar.set_postfix_str(measured(pl_module.scalars, _WIDTH - 45).strip())
+        width = min(_WIDTH, shutil.get_terminal_size().columns) - len(self.bar.desc) - _BAR
+        self.bar.set_postfix_str(measured(pl_module.scalars, width + len("  ")).strip())
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Close the bar, also where training was stopped."""

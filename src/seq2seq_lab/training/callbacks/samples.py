@@ -38,13 +38,22 @@ class SampleTranslations(pl.Callback):
         self.sentences = sentences
         self.maps = maps
         self.every_n_epochs = every_n_epochs
+        self.epoch = 0  # the last one that was logged
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log a table of the translations, and heat maps if the model has attention."""
         epoch = trainer.current_epoch + 1
         last = epoch == trainer.max_epochs or trainer.should_stop
-        if epoch > 1 and not last and epoch % self.every_n_epochs:
-            return
+        if epoch == 1 or last or epoch % self.every_n_epochs == 0:
+            self._log(trainer, pl_module, epoch)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the translations of the last epoch, where training ended earlier than was known in that epoch."""
+        if 0 < trainer.current_epoch != self.epoch:
+            self._log(trainer, pl_module, trainer.current_epoch)
+
+    def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
+        self.epoch = epoch
         assert isinstance(pl_module, TranslationModule)
         samples = self.samples(trainer.datamodule, pl_module)  # type: ignore[attr-defined]
         text = json.dumps(samples, indent=1, ensure_ascii=False)

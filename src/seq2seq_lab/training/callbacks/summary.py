@@ -5,6 +5,7 @@ import time
 import pytorch_lightning as pl
 
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
 
@@ -28,6 +29,10 @@ class Summary(pl.Callback):
         self.scalars = scalars
         self.started = time.monotonic() - seconds
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do not go on with a run that was killed after it had stopped early."""
+        trainer.should_stop = trainer.should_stop or why_stopped(trainer) is not None
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write once which implementation makes the updates. In `on_train_start` the module has not selected it yet."""
         assert isinstance(pl_module, TranslationModule)
@@ -38,6 +43,8 @@ class Summary(pl.Callback):
         self.run.write_summary(accelerate={"updates": chosen.name, "refused": dict(chosen.refused)})
         if self.show_updates:
             print(chosen, flush=True)
+        elif chosen.faults:
+            print(f"updates are plain PyTorch's, which are slower: {chosen.faults}", flush=True)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the summary with the status `running`."""

@@ -32,7 +32,10 @@ def make(node: Mapping[str, Any], path: str, folder: str, facts: Facts) -> Logge
     """Build the logger of a node; one that has a parameter `facts` is told of the run."""
     partial = build(node, path)
     takes_facts = "facts" in inspect.signature(partial).parameters
-    return call(partial, path, save_dir=folder, **({"facts": facts} if takes_facts else {}))  # type: ignore[no-any-return]
+    made = call(partial, path, save_dir=folder, **({"facts": facts} if takes_facts else {}))
+    if not isinstance(made, Logger):
+        raise UserError(f"{path}: {type(made).__name__} is not a logger of Lightning")
+    return made
 
 
 def missing(extra: str) -> UserError:

@@ -33,11 +33,14 @@ class Candidates(NamedTuple):
 
 
 class MinimumRisk:
-    """The expected risk of candidate translations, mixed with the negative log-likelihood of the target.
+    """The expected risk of candidate translations; on request mixed with the negative log-likelihood of the target.
 
     Σ_y Q(y) (1 − BLEU(y)), where Q(y) ∝ p(y | source)^α over the distinct candidates, which are samples of the model
     (Shen et al. 2016, https://arxiv.org/abs/1512.02433). BLEU is smoothed sentence BLEU against the target. Gradients
     flow through the probabilities of the candidates, not through their choice.
+
+    The gradient of the risk is about α times as large as the likelihood's: of a trained model with 8 candidates 4e-4 at
+    α = 0.005 and 0.05 at α = 1, beside 1.4. A mixture with a small α therefore learns the likelihood alone.
 
     Args:
         candidates: K, of each pair.
@@ -56,11 +59,11 @@ class MinimumRisk:
     def __init__(
         self,
         *,
-        candidates: int = 8,
+        candidates: int = 50,
         reference: bool = True,
         temperature: float = 1.0,
         alpha: float = 0.005,
-        mix: float = 0.5,
+        mix: float = 1.0,
         max_ratio: float = 2.0,
         label_smoothing: float = 0.0,
     ) -> None:
@@ -81,6 +84,8 @@ class MinimumRisk:
 
     def __call__(self, outcome: Outcome) -> Tensor:
         """The loss of each pair, [B]."""
+        if self.mix == 1:
+            return self.risk(outcome)
         losses = self.likelihood(outcome)
         return self.mix * self.risk(outcome) + (1 - self.mix) * losses if self.mix else losses
 

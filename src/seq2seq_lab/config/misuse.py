@@ -1,0 +1,97 @@
+"""Overrides that Hydra reads, and that cannot be meant: refused before anything is composed, by what would be right."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.config.options import groups, options
+from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, SETS
+from seq2seq_lab.errors import UserError
+
+# Hydra's plugins that this package has extras for: option → extra.
+EXTRAS = {
+    "hydra/launcher": {
+        "joblib": "parallel",
+        "submitit_slurm": "slurm",
+        "submitit_local": "slurm",
+        "ray": "ray",
+    }
+}
+
+
+def refuse_misuse(overrides: Sequence[str], extra: Sequence[Path] = ()) -> None:
+    """Refuse overrides that take a group, or a key that the run itself adds, for something else.
+
+    Args:
+        extra: folders of the user's own options.
+
+    Raises:
+        UserError: the first of them.
+    """
+    known = groups(extra)
+    for override in overrides:
+        sign, key, equals, value = re.fullmatch(r"([+~]*)([^=]*)(=?)(.*)", override, re.DOTALL).groups()  # type: ignore[union-attr]
+        if not key:
+            raise UserError(f"{override}: not an override of the form KEY=VALUE")
+        if key.partition(".")[0] in (CHOICES, CODE):
+            raise UserError(f"{override}: a run notes {key.partition('.')[0]} itself")
+        if key == "hydra.launcher.n_jobs" and value == "0":
+            raise UserError(f"{override}: it must be at least 1, or -1 for all processors")
+        if key.startswith("hydra.sweeper.params.") and not sign:
+            raise UserError(f"{override}: it is written with +: +{override}")
+        if key in known:
+            _check_group(override, sign, key, value if equals else "", extra)
+
+
+def _check_group(override: str, sign: str, group: str, value: str, extra: Sequence[Path]) -> None:
+    """Check how the option of a group is chosen."""
+    if sign == "~":
+        raise UserError(f"{override}: a run needs the group {group}; {_instead(group, extra)}")
+    if sign and group != EXPERIMENT and "/" not in group:
+        raise UserError(f"{override}: an option is chosen without {sign}: {group}={value}")
+    if value in ("[]", "null") and group in SETS:
+        raise UserError(f"{override}: {_instead(group, extra)}")
+    if value == "null" and group == EXPERIMENT:
+        return
+    several = value.startswith("[") and group in SETS
+    if value == "null" or (value[:1] in ("{", "[", '"', "'") and not several):
+        one = "its options" if group in SETS else "one of its options"
+        raise UserError(f"{override}: {group} takes {one}: {_listed(group, extra)}")
+
+
+def _instead(group: str, extra: Sequence[Path]) -> str:
+    known = options(group, extra)
+    for nothing in ("none", "off"):
+        if nothing in known:
+            return f"{group}={nothing} takes none of them; its options are {_listed(group, extra)}"
+    return f"choose one of its options: {_listed(group, extra)}"
+
+
+def _listed(group: str, extra: Sequence[Path]) -> str:
+    return ", ".join(options(group, extra))
+
+
+def not_installed(group: str, option: str) -> str:
+    """What to say of an option of Hydra that is not there, such as one of a launcher."""
+    extras = EXTRAS.get(group, {})
+    if option in extras:
+        return f"{group}={option}: not installed; pip install 'seq2seq-lab[{extras[option]}]'"
+    there = _of_hydra(group)
+    more = [
+        f"{name} (pip install 'seq2seq-lab[{extra}]')" for name, extra in extras.items() if name not in there
+    ]
+    known = f"; options: {', '.join([*there, *more])}" if there else ""
+    return f"{group}={option}: no such option{known}"
+
+
+def _of_hydra(group: str) -> list[str]:
+    """The launchers or sweepers that are installed; those of Hydra's other groups are not known here."""
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()  # they note their options
+    node: Any = ConfigStore.instance().repo
+    for part in group.split("/"):
+        node = node.get(part, {})
+    return sorted(str(name).removesuffix(".yaml") for name in node)
