@@ -21,8 +21,8 @@ class Checkpoint(ModelCheckpoint):
     """Lightning's ModelCheckpoint, but of epochs with equal scores the last is the best, and folders may be moved.
 
     In the first epochs of a run on few pairs every BLEU is 0; Lightning's class would keep the first epoch. After its
-    folder was moved or renamed it would ignore the best model, and overwrite the best checkpoint with the next one. Give
-    this one `enable_version_counter=False`: an epoch that is trained again then overwrites its checkpoint.
+    folder was moved or renamed it would ignore the best model, and overwrite the best checkpoint with the next one.
+    Give this one `enable_version_counter=False`: an epoch that is trained again then overwrites its checkpoint.
     """
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:

@@ -104,7 +104,9 @@ class Interruption(Checkpoint):
 
         It is older than the trained model, and everything else would take it for that.
         """
-        written = [each.filename for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+        written = [
+            each.filename for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)
+        ]
         if self.checkpoint.stem not in written:
             for path in (self.checkpoint, self.checkpoint.with_name(layout.PREVIOUS)):
                 path.unlink(missing_ok=True)
