@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow torture test-slurm test-ray check docs seminar quirks baselines forcing-ratio bench tensorboard
+.PHONY: help demo test test-slow torture test-slurm test-ray check docs seminar quirks baselines forcing-ratio corrected bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -84,7 +84,7 @@ forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two 
 	  $(LAB) $(STUDY) $$study forcing=by_step forcing/decay=linear && \
 	  $(LAB) $(STUDY) $$study $(CURRICULA) forcing.start=1.0 forcing.end=0.0 && \
 	  $(LAB) $(STUDY) $$study $(CURRICULA) forcing.start=0.0 forcing.end=1.0 && \
-	  $(LAB) $(STUDY) $$study forcing=scheduled forcing/feeder=gumbel,soft && \
+	  $(LAB) $(STUDY) $$study forcing=scheduled forcing/feeder=sample,soft && \
 	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=nll,minimum_risk && \
 	  $(LAB) $(STUDY) experiment=forcing_ratio/$${model}_continued objective=minimum_risk objective.alpha=1 || exit; \
 	done
@@ -92,6 +92,22 @@ forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two 
 	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=full,free,word_dropout
 	$(LAB) $(SWEEP) compare=false experiment=baseline/attention seed=0,1,2 forcing=mixed forcing.ratio=0.75
 	$(BIN)/python -m experiments.forcing_ratio.report outputs
+
+CORRECTED := $(SWEEP) compare=false seed=0,1,2,3,4,5
+corrected: $(INSTALLED) ## the policies that version 0.3 corrected, and curricula at a constant learning rate (about an hour)
+	for model in attention seq2seq; do \
+	  study="experiment=forcing_ratio/$$model"; \
+	  $(LAB) $(CORRECTED) $$study forcing=full,confidence && \
+	  $(LAB) $(CORRECTED) $$study forcing=by_step forcing/decay=linear && \
+	  $(LAB) $(CORRECTED) $$study forcing=confidence forcing/feeder=soft forcing.feeder.gradient=false forcing.first_pass=1.0 && \
+	  $(LAB) $(CORRECTED) $$study forcing=scheduled forcing/decay=inverse_sigmoid forcing.start=1.0 forcing.end=0.0 forcing/feeder=sample && \
+	  study="experiment=forcing_ratio/$${model}_constant_lr"; \
+	  $(LAB) $(CORRECTED) $$study forcing=full && \
+	  $(LAB) $(CORRECTED) $$study forcing=scheduled forcing/decay=linear forcing.start=1.0 forcing.end=0.0 && \
+	  $(LAB) $(CORRECTED) $$study forcing=scheduled forcing/decay=linear forcing.start=0.0 forcing.end=1.0 || exit; \
+	done
+	$(LAB) evaluate outputs/forcing_ratio/*/seed-*
+	$(BIN)/python -m experiments.forcing_ratio.corrected outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

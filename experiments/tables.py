@@ -21,13 +21,18 @@ def shown(estimate: Estimate | None, digits: int) -> str:
     return f"{estimate.mean:.{digits}f}{spread}"
 
 
-def write(rows: Sequence[Row], name: str, study: Path) -> None:
-    """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README."""
+def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:
+    """Write a study's `name`.csv."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(study / f"{name}.csv", text.getvalue())
+
+
+def write(rows: Sequence[Row], name: str, study: Path) -> None:
+    """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README."""
+    write_csv(rows, name, study)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     readme = (study / "README.md").read_text(encoding="utf-8")

@@ -135,7 +135,16 @@ class TestData:
     def test_it_shows_statistics_of_the_training_data(self, capsys):
         assert cli.main(["data", "data=toy", "data.pairs=80", "--json"]) == 0
         shown = json.loads(capsys.readouterr().out)
-        assert list(shown) == [*STATISTICS, "parts", "unknown_rate", "shared", "near_duplicates", "dropped"]
+        assert list(shown) == [
+            *STATISTICS,
+            "parts",
+            "unknown_rate",
+            "shared",
+            "near_duplicates",
+            "dropped",
+            "removed",
+            "cautions",
+        ]
         corpus = ToyCorpus(pairs=80).load()
         parts = ByComponent().split(corpus)
         numbered = corpus.numbered(parts.train, unknown=True)
@@ -249,6 +258,11 @@ class TestData:
         dropped = shown.pop("dropped")
         assert sum(dropped.values()) == 135842 - 5318
         assert [shown.pop(each) for each in ("unknown_rate", "shared", "near_duplicates")] == [{}] * 3
+        assert {side: each["sentences"] for side, each in shown.pop("removed").items()} == {
+            "source": 4,
+            "target": 0,
+        }
+        assert shown.pop("cautions") == []
         assert list(shown.values()) == [135842, 5318, 5318, 2579, 1573, 4840, 3045, 7, 8]
 
 

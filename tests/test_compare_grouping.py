@@ -232,3 +232,18 @@ def test_corpora_of_one_option_are_named_by_their_code(tmp_path):
     assert sorted(labels(tmp_path)) == ["corpus=70e00000", "corpus=abc00000"]
     write_run(tmp_path / "old" / "seed-0", {**config(), "choices": None}, corpus=ENG_FRA)
     assert len(set(labels(tmp_path))) == 3
+
+
+def test_the_source_of_own_modules_separates_runs_and_is_shown_where_nothing_else_does(tmp_path):
+    own = config() | {"code": {"my_policy": "aaaa00000001"}}
+    own["forcing"] = {"_target_": "my_policy.Mine"}
+    own["choices"] = own["choices"] | {"forcing": "mine"}
+    write_run(tmp_path / "a", own)
+    write_run(tmp_path / "b", config())
+    assert labels(tmp_path) == ["forcing=mine", "forcing=mixed"]
+    write_run(tmp_path / "c", own | {"code": {"my_policy": "bbbb00000002"}})
+    assert [label.partition(", ")[2] for label in labels(tmp_path)] == [
+        "my_policy=aaaa00000001",
+        "my_policy=bbbb00000002",
+        "my_policy=absent",
+    ]

@@ -298,7 +298,7 @@ def test_no_row_of_differences_is_wider_than_the_terminal(tmp_path, monkeypatch,
     stream = io.StringIO()
     compare([tmp_path], metrics=METRICS, stream=stream)
     text = stream.getvalue()
-    differences = text[text.index("Paired by seed") : text.index("Report:")]
+    differences = text[text.index("Difference of the last") : text.index("Report:")]
     assert [line for line in differences.splitlines() if len(line) > columns] == []
     words = " ".join(differences.split())
     assert "ratio 0.25 → 0.5 (hidden_size=64)" in words

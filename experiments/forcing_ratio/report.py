@@ -6,7 +6,7 @@ same as PNG, and the tables of README.md.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +52,28 @@ def policy(config: Mapping[str, Any]) -> str:
     feeder = chosen.get("forcing/feeder", "argmax")
     if name.startswith("scheduled") and feeder != "argmax":
         name += f", {feeder}"
+    if name == "confidence" and forcing.get("first_pass"):
+        name += f", {feeder}, both losses"
     if str(config["name"]).endswith(CONTINUED):
         risk = chosen["objective"] == "minimum_risk"
+        of_risk = "risk" if risk and config["objective"]["mix"] == 1 else "likelihood and risk"
         name += (
-            f", then minimum risk, α = {config['objective']['alpha']:g}"
-            if risk
-            else ", then full for as long"
+            f", then {of_risk}, α = {config['objective']['alpha']:g}" if risk else ", then full for as long"
         )
     return name
 
 
-def sorted_policies(groups: Sequence[Group]) -> dict[str, Policies]:
-    """Model, and ` continued` → policies. Those that go on for longer have a comparison of their own."""
+def sorted_policies(groups: Sequence[Group], studied: Collection[str] = STUDIED) -> dict[str, Policies]:
+    """Model, and ` continued` → policies. Those that go on for longer have a comparison of their own.
+
+    Args:
+        studied: the names of the experiments.
+    """
     found: dict[str, dict[str, Group]] = {}
     for group in groups:
         config = (*group.runs, *group.others)[0].config()
         name = str(config["name"])
-        if name.removesuffix(CONTINUED) not in STUDIED or not group.runs:
+        if name.removesuffix(CONTINUED) not in studied or not group.runs:
             continue
         model = name.removeprefix("forcing_ratio/").replace("_", " ")
         policies = found.setdefault(model, {})

@@ -77,7 +77,10 @@ def read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not YAML: {first_line(error)}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        why = getattr(error, "problem", None) or first_line(error)
+        raise UserError(f"{path}:{line} not YAML: {why}") from error
     return content if isinstance(content, dict) else {}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from seq2seq_lab.data.batches import Block
@@ -17,8 +18,10 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.training.module import TranslationModule
 
 
-class SampleTranslations(pl.Callback):
+class SampleTranslations(Checkpoint):
     """Logs translations of the same few evaluated sentences every few epochs, with their attention weights.
+
+    Lightning calls a `Checkpoint` after what may stop training, so that the last epoch is known here.
 
     Args:
         sentences: number of sentences.
@@ -38,22 +41,14 @@ class SampleTranslations(pl.Callback):
         self.sentences = sentences
         self.maps = maps
         self.every_n_epochs = every_n_epochs
-        self.epoch = 0  # the last one that was logged
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log a table of the translations, and heat maps if the model has attention."""
         epoch = trainer.current_epoch + 1
-        last = epoch == trainer.max_epochs or trainer.should_stop
-        if epoch == 1 or last or epoch % self.every_n_epochs == 0:
-            self._log(trainer, pl_module, epoch)
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the translations of the last epoch, where training ended earlier than was known in that epoch."""
-        if 0 < trainer.current_epoch != self.epoch:
-            self._log(trainer, pl_module, trainer.current_epoch)
-
-    def _log(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
-        self.epoch = epoch
+        steps = 0 < trainer.max_steps <= trainer.global_step
+        last = epoch == trainer.max_epochs or trainer.should_stop or steps
+        if epoch > 1 and not last and epoch % self.every_n_epochs:
+            return
         assert isinstance(pl_module, TranslationModule)
         samples = self.samples(trainer.datamodule, pl_module)  # type: ignore[attr-defined]
         text = json.dumps(samples, indent=1, ensure_ascii=False)
