@@ -167,7 +167,7 @@ def test_the_message_about_a_run_without_a_checkpoint_names_it(translate, attent
     shutil.rmtree(folder / layout.CHECKPOINTS)
     status, _, err = translate("je suis", folder=folder)
     assert status == 1
-    assert "no checkpoint" in err
+    assert f"{folder} was trained without last.ckpt" in err
 
 
 @pytest.mark.parametrize(("which", "name"), [("best", layout.BEST), ("last", layout.LAST)])

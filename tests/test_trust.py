@@ -135,9 +135,8 @@ def test_aliases_of_aliases_and_epochs_without_end_take_little_memory(theirs, tr
         file.write("999999999999" + "," * (len(tiny.rows(trained)[0]) - 1) + "\n")
     done, _ = limited(COMPARE, str(runs))
     assert done.returncode == 0, done.stderr
-    assert (
-        "laughs/seed-0: config.yaml is not the configuration of a run: it has too many entries" in done.stdout
-    )
+    shown = " ".join(done.stdout.split())  # wrapped to the terminal
+    assert "laughs/seed-0: config.yaml is not the configuration of a run: it has too many entries" in shown
     assert "metrics.csv: line 4 is incomplete" in done.stdout
 
 
@@ -276,5 +275,6 @@ class TestAddresses:
 
     def test_a_new_address_of_the_command_line_is_the_users(self, theirs, asked):
         self.forged(theirs, "http://127.0.0.1:9/old.zip")
-        assert cli.main(["train", "--config", str(theirs / layout.CONFIG), f"data.url={self.URL}"]) == 1
+        given = [f"data.url={self.URL}", f"output_dir={theirs.parent}"]
+        assert cli.main(["train", "--config", str(theirs / layout.CONFIG), *given]) == 1
         assert set(asked) == {self.URL}

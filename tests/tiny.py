@@ -63,7 +63,8 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
     from seq2seq_lab.training.train import train
 
     own = (each for each in SETTINGS if not (each == "split.test=0" and "split=none" in overrides))
-    settings = (*own, *(LEAN if lean else WITH_SAMPLES), *overrides)
+    how = () if "callbacks=none" in overrides else LEAN if lean else WITH_SAMPLES
+    settings = (*own, *how, *overrides)
     given = dict(override.split("=", 1) for override in settings if "=" in override)
     choices = {group: given.get(group, default) for group, default in DEFAULTS.items()}
     config = configuration(*settings) | {"choices": choices, "output_dir": str(outputs)}

@@ -12,6 +12,7 @@ from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, NODES, SETS, Root
 from seq2seq_lab.config.trainer import check_trainer
 from seq2seq_lab.config.trust import interpolation
+from seq2seq_lab.config.unknown import meant, meant_beside
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 Node = Mapping[str, Any]
@@ -29,7 +30,9 @@ def check(config: Node) -> None:
     known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES, CODE]
     for key in config:
         if key not in known:
-            raise UserError(f"{key}: no such key{nearest(key, known)}")
+            raise UserError(
+                f"{key}: no such key{meant(key, {each: config[each] for each in known if each in config})}"
+            )
     for group in (*GROUPS, *NODES):
         _check_group(config, group)
     for key in ("batch_size", "predict_sos"):
@@ -68,7 +71,7 @@ def _check_keys(config: Node, keys: type, path: str) -> None:
             _check_type(config[key], hint, f"{path}{key}")
     for key in config if path else ():
         if key not in hints:
-            raise UserError(f"{path}{key}: no such key{nearest(key, hints)}")
+            raise UserError(f"{path}{key}: no such key{nearest(key, hints, path)}")
 
 
 def _check_ranges(config: Node) -> None:
@@ -126,7 +129,8 @@ def _check_target(node: Node, path: str) -> None:
         if key in _OF_HYDRA:
             continue
         if key not in parameters and not takes_any:
-            raise UserError(f"{path}.{key}: {node['_target_']} takes no {key}{nearest(key, parameters)}")
+            near = meant_beside(key, {name: node[name] for name in node if name != key}, path)
+            raise UserError(f"{path}.{key}: {node['_target_']} takes no {key}{near}")
         if isinstance(value, str) and (group := f"{path}.{key}".replace(".", "/")) in groups():
             raise UserError(
                 f"{path}.{key}: {value!r} is not a set of keys; an option is chosen by {group}={value}"

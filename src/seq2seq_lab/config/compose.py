@@ -30,7 +30,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> dict[str, 
 
     overrides, extra = search_path(overrides, folder)
     refuse_misuse(overrides, extra)
-    with explained(extra), initialize_config_dir(str(config_dir()), version_base="1.3"):
+    with explained(overrides, extra), initialize_config_dir(str(config_dir()), version_base="1.3"):
         return resolve(compose(ROOT, overrides=overrides))
 
 

@@ -8,20 +8,17 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from seq2seq_lab.config.misuse import not_installed
 from seq2seq_lab.config.options import (
-    ROOT,
-    config_dir,
     description,
     groups,
     nests,
     option_files,
     options,
-    read,
 )
-from seq2seq_lab.config.schema import EXPERIMENT, GROUPS, NODES
+from seq2seq_lab.config.schema import EXPERIMENT, GROUPS
+from seq2seq_lab.config.unknown import no_such_key
 from seq2seq_lab.errors import UserError, first_line, nearest
 
 _COLUMN = 32  # where the descriptions of the options begin, in characters
@@ -29,10 +26,11 @@ _NARROW = 60  # characters that a line of them has at least
 
 
 @contextmanager
-def explained(extra: Sequence[Path] = ()) -> Iterator[None]:
+def explained(overrides: Sequence[str], extra: Sequence[Path] = ()) -> Iterator[None]:
     """Raise what Hydra refuses as a `UserError`; with HYDRA_FULL_ERROR=1, as it is.
 
     Args:
+        overrides: the command line that is composed.
         extra: folders of the user's own options.
     """
     try:
@@ -40,13 +38,13 @@ def explained(extra: Sequence[Path] = ()) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        explanation = explain_error(error, extra)
+        explanation = explain_error(error, overrides, extra)
         if explanation is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         raise UserError(explanation) from error
 
 
-def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
+def explain_error(error: Exception, overrides: Sequence[str], extra: Sequence[Path] = ()) -> str | None:
     """What is wrong with a command line, in a line or two; None for an error of another kind."""
     import yaml
     from hydra.errors import HydraException, OverrideParseException
@@ -88,7 +86,7 @@ def explain_error(error: Exception, extra: Sequence[Path] = ()) -> str | None:
     if isinstance(error, OmegaConfBaseException) and getattr(error, "full_key", None):
         return f"{error.full_key}: {unresolved(error)}"
     if found := re.search(r"Could not override '([^']+)'", lines[0] if lines else ""):
-        return _no_such_key(found[1], extra)
+        return _no_such_key(found[1], overrides, extra)
     if found := re.match(
         r"(?:Ambiguous value for argument|Sweep parameters) '(.+)'", lines[0] if lines else ""
     ):
@@ -149,7 +147,7 @@ def _no_such_option(wanted: str, extra: Sequence[Path]) -> str:
     return f"{group}={option}: no such option{nearest(option, known)}\noptions of {group}: {', '.join(known)}"
 
 
-def _no_such_key(key: str, extra: Sequence[Path]) -> str:
+def _no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path]) -> str:
     """What to say of a key or nested group that no chosen option has: who has it, or what was meant."""
     if "/" in key:
         return _no_such_group(key, extra)
@@ -157,23 +155,7 @@ def _no_such_key(key: str, extra: Sequence[Path]) -> str:
         return f"{key}: the launcher that is chosen has no such key; hydra/launcher=joblib has n_jobs"
     if key.startswith("hydra."):
         return f"{key}: Hydra has no such key; `seq2seq-lab train --cfg hydra` shows those that it has"
-    parent = key.rpartition(".")[0]
-    siblings: set[str] = set()
-    for choice, prefix, content in _contents(key.partition(".")[0], extra):
-        keys = set(_flat(content, prefix))
-        if key in keys and choice:
-            return f"{key}: {choice} has this key, the option that was chosen has not"
-        siblings.update(name.rpartition(".")[2] for name in keys if name.rpartition(".")[0] == parent)
-    siblings.discard("defaults")
-    nested = [group for group in groups(extra) if group.rpartition("/")[0] == parent.replace(".", "/")]
-    if not parent:
-        near = nearest(key, {*siblings, *GROUPS, EXPERIMENT})
-    elif siblings:
-        last, inner = key.rpartition(".")[2], [group.rpartition("/")[2] for group in nested]
-        near = nearest(last, siblings, f"{parent}.") or nearest(last, inner, f"{parent.replace('.', '/')}/")
-    else:
-        near = nearest(key.partition(".")[0], {*GROUPS, *NODES})
-    return f"{key}: no such key{near} (a new key is added with +{key}=…)"
+    return no_such_key(key, overrides, extra)
 
 
 def _no_such_group(group: str, extra: Sequence[Path]) -> str:
@@ -189,25 +171,3 @@ def _no_such_group(group: str, extra: Sequence[Path]) -> str:
     return (
         f"{group}: the option of {parent} that was chosen has no such group; it goes with {', '.join(having)}"
     )
-
-
-def _contents(top: str, extra: Sequence[Path]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """What the options of a group and of those nested in it hold, or the root's file for any other key.
-
-    Each as the choice that makes it (`group=option`; empty for the root), its key and its content.
-    """
-    if top not in GROUPS:
-        yield "", "", read(config_dir() / f"{ROOT}.yaml")
-        return
-    for group in groups(extra):
-        if group.partition("/")[0] == top:
-            for option, path in sorted(option_files(group, extra).items()):
-                yield f"{group}={option}", group.replace("/", "."), read(path)
-
-
-def _flat(node: Any, path: str) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            below = f"{path}.{key}" if path else str(key)
-            yield below
-            yield from _flat(value, below)

@@ -1,6 +1,7 @@
 """Overrides that Hydra reads, and that cannot be meant: refused before anything is composed, by what would be right."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def refuse_misuse(overrides: Sequence[str], extra: Sequence[Path] = ()) -> None:
         UserError: the first of them.
     """
     known = groups(extra)
+    _check_commas(overrides)
     for override in overrides:
         sign, key, equals, value = re.fullmatch(r"([+~]*)([^=]*)(=?)(.*)", override, re.DOTALL).groups()  # type: ignore[union-attr]
         if not key:
@@ -42,6 +44,18 @@ def refuse_misuse(overrides: Sequence[str], extra: Sequence[Path] = ()) -> None:
             raise UserError(f"{override}: it is written with +: +{override}")
         if key in known:
             _check_group(override, sign, key, value if equals else "", extra)
+
+
+def _check_commas(overrides: Sequence[str]) -> None:
+    """Refuse spaces beside the commas of several values: a shell makes arguments of their own of what follows."""
+    for number, override in enumerate(overrides):
+        joined, *rest = overrides[number:]
+        while rest and (joined.endswith(",") or rest[0].startswith(",")):
+            joined += rest.pop(0)
+        if joined != override:
+            raise UserError(f"{override}: several values have no spaces between them: {shlex.quote(joined)}")
+        if override.endswith(",") and "=" in override:
+            raise UserError(f"{override}: it ends with a comma: {shlex.quote(override.rstrip(','))}")
 
 
 def _check_group(override: str, sign: str, group: str, value: str, extra: Sequence[Path]) -> None:

@@ -56,7 +56,7 @@ def launch(
         print(f"a sweep of {count} runs", flush=True)
     try:
         with (
-            explained(extra),
+            explained(overrides, extra),
             _surroundings([*flags, *overrides]),
             register.open() if multirun else nullcontext(),
             _attending(overrides, register),

@@ -3,8 +3,8 @@
 from seq2seq_lab.config.schema import CODE as CODE
 
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
-# Status, why it stopped, metrics, seconds, version, commit, machine, command, identity, corpus, measures, reference,
-# init_from.
+# Status, why it stopped, metrics, the tested epoch, seconds, version, commit, machine, command, identity, corpus,
+# measures, reference, init_from.
 SUMMARY = "summary.json"
 METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the scalars of TensorBoard
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are

@@ -180,12 +180,12 @@ class Run:
         return curve[max(curve)] if curve else self.evaluated.get(metric)
 
     def best(self, metric: str, better: Literal["lower", "higher"] | None) -> tuple[float, int] | None:
-        """The best value of a metric and its first epoch; None if neither direction is better."""
+        """The best value of a metric and its epoch, of equal ones the last; None if neither direction is better."""
         if better is None:
             return None
         sign = 1 if better == "lower" else -1
         finite = [(v, e) for e, v in self.curves().get(metric, {}).items() if math.isfinite(v)]
-        return min(finite, key=lambda point: (sign * point[0], point[1])) if finite else None
+        return min(finite, key=lambda point: (sign * point[0], -point[1])) if finite else None
 
     def difference(self, config: Mapping[str, Any]) -> str | None:
         """The first key in which this run differs from `config`; None if it is the same run."""

@@ -288,12 +288,11 @@ def _order(callback: pl.Callback) -> int:
     return 0 if isinstance(callback, pl.callbacks.EarlyStopping) else 1
 
 
-def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, Any]:
-    choices = config["choices"].items()
-    shown = (each for each in choices if each[0].partition("/")[0] in _SHOWN)
-    flat = {group: "none" if option is None else option for group, option in shown}
+def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """What trackers show of a configuration: numbers, texts and truth values."""
+    shown = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in _SHOWN}
+    flat = {key: "none" if each is None else each for key, each in shown.items()}
     for group in _SHOWN:
-        for key, value in config[group].items():
-            if isinstance(value, bool | int | float | str) and not key.startswith("_"):
-                flat[f"{group}.{key}"] = value
-    return {**flat, "batch_size": config["loader"]["batch_size"]}
+        flat |= {f"{group}.{key}": value for key, value in config[group].items() if not key.startswith("_")}
+    flat["batch_size"] = config["loader"]["batch_size"]
+    return {key: value for key, value in flat.items() if isinstance(value, bool | int | float | str)}

@@ -83,6 +83,11 @@ def resume_from(run: Run, module: TranslationModule) -> Path | None:
     return None
 
 
+def epoch_of(checkpoint: Path) -> int:
+    """The epoch that a checkpoint was written in, counted from 1."""
+    return int(read_checkpoint(checkpoint)["epoch"]) + 1
+
+
 def epochs_of(checkpoint: Path) -> int:
     """The last epoch that a checkpoint has the results of.
 

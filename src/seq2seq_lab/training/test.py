@@ -16,6 +16,7 @@ from seq2seq_lab.runs.checkpoint import read_weights
 from seq2seq_lab.runs.evaluations import write_evaluation
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.resume import epoch_of
 
 
 def evaluate_test(
@@ -23,8 +24,8 @@ def evaluate_test(
 ) -> dict[str, float]:
     """Evaluate the checkpoint that the validation part selects, greedily, and log `test/*`; returns what is logged.
 
-    Nothing is done if there is no test part. A run that was killed after its last epoch is evaluated when it is started
-    again.
+    The summary gets the epoch of that checkpoint. Nothing is done if there is no test part. A run that was killed after
+    its last epoch is evaluated when it is started again.
 
     Args:
         segments: what counts once in scores of translations, each `source` or each `pair`.
@@ -32,9 +33,11 @@ def evaluate_test(
     if not len(data.test):
         return {}
     checkpoint = run.best_checkpoint if run.best_checkpoint.exists() else run.last_checkpoint
-    model = copy.deepcopy(module.model).eval()
+    model, epoch = copy.deepcopy(module.model).eval(), trainer.current_epoch
     if checkpoint.exists():
         model.load_state_dict(read_weights(checkpoint))
+        epoch = epoch_of(checkpoint)
+    name = "best" if checkpoint.name == layout.BEST else "last"
     corpus = data.corpus.select(data.test)
     components = components_of(data.corpus, data.test, data.split)
     part = Part(
@@ -51,7 +54,8 @@ def evaluate_test(
         "part": TEST,
         "model": "trained",
         "pairs": len(corpus),
-        "checkpoint": "best" if checkpoint.name == layout.BEST else "last",
+        "checkpoint": name,
+        "epoch": epoch,
         "averaged": None,
         "beam": 1,
         "segments": segments,
@@ -67,6 +71,7 @@ def evaluate_test(
         hypotheses=results.hypotheses,
         components=None if components is None else components.tolist(),
     )
+    run.write_summary(tested={"checkpoint": name, "epoch": epoch})
     logged = {f"{TEST}/{name}": value for name, value in results.measures.items()}
     tagged = {tensorboard_tag(name): value for name, value in logged.items()}
     for logger in trainer.loggers:

@@ -255,6 +255,7 @@ def _show_result(
     if tested:
         shown = {name: value for name, value in tested.items() if measure(name).shown}
         print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
+        print("test: the {checkpoint} checkpoint, of epoch {epoch}".format(**summary["tested"]))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
         f"some {part} sentences: source → reference → hypothesis",

@@ -6,20 +6,33 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs import layout
+from seq2seq_lab.training.callbacks.scalars import scalars_of
 
 
 class Checkpoint(ModelCheckpoint):
-    """Lightning's ModelCheckpoint, but it still finds its best model after the folder was moved or renamed.
+    """Lightning's ModelCheckpoint, but of epochs with equal scores the last is the best, and folders may be moved.
 
-    Lightning's class ignores the best model in this case, and overwrites the best checkpoint with the next one. Give it
-    `enable_version_counter=False`: an epoch that is trained again then overwrites its checkpoint.
+    In the first epochs of a run on few pairs every BLEU is 0; Lightning's class would keep the first epoch. After its
+    folder was moved or renamed it would ignore the best model, and overwrite the best checkpoint with the next one.
+    Give this one `enable_version_counter=False`: an epoch that is trained again then overwrites its checkpoint.
     """
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        """Whether this epoch is one of the best: its score is better than that of the worst of them, or equal."""
+        counted = self.monitor in ("epoch", "step")
+        if not counted and not scalars_of(trainer).has_measured(str(self.monitor), trainer.current_epoch + 1):
+            return False
+        worst = self.best_k_models.get(self.kth_best_model_path)
+        equal = current is not None and worst is not None and bool(current == worst)
+        return equal or super().check_monitor_top_k(trainer, current)
 
     @property
     def state_key(self) -> str:

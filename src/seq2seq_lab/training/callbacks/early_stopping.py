@@ -5,7 +5,7 @@ from typing import Literal
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
-from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.callbacks.scalars import scalars_of
 
 
 class EarlyStopping(pl.callbacks.EarlyStopping):
@@ -41,8 +41,7 @@ class EarlyStopping(pl.callbacks.EarlyStopping):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check, if the metric was measured in this epoch."""
-        (scalars,) = (each for each in trainer.callbacks if isinstance(each, EpochScalars))  # type: ignore[attr-defined]
-        if self.monitor in scalars.rows[-1]:
+        if scalars_of(trainer).has_measured(self.monitor, trainer.current_epoch + 1):
             super().on_train_epoch_end(trainer, pl_module)
 
 

@@ -11,7 +11,9 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+
+from seq2seq_lab.runs import layout
 
 SAME_SIGNAL = 0.5  # seconds in which a second signal is the same one
 
@@ -96,6 +98,18 @@ class Interruption(Checkpoint):
         """Stop if a signal was received during the end of the last epoch."""
         if self.asked or self.over:
             self._stop()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove the checkpoint of an earlier interruption, unless the run writes it at the end of each epoch.
+
+        It is older than the trained model, and everything else would take it for that.
+        """
+        written = [
+            each.filename for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)
+        ]
+        if self.checkpoint.stem not in written:
+            for path in (self.checkpoint, self.checkpoint.with_name(layout.PREVIOUS)):
+                path.unlink(missing_ok=True)
 
     def _stop(self) -> None:
         raise Interrupted if self.asked else TimeOver

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,13 @@ class EpochScalars(pl.Callback):
         writer.writerows(self.rows)
         write_text(Path(trainer.default_root_dir) / layout.METRICS, text.getvalue())
 
+    def has_measured(self, metric: str, epoch: int) -> bool:
+        """Whether a metric was measured in an epoch, counted from 1.
+
+        Lightning goes on showing the last value to the callbacks of epochs without an evaluation.
+        """
+        return any(row["epoch"] == epoch and metric in row for row in self.rows[-1:])
+
     def state_dict(self) -> dict[str, Any]:
         """The rows so far; the table of a resumed run begins with them."""
         return {"rows": self.rows}
@@ -69,11 +77,19 @@ class EpochScalars(pl.Callback):
 
     @property
     def best(self) -> dict[str, dict[str, float]]:
-        """The best value of each metric that has a better direction, and its epoch."""
+        """The best value of each metric that has a better direction, and its epoch; of equal values, the last."""
         best: dict[str, dict[str, float]] = {}
         for row in self.rows:
             for name, value in row.items():
                 sign = {"higher": 1, "lower": -1}.get(self.describe(name).better or "", 0)
-                if sign and (name not in best or sign * value > sign * best[name]["value"]):
+                if not sign or not math.isfinite(value):
+                    continue
+                if name not in best or sign * value >= sign * best[name]["value"]:
                     best[name] = {"value": value, "epoch": int(row["epoch"])}
         return best
+
+
+def scalars_of(trainer: pl.Trainer) -> EpochScalars:
+    """The callback of a run that has its scalars."""
+    (found,) = (each for each in trainer.callbacks if isinstance(each, EpochScalars))  # type: ignore[attr-defined]
+    return found

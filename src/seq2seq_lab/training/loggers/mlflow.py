@@ -48,6 +48,13 @@ class MLflow(MLFlowLogger):
             run_id=before,
         )
 
+    def log_hyperparams(self, params: Mapping[str, Any]) -> None:  # type: ignore[override]
+        """Log settings; those of nested groups with dots, as `model.cell`.
+
+        A store of files has a file for each name, and so no `model/cell` beside `model`.
+        """
+        super().log_hyperparams({name.replace("/", "."): value for name, value in params.items()})
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log what MLflow does not have yet, as it cannot take back a value."""
         new = {name: value for name, value in metrics.items() if (step or 0) > self._logged.get(name, -1)}

@@ -1,0 +1,68 @@
+"""Which epoch is the best one where several have the same score, and which epoch the test part is of."""
+
+import json
+
+import pytest
+
+import tiny
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.run import Run
+
+# With so small a learning rate no translation is right, and BLEU is 0 in every epoch, while the loss falls.
+EQUAL = ("optimizer.lr=0.00001", "trainer.max_epochs=3", "split.test=0.1")
+
+
+def best_epoch(folder, metric="val/bleu"):
+    """The epoch of the best checkpoint; the summary, the run and its checkpoint agree on it."""
+    epoch = tiny.checkpoint(folder, layout.BEST)["epoch"] + 1
+    assert Run(folder).summary()["best"][metric]["epoch"] == epoch
+    assert Run(folder).best(metric, "higher")[1] == epoch
+    return epoch
+
+
+def train(run, *overrides):
+    folder = run("a", *EQUAL, *overrides, lean=False)
+    assert {float(row["val/bleu"] or 0) for row in tiny.rows(folder)} == {0.0}
+    return folder
+
+
+def test_of_equal_epochs_the_last_is_the_best_and_is_tested(run, capsys):
+    folder = train(run)
+    assert best_epoch(folder) == 3
+    assert Run(folder).summary()["tested"] == {"checkpoint": "best", "epoch": 3}
+    assert "test: the best checkpoint, of epoch 3" in capsys.readouterr().out.splitlines()
+    assert json.loads((folder / layout.EVALUATION / "test.json").read_text())["epoch"] == 3
+
+
+def test_so_it_is_in_a_run_that_goes_on(run):
+    assert best_epoch(train(run, "trainer.max_epochs=1")) == 1
+    folder = train(run)
+    assert best_epoch(folder) == 3
+    assert Run(folder).summary()["tested"]["epoch"] == 3
+
+
+def test_an_epoch_without_an_evaluation_is_not_equal_to_the_one_before(run):
+    assert best_epoch(train(run, "trainer.check_val_every_n_epoch=2")) == 2
+
+
+def test_no_such_epoch_is_kept_either(run):
+    folder = train(run, "trainer.check_val_every_n_epoch=2", "callbacks=[default,keep_best]")
+    assert [path.name for path in Run(folder).kept_checkpoints] == ["epoch-0001.ckpt"]  # counted from 0
+
+
+def test_a_better_epoch_stays_the_best(run):
+    folder = train(run, "monitor={metric: val/loss_forced, mode: max}")
+    assert tiny.checkpoint(folder, layout.BEST)["epoch"] == 0
+    assert Run(folder).summary()["tested"]["epoch"] == 1
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_without_callbacks_no_checkpoint_of_an_interruption_is_taken_for_the_model(run, tmp_path, times):
+    settings = (*EQUAL, "callbacks=none")
+    whole = tiny.train(tmp_path / "whole", *settings)
+    for block in range(2, 2 + times):
+        tiny.stop(tmp_path / "a", *settings, block=block)
+    folder = tiny.train(tmp_path / "a", *settings)
+    assert not list(folder.rglob("*.ckpt"))
+    assert Run(folder).summary()["tested"] == {"checkpoint": "last", "epoch": 3}
+    assert Run(folder).evaluated == Run(whole).evaluated

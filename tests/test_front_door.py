@@ -1,0 +1,155 @@
+"""Every option, as a user runs it: through the command, with the default logger and callbacks.
+
+Each row is a run with one option of each group: trained, interrupted, resumed, trained for one epoch more, translated
+with, evaluated, shown and compared. The groups and their options are read from `conf`, so that a new option is in the
+rows at once. A few rows have each option; with the slow ones each two options of two groups meet.
+"""
+
+import re
+from functools import cache
+from importlib.util import find_spec
+
+import pytest
+
+import tiny
+from covering import covering
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.options import ROOT, config_dir, groups, nests, option_files, options, read
+from seq2seq_lab.config.schema import EXPERIMENT
+from seq2seq_lab.runs.run import Run
+
+SMALL = (
+    "model.hidden_size=8",
+    "model.embedding_size=8",
+    "loader.updates_per_block=4",
+    "threads=1",
+)
+SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
+# Settings that an option has no default for, or whose default is large.
+NEEDED = {
+    ("data", "toy"): ("data.pairs=30",),
+    ("data", "eng_fra"): ("data.archive=pairs.tsv",),
+    ("data", "parallel"): ("data.train=pairs.tsv", "data.source_column=2", "data.target_column=1"),
+    ("trainer", "ddp"): ("loader.batch_size=2",),
+}
+# Options that need what not every machine has: alone, they train or are refused in a line.
+ELSEWHERE = {("trainer", "gpu"): "trainer.accelerator"}
+EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}  # logger → its module
+NOTHING = "-"  # no option of a nested group that is optional
+
+
+DEFAULTS = read(config_dir() / f"{ROOT}.yaml")["defaults"]
+
+
+@cache
+def nested_in(group, option):
+    """The groups that are nested in an option: their names, and whether it can be without an option of them."""
+    entries = read(option_files(group)[option]).get("defaults") or ()
+    optional = {key for entry in entries if isinstance(entry, dict) for key in entry if entry[key] is None}
+    return {name: name in optional for name in nests(option_files(group)[option], group)}
+
+
+def levels(name):
+    """The choices of a group; None: the option of its parent has no such group."""
+    group, _, nested = name.partition("/")
+    found = [each for each in options(name) if (name, each) not in ELSEWHERE]
+    found.sort(key=lambda each: {name: each} not in DEFAULTS)  # rows take the first where any would do
+    if nested:
+        inner = [nested_in(group, each) for each in options(group)]
+        return [*found, *[NOTHING] * any(each.get(nested) for each in inner), None]
+    if name == "callbacks":
+        found += [f"[default,{each}]" for each in found if each not in ("default", "none")]
+    return found
+
+
+def allowed(row):
+    """Whether each nested group has an option just where its parent has the group."""
+    for name, option in row.items():
+        group, _, nested = name.partition("/")
+        if nested and group in row:
+            inner = nested_in(group, row[group])
+            if (option is None) == (nested in inner) or (option == NOTHING and not inner[nested]):
+                return False
+    return True
+
+
+FACTORS = {name: levels(name) for name in groups() if name.partition("/")[0] != EXPERIMENT}
+FAST = covering(FACTORS, allowed, 1)
+ROWS = covering(FACTORS, allowed, 2, FAST)
+
+
+def overrides(row):
+    chosen = [f"{name}={option}" for name, option in row.items() if option not in (None, NOTHING)]
+    needed = [each for choice in row.items() for each in NEEDED.get(choice, ())]
+    if "default" in re.split(r"\W", row["callbacks"]):
+        needed += SAMPLES
+    part = "train" if row["split"] == "none" else "val"
+    if row["measures"] == "none":
+        needed += ["monitor.metric=train/loss", "monitor.mode=min"]
+    elif part == "train":
+        needed.append("monitor.metric=train/bleu")
+    return [*chosen, *needed]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The working folder, with a file of pairs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    names = {"i am": "je suis", "he is": "il est", "she is": "elle est", "we are": "nous sommes"}
+    words = {"tall": "grand", "small": "petit", "glad": "content", "sad": "triste", "old": "vieux"}
+    lines = [
+        f"{name} {word} .\t{nom} {mot} .\n" for name, nom in names.items() for word, mot in words.items()
+    ]
+    (tmp_path / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs the command; returns its status and what it says on standard error."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        status = cli.main(list(map(str, arguments)))
+        return status, capsys.readouterr().err
+
+    return run
+
+
+def through(row, command, outputs):
+    """Take the run of a row through the commands."""
+    for logger in [row["logger"]] if row["logger"] in EXTRAS else []:
+        if find_spec(EXTRAS[logger]) is None:
+            pytest.skip(f"{logger} is not installed")
+    train = ("train", *SMALL, *overrides(row))
+    with tiny.interrupted_in_block(2):
+        assert command(*train, "trainer.max_epochs=1")[0] == 130
+    status, said = command(*train, "trainer.max_epochs=1")
+    assert status == 0, said
+    (run,) = tiny.folders(outputs)
+    assert Run(run).finished
+    status, said = command(*train, "trainer.max_epochs=2")
+    assert status == 0, said
+    sentence = "je suis triste ." if row["data"] != "toy" else "elle"
+    for arguments in (
+        ("translate", run, sentence),
+        ("evaluate", run),
+        ("page", run, "--output", "page.html"),
+        ("compare", outputs),
+    ):
+        status, said = command(*arguments)
+        assert status == 0, said
+
+
+def names(row):
+    return " ".join(f"{option}" for option in row.values() if option)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [pytest.param(row, id=names(row), marks=[] if row in FAST else pytest.mark.slow) for row in ROWS],
+)
+def test_options_go_through_every_command(row, command, outputs):
+    through(row, command, outputs)
