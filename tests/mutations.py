@@ -99,7 +99,11 @@ def put(value: Any, path: tuple[Any, ...], new: Any) -> None:
 
 def nasty(draw: random.Random, canary: Path) -> Any:
     """A value that nobody expects."""
-    call = f"_target_: builtins.open, file: {canary}, mode: w"
+    call = f"${{oc.create:{{_target_: builtins.open, file: {canary}, mode: w}}}}"
+    if draw.random() < 0.3:
+        return draw.choice(
+            [call, {"x": call}, [call], {"_target_": "builtins.open", "_args_": [str(canary), "w"]}]
+        )
     deep: list[Any] = []
     for _ in range(50):
         deep = [deep]
@@ -121,7 +125,7 @@ def nasty(draw: random.Random, canary: Path) -> Any:
             ),
             *(
                 "${oc.env:HOME}",
-                f"${{oc.create:{{{call}}}}}",
+                f"\\{call}",
                 "${seed}",
                 "???",
                 "\\${x}",
@@ -249,7 +253,8 @@ def _weights(draw: random.Random, whole: bytes) -> bytes:
 
 def mutate(folder: Path, draw: random.Random, canary: Path) -> str:
     """Change one file of a run; returns what was changed."""
-    path = draw.choice(sorted(each for each in folder.rglob("*") if each.is_file()))
+    files = sorted(each for each in folder.rglob("*") if each.is_file())
+    path = draw.choice([*files, *[folder / layout.CONFIG] * (len(files) // 2)])
     name = path.relative_to(folder).as_posix()
     whole = path.read_bytes()
     kind = draw.choice(["bytes", "values", "values", "values", "special"])
