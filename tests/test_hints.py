@@ -76,7 +76,10 @@ def test_nothing_is_suggested_where_nothing_is_meant(given):
 @pytest.mark.parametrize(
     ("given", "right"),
     [
-        ("-m experiment=demo/seq2seq_full, demo/attention_mixed", "experiment=demo/seq2seq_full,demo/attention_mixed"),
+        (
+            "-m experiment=demo/seq2seq_full, demo/attention_mixed",
+            "experiment=demo/seq2seq_full,demo/attention_mixed",
+        ),
         ("-m seed=0 ,1", "seed=0,1"),
         ("-m seed=0 , 1", "seed=0,1"),
         ("-m seed=0, 1, 2 model=attention", "seed=0,1,2"),
