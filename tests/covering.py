@@ -1,4 +1,4 @@
-"""Covering designs: few rows of settings in which each level, or each two levels of two factors, occur once or more."""
+"""Covering designs: few rows of settings in which each level, or each two levels of two factors, occur."""
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence

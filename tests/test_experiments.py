@@ -21,7 +21,7 @@ def test_the_three_experiments_of_the_seminar_exist():
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_can_be_trained(experiment, outputs):
     little = ["data=toy", "data.pairs=30", "model.hidden_size=8", "model.embedding_size=8", "threads=1"]
-    little += ["trainer.max_epochs=1", *tiny.LEAN, "compare=false"]
+    little += ["trainer.max_epochs=1", *tiny.WITH_SAMPLES]
     little += ["init_from=null"] if experiment.endswith("_continued") else []
     arguments = [f"experiment={experiment}", *little]
     assert cli.main(["train", *arguments]) == 0

@@ -5,6 +5,7 @@ with, evaluated, shown and compared. The groups and their options are read from 
 rows at once. A few rows have each option; with the slow ones each two options of two groups meet.
 """
 
+import itertools
 import re
 from functools import cache
 from importlib.util import find_spec
@@ -34,6 +35,17 @@ NEEDED = {
 }
 # Options that need what not every machine has: alone, they train or are refused in a line.
 ELSEWHERE = {("trainer", "gpu"): "trainer.accelerator"}
+# Options that make no sense together → the key of the message.
+REFUSED = {
+    (("forcing", policy), ("forcing/feeder", feeder)): "forcing.feeder"
+    for policy, feeders in {
+        "free": ("unk", "zero"),
+        "confidence": ("uniform", "unk", "zero"),
+        "two_pass": ("uniform", "unk", "zero"),
+    }.items()
+    for feeder in feeders
+}
+NO_SPLIT = "seq2seq_lab.data.splits.NoSplit"
 EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}  # logger → its module
 NOTHING = "-"  # no option of a nested group that is optional
 
@@ -63,7 +75,9 @@ def levels(name):
 
 
 def allowed(row):
-    """Whether each nested group has an option just where its parent has the group."""
+    """Whether each nested group has an option just where its parent has the group, and no two options are refused."""
+    if any(set(pair) <= row.items() for pair in REFUSED):
+        return False
     for name, option in row.items():
         group, _, nested = name.partition("/")
         if nested and group in row:
@@ -118,38 +132,113 @@ def command(capsys):
     return run
 
 
-def through(row, command, outputs):
-    """Take the run of a row through the commands."""
-    for logger in [row["logger"]] if row["logger"] in EXTRAS else []:
-        if find_spec(EXTRAS[logger]) is None:
-            pytest.skip(f"{logger} is not installed")
-    train = ("train", *SMALL, *overrides(row))
+def through(train, command, outputs, *, tested=True, kept=True):
+    """Take a run through the commands.
+
+    Args:
+        train: the command that trains it.
+        tested: whether it has a test part.
+        kept: whether its callbacks write the checkpoints that the other commands take.
+    """
     with tiny.interrupted_in_block(2):
         assert command(*train, "trainer.max_epochs=1")[0] == 130
     status, said = command(*train, "trainer.max_epochs=1")
     assert status == 0, said
     (run,) = tiny.folders(outputs)
     assert Run(run).finished
+    assert not list(run.rglob("*.ckpt")) or kept or "keep_" in " ".join(train)
     status, said = command(*train, "trainer.max_epochs=2")
-    assert status == 0, said
-    sentence = "je suis triste ." if row["data"] != "toy" else "elle"
+    assert status == 0 or re.match(r".*: its forcing is spread over 1 epochs; .* name=…", said), said
+    part = [] if tested else ["--split", "train"]
     for arguments in (
-        ("translate", run, sentence),
-        ("evaluate", run),
+        ("translate", run, "je suis triste ."),
+        ("evaluate", run, *part),
         ("page", run, "--output", "page.html"),
-        ("compare", outputs),
     ):
         status, said = command(*arguments)
-        assert status == 0, said
+        refused = re.search(
+            r"was trained without \w+\.ckpt, as callbacks=none does; .* callbacks=default$", said
+        )
+        assert (status == 0) if kept else (status == 1 and refused), said
+    status, said = command("compare", outputs)
+    assert status == 0, said
 
 
-def names(row):
-    return " ".join(f"{option}" for option in row.values() if option)
+def without_extra(row):
+    """The tracker of a row that is not installed."""
+    extra = EXTRAS.get(row["logger"])
+    return extra is not None and find_spec(extra) is None
+
+
+def name(row):
+    return " ".join(option for option in row.values() if option)
 
 
 @pytest.mark.parametrize(
     "row",
-    [pytest.param(row, id=names(row), marks=[] if row in FAST else pytest.mark.slow) for row in ROWS],
+    [pytest.param(row, id=name(row), marks=[] if row in FAST else pytest.mark.slow) for row in ROWS],
 )
 def test_options_go_through_every_command(row, command, outputs):
-    through(row, command, outputs)
+    if without_extra(row):
+        pytest.skip(f"{row['logger']} is not installed")
+    train = ("train", *SMALL, *overrides(row))
+    through(train, command, outputs, tested=row["split"] != "none", kept="default" in row["callbacks"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", options(EXPERIMENT))
+def test_so_does_an_experiment(experiment, command, outputs):
+    init = ["init_from=null"] if experiment.endswith("_continued") else []
+    train = ("train", f"experiment={experiment}", *SMALL, "data=toy", "data.pairs=30", *SAMPLES, *init)
+    held_out = tiny.configuration(*train[1:])["split"]["_target_"] != NO_SPLIT
+    through(train, command, outputs, tested=held_out)
+
+
+@pytest.mark.parametrize(
+    ("pair", "key"), REFUSED.items(), ids=[" ".join(dict(each).values()) for each in REFUSED]
+)
+def test_options_that_make_no_sense_together_are_refused_by_key(pair, key, command, outputs):
+    chosen = [f"{group}={option}" for group, option in pair]
+    status, said = command("train", *SMALL, "data=toy", "data.pairs=30", *chosen)
+    assert status == 1
+    assert re.match(rf"{re.escape(key)}[ :]", said)
+    assert len(said.splitlines()) <= 2
+    assert not tiny.folders(outputs)
+
+
+@pytest.mark.parametrize("option", ELSEWHERE, ids=" ".join)
+def test_an_option_of_another_machine_is_refused_by_key(option, command, outputs):
+    group, name = option
+    status, said = command(
+        "train", *SMALL, "data=toy", "data.pairs=30", "trainer.max_epochs=1", f"{group}={name}"
+    )
+    if status == 0:  # this machine has it
+        assert len(tiny.folders(outputs)) == 1
+        return
+    assert re.match(rf"{re.escape(ELSEWHERE[option])}[ :=]", said)
+    assert len(said.splitlines()) <= 2
+    assert not tiny.folders(outputs)
+
+
+def test_each_option_is_in_a_fast_row():
+    for group, found in FACTORS.items():
+        assert {row[group] for row in FAST} | {None} == {*found, None}
+    listed = {(group, option) for group in FACTORS for option in options(group)}
+    assert listed - set(ELSEWHERE) <= {each for row in FAST for each in row.items()}
+
+
+def test_each_two_options_that_go_together_meet():
+    met = {frozenset(pair) for row in ROWS for pair in itertools.combinations(row.items(), 2)}
+    for one, other in itertools.combinations(FACTORS, 2):
+        for pair in itertools.product(FACTORS[one], FACTORS[other]):
+            both = dict(zip((one, other), pair, strict=True))
+            assert frozenset(both.items()) in met or None in pair or not possible(both), both
+    assert all(allowed(row) for row in ROWS)
+
+
+def possible(both):
+    """Whether two options can be in one run: they are not refused, and an option of their parents has their groups."""
+    inner = {group: option for group, option in both.items() if "/" in group}
+    parents = {group.partition("/")[0] for group in inner}
+    above = [[(group, option) for option in options(group)] for group in parents - set(both)]
+    return any(allowed({**both, **dict(chosen)}) for chosen in itertools.product(*above))

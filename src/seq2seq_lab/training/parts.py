@@ -291,7 +291,8 @@ def _order(callback: pl.Callback) -> int:
 def _hyper_parameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """What trackers show of a configuration: numbers, texts and truth values."""
     shown = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in _SHOWN}
-    flat = {key: "none" if each is None else each for key, each in shown.items()}
+    # A group that is placed elsewhere, forcing/decay@forcing.schedule.decay, has the name of its place.
+    flat = {key.partition("@")[2] or key: "none" if each is None else each for key, each in shown.items()}
     for group in _SHOWN:
         flat |= {f"{group}.{key}": value for key, value in config[group].items() if not key.startswith("_")}
     flat["batch_size"] = config["loader"]["batch_size"]

@@ -107,7 +107,8 @@ def as_markdown(samples: list[dict[str, Any]]) -> str:
 
 
 def attention_figure(samples: list[dict[str, Any]]) -> Any:
-    """One heat map per sample, from its `attention_table`."""
+    """One heat map per sample, from its `attention_table`; empty for a translation without a row, of `<sos>` alone."""
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
     rows, columns = ([[*map(printable, each[side])] for each in samples] for side in ("rows", "columns"))
@@ -115,10 +116,11 @@ def attention_figure(samples: list[dict[str, Any]]) -> Any:
     figure = Figure(figsize=(1.8 + 0.6 * max(map(len, columns)), sum(heights)), layout="constrained")
     grid = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)
     for axes, sample, row_labels, column_labels in zip(grid[:, 0], samples, rows, columns, strict=True):
-        image = axes.imshow(np.array(sample["attention"]), cmap="viridis", vmin=0, vmax=1, aspect="auto")
+        if row_labels:
+            axes.imshow(np.array(sample["attention"]), cmap="viridis", vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(column_labels)), column_labels, rotation=45, ha="right", parse_math=False)
         axes.set_yticks(range(len(row_labels)), row_labels, parse_math=False)
         axes.set_xlabel("source")
         axes.set_ylabel("hypothesis")
-    figure.colorbar(image, ax=grid[:, 0].tolist(), label="attention weight")
+    figure.colorbar(ScalarMappable(cmap="viridis"), ax=grid[:, 0].tolist(), label="attention weight")
     return figure

@@ -1,5 +1,6 @@
 """MLflow."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,10 @@ class MLflow(MLFlowLogger):
     def log_hyperparams(self, params: Mapping[str, Any]) -> None:  # type: ignore[override]
         """Log settings; those of nested groups with dots, as `model.cell`.
 
-        A store of files has a file for each name, and so no `model/cell` beside `model`.
+        A store of files has a file for each name, and so no `model/cell` beside `model`; and MLflow takes only some
+        characters.
         """
-        super().log_hyperparams({name.replace("/", "."): value for name, value in params.items()})
+        super().log_hyperparams({re.sub(r"[^\w .:-]", ".", name): value for name, value in params.items()})
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log what MLflow does not have yet, as it cannot take back a value."""
