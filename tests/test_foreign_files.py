@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 import mutations
+import tiny
 from foreign_runs import COMMANDS, OF_ALL, ends_well, in_time
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare.views import paper
@@ -19,7 +21,9 @@ from seq2seq_lab.compare.views.csv import plain_text
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.checkpoint import read_checkpoint
+from seq2seq_lab.runs.events import EVENTS
 from seq2seq_lab.runs.lock import is_locked
+from seq2seq_lab.runs.run import Run
 
 # Damage
 
@@ -88,6 +92,7 @@ TEXTS = {
     (layout.SUMMARY, "[" * 100_000),
     (layout.TRANSLATIONS, '[{"source": "\\ud800", "references": ["\\ud800"], "hypothesis": "a"}]'),
     (layout.TRANSLATIONS, "[" * 100_000),
+    (layout.TRANSLATIONS, f"[{'[],' * 6_000_000}[]]"),
     (layout.VOCABULARIES, "[" * 100_000),
     ("evaluation/test.jsonl", "[" * 100_000),
     ("evaluation/test.json", '{"measures": ' + "[" * 100_000),
@@ -140,6 +145,16 @@ def test_a_page_leaves_out_a_run_that_cannot_be_loaded(place, bad, capfd):
     assert "good" in (place / "translator.html").read_text(encoding="utf-8")
     assert cli.main(["page", "bad/seed-0", "bad/seed-0"]) == 1
     assert layout.VOCABULARIES in capfd.readouterr().err
+
+
+def test_a_run_goes_on_where_its_event_file_is_damaged(tmp_path):
+    folder = tiny.stop(tmp_path / "stopped", "logger=tensorboard", block=7)
+    (events,) = folder.glob(EVENTS)
+    record = b"\xff" * 20  # no event
+    events.write_bytes(events.read_bytes() + struct.pack("<QI", len(record), 0) + record + b"0000")
+    assert tiny.train(tmp_path / "stopped", "logger=tensorboard") == folder
+    assert Run(folder).finished
+    assert record not in events.read_bytes()
 
 
 # Files that are none

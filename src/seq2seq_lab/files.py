@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+MOST_VALUES = 5_000_000  # in a file that somebody else may have written; each takes up to a hundred bytes
 TEMPORARY = ".*.tmp"  # the names of files that are being written
 
 
@@ -37,7 +38,8 @@ def read_json(path: Path, limit: int) -> Any:
 
     Raises:
         OSError: as there.
-        ValueError: it is not JSON; or it is nested too deeply, or has texts that cannot be written (lone surrogates).
+        ValueError: it is not JSON; or it has too many values, is nested too deeply, or has texts that cannot be
+            written (lone surrogates).
     """
     return parse_json(read_limited(path, limit))
 
@@ -45,6 +47,8 @@ def read_json(path: Path, limit: int) -> Any:
 def parse_json(text: bytes | str) -> Any:
     """The value of a JSON text in UTF-8; errors as in `read_json`."""
     text = text.decode() if isinstance(text, bytes) else text
+    if sum(map(text.count, "[{,")) > MOST_VALUES:
+        raise ValueError("too many values")
     try:
         value = json.loads(text)
         if "\\ud" in text.lower():

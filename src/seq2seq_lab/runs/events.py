@@ -24,12 +24,16 @@ def discard_after(folder: Path, epoch: int) -> None:
 
 
 def _filter(path: Path, keep: Callable[[str, int], bool]) -> None:
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorboard.compat.proto.event_pb2 import Event
 
     whole = path.read_bytes()
     kept = []
     for record, data in _records(whole):
-        event = Event.FromString(data)
+        try:
+            event = Event.FromString(data)
+        except DecodeError:  # damaged
+            continue
         if all(keep(value.tag, event.step) for value in event.summary.value):
             kept.append(record)
     left = b"".join(kept)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seq2seq_lab.models import Seq2Seq
 
 _MOST_BYTES = 2**28  # of vocabularies, which may be somebody else's
-_LONGEST = 1_000_000  # positions of a hypothesis
+_LONGEST = 100_000  # positions of a hypothesis
 _PLAIN = (
     1000  # a setting of a model up to this needs no weights of that size, such as the number of its layers
 )

@@ -11,7 +11,7 @@ import yaml
 
 from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES
 from seq2seq_lab.config.trust import interpolation
-from seq2seq_lab.files import read_json, read_limited
+from seq2seq_lab.files import MOST_VALUES, read_json, read_limited
 
 # The most that a file of a run can have: it may be somebody else's.
 _MOST_CONFIG = 2**20  # bytes
@@ -142,6 +142,8 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         return {}, [f"no {path.name}" if missing else f"{path.name} cannot be read ({error.strerror})"]
+    if text.count(",") > MOST_VALUES:
+        return {}, [f"{path.name} has too many values"]
     complete, _, rest = text.rpartition("\n")
     rows = [row.split(",") if '"' not in row else next(csv.reader([row])) for row in complete.splitlines()]
     header = [cell.strip() for cell in rows[0]] if rows else []
