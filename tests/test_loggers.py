@@ -1,9 +1,12 @@
 """Trackers: a run of theirs for each run, with its name and its settings; offline."""
 
 import pytest
+from pytorch_lightning.loggers import CSVLogger
 
 import tiny
+from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.loggers import base
 
 
@@ -51,6 +54,71 @@ def test_wandb_has_a_run_for_each_run(tmp_path, monkeypatch):
     for folder in folders:
         assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
     assert wandb.run is None, "the last one is closed"
+
+
+def through_the_command(*overrides):
+    settings = (*tiny.SETTINGS, *LEAN, "trainer.max_epochs=1", *overrides)
+    return cli.main(["train", *settings])
+
+
+def test_mlflow_has_the_options_of_nested_groups(outputs, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    nested = ("forcing=by_step", "forcing/schedule=linear", "model=attention", "model/score=general")
+    assert through_the_command("logger=mlflow", *nested) == 0
+    client = mlflow.tracking.MlflowClient((outputs / "mlruns").as_uri())
+    (run,) = client.search_runs([client.get_experiment_by_name("seq2seq-lab").experiment_id])
+    shown = {
+        "model": "attention",
+        "model.score": "general",
+        "forcing.schedule": "linear",
+        "forcing.schedule.decay": "linear",
+        "forcing.feeder": "argmax",
+        "model.hidden_size": "8",
+    }
+    assert shown.items() <= run.data.params.items()
+
+
+@pytest.mark.parametrize("address", ["foo://x", "http://127.0.0.1:9"])
+def test_a_server_that_does_not_answer_is_named_before_anything_is_written(
+    address, outputs, monkeypatch, capsys
+):
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert through_the_command("logger=mlflow") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("logger.mlflow: ")
+    assert address in line
+    assert line.endswith("; logger=none trains without it")
+    assert not tiny.folders(outputs)
+
+
+def test_what_a_tracker_refuses_while_a_run_trains_ends_in_a_line(outputs, monkeypatch, capsys):
+    refused = type("Refused", (Exception,), {"__module__": "wandb.errors"})
+
+    def refuse(*_, **__):
+        raise refused("No key\nand more")
+
+    monkeypatch.setattr(CSVLogger, "log_metrics", refuse)
+    assert through_the_command("logger=csv") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "logger.wandb: No key; logger=none trains without it"
+    (folder,) = tiny.folders(outputs)
+    assert Run(folder).status == "failed"
+
+
+def test_a_finished_run_says_what_it_does_not_get(outputs, capsys):
+    assert through_the_command() == 0
+    capsys.readouterr()
+    assert through_the_command("logger=many", "name=mine") == 0
+    told, tracker, name = capsys.readouterr().out.splitlines()
+    assert "already finished" in told
+    assert tracker == "  logger=many is not used: loggers are told of a run while it trains"
+    assert name.startswith("  name=mine is not used: equal settings are the same run")
+    assert len(tiny.folders(outputs)) == 1
+    assert through_the_command() == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_lightnings_csv_lies_beside_the_runs_own(tmp_path):

@@ -9,7 +9,7 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.checkpoint import read_checkpoint, shapes
 from seq2seq_lab.runs.code import came_to_nothing, changed_code
-from seq2seq_lab.runs.naming import first_difference
+from seq2seq_lab.runs.naming import derived_name, first_difference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parts import follows_end
@@ -43,6 +43,20 @@ def is_longer(run: Run, config: Mapping[str, Any]) -> bool:
     """Whether a finished run goes on, as this configuration has more epochs; an early stop is not changed by them."""
     there, here = (each["trainer"].get("max_epochs") or 0 for each in (run.config(), config))
     return here > there and run.summary().get("stopped") is None
+
+
+def unused(run: Run, config: Mapping[str, Any]) -> list[str]:
+    """What a command asks for that a finished run does not get, and why: a line for each."""
+    there, lines = run.config(), []
+    if config["logger"] != there.get("logger"):
+        trackers = config["choices"]["logger"]
+        lines.append(f"logger={trackers} is not used: loggers are told of a run while it trains")
+    derived = derived_name(config["choices"], config)  # from the run's options, and so not asked for
+    if config["name"] not in (there.get("name"), derived):
+        lines.append(
+            f"name={config['name']} is not used: equal settings are the same run; its folder may be renamed"
+        )
+    return lines
 
 
 def check_end(

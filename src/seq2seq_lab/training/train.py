@@ -30,7 +30,7 @@ from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
-from seq2seq_lab.training.loggers.base import close
+from seq2seq_lab.training.loggers.base import close, errors_explained
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
 from seq2seq_lab.training.parts import (
     check_metrics,
@@ -40,7 +40,7 @@ from seq2seq_lab.training.parts import (
     make_trainer,
     max_time,
 )
-from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from
+from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from, unused
 from seq2seq_lab.training.test import evaluate_test
 
 SAMPLES = 10  # translations shown at the end
@@ -88,6 +88,7 @@ def _train(
     resume, before = resumable(run, config), run.summary()
     if resume and before.get("status") == "finished" and not is_longer(run, config):
         print(f"{folder}: already finished, not trained again (use fresh=true to train it again)")
+        print(*(f"  {line}\n" for line in unused(run, config)), sep="", end="")
         return dict(before["last"])
 
     _prepare(config, jobs)
@@ -132,8 +133,9 @@ def _train(
         print(f"training {folder}", flush=True)
         _show_caution(data)
         try:
-            _fit(trainer, module, data, checkpoint)
-            tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
+            with errors_explained():
+                _fit(trainer, module, data, checkpoint)
+                tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
             summary.write(*_ended(error))
             raise

@@ -50,5 +50,6 @@ class WeightsAndBiases(WandbLogger):
         )
 
     def end_run(self) -> None:
-        """End the tracker's run."""
-        self.experiment.finish()
+        """End the tracker's run, if it has begun."""
+        if self._experiment is not None:
+            self.experiment.finish()
