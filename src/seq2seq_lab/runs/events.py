@@ -4,9 +4,11 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
 from seq2seq_lab.files import replacing
 
 EVENTS = "events.out.tfevents.*"
+_OF_TEST = (tensorboard_tag(f"{TEST}/"), f"{TEST}/")  # the second in files of version 0.2
 _HEADER, _FOOTER = (
     struct.Struct("<QI"),
     4,
@@ -20,7 +22,7 @@ def discard_after(folder: Path, epoch: int) -> None:
     was not written completely is removed too.
     """
     for path in sorted(folder.glob(EVENTS)):
-        _filter(path, lambda tag, step: step <= epoch and not tag.startswith("test/"))
+        _filter(path, lambda tag, step: step <= epoch and not tag.startswith(_OF_TEST))
 
 
 def _filter(path: Path, keep: Callable[[str, int], bool]) -> None:
