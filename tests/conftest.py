@@ -45,7 +45,6 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setattr(sys, "argv", ["seq2seq-lab"])
-    monkeypatch.setenv("PYTHONSAFEPATH", "")  # the command sets it, for the processes that it starts
     monkeypatch.setattr(Hydra, "get_mode", _mode)
 
 
