@@ -45,7 +45,6 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setattr(sys, "argv", ["seq2seq-lab"])
-    monkeypatch.setattr(sys, "path", [*sys.path])  # the command adds the working folder
     monkeypatch.setattr(Hydra, "get_mode", _mode)
 
 

@@ -1,7 +1,6 @@
 """A folder that somebody sent is data, whatever is in it: no code, nothing outside changes, one line or an answer."""
 
 import logging
-import os
 import random
 import resource
 import shutil
@@ -22,7 +21,7 @@ from seq2seq_lab.compare.views import figures
 from seq2seq_lab.config import modules
 from seq2seq_lab.config.build import build
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.launch.startup import write_control
+from seq2seq_lab.launch.startup import safe_path, write_control
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import remember, remembered
 from seq2seq_lab.runs.run import Run
@@ -125,7 +124,6 @@ def test_modules_of_the_working_folder_are_found_where_they_are_named(place, mon
             with pytest.raises(ImportError):
                 __import__(name)
         assert not {"", ".", str(place)} & set(sys.path)
-        assert os.environ["PYTHONSAFEPATH"], "so it is in the processes that this one starts"
     finally:
         for name in ("named_part", "named_helper"):
             sys.modules.pop(name, None)
@@ -141,6 +139,14 @@ def test_another_process_finds_the_same_modules(tmp_path):
         done = subprocess.run([sys.executable, "-P", "-c", code + more], check=False, capture_output=True)
         assert done.returncode == status
     assert not (tmp_path / "CANARY").exists()
+
+
+def test_a_process_that_a_command_starts_does_not_find_them(place):
+    (place / "unnamed.py").write_text("")
+    command = [sys.executable, "-c", "import unnamed"]
+    with safe_path():
+        assert subprocess.run(command, check=False, capture_output=True).returncode == 1
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def test_python_m_does_not_import_from_the_working_folder(place):

@@ -14,7 +14,7 @@ from seq2seq_lab import __version__
 from seq2seq_lab.commands import compare, data, evaluate, export, page, runs, train, translate
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, of_files, printable
-from seq2seq_lab.launch.startup import clean_output
+from seq2seq_lab.launch.startup import clean_output, safe_path
 
 # Command → the module with its arguments and its function, and one line of help.
 COMMANDS = {
@@ -37,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     clean_output()
-    os.environ["PYTHONSAFEPATH"] = "1"  # Python puts the working folder first on the path of other processes
     modules.set_folder(Path.cwd())
     try:
         args = _parsed(_command_first(arguments))
-        return int(args.main(args))
+        with safe_path():
+            return int(args.main(args))
     except UserError as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from seq2seq_lab.errors import printable
 
+_SAFE_PATH = "PYTHONSAFEPATH"
+
 
 @contextmanager
 def imports() -> Iterator[None]:
@@ -41,7 +43,6 @@ def clean_output() -> None:
 
     Whatever a command prints (a sentence, a name in somebody else's file, a warning of a library) passes here.
     """
-    os.environ.setdefault("PYTHON_COLORS", "0")  # no escape codes in Python's own tracebacks
     replace_unencodable()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -55,6 +56,19 @@ def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
         return type(stream).write(stream, first + printable(rest))
 
     return write
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Other Python processes do not find modules in the working folder; Python puts it first on their `sys.path`."""
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_SAFE_PATH]
+        if before is not None:
+            os.environ[_SAFE_PATH] = before
 
 
 def write_control(code: str) -> None:
