@@ -87,8 +87,7 @@ def _train(
     run = Run(folder)
     resume, before = resumable(run, config), run.summary()
     if resume and before.get("status") == "finished" and not is_longer(run, config):
-        print(f"{folder}: already finished, not trained again (use fresh=true to train it again)")
-        print(*(f"  {line}\n" for line in unused(run, config)), sep="", end="")
+        _say_finished(run, config)
         return dict(before["last"])
 
     _prepare(config, jobs)
@@ -146,6 +145,12 @@ def _train(
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
+
+
+def _say_finished(run: Run, config: Mapping[str, Any]) -> None:
+    print(f"{run.folder}: already finished, not trained again (use fresh=true to train it again)")
+    for line in unused(run, config):
+        print(f"  {line}")
 
 
 def _check_unchanged(run: Run, before: Mapping[str, Any]) -> None:
