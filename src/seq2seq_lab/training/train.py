@@ -87,9 +87,7 @@ def _train(
     run = Run(folder)
     resume, before = resumable(run, config), run.summary()
     if resume and before.get("status") == "finished" and not is_longer(run, config):
-        _say_finished(run, config)
-        return dict(before["last"])
-
+        return _already_finished(run, config)
     _prepare(config, jobs)
     data = make_data(config)
     known = before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
@@ -147,10 +145,12 @@ def _train(
     return scalars.last | tested
 
 
-def _say_finished(run: Run, config: Mapping[str, Any]) -> None:
+def _already_finished(run: Run, config: Mapping[str, Any]) -> dict[str, float]:
+    """Say that a run is not trained again; returns what it measured last."""
     print(f"{run.folder}: already finished, not trained again (use fresh=true to train it again)")
     for line in unused(run, config):
         print(f"  {line}")
+    return dict(run.summary()["last"])
 
 
 def _check_unchanged(run: Run, before: Mapping[str, Any]) -> None:
