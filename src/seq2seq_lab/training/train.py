@@ -87,10 +87,7 @@ def _train(
     run = Run(folder)
     resume, before = resumable(run, config), run.summary()
     if resume and before.get("status") == "finished" and not is_longer(run, config):
-        print(f"{folder}: already finished, not trained again (use fresh=true to train it again)")
-        print(*(f"  {line}\n" for line in unused(run, config)), sep="", end="")
-        return dict(before["last"])
-
+        return _already_finished(run, config)
     _prepare(config, jobs)
     data = make_data(config)
     known = before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
@@ -146,6 +143,14 @@ def _train(
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
+
+
+def _already_finished(run: Run, config: Mapping[str, Any]) -> dict[str, float]:
+    """Say that a run is not trained again; returns what it measured last."""
+    print(f"{run.folder}: already finished, not trained again (use fresh=true to train it again)")
+    for line in unused(run, config):
+        print(f"  {line}")
+    return dict(run.summary()["last"])
 
 
 def _check_unchanged(run: Run, before: Mapping[str, Any]) -> None:
