@@ -77,7 +77,7 @@ def test_groups_are_paired_in_the_metrics_of_trained_models(sweep):
     pair = next(pair for pair in comparison.pairs if pair.metric == "test/bleu")
     differences = [b - a for a, b in zip(values(0.25, "bleu"), values(0.5, "bleu"), strict=True)]
     assert pair.difference.mean == pytest.approx(statistics.fmean(differences))
-    assert "test/bleu  ratio 0.25 → 0.5" in printed
+    assert "test/bleu ratio 0.25 → 0.5" in " ".join(printed.split())
 
 
 def test_the_curves_are_means_over_the_seeds_of_points_with_enough_sentences(sweep):

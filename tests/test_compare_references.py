@@ -114,7 +114,9 @@ def test_a_reference_has_the_colour_of_the_only_group_that_names_it(runs):
 
 def test_a_reference_is_not_a_difference_between_runs(tmp_path):
     for seed, reference in enumerate((None, {"file": "a.csv", "curve": "a", "metric": "train/loss"})):
-        write_run(tmp_path / str(seed), config(seed=seed) | {"reference": reference, "accelerate": seed})
+        write_run(
+            tmp_path / str(seed), config(seed=seed) | {"reference": reference, "accelerate": {"own": seed}}
+        )
     (group,) = gather([tmp_path]).groups
     assert group.label == "all runs"
 

@@ -98,7 +98,7 @@ MISTAKES = [
     ),
     ("forcing=full forcing.unit=position", "forcing.unit: forcing=mixed has this key"),
     ("forcing=by_step forcing.unit=position", "forcing.unit: forcing=mixed has this key"),
-    ("forcing=by_step forcing.schedule.start=0.5", "forcing.schedule.start: forcing/schedule="),
+    ("forcing=by_step forcing.schedule.start=0.5", "forcing/schedule=exponential has this key"),
     ("forcing=by_step forcing/schedule=linear forcing.schedule.share=0", "share must lie in (0, 1], got 0"),
     ("forcing=mixed forcing.ratio=1.5", "forcing.ratio must lie in [0, 1], got 1.5"),
     ("forcing=word_dropout forcing.ratio=nan", "forcing.ratio must lie in [0, 1], got nan"),

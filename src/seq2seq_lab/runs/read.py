@@ -84,7 +84,7 @@ def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
     if "model" not in config:
         raise ValueError(f"{path.name} is not the configuration of a run")
     for group in (*GROUPS, *NODES, CHOICES):
-        if not isinstance(config.get(group, {}), dict):
+        if not isinstance(config.get(group), dict | None):
             raise ValueError(f"{path.name} is not the configuration of a run: {group} is not a set of keys")
     if (key := interpolation(config)) is not None:
         raise ValueError(f"{path.name} is not what training wrote: {key} contains an interpolation, ${{…}}")
