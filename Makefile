@@ -107,7 +107,7 @@ corrected: $(INSTALLED) ## the policies that version 0.3 corrected, and curricul
 	  $(LAB) $(CORRECTED) $$study forcing=scheduled forcing/decay=linear forcing.start=0.0 forcing.end=1.0 || exit; \
 	done
 	$(LAB) evaluate outputs/forcing_ratio/*/seed-*
-	$(BIN)/python -m experiments.forcing_ratio.corrected outputs
+	$(BIN)/python -m experiments.forcing_ratio.corrected outputs/forcing_ratio
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

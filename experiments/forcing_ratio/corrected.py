@@ -1,7 +1,7 @@
 """The policies that version 0.3 corrected, and curricula at a constant learning rate, each beside full forcing.
 
-`python -m experiments.forcing_ratio.corrected outputs`, after `make corrected`. Writes corrected_runs.csv (a row a
-run), corrected.csv, corrected_differences.csv, corrected_order.csv, and the tables of README.md.
+`python -m experiments.forcing_ratio.corrected outputs/forcing_ratio`, after `make corrected`. Writes corrected_runs.csv
+(a row a run), corrected.csv, corrected_differences.csv, corrected_order.csv, and the tables of README.md.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,10 @@ def order_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
 
 def main(folders: list[str]) -> None:
     """Write the tables."""
-    found = sorted_policies(gather([Path(folder) for folder in folders]).groups, (*STUDIED, *CONSTANT_LR))
+    comparison = gather([Path(folder) for folder in folders])
+    if mixed := [each for each in comparison.caveats if "--segments" in each]:
+        raise UserError(mixed[0])
+    found = sorted_policies(comparison.groups, (*STUDIED, *CONSTANT_LR))
     if not found:
         raise UserError(
             f"no finished run of {' or '.join(STUDIED)} in {', '.join(folders)}; run `make corrected`"
