@@ -107,4 +107,4 @@ def test_a_source_of_the_user_is_an_option_of_the_commands(capsys):
     assert cli.main(["data", *overrides, "+data.count=20", "+data.keep=null"]) == 0
     assert capsys.readouterr().out.startswith("20 of 20 pairs of Digits\n")
     assert cli.main(["data", *overrides, "+data.cuont=20"]) == 1
-    assert "did you mean count?" in capsys.readouterr().err
+    assert "did you mean +data.count?" in capsys.readouterr().err
