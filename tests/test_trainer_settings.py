@@ -161,10 +161,10 @@ def test_overfitting_trains_on_the_same_pairs_each_epoch(run, monkeypatch):
     orders = []
     made = BlockLoader._block
 
-    def noted(loader, order, number):
+    def noted(loader, batches, first_update):
         if loader.shuffle:
-            orders.append(order[: loader.block_size].tolist())
-        return made(loader, order, number)
+            orders.append(np.concatenate(batches).tolist())
+        return made(loader, batches, first_update)
 
     monkeypatch.setattr(BlockLoader, "_block", noted)
     run("a", "+trainer.overfit_batches=1", "trainer.max_epochs=3")
