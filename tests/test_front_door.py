@@ -26,6 +26,7 @@ SMALL = (
     "threads=1",
 )
 SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
+LITTLE = ("data.pairs=30", "loader.batch_size=2")  # three blocks an epoch
 # Settings that an option has no default for, or whose default is large.
 NEEDED = {
     ("data", "toy"): ("data.pairs=30",),
@@ -189,7 +190,7 @@ def test_options_go_through_every_command(row, command, outputs):
 @pytest.mark.parametrize("experiment", options(EXPERIMENT))
 def test_so_does_an_experiment(experiment, command, outputs):
     init = ["init_from=null"] if experiment.endswith("_continued") else []
-    train = ("train", f"experiment={experiment}", *SMALL, "data=toy", "data.pairs=30", *SAMPLES, *init)
+    train = ("train", f"experiment={experiment}", *SMALL, "data=toy", *LITTLE, *SAMPLES, *init)
     held_out = tiny.configuration(*train[1:])["split"]["_target_"] != NO_SPLIT
     through(train, command, outputs, tested=held_out)
 
