@@ -25,7 +25,7 @@ from seq2seq_lab.forcing.scheduled import ScheduledForcing
 from seq2seq_lab.forcing.schedules import Constant
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.schedules import Constant as ConstantRate
+from seq2seq_lab.training.lr_schedules import Constant as ConstantRate
 
 BLOCKS, LITERAL = 8, 12  # timed blocks of updates, and updates of the reference after each
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {
@@ -80,7 +80,7 @@ def run(experiment: str) -> tuple[list[float], list[float], float]:
         model=model,
         forcing=forcing,
         optimizer=partial(torch.optim.SGD, lr=0.01),
-        schedule=ConstantRate(),
+        lr_schedule=ConstantRate(),
         objective=NegativeLogLikelihood(),
         select=partial(select, {"compiled_sentence": CompiledSentence()}),
         measures={},

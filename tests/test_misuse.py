@@ -40,6 +40,11 @@ WRONG = {
     "callbacks=[]": ("callbacks=[]: callbacks=none takes none", ""),
     "model=nope": ("model=nope: no such option", "attention, seq2seq"),
     "model/score=dot": ("model/score: ", "it goes with model=attention"),
+    # Groups of an earlier version
+    "schedule=cosine": ("schedule=cosine: the group is named lr_schedule now", "lr_schedule=cosine"),
+    "schedule.min_lr=0.1": ("schedule.min_lr=0.1: the group is named", "lr_schedule.min_lr=0.1"),
+    "+schedule.x=1": ("+schedule.x=1: the group is named", "+lr_schedule.x=1"),
+    "~schedule": ("~schedule: the group is named", "~lr_schedule"),
     # Keys
     "~nothing": ("~nothing: no such key", ""),
     "~callbacks.nothing": ("~callbacks.nothing: no such key", ""),

@@ -49,17 +49,21 @@ def as_version_0_2(folder):
     """Leave out of a run's configuration what version 0.2 did not write."""
     config = yaml.safe_load((folder / layout.CONFIG).read_text())
     del config["segments"]
+    schedule = config.pop("lr_schedule")
+    config["schedule"] = schedule | {"_target_": schedule["_target_"].replace("lr_schedules", "schedules")}
+    config["choices"]["schedule"] = config["choices"].pop("lr_schedule")
     for name in [each for each in config["measures"] if "_per_" in each or each.endswith("_to_own_end")]:
         del config["measures"][name]
     text = yaml.safe_dump(config, sort_keys=False)
     (folder / layout.CONFIG).write_text(text)
-    Run(folder).write_summary(config_sha256=hashlib.sha256(text.encode()).hexdigest())
+    Run(folder).write_summary(config_sha256=hashlib.sha256(text.encode()).hexdigest(), version="0.2.0")
 
 
 def test_a_run_of_version_0_2_goes_on_as_it_was_counted_and_not_otherwise(run):
     folder = run("a", "segments=pair")
     as_version_0_2(folder)
     assert Run(folder).config()["segments"] == "pair"
+    assert Run(folder).config()["lr_schedule"]["_target_"] == "seq2seq_lab.training.lr_schedules.Constant"
     with pytest.raises(UserError, match="it differs in segments"):
         run("a")
     assert run("a", "segments=pair", "trainer.max_epochs=3") == folder

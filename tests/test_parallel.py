@@ -45,7 +45,13 @@ def test_two_processes_equal_one_under_each_policy(tmp_path, policy):
 
 @pytest.mark.parametrize(
     "setting",
-    ["optimizer=adamw", "objective=minimum_risk", "schedule=inverse_sqrt", "model.layers=2", "data.pairs=38"],
+    [
+        "optimizer=adamw",
+        "objective=minimum_risk",
+        "lr_schedule=inverse_sqrt",
+        "model.layers=2",
+        "data.pairs=38",
+    ],
 )
 def test_they_do_with_other_settings(tmp_path, setting):
     one, two = (tiny.train(tmp_path / n, *BATCHES, setting, *more) for n, more in (("1", ()), ("2", DDP)))

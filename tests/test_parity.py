@@ -22,7 +22,7 @@ from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.schedules import Constant
+from seq2seq_lab.training.lr_schedules import Constant
 from seq2seq_lab.training.update import Job
 
 UPDATES, SEED = 200, 3
@@ -145,7 +145,7 @@ def test_every_loss_and_the_final_weights_are_equal_to_the_reference(
         model=both.model,
         forcing=both.forcing,
         optimizer=partial(torch.optim.SGD, lr=both.learning_rate),
-        schedule=Constant(),
+        lr_schedule=Constant(),
         objective=NegativeLogLikelihood(),
         select=partial(select, ACCELERATORS[accelerator]),
         to_text=str,

@@ -46,7 +46,7 @@ DEFAULTS = {
     "forcing": "full",
     "objective": "nll",
     "optimizer": "sgd",
-    "schedule": "none",
+    "lr_schedule": "none",
     "trainer": "cpu",
     "logger": "tensorboard",
     "callbacks": "default",

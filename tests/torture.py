@@ -48,7 +48,7 @@ SWEEPS = {
         "forcing=scheduled",
         "loader.batch_size=4",
         "optimizer=adam",
-        "schedule=cosine",
+        "lr_schedule=cosine",
         "trainer.max_epochs=8",
     ),
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.options import groups, options
-from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, SETS
+from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, RENAMED, SETS
 from seq2seq_lab.errors import UserError
 
 # Hydra's plugins that this package has extras for: option → extra.
@@ -38,6 +38,8 @@ def refuse_misuse(overrides: Sequence[str], extra: Sequence[Path] = ()) -> None:
             raise UserError(f"{override}: not an override of the form KEY=VALUE")
         if key.partition(".")[0] in (CHOICES, CODE):
             raise UserError(f"{override}: a run notes {key.partition('.')[0]} itself")
+        if now := RENAMED.get(group := key.partition(".")[0]):
+            raise UserError(f"{override}: the group is named {now} now: {override.replace(group, now, 1)}")
         if key == "hydra.launcher.n_jobs" and value == "0":
             raise UserError(f"{override}: it must be at least 1, or -1 for all processors")
         if key.startswith("hydra.sweeper.params.") and not sign:

@@ -10,13 +10,15 @@ GROUPS = (
     "forcing",
     "objective",
     "optimizer",
-    "schedule",
+    "lr_schedule",
     "trainer",
     "logger",
     "callbacks",
     "measures",
     "accelerate",
 )
+# Groups that had another name in an earlier version.
+RENAMED = {"schedule": "lr_schedule"}
 # Those whose options are sets of named nodes; an option of the others is one node.
 SETS = ("logger", "callbacks", "measures", "accelerate")
 # The group of whole experiments; a run takes one of its options or none.

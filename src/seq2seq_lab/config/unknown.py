@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.options import ROOT, config_dir, groups, nests, option_files, read
-from seq2seq_lab.config.schema import GROUPS, SETS
+from seq2seq_lab.config.schema import GROUPS, RENAMED, SETS
 from seq2seq_lab.errors import nearest
 
 _SEARCH_PATH = "hydra.searchpath"
@@ -23,6 +23,8 @@ def no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path] = ()) 
         extra: folders of the user's own options.
     """
     chosen = _chosen(overrides, extra)
+    if now := RENAMED.get(key.partition(".")[0]):
+        return f"{key}: the group is named {now} now"
     parent, _, last = key.rpartition(".")
     elsewhere: dict[str, str] = {}  # the last part of each key beside it that an option has → that option
     for group, option, content in _contents(key.partition(".")[0], extra):
@@ -46,6 +48,8 @@ def no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path] = ()) 
 
 def meant(key: str, config: Mapping[str, Any]) -> str:
     """A suggestion to append to an unknown key of a composed configuration; empty if none is similar."""
+    if now := RENAMED.get(key.partition(".")[0]):
+        return f"; the group is named {now} now"
     parent, _, last = key.rpartition(".")
     node = _node(config, parent)
     return (meant_beside(last, node, parent) if node else "") or _same_name(key, config)

@@ -12,20 +12,13 @@ import yaml
 from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.files import MOST_VALUES, read_json, read_limited
+from seq2seq_lab.runs.earlier import as_of_now
 
 # The most that a file of a run can have: it may be somebody else's.
 _MOST_CONFIG = 2**20  # bytes
 _MOST_NODES = 100_000
 _MOST_BYTES = 2**28
 _LAST_EPOCH = 10_000_000
-# The measures that `measures=default` has had since version 0.2.
-_LATER = {
-    "loss_forced_per_word": "LossForcedPerWord",
-    "loss_free_per_word": "LossFreePerWord",
-    "loss_forced_per_character": "LossForcedPerCharacter",
-    "loss_free_per_character": "LossFreePerCharacter",
-    "exposure_gap_to_own_end": "ExposureGapToOwnEnd",
-}
 Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs without a value are missing
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is ten times as fast
 
@@ -88,20 +81,7 @@ def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
             raise ValueError(f"{path.name} is not the configuration of a run: {group} is not a set of keys")
     if (key := interpolation(config)) is not None:
         raise ValueError(f"{path.name} is not what training wrote: {key} contains an interpolation, ${{…}}")
-    return _with_later_keys({str(key): value for key, value in config.items()})
-
-
-def _with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration of version 0.2 with the keys that came after it, as it meant them.
-
-    So its run can be compared, and goes on with `segments=pair`.
-    """
-    choices, measures = config.get("choices"), config.get("measures")
-    if "segments" in config or not (isinstance(choices, dict) and isinstance(measures, dict)):
-        return config
-    later = {name: {"_target_": f"seq2seq_lab.evaluation.losses.{each}"} for name, each in _LATER.items()}
-    default = choices.get("measures") == "default"
-    return config | {"segments": "pair", "measures": {**measures, **later} if default else measures}
+    return as_of_now({str(key): value for key, value in config.items()})
 
 
 def _nodes(value: Any, known: dict[int, int]) -> int:

@@ -20,7 +20,7 @@ from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.parallel import ParallelUpdates
-from seq2seq_lab.training.schedules import Schedule
+from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.update import Job, Made
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -59,7 +59,7 @@ class TranslationModule(pl.LightningModule):
         model: what is trained.
         forcing: plans what the decoder is fed.
         optimizer: parameters → optimizer.
-        schedule: changes its learning rate.
+        lr_schedule: changes its learning rate.
         objective: what is minimised.
         select: what makes the updates of a job (`accelerate.select.select`).
         to_text: target ids up to and without `<eos>` → sentence.
@@ -80,7 +80,7 @@ class TranslationModule(pl.LightningModule):
         model: Seq2Seq,
         forcing: ForcingPolicy,
         optimizer: OptimizerFactory,
-        schedule: Schedule,
+        lr_schedule: LRSchedule,
         objective: Objective,
         select: Callable[[Job], Selection],
         to_text: Callable[[list[int]], str],
@@ -99,7 +99,7 @@ class TranslationModule(pl.LightningModule):
         self.model = model
         self.forcing = forcing
         self.optimizer = optimizer
-        self.schedule = schedule
+        self.lr_schedule = lr_schedule
         self.objective = objective
         self.select = select
         self.to_text = to_text
@@ -122,7 +122,7 @@ class TranslationModule(pl.LightningModule):
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """The optimizer of all parameters, and the scheduler of its learning rate where there is one."""
         optimizer = self.optimizer(self.model.parameters())
-        scheduler = self.schedule.scheduler(optimizer)
+        scheduler = self.lr_schedule.scheduler(optimizer)
         return [optimizer], [] if scheduler is None else [scheduler]
 
     def job(self, optimizer: Optimizer) -> Job:
@@ -170,7 +170,7 @@ class TranslationModule(pl.LightningModule):
     def _updates(self, block: Block, plan: Plan, draws: Draws) -> Made:
         """Make the updates of a block; in parts where the learning rate changes with each of them."""
         assert self.selection is not None
-        if self.schedule.over != "updates":
+        if self.lr_schedule.over != "updates":
             self.lr = self._current_lr()
             return self.selection.updates(block, plan, draws)
         made = []
@@ -221,7 +221,7 @@ class TranslationModule(pl.LightningModule):
         self._log(
             {"perf/sentences_per_second": tally.count / tally.seconds, "perf/epoch_seconds": tally.seconds}
         )
-        if self.schedule.over == "epochs" and self.schedule.metric is None:
+        if self.lr_schedule.over == "epochs" and self.lr_schedule.metric is None:
             self._scheduler().step()
 
     def _count_as_one_step(self, optimizer: LightningOptimizer) -> None:
@@ -257,8 +257,8 @@ class TranslationModule(pl.LightningModule):
     def _log(self, values: dict[str, float]) -> None:
         # For Lightning's monitors. The callback `EpochScalars` passes them to the loggers, one row per epoch.
         self.scalars |= values
-        if self.schedule.metric in values:
-            cast(ReduceLROnPlateau, self._scheduler()).step(values[self.schedule.metric])
+        if self.lr_schedule.metric in values:
+            cast(ReduceLROnPlateau, self._scheduler()).step(values[self.lr_schedule.metric])
         self.log_dict(values, on_step=False, on_epoch=True, logger=False, batch_size=1)
 
     # Checkpoints

@@ -38,7 +38,7 @@ from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
 # The groups that HParams shows.
-_SHOWN: Sequence[str] = ("model", "forcing", "objective", "optimizer", "schedule")
+_SHOWN: Sequence[str] = ("model", "forcing", "objective", "optimizer", "lr_schedule")
 
 
 def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
@@ -76,7 +76,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         model=model,
         forcing=build(config["forcing"], "forcing"),
         optimizer=build(config["optimizer"], "optimizer"),
-        schedule=build(config["schedule"], "schedule"),
+        lr_schedule=build(config["lr_schedule"], "lr_schedule"),
         objective=build(config["objective"], "objective"),
         select=partial(_select, config),
         to_text=corpus.target_vocabulary.text,
@@ -92,7 +92,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     )
     # What the first update, or the longest sentence, would refuse shows here.
     optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
-    call(partial(module.schedule.scheduler, optimizer), "schedule")
+    call(partial(module.lr_schedule.scheduler, optimizer), "lr_schedule")
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
@@ -171,8 +171,8 @@ def _select(config: Mapping[str, Any], job: Job) -> Selection:
 def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
     """Refuse metrics that this run does not measure, such as one of the other part of the data."""
     _check_metric(config["monitor"]["metric"], "monitor.metric", module)
-    if module.schedule.metric is not None:
-        _check_metric(module.schedule.metric, "schedule.metric", module)
+    if module.lr_schedule.metric is not None:
+        _check_metric(module.lr_schedule.metric, "lr_schedule.metric", module)
     for name, node in config["callbacks"].items():
         for key in ("metric", "monitor"):
             # Lightning's ModelCheckpoint can also monitor the number of the epoch or step.

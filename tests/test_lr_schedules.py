@@ -10,12 +10,15 @@ import tiny
 from seq2seq_lab.config.options import options
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.runs import layout
-from seq2seq_lab.training.schedules import Cosine, InverseSqrt, Plateau
+from seq2seq_lab.training.lr_schedules import Cosine, InverseSqrt, Plateau
 
 BLOCKS = 5  # an epoch
 # Changes within a few epochs of a tiny run.
-QUICK = {"inverse_sqrt": ("schedule.warm_up=20",), "plateau": ("schedule.patience=0", "schedule.factor=0.3")}
-SCHEDULES = [(f"schedule={option}", *QUICK.get(option, ())) for option in options("schedule")]
+QUICK = {
+    "inverse_sqrt": ("lr_schedule.warm_up=20",),
+    "plateau": ("lr_schedule.patience=0", "lr_schedule.factor=0.3"),
+}
+SCHEDULES = [(f"lr_schedule={option}", *QUICK.get(option, ())) for option in options("lr_schedule")]
 
 
 def rates(schedule, steps, values=None, lr=0.5):
@@ -62,7 +65,12 @@ class TestRuns:
         assert logged(one) == logged(many)
 
     def test_nor_do_those_of_batches(self, run):
-        settings = ("schedule=inverse_sqrt", "schedule.warm_up=5", "loader.batch_size=4", "optimizer=adam")
+        settings = (
+            "lr_schedule=inverse_sqrt",
+            "lr_schedule.warm_up=5",
+            "loader.batch_size=4",
+            "optimizer=adam",
+        )
         one, many = (run(str(size), *settings, f"loader.updates_per_block={size}") for size in (1, 128))
         assert tiny.same_weights(one, many)
 
@@ -86,26 +94,28 @@ class TestRuns:
 
     def test_the_rate_of_each_epoch_is_logged(self, run):
         assert logged(run("constant")) == [0.01, 0.01]
-        cosine = logged(run("cosine", "schedule=cosine", "trainer.max_epochs=4"))
+        cosine = logged(run("cosine", "lr_schedule=cosine", "trainer.max_epochs=4"))
         assert cosine == pytest.approx([0.005 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)])
-        by_update = logged(run("by update", "schedule=inverse_sqrt", "schedule.warm_up=40"))  # 36 an epoch
+        by_update = logged(
+            run("by update", "lr_schedule=inverse_sqrt", "lr_schedule.warm_up=40")
+        )  # 36 an epoch
         assert by_update == pytest.approx([0.01 * 36 / 40, 0.01 * math.sqrt(40 / 72)])
 
     def test_a_plateau_counts_evaluations(self, run):
-        settings = ("schedule=plateau", "schedule.patience=0", "trainer.check_val_every_n_epoch=2")
-        metric = ("schedule.metric=val/loss_free", "schedule.mode=max", "trainer.max_epochs=6")
+        settings = ("lr_schedule=plateau", "lr_schedule.patience=0", "trainer.check_val_every_n_epoch=2")
+        metric = ("lr_schedule.metric=val/loss_free", "lr_schedule.mode=max", "trainer.max_epochs=6")
         assert logged(run("a", *settings, *metric)) == [0.01] * 4 + [0.005] * 2
 
     def test_a_plateau_of_the_training_loss(self, run):
-        metric = ("schedule.metric=train/loss", "schedule.mode=max", "trainer.max_epochs=3")
-        found = logged(run("a", "schedule=plateau", "schedule.patience=0", *metric))
+        metric = ("lr_schedule.metric=train/loss", "lr_schedule.mode=max", "trainer.max_epochs=3")
+        found = logged(run("a", "lr_schedule=plateau", "lr_schedule.patience=0", *metric))
         assert found == [0.01, 0.01, 0.005]
 
     def test_a_schedule_is_part_of_what_a_run_is(self, run):
-        folder = run("a", "schedule=cosine")
-        config = json.loads(json.dumps(tiny.configuration(*tiny.SETTINGS, "schedule=cosine")))
-        assert config["schedule"]["epochs"] == 2
-        assert "schedule" in (folder / layout.CONFIG).read_text(encoding="utf-8")
+        folder = run("a", "lr_schedule=cosine")
+        config = json.loads(json.dumps(tiny.configuration(*tiny.SETTINGS, "lr_schedule=cosine")))
+        assert config["lr_schedule"]["epochs"] == 2
+        assert "lr_schedule" in (folder / layout.CONFIG).read_text(encoding="utf-8")
 
     def test_adamw_trains(self, run):
         losses = [float(row["train/loss"]) for row in tiny.rows(run("a", "optimizer=adamw"))]

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, R
 Over = Literal["updates", "epochs"] | None
 
 
-class Schedule(Protocol):
+class LRSchedule(Protocol):
     """How the learning rate changes.
 
     Attributes:
