@@ -14,7 +14,6 @@ from torch import nn
 import seq2seq_lab.models as models
 from benchmarks.table import seconds, seminar_recipe, show, single_thread
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.splits import NoSplit
@@ -23,9 +22,10 @@ from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy
 from seq2seq_lab.forcing.scheduled import ScheduledForcing
 from seq2seq_lab.forcing.schedules import Constant
+from seq2seq_lab.training.accelerator import select
+from seq2seq_lab.training.lr_schedules import Constant as ConstantRate
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.lr_schedules import Constant as ConstantRate
 
 BLOCKS, LITERAL = 8, 12  # timed blocks of updates, and updates of the reference after each
 EXPERIMENTS: dict[str, tuple[partial[models.Seq2Seq], ForcingPolicy]] = {

@@ -16,7 +16,6 @@ import torch
 from matplotlib import colors
 from matplotlib import pyplot as plt
 
-from seq2seq_lab.accelerate.select import Job
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.compose import composed
 from seq2seq_lab.data.batches import BlockLoader
@@ -25,7 +24,7 @@ from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.forcing.plan import Pairs, Plan, Revised
 from seq2seq_lab.models import attention_model
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.update import EagerUpdates
+from seq2seq_lab.training.update import EagerUpdates, Job
 
 # Picture → the settings that make its policy.
 PICTURES: dict[str, tuple[str, ...]] = {

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 import tiny
-from seq2seq_lab.accelerate.select import Job
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.options import nests, option_files, options
 from seq2seq_lab.data.batches import BlockLoader
@@ -15,6 +14,7 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import UNITS, Pairs, Plan
 from seq2seq_lab.models import attention_model, seq2seq_model
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import Job
 
 MODELS = {"seq2seq": seq2seq_model, "attention": attention_model}
 CORPUS = tiny.lettered(12)

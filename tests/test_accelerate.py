@@ -9,7 +9,6 @@ from torch import nn
 
 import tiny
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.select import Fault, select
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.feeders.argmax import ArgMax
@@ -23,6 +22,7 @@ from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.models import Encoder, Seq2Seq, attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
+from seq2seq_lab.training.accelerator import Fault, select
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job
 

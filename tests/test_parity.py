@@ -11,7 +11,6 @@ import reference
 from data_reference import SEMINAR_PREFIXES
 from seq2seq_lab import models
 from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
-from seq2seq_lab.accelerate.select import select
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
@@ -20,9 +19,10 @@ from seq2seq_lab.data.splits import NoSplit
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs
+from seq2seq_lab.training.accelerator import select
+from seq2seq_lab.training.lr_schedules import Constant
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.lr_schedules import Constant
 from seq2seq_lab.training.update import Job
 
 UPDATES, SEED = 200, 3

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import tiny
-from seq2seq_lab.launch import machine
+from seq2seq_lab.launch import isolate
 from seq2seq_lab.launch import register as registers
 from seq2seq_lab.launch.register import Entry, Register, remove_stale, under_way
 from seq2seq_lab.runs import layout
@@ -306,12 +306,12 @@ def test_a_command_in_another_name_space_of_processes_leaves_a_running_sweep_alo
     ],
 )
 def test_each_job_gets_cards_of_its_own(monkeypatch, visible, count, devices, expected):
-    monkeypatch.setattr(machine.torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
     found = []
     for job in range(5):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if visible:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        machine.take_cards(job, {"devices": devices})
+        isolate.take_cards(job, {"devices": devices})
         found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert found == expected

@@ -14,12 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from experiments.seminar.conditions import STUDY, quirks_of
 from experiments.tables import run, shown, write
-from seq2seq_lab.accelerate.select import Updates
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.training.accelerator import Updates
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parts import make_data, make_module
 

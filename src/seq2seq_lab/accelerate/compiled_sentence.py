@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.accelerate.compiler import available
-from seq2seq_lab.accelerate.select import unknown_plan, unsupported
+from seq2seq_lab.accelerate.known import unknown_plan, unsupported
 from seq2seq_lab.accelerate.sentence_updates import DropoutMasks, SentenceUpdates
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from seq2seq_lab.accelerate import compile_cache
-from seq2seq_lab.accelerate.select import Fault
 from seq2seq_lab.data.cache import cache_dir
+from seq2seq_lab.training.accelerator import Fault
 
 COMPILING = "compiling the sentence update for this machine (about 15 s, once)"
 _SOURCES = ("tiles.py", "kernels.py", "layer_kernels.py", "sentence_kernel.py")

@@ -1,6 +1,9 @@
-"""The classes and settings that accelerators support, by their place in the model. Everything else is refused."""
+"""The classes and settings that accelerators support, by their place in the model. Everything else is refused.
 
-from collections.abc import Iterable
+Classes are compared exactly: a subclass, a new attribute or a hook is never ignored.
+"""
+
+from collections.abc import Collection, Iterable
 from itertools import pairwise
 
 import torch
@@ -9,12 +12,16 @@ from torch.nn.modules import module as nn_module
 from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
 
+from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.attention.dot import DotAttention
 from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import Job
 
 # Place, where `*` is a number → the exact class there.
 PLACES: dict[str, type] = {
@@ -56,6 +63,38 @@ _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GLOBAL_HOOKS = tuple(f"_global{name}" for name in _HOOKS)
 _STEP_HOOKS = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
+
+
+def unsupported(job: Job, feeders: Collection[type]) -> str | None:
+    """The first part of a job that is not on the lists of supported classes and settings; None if there is none.
+
+    Args:
+        job: what is to be trained, and how.
+        feeders: the exact classes that its plan may feed by.
+    """
+    reasons = (
+        unknown_module(job.model),
+        unknown_setting(job.model),
+        unknown_optimizer(job.optimizer, job.model),
+        unknown_objective(job.objective),
+        unknown_plan(job.plan, feeders),
+    )
+    return next(filter(None, reasons), None)
+
+
+def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
+    """The reason why a plan has several passes or a feeder that is not of these exact classes; None if not."""
+    if plan.passes or plan.revise is not None:
+        return "the forcing policy needs an earlier pass"
+    known = type(plan.feeder) in feeders
+    return None if known else f"the feeder {type(plan.feeder).__name__} is not supported"
+
+
+def unknown_objective(objective: Objective) -> str | None:
+    """Why an objective is not the plain negative log-likelihood; None where it is."""
+    if type(objective) is not NegativeLogLikelihood:
+        return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
+    return "the objective uses label smoothing" if objective.label_smoothing else None
 
 
 def unknown_module(model: nn.Module) -> str | None:

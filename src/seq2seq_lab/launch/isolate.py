@@ -1,4 +1,4 @@
-"""A job in a process of its own: if the system kills it, no other job ends with it."""
+"""A job in a process of its own, with its share of the GPUs: if the system kills it, no other job ends with it."""
 
 import os
 import pickle
@@ -6,8 +6,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from seq2seq_lab.runs.lock import is_alive
 
@@ -86,3 +86,20 @@ def _watch(over: Callable[[], bool]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+def take_cards(job: int, trainer: Mapping[str, Any]) -> None:
+    """Let this process see its share of the GPUs, in turn by the number of its job: one, or several with `trainer=ddp`.
+
+    Where the run names its GPUs (`trainer.devices=[2]`), it sees all. This must be called before CUDA is used.
+    """
+    import torch
+
+    given = str(trainer.get("devices", 1))
+    count = int(given) if given.isdecimal() else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    cards = visible.split(",") if visible else [str(card) for card in range(torch.cuda.device_count())]
+    shares = len(cards) // count if count else 0
+    if shares > 1:
+        first = job % shares * count
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards[first : first + count])

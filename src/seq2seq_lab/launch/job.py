@@ -133,9 +133,7 @@ class Job:
 
     def _end_of(self, config: dict[str, Any], folder: Path, jobs: int, number: int) -> End:
         """What became of a run, errors of the user included."""
-        from seq2seq_lab.launch.machine import take_cards
-
-        take_cards(number, config["trainer"])
+        isolate.take_cards(number, config["trainer"])
         try:
             return self.train(config, folder, jobs)
         except UserError as error:

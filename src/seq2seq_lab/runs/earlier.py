@@ -1,4 +1,4 @@
-"""Configurations of runs of earlier versions, with the keys of this one: the one place for what was renamed or added."""
+"""Configurations of runs of earlier versions, with the keys of this one: what was renamed or added stands here alone."""
 
 from typing import Any
 

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from seq2seq_lab.accelerate.select import Selection
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
 from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.training.accelerator import Selection
+from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.parallel import ParallelUpdates
-from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.update import Job, Made
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -61,7 +61,7 @@ class TranslationModule(pl.LightningModule):
         optimizer: parameters → optimizer.
         lr_schedule: changes its learning rate.
         objective: what is minimised.
-        select: what makes the updates of a job (`accelerate.select.select`).
+        select: what makes the updates of a job (`training.accelerator.select`).
         to_text: target ids up to and without `<eos>` → sentence.
         max_length: positions that a hypothesis may have.
         references: for each evaluated pair, in order, its accepted translations.

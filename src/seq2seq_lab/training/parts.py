@@ -13,7 +13,6 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.trainer import counts_updates
 from seq2seq_lab.data.batches import Block
@@ -22,9 +21,9 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.forcing.plan import Pairs
-from seq2seq_lab.launch.machine import DOUBLE, devices
 from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.accelerator import Selection, select
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
@@ -32,6 +31,7 @@ from seq2seq_lab.training.callbacks.progress import Bar, Lines
 from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.loggers import base as loggers
+from seq2seq_lab.training.machine import DOUBLE, devices
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.seeds import owner_seed, seed_generators

@@ -18,7 +18,6 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line, of_files, printable
 from seq2seq_lab.evaluation.measures import measure, to_dict
-from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.load import start_from
 from seq2seq_lab.runs.naming import remember
@@ -31,6 +30,7 @@ from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
 from seq2seq_lab.training.loggers.base import close, errors_explained
+from seq2seq_lab.training.machine import check_accelerator, set_threads
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
 from seq2seq_lab.training.parts import (
     check_metrics,

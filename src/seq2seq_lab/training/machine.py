@@ -34,21 +34,6 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def take_cards(job: int, trainer: Mapping[str, Any]) -> None:
-    """Let this process see its share of the GPUs, in turn by the number of its job: one, or several with `trainer=ddp`.
-
-    Where the run names its GPUs (`trainer.devices=[2]`), it sees all. This must be called before CUDA is used.
-    """
-    given = str(trainer.get("devices", 1))
-    count = int(given) if given.isdecimal() else 0
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    cards = visible.split(",") if visible else [str(card) for card in range(torch.cuda.device_count())]
-    shares = len(cards) // count if count else 0
-    if shares > 1:
-        first = job % shares * count
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards[first : first + count])
-
-
 def devices(trainer: Mapping[str, Any]) -> list[torch.device]:
     """The devices of one run: several with `trainer=ddp`; an empty list where Lightning finds the one device.
 

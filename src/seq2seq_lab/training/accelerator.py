@@ -1,18 +1,16 @@
-"""Select the implementation of the updates: an accelerator, or plain PyTorch.
+"""What an accelerator offers, and which implementation of the updates is selected: the one door to `accelerate/`.
 
 `training/update.py` is the reference implementation. An accelerator replaces it only if every class and setting of the
-job is on its explicit list. Classes are compared exactly: a subclass, a new attribute or a hook is never ignored.
+job is on its explicit list (`accelerate/known.py`). The run's configuration names the accelerators, so training imports
+none of them.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unknown_setting
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.training.objectives.base import Objective
-from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 
@@ -73,35 +71,3 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
             return Selection(accelerator.updates(job), name, refused)
         refused[name] = reason
     return Selection(EagerUpdates(job), "eager", refused)
-
-
-def unsupported(job: Job, feeders: Collection[type]) -> str | None:
-    """The first part of a job that is not on the lists of supported classes and settings; None if there is none.
-
-    Args:
-        job: what is to be trained, and how.
-        feeders: the exact classes that its plan may feed by.
-    """
-    reasons = (
-        unknown_module(job.model),
-        unknown_setting(job.model),
-        unknown_optimizer(job.optimizer, job.model),
-        unknown_objective(job.objective),
-        unknown_plan(job.plan, feeders),
-    )
-    return next(filter(None, reasons), None)
-
-
-def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
-    """The reason why a plan has several passes or a feeder that is not of these exact classes; None if not."""
-    if plan.passes or plan.revise is not None:
-        return "the forcing policy needs an earlier pass"
-    known = type(plan.feeder) in feeders
-    return None if known else f"the feeder {type(plan.feeder).__name__} is not supported"
-
-
-def unknown_objective(objective: Objective) -> str | None:
-    """Why an objective is not the plain negative log-likelihood; None where it is."""
-    if type(objective) is not NegativeLogLikelihood:
-        return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
-    return "the objective uses label smoothing" if objective.label_smoothing else None
