@@ -165,9 +165,9 @@ def test_help_shows_their_comments(runs, capsys):
 
 
 def test_hyper_parameters_name_the_nested_choices(runs):
-    from seq2seq_lab.training.parts import _hyper_parameters
+    from seq2seq_lab.training.parts.trackers import hyper_parameters
 
-    shown = _hyper_parameters(runs["cosine", "linear_decay"].config())
+    shown = hyper_parameters(runs["cosine", "linear_decay"].config())
     assert shown["model/score"] == "cosine"
     assert shown["forcing.end"] == 0.0
 

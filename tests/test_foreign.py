@@ -23,7 +23,7 @@ from seq2seq_lab.config.build import build
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.startup import safe_path, write_control
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.naming import remember, remembered
+from seq2seq_lab.runs.place import remember, remembered
 from seq2seq_lab.runs.run import Run
 
 # Nothing of a run is resolved

@@ -10,7 +10,7 @@ import torch
 import tiny
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.naming import fingerprint
+from seq2seq_lab.runs.identity import fingerprint
 from seq2seq_lab.runs.run import Run
 
 STILL = ("optimizer.lr=1e-30", "trainer.max_epochs=1")  # so small that no weight changes

@@ -28,7 +28,8 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.naming import derived_name, run_folder
 from seq2seq_lab.runs.provenance import commit
-from seq2seq_lab.training.parts import make_data, make_module
+from seq2seq_lab.training.parts.data import make_data
+from seq2seq_lab.training.parts.module import make_module
 from seq2seq_lab.training.seeds import owner_seed
 
 MIXED = ("model=attention", "forcing=mixed", "model.dropout=0.3")

@@ -21,7 +21,8 @@ from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.training.accelerator import Updates
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.parts import make_data, make_module
+from seq2seq_lab.training.parts.data import make_data
+from seq2seq_lab.training.parts.module import make_module
 
 Kind = tuple[str, str, str]  # experiment, quirks, epochs
 

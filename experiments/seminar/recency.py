@@ -12,7 +12,7 @@ from experiments.tables import run, shown, write
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.runs.load import load_model
-from seq2seq_lab.training.parts import make_data
+from seq2seq_lab.training.parts.data import make_data
 
 PARTS = 10
 

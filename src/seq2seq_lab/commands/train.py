@@ -46,9 +46,9 @@ def main(args: argparse.Namespace) -> int:
     if (args.resolve or args.package) and not args.cfg:
         args.parser.error("--resolve and --package require --cfg")
     if args.config:
-        from seq2seq_lab.launch.again import train_again
+        from seq2seq_lab.launch.config_file import launch_file
 
-        return train_again(
+        return launch_file(
             args.config, args.overrides, command=args.command_line, trusted=args.trust, verbose=args.verbose
         )
     from seq2seq_lab.launch.launch import launch

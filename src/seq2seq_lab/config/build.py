@@ -31,6 +31,11 @@ def build(node: Mapping[str, Any], path: str) -> Any:
         return _reraise(error.__cause__ or error, f"{path}.{below[1]}" if below else path)
 
 
+def build_all(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """What the named nodes of a group build, by name; errors as in `build`."""
+    return {name: build(node, f"{group}.{name}") for name, node in config[group].items()}
+
+
 def call(partial: Any, path: str, **arguments: Any) -> Any:
     """Call what a `_partial_` node built; errors as in `build`."""
     try:

@@ -1,13 +1,14 @@
 """What a configuration that somebody else may have written can name: a run's folder is data, not a program."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import config_dir, read
 from seq2seq_lab.config.schema import EXPERIMENT
+from seq2seq_lab.config.tree import targets
 from seq2seq_lab.errors import UserError
 
 VARIABLE = "SEQ2SEQ_LAB_TRUST"
@@ -26,7 +27,7 @@ def check_targets(node: Mapping[str, Any], path: str, trusted: Sequence[str] = (
         UserError: a target is neither.
     """
     modules = [*trusted, *filter(None, os.environ.get(VARIABLE, "").split(","))]
-    for key, target in _targets(node, path):
+    for key, target in targets(node, path):
         if isinstance(target, str) and target in registered().get(key.partition(".")[0], ()):
             continue
         if isinstance(target, str) and any(
@@ -68,19 +69,6 @@ def registered() -> Mapping[str, frozenset[str]]:
     for path in config_dir().rglob("*.yaml"):
         *folders, _ = path.relative_to(config_dir()).parts
         within = "" if folders[:1] in ([], [EXPERIMENT]) else folders[0]  # else the file has root keys
-        for key, target in _targets(read(path), within):
+        for key, target in targets(read(path), within):
             found.setdefault(key.partition(".")[0], set()).add(str(target))
-    return {group: frozenset(targets) for group, targets in found.items()}
-
-
-def _targets(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            below = f"{path}.{key}" if path else str(key)
-            if key == "_target_":
-                yield below, value
-            else:
-                yield from _targets(value, below)
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            yield from _targets(value, f"{path}[{number}]")
+    return {group: frozenset(names) for group, names in found.items()}

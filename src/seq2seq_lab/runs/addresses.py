@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from seq2seq_lab.config.options import config_dir, read
+from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.data.sources.download import download_path
 from seq2seq_lab.errors import UserError
 
@@ -43,11 +44,6 @@ def _known() -> frozenset[str]:
 
 
 def _addresses(node: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            yield from _addresses(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            yield from _addresses(value, f"{path}[{number}]")
-    elif isinstance(node, str) and _ADDRESS.fullmatch(node):
-        yield path, node
+    for key, value in leaves(node, path):
+        if isinstance(value, str) and _ADDRESS.fullmatch(value):
+            yield key, value

@@ -5,13 +5,14 @@ import hashlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.schema import CODE
-from seq2seq_lab.runs.naming import identity
+from seq2seq_lab.config.tree import targets
+from seq2seq_lab.runs.identity import identity
 from seq2seq_lab.runs.run import Run
 
 _HASH = 12
@@ -27,7 +28,7 @@ def own_code(config: Mapping[str, Any]) -> dict[str, str]:
     Only modules of the user: none of this package, of Python's library, or that are installed.
     """
     found: dict[str, str] = {}
-    left = [_module_of(target) for target in _targets(identity(config))]
+    left = [_module_of(str(target)) for _, target in targets(identity(config))]
     while left:
         name = left.pop()
         if name in found or (spec := _own(name)) is None:
@@ -59,18 +60,6 @@ def say_changed(run: Run, modules: Sequence[str], now: Path) -> None:
 def came_to_nothing(run: Run) -> bool:
     """Whether a run has learnt nothing yet, as its code failed at once."""
     return not run.curves() and not run.last_checkpoint.exists() and not run.kept_checkpoints
-
-
-def _targets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "_target_" and isinstance(value, str):
-                yield value
-            else:
-                yield from _targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _targets(value)
 
 
 def _module_of(target: str) -> str:

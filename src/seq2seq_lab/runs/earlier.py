@@ -1,4 +1,4 @@
-"""Configurations of runs of earlier versions, with the keys of this one: what was renamed or added stands here alone."""
+"""Configurations of runs of earlier versions, read as this version would write them: what was renamed or added."""
 
 from typing import Any
 

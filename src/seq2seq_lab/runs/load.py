@@ -14,7 +14,7 @@ from seq2seq_lab.files import read_json
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.checkpoint import averaged_weights, read_weights, shapes
 from seq2seq_lab.runs.chosen import Which, find_checkpoint
-from seq2seq_lab.runs.naming import fingerprint, first_difference
+from seq2seq_lab.runs.identity import fingerprint, first_difference
 
 if TYPE_CHECKING:
     from torch import Tensor

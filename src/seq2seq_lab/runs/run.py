@@ -20,8 +20,8 @@ from seq2seq_lab.files import TEMPORARY, write_text
 from seq2seq_lab.runs import layout, provenance
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.foreign import check_contents
+from seq2seq_lab.runs.identity import difference
 from seq2seq_lab.runs.lock import locked
-from seq2seq_lab.runs.naming import difference
 from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
 

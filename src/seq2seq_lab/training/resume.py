@@ -1,5 +1,20 @@
-"""What a run goes on from, and what it must not be changed in."""
+"""What a run starts from: its own checkpoint, the weights of another run, or random weights.
 
+A run that goes on is restored in this order, and each step needs those before it:
+
+1. `Start`: is it the same run, and is it finished? Asked first, as a finished run then costs nothing.
+2. `Start.load`: the same sentence pairs, the same length where the policy follows it, and a checkpoint that can be read
+   and fits the model. Nothing has been written so far, so whatever is wrong leaves the run as it is.
+3. `Start.open_folder`, in the run's lock: no other process has trained it meanwhile. What TensorBoard was told after the
+   checkpoint's epoch is removed before a logger adds to it. Then the files of the run are written; the summary
+   keeps what was reached.
+4. Lightning, as it fits: the weights, the optimizer and the counts of epochs and steps; of callbacks the table of
+   scalars, the best score and the global random generators; of the module the sums of an epoch that was cut short.
+   Draws of training need no state: each belongs to its seed, epoch, pair and position.
+5. `EpochScalars.on_train_start`: trackers that begin anew in each process are told all epochs again.
+"""
+
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,24 +22,163 @@ from typing import Any
 from seq2seq_lab import __version__
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.runs.checkpoint import read_checkpoint, shapes
 from seq2seq_lab.runs.code import came_to_nothing, changed_code
-from seq2seq_lab.runs.naming import derived_name, first_difference
+from seq2seq_lab.runs.events import discard_after
+from seq2seq_lab.runs.identity import first_difference
+from seq2seq_lab.runs.load import start_from
+from seq2seq_lab.runs.naming import derived_name
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.parts import follows_end
+
+# The earlier versions whose runs go on with this one, as it can read their checkpoints.
+_GOES_ON = ("0.2",)
 
 
-def resumable(run: Run, config: Mapping[str, Any]) -> bool:
-    """Whether the folder contains this run.
+class Start:
+    """What a run starts from; see above.
+
+    Args:
+        run: that is to be trained.
+        config: its configuration.
+
+    Attributes:
+        resumed: whether the folder contains this run, which goes on or is finished.
+        before: its summary before; empty if there is none.
+        identity: a code by which trackers know the run; a run that is trained again gets another.
+        checkpoint: the one that it goes on from; None: it has none, or `load` was not called.
+        init_from: what the summary says of the run whose weights it started from; None: of none.
 
     Raises:
-        UserError: it contains another run.
+        UserError: the folder contains another run.
     """
+
+    def __init__(self, run: Run, config: Mapping[str, Any]) -> None:
+        self.run = run
+        self.config = config
+        self.resumed = _is_same(run, config)
+        self.before = run.summary()
+        self.identity = str((self.resumed and self.before.get("identity")) or uuid.uuid4().hex[:16])
+        self.checkpoint: Path | None = None
+        self.init_from: Mapping[str, Any] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train; an early stop is not changed by more epochs."""
+        there, here = (each["trainer"].get("max_epochs") or 0 for each in (self._there, self.config))
+        longer = here > there and self.before.get("stopped") is None
+        return self.resumed and self.before.get("status") == "finished" and not longer
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it was trained for, up to the checkpoint."""
+        return float(self.before.get("seconds", 0.0)) if self.checkpoint else 0.0
+
+    @property
+    def _there(self) -> Mapping[str, Any]:
+        return self.run.config() if self.resumed else self.config
+
+    def unused(self) -> list[str]:
+        """What a command asks for that a finished run does not get, and why: a line for each."""
+        lines = []
+        if self.config["logger"] != self._there.get("logger"):
+            trackers = self.config["choices"]["logger"]
+            lines.append(f"logger={trackers} is not used: loggers are told of a run while it trains")
+        derived = derived_name(self.config["choices"], self.config)  # so it was not asked for
+        if self.config["name"] not in (self._there.get("name"), derived):
+            lines.append(
+                f"name={self.config['name']} is not used: equal settings are the same run; its folder may be renamed"
+            )
+        return lines
+
+    def load(self, module: TranslationModule, data: TranslationDataModule) -> None:
+        """Choose the checkpoint; without one, give the model the weights of the run that `init_from` names.
+
+        Raises:
+            UserError: this would not be the same run, or there is no checkpoint that can be read and fits.
+        """
+        if self.resumed:
+            self._check_pairs(data)
+            self._check_length(module, data)
+            self.checkpoint = _find_checkpoint(self.run, module)
+        if self.checkpoint is not None:
+            self.init_from = self.before.get("init_from")
+        elif self.config["init_from"] is not None:
+            self.init_from = start_from(
+                self.config["init_from"],
+                module.model,
+                {"source": data.corpus.source_vocabulary, "target": data.corpus.target_vocabulary},
+                self.config,
+                which=self.config["init_from_checkpoint"],
+            )
+
+    def open_folder(self, data: TranslationDataModule, **facts: Any) -> None:
+        """Write the files of the run, which must be locked.
+
+        Args:
+            data: that it trains on.
+            **facts: of `Run.begin`.
+
+        Raises:
+            UserError: another process has trained it meanwhile.
+        """
+        if self.run.summary() != self.before:
+            raise UserError(
+                f"{self.run.folder} was just trained by another process; run the same command again to resume it"
+            )
+        if self.checkpoint is None:
+            self.run.clear()
+        else:
+            discard_after(self.run.folder, _epochs_of(self.checkpoint))
+        self.run.begin(
+            self.config,
+            data.corpus,
+            max_length=data.max_length,
+            loss_floor=data.loss_floor,
+            init_from=self.init_from,
+            identity=self.identity,
+            goes_on=self.checkpoint is not None,
+            **facts,
+        )
+        trained_by = self.before.get("version", __version__)
+        if self.checkpoint is not None and _minor(trained_by) != _minor(__version__):
+            print(
+                f"{self.run.folder}: trained by version {trained_by} so far, and by {__version__} from here on"
+            )
+
+    def _check_pairs(self, data: TranslationDataModule) -> None:
+        known = self.before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
+        if known not in (None, data.corpus.fingerprint):
+            raise UserError(
+                f"{self.run.folder} was started on different sentence pairs; use fresh=true to replace it"
+            )
+
+    def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
+        """Refuse to change the number of epochs of a run whose policy follows it."""
+        there, here = (each["trainer"].get("max_epochs") for each in (self._there, self.config))
+        if there != here and _follows_end(module, data):
+            raise UserError(
+                f"{self.run.folder}: its forcing is spread over {there} epochs; give a run of {here} epochs another "
+                "name=…"
+            )
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """The epoch that a checkpoint was written in, counted from 1."""
+    return int(read_checkpoint(checkpoint)["epoch"]) + 1
+
+
+def _minor(version: Any) -> str:
+    return ".".join(str(version).split(".")[:2])
+
+
+def _is_same(run: Run, config: Mapping[str, Any]) -> bool:
+    """Whether the folder contains this run."""
     if config["fresh"] or not run.exists():
         return False
     version = str(run.summary().get("version", __version__))
-    if version.split(".")[:2] != __version__.split(".")[:2]:
+    if _minor(version) not in (_minor(__version__), *_GOES_ON):
         raise UserError(
             f"{run.folder} was trained by version {version}, which draws other random numbers than {__version__}; give "
             "this run a name=… of its own, or replace the other with fresh=true"
@@ -39,47 +193,8 @@ def resumable(run: Run, config: Mapping[str, Any]) -> bool:
     return True
 
 
-def is_longer(run: Run, config: Mapping[str, Any]) -> bool:
-    """Whether a finished run goes on, as this configuration has more epochs; an early stop is not changed by them."""
-    there, here = (each["trainer"].get("max_epochs") or 0 for each in (run.config(), config))
-    return here > there and run.summary().get("stopped") is None
-
-
-def unused(run: Run, config: Mapping[str, Any]) -> list[str]:
-    """What a command asks for that a finished run does not get, and why: a line for each."""
-    there, lines = run.config(), []
-    if config["logger"] != there.get("logger"):
-        trackers = config["choices"]["logger"]
-        lines.append(f"logger={trackers} is not used: loggers are told of a run while it trains")
-    derived = derived_name(config["choices"], config)  # from the run's options, and so not asked for
-    if config["name"] not in (there.get("name"), derived):
-        lines.append(
-            f"name={config['name']} is not used: equal settings are the same run; its folder may be renamed"
-        )
-    return lines
-
-
-def check_end(
-    run: Run, module: TranslationModule, data: TranslationDataModule, config: Mapping[str, Any]
-) -> None:
-    """Refuse to change the number of epochs of a run whose policy follows it.
-
-    Raises:
-        UserError: it would not be the run of that length.
-    """
-    there, here = (each["trainer"].get("max_epochs") for each in (run.config(), config))
-    if there != here and follows_end(module, data):
-        raise UserError(
-            f"{run.folder}: its forcing is spread over {there} epochs; give a run of {here} epochs another name=…"
-        )
-
-
-def resume_from(run: Run, module: TranslationModule) -> Path | None:
-    """The checkpoint that an interrupted run resumes from; None if it has none yet.
-
-    Raises:
-        UserError: it is damaged or of another model, and so is the one before it.
-    """
+def _find_checkpoint(run: Run, module: TranslationModule) -> Path | None:
+    """The checkpoint that an interrupted run resumes from: the last or, if it is damaged, the one before it."""
     paths = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.exists()]
     for path in paths:
         try:
@@ -97,19 +212,36 @@ def resume_from(run: Run, module: TranslationModule) -> Path | None:
     return None
 
 
-def epoch_of(checkpoint: Path) -> int:
-    """The epoch that a checkpoint was written in, counted from 1."""
-    return int(read_checkpoint(checkpoint)["epoch"]) + 1
-
-
-def epochs_of(checkpoint: Path) -> int:
-    """The last epoch that a checkpoint has the results of.
-
-    Raises:
-        UserError: it has no results, as training writes them.
-    """
+def _epochs_of(checkpoint: Path) -> int:
+    """The last epoch that a checkpoint has the results of."""
     try:
         rows = read_checkpoint(checkpoint)["callbacks"]["EpochScalars"]["rows"]
         return int(rows[-1]["epoch"]) if rows else 0
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{checkpoint}: damaged; copy it again, or train again with fresh=true") from error
+
+
+class _EndAskedFor(Exception):  # noqa: N818, as it is not an error
+    pass
+
+
+class _Endless(Pairs):
+    """Pairs of a training whose end nobody may ask for."""
+
+    @property
+    def updates(self) -> int:
+        raise _EndAskedFor
+
+    @property
+    def epochs(self) -> int:
+        raise _EndAskedFor
+
+
+def _follows_end(module: TranslationModule, data: TranslationDataModule) -> bool:
+    """Whether the policy depends on the number of epochs, as a schedule does."""
+    block = data.block(data.training[:1])
+    try:
+        module.forcing.plan(_Endless(*module.pairs(block, epoch=0, epochs=1)))
+    except _EndAskedFor:
+        return True
+    return False

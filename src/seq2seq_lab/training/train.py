@@ -1,49 +1,36 @@
 """One training run, from a composed configuration to a finished folder."""
 
 import logging
-import math
-import sys
 import tempfile
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import UserError, first_line, of_files, printable
-from seq2seq_lab.evaluation.measures import measure, to_dict
-from seq2seq_lab.runs.events import discard_after
-from seq2seq_lab.runs.load import start_from
-from seq2seq_lab.runs.naming import remember
+from seq2seq_lab.errors import UserError, first_line, of_files
+from seq2seq_lab.evaluation.measures import to_dict
+from seq2seq_lab.runs.place import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
-from seq2seq_lab.training.callbacks.progress import on_screen
-from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
 from seq2seq_lab.training.loggers.base import close, errors_explained
 from seq2seq_lab.training.machine import check_accelerator, set_threads
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
-from seq2seq_lab.training.parts import (
-    check_metrics,
-    described,
-    make_data,
-    make_module,
-    make_trainer,
-    max_time,
-)
-from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from, unused
+from seq2seq_lab.training.parts.data import make_data
+from seq2seq_lab.training.parts.metrics import check_metrics, described
+from seq2seq_lab.training.parts.module import make_module
+from seq2seq_lab.training.parts.trainer import make_trainer, max_time
+from seq2seq_lab.training.resume import Start
+from seq2seq_lab.training.show import caution, show_caution, show_result
 from seq2seq_lab.training.test import evaluate_test
-
-SAMPLES = 10  # translations shown at the end
 
 
 def train(
@@ -85,79 +72,50 @@ def _train(
 ) -> dict[str, float]:
     """Train one run, or go on with it."""
     run = Run(folder)
-    resume, before = resumable(run, config), run.summary()
-    if resume and before.get("status") == "finished" and not is_longer(run, config):
-        return _already_finished(run, config)
+    start = Start(run, config)
+    if start.finished:
+        return _already_finished(start)
     _prepare(config, jobs)
     data = make_data(config)
-    known = before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
-    if resume and known not in (None, data.corpus.fingerprint):
-        raise UserError(f"{folder} was started on different sentence pairs; use fresh=true to replace it")
     module = make_module(config, data)
     check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
-    identity = str((resume and before.get("identity")) or uuid.uuid4().hex[:16])
     interruption = Interruption(run.last_checkpoint, max_time(config["trainer"]))
-    trainer = make_trainer(config, run, scalars, interruption, identity)
-    if resume:
-        check_end(run, module, data, config)
-    checkpoint = resume_from(run, module) if resume else None
-    init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
+    trainer = make_trainer(config, run, scalars, interruption, start.identity)
+    start.load(module, data)
     with run.lock():
-        _check_unchanged(run, before)
-        seconds = before.get("seconds", 0.0) if checkpoint else 0.0
-        shown = verbose or config["choices"]["accelerate"] != "auto"
-        summary = Summary(run, scalars, seconds=seconds, show_updates=shown)
-        trainer.callbacks.append(summary)  # type: ignore[attr-defined]
-        if checkpoint is None:
-            run.clear()
-        else:
-            discard_after(folder, epochs_of(checkpoint))
-        run.begin(
-            config,
-            data.corpus,
-            max_length=data.max_length,
-            loss_floor=data.loss_floor,
-            measures=to_dict(described(module).values()),
-            reference=reference,
-            init_from=init_from,
-            command=command,
-            identity=identity,
-            goes_on=checkpoint is not None,
+        start.open_folder(
+            data, measures=to_dict(described(module).values()), reference=reference, command=command
         )
+        shown = verbose or config["choices"]["accelerate"] != "auto"
+        summary = Summary(run, scalars, seconds=start.seconds, show_updates=shown)
+        trainer.callbacks.append(summary)  # type: ignore[attr-defined]
         remember(folder, config)
         print(f"training {folder}", flush=True)
-        _show_caution(data)
+        show_caution(data)
         try:
             with errors_explained():
-                _fit(trainer, module, data, checkpoint)
+                _fit(trainer, module, data, start.checkpoint)
                 tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
             summary.write(*_ended(error))
             raise
         finally:
             close(trainer.loggers)
-        summary.write("finished", why_stopped(trainer), caution=_caution(scalars, data))
-    _show_result(run, data, module, tested)
+        summary.write("finished", why_stopped(trainer), caution=caution(scalars, data))
+    show_result(run, data, module, tested)
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
 
 
-def _already_finished(run: Run, config: Mapping[str, Any]) -> dict[str, float]:
+def _already_finished(start: Start) -> dict[str, float]:
     """Say that a run is not trained again; returns what it measured last."""
-    print(f"{run.folder}: already finished, not trained again (use fresh=true to train it again)")
-    for line in unused(run, config):
+    print(f"{start.run.folder}: already finished, not trained again (use fresh=true to train it again)")
+    for line in start.unused():
         print(f"  {line}")
-    return dict(run.summary()["last"])
-
-
-def _check_unchanged(run: Run, before: Mapping[str, Any]) -> None:
-    if run.summary() != before:
-        raise UserError(
-            f"{run.folder} was just trained by another process; run the same command again to resume it"
-        )
+    return dict(start.before["last"])
 
 
 def _ended(error: BaseException) -> tuple[str, str | None]:
@@ -167,37 +125,6 @@ def _ended(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):  # the last: a cluster's time limit
         return "interrupted", None
     return "failed", first_line(error)
-
-
-def _caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
-    """What a reader should know of a finished run: a loss far above that of a uniform guess has diverged."""
-    loss, uniform = scalars.last.get("train/loss"), math.log(len(data.corpus.target_vocabulary))
-    if loss is None or not loss > 2 * uniform:
-        return None
-    return (
-        f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "
-        "smaller optimizer.lr, or gradient_clip=1"
-    )
-
-
-def _show_caution(data: TranslationDataModule) -> None:
-    """The first of the cautions about the sentences, and how many more there are, in one line."""
-    first, *others = [*data.corpus.cautions] or [""]
-    more = f" ({len(others)} more: seq2seq-lab data)" if others else ""
-    if first:
-        print(f"caution: {printable(first)}{more}", file=sys.stderr, flush=True)
-
-
-def _initialise(
-    config: Mapping[str, Any], module: TranslationModule, data: TranslationDataModule
-) -> dict[str, str] | None:
-    """Give the model the weights of the run that `init_from` names; returns what the summary says of it."""
-    if config["init_from"] is None:
-        return None
-    corpus = data.corpus
-    words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
-    which = config["init_from_checkpoint"]
-    return start_from(config["init_from"], module.model, words, config, which=which)
 
 
 def _fit(
@@ -245,31 +172,3 @@ def _prepare(config: Mapping[str, Any], jobs: int) -> None:
         r".*lr_scheduler\.step\(\). before .*",  # an accelerator's step is not the optimizer's
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-def _show_result(
-    run: Run, data: TranslationDataModule, module: TranslationModule, tested: Mapping[str, float]
-) -> None:
-    summary = run.summary()
-    part = "held-out" if data.evaluated == "val" else "training"
-    chosen = np.random.default_rng(1).permutation(data.evaluation)[:SAMPLES]
-    samples = translate_block(data.block(chosen), data, module)
-    loss = summary["last"].get("train/loss", float("nan"))
-    print()
-    for note in (summary["stopped"], summary["caution"]):
-        if note:
-            print(f"{run.folder}: {note}")
-    if tested:
-        shown = {name: value for name, value in tested.items() if measure(name).shown}
-        print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
-        print("test: the {checkpoint} checkpoint, of epoch {epoch}".format(**summary["tested"]))
-    print(
-        f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
-        f"some {part} sentences: source → reference → hypothesis",
-        *(
-            on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")
-            for each in samples
-        ),
-        sep="\n",
-        flush=True,
-    )

@@ -5,23 +5,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.compare.naming import flatten
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.schema import CODE
+from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError, first_line
-from seq2seq_lab.launch.job import Job, free_folder
+from seq2seq_lab.launch.job import Job
 from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.code import changed_code, own_code, say_changed
 from seq2seq_lab.runs.foreign import is_inside
 from seq2seq_lab.runs.naming import run_folder
+from seq2seq_lab.runs.place import RunSpec, find_folder
 from seq2seq_lab.runs.read import read_config
 from seq2seq_lab.runs.run import Run
 
 
-def train_again(
+def launch_file(
     path: Path, overrides: Sequence[str], *, command: str, trusted: Sequence[str] = (), verbose: bool = False
 ) -> int:
     """Train the run of a resolved configuration; returns the exit status.
@@ -40,6 +41,16 @@ def train_again(
         UserError: the file is not the configuration of a run, or an override does not fit.
     """
     path = path / layout.CONFIG if path.is_dir() else path
+    config = _checked(path, overrides, trusted)
+    spec = RunSpec(config, _folder(path, config, overrides))
+    ended = Job(command, Path.cwd(), Register(Path()), verbose=verbose).run(spec)
+    if ended.result == INTERRUPTED and ended.by_user:
+        raise KeyboardInterrupt
+    return 0
+
+
+def _checked(path: Path, overrides: Sequence[str], trusted: Sequence[str]) -> dict[str, Any]:
+    """The configuration of a file, which may be somebody else's, with the overrides."""
     try:
         config = read_config(path)
     except ValueError as error:
@@ -53,20 +64,21 @@ def train_again(
         config[CODE] = code
     given = [override.partition("=")[2].strip("'\"") for override in overrides]
     check_addresses(config["data"], "data", [*trusted, *given])
+    return config
+
+
+def _folder(path: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> Path:
+    """The folder of the run: that of the file if it is the same run."""
     there = Run(path.parent)
-    same = path.name == layout.CONFIG and (path.parent / layout.SUMMARY).exists()
     moved = any(override.startswith(("output_dir=", "name=")) for override in overrides)
-    if same and not moved and there.difference(config) is None:
-        folder = path.parent
-    else:
-        _check_output(config, path, overrides)
-        folder = free_folder(run_folder(config, [], named=True), config)
-        if same and not moved and (changed := changed_code(there, config)):
-            say_changed(there, changed, folder)
-    end = Job(command, Path.cwd(), Register(Path()), verbose=verbose).train(config, folder, 1)
-    if end.result == INTERRUPTED and end.by_user:
-        raise KeyboardInterrupt
-    return 0
+    of_a_run = path.name == layout.CONFIG and (path.parent / layout.SUMMARY).exists() and not moved
+    if of_a_run and there.difference(config) is None:
+        return path.parent
+    _check_output(config, path, overrides)
+    folder = find_folder(run_folder(config, [], named=True), config)
+    if of_a_run and (changed := changed_code(there, config)):
+        say_changed(there, changed, folder)
+    return folder
 
 
 def _check_output(config: Mapping[str, Any], path: Path, overrides: Sequence[str]) -> None:
@@ -96,7 +108,7 @@ def _check_places(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """
     given = {override.lstrip("+").partition("=")[0] for override in overrides}
     nodes = {group: config.get(group) for group in ("logger", "callbacks", "trainer")}
-    for key, value in flatten(nodes):
+    for key, value in leaves(nodes):
         if not isinstance(value, str) or key in given:
             continue
         if key.endswith(("dir", "dirpath")) or value[:1] in ("/", "~") or ".." in Path(value).parts:

@@ -1,0 +1,69 @@
+"""From what Hydra composed to what is trained: the checked configuration of a run, and its folder."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.compose import resolve
+from seq2seq_lab.config.options import options
+from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, SETS
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.code import own_code
+from seq2seq_lab.runs.naming import derived_name, run_folder
+from seq2seq_lab.runs.place import RunSpec, find_folder
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collection[str]) -> RunSpec:
+    """What Hydra composed, checked, and the folder of its run.
+
+    Args:
+        cfg: as Hydra composed it.
+        hydra: its own configuration of the job.
+        overrides: of the command line.
+        swept: the keys that have several values.
+
+    Raises:
+        UserError: a key or value cannot be.
+    """
+    choices = dict(hydra.runtime.choices)
+    if hydra.job.chdir:
+        raise UserError(
+            "hydra.job.chdir=true: a run is trained in the folder that its command is given in, which relative paths "
+            "start from; leave it out"
+        )
+    config = resolve(cfg)
+    check(config)
+    if code := own_code(config):
+        config[CODE] = code
+    for group in GROUPS:
+        if group in SETS and group not in choices:  # Hydra does not list the options of such a group
+            choices[group] = ",".join(config[group])
+        if group not in choices:
+            raise UserError(f"{group}: choose one of its options: {', '.join(options(group))}")
+    config[CHOICES] = {
+        each: choices[each]
+        for group in GROUPS
+        for each in sorted(choices)
+        if each == group or each.startswith(f"{group}/")  # a group nested in it
+    }
+    named = config["name"] is not None
+    if not named:
+        config["name"] = derived_name(choices, config)
+    folder = run_folder(config, overrides, named, swept)
+    return RunSpec(config, find_folder(folder, config, by_length="trainer.max_epochs" in swept))
+
+
+def given(overrides: Any) -> list[str]:
+    """The overrides of the command line; an interpolation that leads nowhere stays, and is reported by its key."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    found = []
+    for number, text in enumerate(overrides._content):
+        try:
+            found.append(str(overrides[number]))
+        except OmegaConfBaseException:
+            found.append(str(text))
+    return found

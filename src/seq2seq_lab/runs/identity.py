@@ -1,0 +1,50 @@
+"""What a run is: the part of its configuration that the trained model depends on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from seq2seq_lab.config.schema import CODE
+from seq2seq_lab.runs import layout
+
+# How long a run is trained. A longer one is the same run, which goes on.
+LENGTH = ("max_epochs", "max_time")
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that the trained model depends on, but for the length of training."""
+    kept = {key: value for key, value in config.items() if key not in layout.INCIDENTAL}
+    if isinstance(choices := kept.get("choices"), Mapping):
+        left_out = (*layout.INCIDENTAL, "experiment")
+        kept["choices"] = {group: choices[group] for group in choices if group not in left_out}
+    if isinstance(trainer := kept.get("trainer"), Mapping):
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in LENGTH}
+    return kept
+
+
+def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first key in which two configurations differ; None if they are the same run."""
+    ours, theirs = identity(one), identity(other)
+    if CODE not in ours:  # of version 0.2, which did not note it
+        theirs.pop(CODE, None)
+    return first_difference(ours, theirs)
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """A hash of what decides what is learnt; equal for equal runs."""
+    text = json.dumps(identity(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def first_difference(one: Any, other: Any, path: str = "") -> str | None:
+    """The dotted key of the first difference between two nested values; None if they are equal."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in [*one, *(key for key in other if key not in one)]:
+            below = f"{path}.{key}" if path else str(key)
+            if key not in one or key not in other:
+                return below
+            if found := first_difference(one[key], other[key], below):
+                return found
+        return None
+    return None if one == other else path

@@ -1,0 +1,86 @@
+"""Where a run is: it is found again by what it is, and no two runs share a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import read_limited, write_text
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.code import came_to_nothing, changed_code, say_changed
+from seq2seq_lab.runs.foreign import is_inside
+from seq2seq_lab.runs.identity import fingerprint
+from seq2seq_lab.runs.run import Run
+
+_HASH = 8
+_MOST_BYTES = 2**12  # of a note, which may be somebody else's
+
+
+class RunSpec(NamedTuple):
+    """What is to be trained, and where: all that training is told of a run.
+
+    Attributes:
+        config: resolved and checked, with the option of each group under `choices`.
+        folder: of the run.
+    """
+
+    config: dict[str, Any]
+    folder: Path
+
+
+def find_folder(wanted: Path, config: Mapping[str, Any], *, by_length: bool = False) -> Path:
+    """The folder of a run: where the same run is, by whatever command, or one that no other run is in.
+
+    Args:
+        wanted: the one that its overrides give.
+        by_length: whether runs that differ only in their length have folders of their own.
+    """
+    known = None if by_length else remembered(config)
+    if known is not None and _contains(known, config):
+        return known
+    there = Run(wanted)
+    if not there.exists() or _contains(wanted, config):
+        return wanted
+    beside = _beside(wanted, config)
+    if not (changed := changed_code(there, config)):
+        return wanted if by_length else beside
+    if came_to_nothing(there):
+        return wanted
+    say_changed(there, changed, beside)
+    return beside
+
+
+def _contains(folder: Path, config: Mapping[str, Any]) -> bool:
+    run = Run(folder)
+    try:
+        return run.exists() and run.difference(config) is None
+    except UserError:  # damaged: training says so
+        return True
+
+
+def _beside(folder: Path, config: Mapping[str, Any]) -> Path:
+    """A folder beside one that contains another run, for this run and its other seeds."""
+    name = f"{folder.parent.name}~{fingerprint({**config, 'seed': None})[:_HASH]}"
+    return folder.parent.with_name(name) / folder.name
+
+
+def remember(folder: Path, config: Mapping[str, Any]) -> None:
+    """Note the folder of a run below its output directory, so that the same run is found by another spelling."""
+    outputs = Path(str(config["output_dir"]))
+    if folder.is_relative_to(outputs) and is_inside(_note(config), outputs):
+        write_text(_note(config), folder.relative_to(outputs).as_posix() + "\n")
+
+
+def remembered(config: Mapping[str, Any]) -> Path | None:
+    """The folder that was noted for this run; there may be none or another run in it now."""
+    outputs = Path(str(config["output_dir"]))
+    try:
+        text = read_limited(_note(config), _MOST_BYTES).decode().strip()
+    except (OSError, ValueError):
+        return None
+    # Somebody else's file may name any path.
+    return outputs / text if text and "\0" not in text and is_inside(outputs / text, outputs) else None
+
+
+def _note(config: Mapping[str, Any]) -> Path:
+    return Path(str(config["output_dir"]), layout.NOTES, fingerprint(config))

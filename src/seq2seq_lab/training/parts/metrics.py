@@ -1,0 +1,41 @@
+"""The metrics of a run, and whether those that its configuration names are among them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import REGISTRY, Measure
+from seq2seq_lab.training.module import TranslationModule
+
+
+def described(module: TranslationModule) -> dict[str, Measure]:
+    """What the run measures that is not registered, and the rest: the facts of each, by name."""
+    return {each.facts.name: each.facts for each in module.measures.values()} | dict(REGISTRY)
+
+
+def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
+    """Refuse metrics that this run does not measure, such as one of the other part of the data."""
+    _check_metric(config["monitor"]["metric"], "monitor.metric", module)
+    if module.lr_schedule.metric is not None:
+        _check_metric(module.lr_schedule.metric, "lr_schedule.metric", module)
+    for name, node in config["callbacks"].items():
+        for key in ("metric", "monitor"):
+            # Lightning's ModelCheckpoint can also monitor the number of the epoch or step.
+            if isinstance(node.get(key), str) and node[key] not in ("epoch", "step"):
+                _check_metric(node[key], f"callbacks.{name}.{key}", module)
+
+
+def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
+    facts, evaluated = described(module).values(), module.evaluated
+    names = [each.facts.name for each in module.measures.values()]
+    always = {"training": "train", "speed": "perf"}
+    measured = [f"{always[each.stage]}/{each.name}" for each in facts if each.stage in always]
+    measured += [f"{evaluated}/{name}" for name in names]
+    if metric in measured:
+        return
+    part, _, name = metric.rpartition("/")
+    if name not in names or part not in ("train", "val"):
+        raise UserError(f"{key}: {metric} is not measured; measured are {', '.join(measured)}")
+    nothing = "nothing is held out (split=none)"
+    why = nothing if evaluated == "train" else "held-out pairs are evaluated"
+    raise UserError(f"{key}: {metric} is not measured, as {why}; use {evaluated}/{name}")

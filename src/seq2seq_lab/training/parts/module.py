@@ -1,0 +1,95 @@
+"""The LightningModule of a run: its model, forcing, objective, optimizer, and what is measured."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seq2seq_lab.config.build import build, build_all, call
+from seq2seq_lab.data.batches import Block
+from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.training.accelerator import Selection, select
+from seq2seq_lab.training.machine import DOUBLE, devices
+from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.parallel import ParallelUpdates
+from seq2seq_lab.training.seeds import owner_seed, seed_generators
+from seq2seq_lab.training.update import Job
+
+
+def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> TranslationModule:
+    """The model with its initial weights, its forcing, its optimizer and what is measured of it.
+
+    Raises:
+        UserError: a value cannot be; it shows here, before anything is written.
+    """
+    seed_generators(config["seed"])
+    corpus = data.corpus
+    model = call(
+        build(config["model"], "model"),
+        "model",
+        source_vocabulary_size=len(corpus.source_vocabulary),
+        target_vocabulary_size=len(corpus.target_vocabulary),
+    )
+    module = TranslationModule(
+        model=model,
+        forcing=build(config["forcing"], "forcing"),
+        optimizer=build(config["optimizer"], "optimizer"),
+        lr_schedule=build(config["lr_schedule"], "lr_schedule"),
+        objective=build(config["objective"], "objective"),
+        select=partial(_select, config),
+        to_text=corpus.target_vocabulary.text,
+        max_length=data.max_length,
+        references=data.references(data.evaluation),
+        segments=data.segments(data.evaluation, config["segments"]),
+        measures=build_all(config, "measures"),
+        evaluated=data.evaluated,
+        batch_size=data.batch_size,
+        gradient_clip=config["gradient_clip"],
+        seed=owner_seed(config["seed"], "draws"),
+        unk=corpus.target_vocabulary.unk,
+    )
+    # What the first update, or the longest sentence, would refuse shows here.
+    optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
+    call(partial(module.lr_schedule.scheduler, optimizer), "lr_schedule")
+    longest = data.block(np.array([corpus.source.lengths.argmax()]))
+    call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
+    model.train()
+    epochs = max(0, config["trainer"].get("max_epochs") or 0)
+    call(_check_plan, "forcing", module=module, block=longest, epochs=epochs)
+    if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
+        _select(config, module.job(optimizer))
+    if str(config["trainer"].get("precision")) in DOUBLE:
+        module.double()  # Lightning does so too, but after it has read the weights of a checkpoint
+    return module
+
+
+def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
+    """Check the plan of a policy for the longest source, before anything is written."""
+    if not callable(getattr(module.forcing, "plan", None)):
+        raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
+    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
+    wanted = tuple(block.target.shape)
+    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
+        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
+
+
+def _select(config: Mapping[str, Any], job: Job) -> Selection:
+    """What makes the updates; one that was asked for by name and does not apply is an error."""
+    option = config["choices"]["accelerate"]
+    if len(several := devices(config["trainer"])) > 1:
+        if option not in ("auto", "off"):
+            raise UserError(f"accelerate: {option} is asked for, but trainer=ddp uses several devices")
+        refused = dict.fromkeys(config["accelerate"], "several devices are used")
+        return Selection(ParallelUpdates(job, several), "ddp", refused)
+    chosen = select(build_all(config, "accelerate"), job)
+    if chosen.name == "eager" and chosen.refused and option != "auto":
+        reasons = "; ".join(chosen.refused.values())
+        raise UserError(
+            f"accelerate: {option} is asked for, but {reasons}; accelerate=auto takes what applies"
+        )
+    return chosen

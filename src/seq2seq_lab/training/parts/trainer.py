@@ -1,0 +1,104 @@
+"""Lightning's trainer of a run, with its callbacks and loggers."""
+
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from seq2seq_lab.config.build import build, build_all, call
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
+from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
+from seq2seq_lab.training.callbacks.interruption import Interruption
+from seq2seq_lab.training.callbacks.progress import Bar, Lines
+from seq2seq_lab.training.callbacks.random_state import RandomState
+from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.loggers import base as loggers
+from seq2seq_lab.training.machine import devices
+from seq2seq_lab.training.parts.trackers import facts, hyper_parameters, trial
+
+
+def make_trainer(
+    config: Mapping[str, Any],
+    run: Run,
+    scalars: EpochScalars,
+    interruption: Interruption,
+    identity: str,
+) -> pl.Trainer:
+    """Lightning's trainer with the callbacks and loggers of the run; trackers know it by its identity."""
+    settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
+    if several := devices(settings):  # Lightning has the first one; `ParallelUpdates` has the others
+        first = several[0]
+        settings |= {
+            "strategy": "auto",
+            "accelerator": first.type,
+            "devices": [first.index] if first.index is not None else 1,
+        }
+    chosen = [
+        loggers.make(node, f"logger.{name}", str(run.folder), facts(config, run, identity))
+        for name, node in config["logger"].items()
+    ]
+    own = build_all(config, "callbacks")
+    for name, each in own.items():
+        if not isinstance(each, pl.Callback):
+            raise UserError(f"callbacks.{name}: {type(each).__name__} is not a callback of Lightning")
+    on_terminal = sys.stdout.isatty()
+    shown = f"{config['name']}/seed-{config['seed']}"
+    callbacks = [
+        Bar() if on_terminal else Lines(shown),
+        HyperParameters(hyper_parameters(config), trial(config, run)),
+        scalars,
+        RandomState(),
+        *sorted(own.values(), key=_order),
+        interruption,
+    ]
+    for each in callbacks:
+        if (
+            isinstance(each, ModelCheckpoint) and each.dirpath is None
+        ):  # else Lightning would follow the first logger
+            each.dirpath = str(Path(run.last_checkpoint).parent.absolute())
+    trainer: pl.Trainer = call(
+        build(settings, "trainer"),
+        "trainer",
+        default_root_dir=str(run.folder),
+        logger=chosen,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=False,
+        log_every_n_steps=1,
+    )
+    if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
+        trainer.limit_val_batches = 1.0
+    return trainer
+
+
+def _order(callback: pl.Callback) -> int:
+    """When a callback is called: what stops training first, and what the run goes on from last.
+
+    That checkpoint contains the state of the others, such as the best score. A kill between two writes then leaves an
+    earlier state, from which the same files are written again.
+    """
+    if isinstance(callback, ModelCheckpoint):
+        return 3 if callback.monitor is None else 2
+    return 0 if isinstance(callback, pl.callbacks.EarlyStopping) else 1
+
+
+def max_time(trainer: Mapping[str, Any]) -> float | None:
+    """The seconds of `trainer.max_time`, which Lightning takes as DD:HH:MM:SS or as {hours: 1}; None: no limit."""
+    given = trainer.get("max_time")
+    if given is None:
+        return None
+    try:
+        if isinstance(given, str):
+            days, hours, minutes, seconds = map(int, given.split(":"))
+            given = {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+        return timedelta(**given).total_seconds()
+    except (TypeError, ValueError):
+        raise UserError(
+            f"trainer.max_time: {given!r} is neither days:hours:minutes:seconds, as 00:08:00:00, nor as {{hours: 8}}"
+        ) from None
