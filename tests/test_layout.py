@@ -1,8 +1,10 @@
 """The layout of the package: small modules in folders that import in one direction."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -114,6 +116,31 @@ def _body_lines(node: ast.FunctionDef) -> int:
     """Lines of a function without its docstring and its signature."""
     first = node.body[1:] if ast.get_docstring(node) else node.body
     return node.end_lineno - first[0].lineno + 1 if first else 0
+
+
+def test_every_library_that_is_imported_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    texts = [
+        *project["dependencies"],
+        *(each for extra in project["optional-dependencies"].values() for each in extra),
+    ]
+    declared = {re.match(r"[\w-]+", each)[0].lower().replace("-", "_") for each in texts}
+    named_otherwise = {
+        "yaml": "pyyaml",
+        "google": "protobuf",
+        "hydra": "hydra_core",
+        "mlflow": "mlflow_skinny",
+    }
+    # The launcher's own library.
+    named_otherwise["submitit"] = "hydra_submitit_launcher"
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.partition(".")[0] for name in names}
+    found -= {*sys.stdlib_module_names, "seq2seq_lab", "hydra_plugins"}
+    assert {named_otherwise.get(name, name) for name in found} <= declared
 
 
 def test_there_is_no_circular_import():

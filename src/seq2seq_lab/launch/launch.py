@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
@@ -82,37 +81,7 @@ def _attending(overrides: Sequence[str], register: Register) -> AbstractContextM
     """What goes on beside the jobs of a launcher."""
     if "hydra/launcher=joblib" in overrides:
         return sweep.stopping(register)
-    if slurm.LAUNCHER in overrides:
-        return slurm.queue(register)
-    return (
-        nullcontext() if any(each.startswith("hydra/launcher=") for each in overrides) else _composed_once()
-    )
-
-
-@contextmanager
-def _composed_once() -> Iterator[None]:
-    """Keep what Hydra composes to check the jobs of a sweep for their launch, where it would compose them again.
-
-    That takes most of the time of a sweep whose runs are finished.
-    """
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
-    loader: Any = ConfigLoaderImpl
-    compose = loader.load_sweep_config
-    kept: dict[tuple[str, ...], Any] = {}
-
-    def load(self: Any, master_config: Any, sweep_overrides: list[str]) -> Any:
-        key = tuple(sweep_overrides)
-        if key in kept:
-            return kept.pop(key)
-        kept[key] = compose(self, master_config, sweep_overrides)
-        return kept[key]
-
-    loader.load_sweep_config = load
-    try:
-        yield
-    finally:
-        loader.load_sweep_config = compose
+    return slurm.queue(register) if slurm.LAUNCHER in overrides else nullcontext()
 
 
 @contextmanager

@@ -5,8 +5,8 @@ A run that goes on is restored in this order, and each step needs those before i
 1. `Start`: is it the same run, and is it finished? Asked first, as a finished run then costs nothing.
 2. `Start.load`: the same sentence pairs, the same length where the policy follows it, and a checkpoint that can be read
    and fits the model. Nothing has been written so far, so whatever is wrong leaves the run as it is.
-3. `Start.open_folder`, in the run's lock: no other process has trained it meanwhile. What TensorBoard was told after the
-   checkpoint's epoch is removed before a logger adds to it. Then the files of the run are written; the summary
+3. `Start.open_folder`, in the run's lock: no other process has trained it meanwhile. What TensorBoard was told after
+   the checkpoint's epoch is removed before a logger adds to it. Then the files of the run are written; the summary
    keeps what was reached.
 4. Lightning, as it fits: the weights, the optimizer and the counts of epochs and steps; of callbacks the table of
    scalars, the best score and the global random generators; of the module the sums of an epoch that was cut short.
