@@ -171,7 +171,7 @@ def test_the_report_is_complete_and_loads_no_other_file(sweep):
 def test_the_report_shows_every_panel_of_the_plots_inside_its_view_box(sweep):
     comparison, _ = sweep
     text = (comparison.output / "report.html").read_text(encoding="utf-8")
-    panel = r'<figcaption>([^<]+)</figcaption><div class="wide"><svg viewBox="([^"]+)">(.*?)</svg>'
+    panel = r'<figcaption>([^<]+)</figcaption><div class="wide"><svg [^>]*viewBox="([^"]+)">(.*?)</svg>'
     panels = re.findall(panel, text, flags=re.DOTALL)
     assert [title for title, _, _ in panels] == [*METRICS, *METRICS]
     for title, frame, drawing in panels:

@@ -57,4 +57,4 @@ def test_the_installed_package_shows_data_and_trains(installed, tmp_path):
 @pytest.mark.slow
 def test_the_wheel_contains_only_the_package(installed):
     top = {path.relative_to(installed).parts[0] for path in installed.rglob("*") if path.is_file()}
-    assert {name for name in top if not name.endswith(".dist-info")} == {"seq2seq_lab"}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"seq2seq_lab", "hydra_plugins"}

@@ -1,13 +1,14 @@
 """Draw panels and a legend once, as files for a paper and as SVG elements for the report."""
 
 import io
-import re
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -27,7 +28,8 @@ _POINTS = 72  # units per inch in matplotlib's SVG
 _LEGEND_LINE = 0.2  # inches
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 _HOLLOW = {"○": "o", "□": "s", "△": "^"}
-_DEFINITION = re.compile(r'<(path|clipPath) id="(\w+)"(?:[^>]*/>|>.*?</clipPath>)', re.DOTALL)
+_SVG, _HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+ElementTree.register_namespace("", _SVG.strip("{}"))
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "svg.fonttype": "none",  # keep text as text: the files are smaller and the text can be searched
@@ -113,8 +115,9 @@ def _figure(plot: Plot) -> Figure:
     rows = ceil(len(plot.panels) / columns)
     across = max(1, int(_PANEL[0] * columns / (0.7 + 0.07 * max(map(len, plot.legend), default=0))))
     figure, axes = _grid(columns, rows, below=_LEGEND_LINE * (1 + ceil(len(plot.legend) / across)))
-    for place, (title, draw) in zip(axes, plot.panels.items(), strict=False):
-        place.set_title(plain(title)).set_gid("title")
+    for number, (place, (title, draw)) in enumerate(zip(axes, plot.panels.items(), strict=False)):
+        place.set_gid(f"panel-{number}")
+        place.set_title(plain(title)).set_gid(f"title-{number}")
         draw(place)
     for place in axes[len(plot.panels) :]:
         place.set_axis_off()
@@ -140,27 +143,45 @@ def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]
 
 
 def _panels(svg: str, plot: Plot) -> dict[str, str]:
-    """Extract the panels without titles from the SVG of a plot; matplotlib indents its groups by their depth."""
-    groups = re.findall(r'^  <g id="axes_\d+">\n.*?^  </g>\n', svg, flags=re.DOTALL | re.MULTILINE)
-    definitions = {each[2]: each[0] for each in _DEFINITION.finditer(svg)}
+    """The panels of a plot's SVG without their titles, each as an element of its own."""
+    root = ElementTree.fromstring(svg)
+    elements = {each.get("id"): each for each in root.iter()}
     width, height = _PANEL
-    elements = {}
-    for number, (title, group) in enumerate(zip(plot.panels, groups, strict=False)):
-        row, column = divmod(number, _columns(plot))
-        drawing = re.sub(r'^   <g id="title">\n.*?^   </g>\n', "", group, flags=re.DOTALL | re.MULTILINE)
+    found = {}
+    for number, title in enumerate(plot.panels):
+        drawing = elements[f"panel-{number}"]
+        drawing.remove(elements[f"title-{number}"])
         # A marker is defined in the first panel that uses it, and the clip paths of all panels at the end.
-        used = dict.fromkeys(re.findall(r'(?:url\(|href=")#(\w+)', drawing))
-        missing = "".join(definitions[each] for each in used if f'id="{each}"' not in drawing)
+        here = {each.get("id") for each in drawing.iter()}
+        missing = [elements[each] for each in dict.fromkeys(_references(drawing)) if each not in here]
+        row, column = divmod(number, _columns(plot))
         box = (column * width, row * height + _TITLE, width, height - _TITLE)
-        place = " ".join(f"{_POINTS * inches:g}" for inches in box)
-        element = f'<svg viewBox="{place}"><defs>{missing}</defs>{drawing}</svg>'
-        elements[title] = _embedded(element, f"{plot.name}-{number}-")
-    return elements
+        element = ElementTree.Element(
+            f"{_SVG}svg", {"viewBox": " ".join(f"{_POINTS * inches:g}" for inches in box)}
+        )
+        ElementTree.SubElement(element, f"{_SVG}defs").extend(missing)
+        element.append(drawing)
+        found[title] = _embedded(element, f"{plot.name}-{number}-")
+    return found
 
 
-def _embedded(svg: str, prefix: str) -> str:
-    svg = re.sub(r'\bid="|url\(#|href="#', lambda found: found[0] + prefix, svg)
-    return svg.replace(INK, "currentColor").replace(GRID, "var(--grid)")
+def _references(drawing: ElementTree.Element) -> Iterator[str]:
+    """The ids of what a drawing uses."""
+    for each in drawing.iter():
+        for value in (each.get(_HREF, ""), each.get("clip-path", "")):
+            if "#" in value:
+                yield value.partition("#")[2].rstrip(")")
+
+
+def _embedded(element: ElementTree.Element, prefix: str) -> str:
+    """An element for an HTML page: with ids that are unique there, and in the colours of the page."""
+    element = deepcopy(element)  # what panels share has an id in each of them
+    for each in element.iter():
+        for key, mark in (("id", ""), (_HREF, "#"), ("clip-path", "url(#")):
+            if value := each.get(key):
+                each.set(key, f"{mark}{prefix}{value.removeprefix(mark)}")
+    text = ElementTree.tostring(element, encoding="unicode")
+    return text.replace(INK, "currentColor").replace(GRID, "var(--grid)")
 
 
 def plain(text: str) -> str:
