@@ -1,6 +1,6 @@
 """A trained model on one part of the data: scores at several beams, losses and analyses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -217,14 +217,3 @@ def _unknown(part: Part) -> list[bool]:
         any(unk is not None and bool((rows[index] == unk).any()) for rows, unk in sides)
         for index in part.indices.tolist()
     ]
-
-
-def to_dict(results: Results) -> Mapping[str, Any]:
-    """The results as plain data, for JSON."""
-    return {
-        "segment_count": results.segments,
-        "measures": results.measures,
-        "signature": results.signature,
-        "beams": {str(beam): each for beam, each in results.beams.items()},
-        "analyses": results.analyses,
-    }

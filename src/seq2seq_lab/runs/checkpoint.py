@@ -117,3 +117,13 @@ def averaged_weights(run: Run, count: int) -> "dict[str, Tensor]":
 def shapes(state: "Mapping[str, Tensor]") -> dict[str, tuple[tuple[int, ...], bool]]:
     """The shape of each weight, and whether its numbers are floating-point."""
     return {name: (tuple(value.shape), value.is_floating_point()) for name, value in state.items()}
+
+
+def epoch_of(checkpoint: Path) -> int | None:
+    """The epoch that a checkpoint was written in, counted from 1; None if it does not say.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    epoch = read_checkpoint(checkpoint).get("epoch")
+    return epoch + 1 if isinstance(epoch, int) else None

@@ -17,13 +17,14 @@ from seq2seq_lab.data.splits import Parts, components_of, parts_of
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analysis import Analysis, at_equal_distances
-from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
+from seq2seq_lab.evaluation.part import Part, evaluate
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
-from seq2seq_lab.runs.chosen import Which, name_of
-from seq2seq_lab.runs.evaluations import SOURCE, as_json, write_evaluation
+from seq2seq_lab.runs.checkpoint import epoch_of
+from seq2seq_lab.runs.chosen import Which, find_checkpoint
+from seq2seq_lab.runs.evaluations import SOURCE, as_json, contents_of, write_evaluation
 from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.runs.run import Run
 
@@ -121,19 +122,19 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     results = evaluate(
         model, part, beams=request.beams, alpha=request.alpha, analyses=request.analyses, seed=0
     )
-    contents = {
-        "part": request.part,
-        "model": "perfect" if request.perfect else "trained",
-        "pairs": len(chosen.indices),
-        "left_out": dict(chosen.left_out),
-        "checkpoint": name_of(path, request.checkpoint),
-        "averaged": request.averaged,
-        "beam": next(iter(results.beams)),
-        "length_penalty": request.alpha,
-        "segments": request.segments,
-        "units": part.corpus.target_vocabulary.units.name,
-        **to_dict(results),
-    }
+    _, checkpoint = find_checkpoint(path, request.checkpoint)
+    contents = contents_of(
+        part,
+        results,
+        name=request.part,
+        checkpoint=checkpoint.stem,
+        epoch=epoch_of(checkpoint) if request.averaged is None else None,
+        averaged=request.averaged,
+        length_penalty=request.alpha,
+        segments=request.segments,
+        perfect=request.perfect,
+        left_out=chosen.left_out,
+    )
     if request.perfect:  # not where a comparison would take it for the run's
         write_text(path / layout.PERFECT / f"{request.part}.json", as_json(contents))
         return contents

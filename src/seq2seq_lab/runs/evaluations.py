@@ -1,16 +1,19 @@
-"""Read what `seq2seq-lab evaluate` writes in the folder of a run."""
+"""What training and `seq2seq-lab evaluate` find on a part of the data: written in the folder of a run, and read."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import parse_json, read_json, read_limited, write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.foreign import is_inside
+
+if TYPE_CHECKING:
+    from seq2seq_lab.evaluation.part import Part, Results
 
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
 SOURCE, PAIR = "source", "pair"  # what a segment is
@@ -48,6 +51,53 @@ class Translated:
     components: Sequence[int] | None = None
 
 
+def contents_of(
+    part: "Part",
+    results: "Results",
+    *,
+    name: str,
+    checkpoint: str,
+    epoch: int | None,
+    averaged: int | None = None,
+    length_penalty: float = 1.0,
+    segments: str,
+    perfect: bool = False,
+    left_out: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """An evaluation as plain data, where a number may be infinite.
+
+    Args:
+        part: the pairs.
+        results: what was found.
+        name: of the part: `train`, `validation`, `test` or `shifted`.
+        checkpoint: `best` or `last`.
+        epoch: that it is of, counted from 1; None for a mean of several.
+        averaged: the number of kept checkpoints whose mean was evaluated instead.
+        length_penalty: of beam search.
+        segments: what counts once in scores of translations, each `source` or each `pair`.
+        perfect: whether it is of the perfect model of the data.
+        left_out: the numbers of pairs that were not evaluated, and why.
+    """
+    return {
+        "part": name,
+        "model": "perfect" if perfect else "trained",
+        "pairs": len(part.indices),
+        "left_out": dict(left_out or {}),
+        "checkpoint": checkpoint,
+        "epoch": epoch,
+        "averaged": averaged,
+        "beam": next(iter(results.beams)),
+        "length_penalty": length_penalty,
+        "segments": segments,
+        "segment_count": results.segments,
+        "units": part.corpus.target_vocabulary.units.name,
+        "measures": results.measures,
+        "signature": results.signature,
+        "beams": {str(beam): each for beam, each in results.beams.items()},
+        "analyses": results.analyses,
+    }
+
+
 def write_evaluation(
     folder: Path,
     part: str,
@@ -63,7 +113,7 @@ def write_evaluation(
     Args:
         folder: the folder of the run.
         part: the name of the files.
-        contents: plain data for the JSON file, with "measures" and "analyses".
+        contents: plain data for the JSON file; see `contents_of`.
         sources, references, hypotheses: of each pair, [N].
         components: the number of each pair's component, [N]; None where the split does not deal components.
     """

@@ -164,11 +164,6 @@ class Start:
             )
 
 
-def epoch_of(checkpoint: Path) -> int:
-    """The epoch that a checkpoint was written in, counted from 1."""
-    return int(read_checkpoint(checkpoint)["epoch"]) + 1
-
-
 def _minor(version: Any) -> str:
     return ".".join(str(version).split(".")[:2])
 

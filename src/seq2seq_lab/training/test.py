@@ -10,13 +10,12 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.splits import components_of
 from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
-from seq2seq_lab.evaluation.part import Part, evaluate, to_dict
+from seq2seq_lab.evaluation.part import Part, evaluate
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.checkpoint import read_weights
-from seq2seq_lab.runs.evaluations import write_evaluation
+from seq2seq_lab.runs.checkpoint import epoch_of, read_weights
+from seq2seq_lab.runs.evaluations import contents_of, write_evaluation
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.resume import epoch_of
 
 
 def evaluate_test(
@@ -33,7 +32,8 @@ def evaluate_test(
     if not len(data.test):
         return {}
     checkpoint = run.best_checkpoint if run.best_checkpoint.exists() else run.last_checkpoint
-    model, epoch = copy.deepcopy(module.model).eval(), trainer.current_epoch
+    model = copy.deepcopy(module.model).eval()
+    epoch: int | None = trainer.current_epoch
     if checkpoint.exists():
         model.load_state_dict(read_weights(checkpoint))
         epoch = epoch_of(checkpoint)
@@ -50,18 +50,7 @@ def evaluate_test(
         near_duplicates=near_duplicates(corpus, data.corpus.select(data.training)).tolist(),
     )
     results = evaluate(model, part)
-    contents = {
-        "part": TEST,
-        "model": "trained",
-        "pairs": len(corpus),
-        "checkpoint": name,
-        "epoch": epoch,
-        "averaged": None,
-        "beam": 1,
-        "segments": segments,
-        "units": corpus.target_vocabulary.units.name,
-        **to_dict(results),
-    }
+    contents = contents_of(part, results, name=TEST, checkpoint=name, epoch=epoch, segments=segments)
     write_evaluation(
         run.folder,
         TEST,
