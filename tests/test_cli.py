@@ -302,6 +302,9 @@ def test_flags_may_be_in_any_position(flag, outputs):
 
 
 def test_a_launch_does_not_change_the_state_of_the_process(outputs):
+    assert (
+        cli.main([*TestOutputDirectory.LITTLE, "seed=2"]) == 0
+    )  # libraries set variables when they are imported
     before = dict(os.environ), list(sys.argv)
     assert cli.main([*TestOutputDirectory.LITTLE, "seed=0,1", "-m"]) == 0
     assert cli.main(["train", "model=atention"]) == 1

@@ -1,6 +1,7 @@
 """The scripts that write the studies from their runs, on a copy of the studies."""
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,12 @@ def script(tmp_path):
     def run(name, *arguments, table, study="seminar"):
         copy = copies / study
         command = [sys.executable, "-m", f"experiments.{study}.{name}", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        # The copy is found before the checkout's, also where Python does not look in the working folder.
+        path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = os.environ | {"PYTHONPATH": path}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         with (copy / f"{table}.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
