@@ -93,8 +93,9 @@ def _unknown_parameter(model: nn.Module) -> str | None:
     return None if known else "the parameters are not all float32, nor all float64"
 
 
-def unknown_setting(model: Seq2Seq) -> str | None:
-    """The first setting of PyTorch's modules that is not supported; None if there is none."""
+def unknown_setting(model: nn.Module) -> str | None:
+    """The first setting of a model of known modules that is not supported; None if there is none."""
+    assert isinstance(model, Seq2Seq)
     encoder, decoder = model.encoder, model.decoder
     if len(encoder.rnn.layers) != len(decoder.rnn.layers):
         return "encoder and decoder have different numbers of layers"

@@ -82,14 +82,13 @@ def unsupported(job: Job, feeders: Collection[type]) -> str | None:
         job: what is to be trained, and how.
         feeders: the exact classes that its plan may feed by.
     """
-    reasons = (
-        unknown_module(job.model),
-        unknown_setting(job.model),
-        unknown_optimizer(job.optimizer, job.model),
-        unknown_objective(job.objective),
-        unknown_plan(job.plan, feeders),
+    return (
+        unknown_module(job.model)
+        or unknown_setting(job.model)
+        or unknown_optimizer(job.optimizer, job.model)
+        or unknown_objective(job.objective)
+        or unknown_plan(job.plan, feeders)
     )
-    return next(filter(None, reasons), None)
 
 
 def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:

@@ -17,7 +17,7 @@ from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.schedules import Schedule
@@ -77,7 +77,7 @@ class TranslationModule(pl.LightningModule):
     def __init__(
         self,
         *,
-        model: Seq2Seq,
+        model: Model,
         forcing: ForcingPolicy,
         optimizer: OptimizerFactory,
         schedule: Schedule,
