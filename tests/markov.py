@@ -4,36 +4,11 @@ import torch
 from torch import nn
 
 from seq2seq_lab.data.batches import Batch
-from seq2seq_lab.models.decoder import Decoded
-from seq2seq_lab.models.encoder import Memory
+from seq2seq_lab.models.interface import Decoded, Model
 
 
-class _Encoder(nn.Module):
-    def forward(self, source, lengths=None, draws=None):
-        nothing = torch.zeros(len(source), 1)
-        return Memory(nothing[:, None], None, (nothing,))
-
-
-class _Decoder(nn.Module):
-    def __init__(self, log_probabilities):
-        super().__init__()
-        self.table = log_probabilities
-        self.output = nn.Linear(1, len(log_probabilities))
-
-    def embed(self, words):
-        return nn.functional.one_hot(words, len(self.table)).to(self.table.dtype)
-
-    def first_state(self, memory):
-        return memory.state
-
-    def forward(self, inputs, memory, state=None, *, draws=None, first=0):
-        return Decoded(inputs @ self.table.clamp(min=-1e4), None), state or memory.state
-
-
-class Markov(nn.Module):
+class Markov(Model):
     """`next[v]` maps each word that can follow v to its probability."""
-
-    overrides_forward = False
 
     def __init__(self, size, following):
         super().__init__()
@@ -41,11 +16,26 @@ class Markov(nn.Module):
         for word, probabilities in following.items():
             for after, probability in probabilities.items():
                 table[word, after] = probability
-        self.encoder, self.decoder = _Encoder(), _Decoder(table.log())
+        self.table = table.log()
 
-    def forward(self, source, target, *, source_lengths=None, inputs=None, memory=None, draws=None):
-        inputs = self.decoder.embed(nn.functional.pad(target, (1, -1))) if inputs is None else inputs
-        return self.decoder(inputs, memory)[0] if memory else self.decoder(inputs, self.encoder(source))[0]
+    @property
+    def target_vocabulary_size(self):
+        return len(self.table)
+
+    def encode(self, source, source_lengths=None, draws=None):
+        return torch.zeros(len(source), 1)
+
+    def embed(self, words):
+        return nn.functional.one_hot(words, len(self.table)).to(self.table.dtype)
+
+    def embed_mixture(self, weights):
+        return weights
+
+    def first_state(self, memory):
+        return ()
+
+    def decode(self, inputs, memory, state, *, draws=None, first=0):
+        return Decoded(inputs @ self.table.clamp(min=-1e4), None), state
 
 
 def batch(*targets):

@@ -23,7 +23,6 @@ from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job
 
 ALL = [(group, option) for group in groups() for option in options(group)]
-SMALL = ("data=toy", "model.hidden_size=6", "model.embedding_size=5")
 PAIRS = Path(__file__).parent / "data" / "pairs.tsv"
 NEEDED = {("data", "parallel"): (f"data.train={PAIRS}",)}  # settings without a default
 CORPUS = tiny.lettered(30)
@@ -58,7 +57,7 @@ POLICIES = [each for option in options("forcing") for each in variants(option, "
 
 def made(*overrides, group):
     """What the node of a group builds under these overrides."""
-    return build(tiny.configuration(*SMALL, *overrides)[group], group)
+    return build(tiny.configuration(*tiny.sized(*tiny.SMALL, *overrides))[group], group)
 
 
 def model_of(*overrides):

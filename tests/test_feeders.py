@@ -21,7 +21,7 @@ from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.passes import Feeding, follow
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models import attention_model, seq2seq_model
-from seq2seq_lab.models.seq2seq import gold_inputs
+from seq2seq_lab.models.interface import gold_inputs
 
 SIZES = {"source_vocabulary_size": 9, "target_vocabulary_size": 11, "hidden_size": 6, "embedding_size": 5}
 MODELS = {"seq2seq": seq2seq_model, "attention": attention_model}

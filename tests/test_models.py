@@ -15,9 +15,10 @@ from seq2seq_lab.models import attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
 from seq2seq_lab.models.attention.general import GeneralAttention
 from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
+from seq2seq_lab.models.interface import gold_inputs
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.models.rnn import RNN
-from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.models.seq2seq import Seq2Seq
 
 B, S, T, SOURCE, TARGET = 4, 5, 6, 13, 17
 

@@ -46,6 +46,13 @@ MODELS = {
         "+data.subword_size=60",
     ),
     "no attention, characters": ("model=seq2seq", "model.layers=2", "+data.units=characters"),
+    "transformer": ("model=transformer", "model.layers=2", "model.decoder_layers=1"),
+    "transformer, not tied, byte pairs": (
+        "model=transformer",
+        "model.tie_embeddings=false",
+        "+data.units=subwords",
+        "+data.subword_size=60",
+    ),
     "the seminar's padding": (
         "model=attention",
         "model.unmasked_positions=8",
@@ -141,7 +148,7 @@ def test_translations_and_probabilities_are_those_of_the_package(trained, settin
     with torch.no_grad():
         steps, word = Steps(model, encode(model, torch.tensor([ids]))), 0
         for theirs in found["steps"]:
-            logits = steps.step(model.decoder.embed(torch.tensor([[word]]))).logits[0, 0]
+            logits = steps.step(model.embed(torch.tensor([[word]]))).logits[0, 0]
             assert theirs == pytest.approx(logits.softmax(dim=0).tolist(), abs=1e-3)
             word = int(logits.argmax())
 

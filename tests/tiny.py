@@ -35,6 +35,11 @@ SETTINGS = (
     "threads=1",
     "compare=false",
 )
+SMALL = ("data=toy", "model.hidden_size=6", "model.embedding_size=5")  # for what trains no run
+# The sizes of other models than the recurrent ones, in place of those above.
+SIZES = {
+    "transformer": ("model.hidden_size=8", "model.layers=1", "model.heads=2", "model.feedforward_size=8"),
+}
 WITH_SAMPLES = ("callbacks.translations.sentences=2", "callbacks.translations.maps=1")
 # Only the trained model and the checkpoint for resuming.
 LEAN = ("logger=none", "~callbacks.translations", "~callbacks.best_checkpoint")
@@ -64,7 +69,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
 
     own = (each for each in SETTINGS if not (each == "split.test=0" and "split=none" in overrides))
     how = () if "callbacks=none" in overrides else LEAN if lean else WITH_SAMPLES
-    settings = (*own, *how, *overrides)
+    settings = sized(*own, *how, *overrides)
     given = dict(override.split("=", 1) for override in settings if "=" in override)
     choices = {group: given.get(group, default) for group, default in DEFAULTS.items()}
     config = configuration(*settings) | {"choices": choices, "output_dir": str(outputs)}
@@ -74,6 +79,15 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
     with mock.patch.object(ToyCorpus, "load", _load):
         train(config, folder)
     return folder
+
+
+def sized(*overrides: str) -> tuple[str, ...]:
+    """Overrides, where the sizes of the recurrent models are replaced by those of the model that is chosen."""
+    model = [each.removeprefix("model=") for each in overrides if each.startswith("model=")]
+    if not model or model[-1] not in SIZES:
+        return overrides
+    sizes = {each for each in (*SETTINGS, *SMALL) if each.startswith("model.")}
+    return (*SIZES[model[-1]], *(each for each in overrides if each not in sizes))
 
 
 def configuration(*overrides: str) -> dict[str, Any]:

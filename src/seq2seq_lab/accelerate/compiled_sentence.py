@@ -19,7 +19,8 @@ from seq2seq_lab.forcing.feeders.unk import UnknownWord
 from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.plan import Plan, mean_over_words
 from seq2seq_lab.models.dropout import Dropout
-from seq2seq_lab.models.seq2seq import gold_inputs
+from seq2seq_lab.models.interface import gold_inputs
+from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.update import EagerUpdates, Job, Made
 
 # Exact classes of what a plan may feed; None is the arg-max.
@@ -51,7 +52,9 @@ class CompiledUpdates(EagerUpdates):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
+        assert isinstance(job.model, Seq2Seq)  # as `refuses` has found: only its parts are known here
         encoder, decoder = job.model.encoder, job.model.decoder
+        self.parts = encoder, decoder
         combine = decoder.attention.combine if decoder.attention is not None else None
         self.compiled = SentenceUpdates(
             encoder_embedding=encoder.embedding.weight,
@@ -80,12 +83,12 @@ class CompiledUpdates(EagerUpdates):
             noise=None if fed.noise is None else fed.noise.numpy(),
             dropout=self._masks(block, draws, fed.zero),
         )
-        made = torch.from_numpy(losses).to(self.job.model.decoder.output.weight.dtype)
+        made = torch.from_numpy(losses).to(next(self.job.model.parameters()).dtype)
         return Made(made, mean_over_words(plan.gold, block.target_lengths))
 
     def _fed(self, block: Block, plan: Plan, draws: Draws) -> "_Fed":
         feeder, own, words = plan.feeder, plan.own, gold_inputs(block.target)
-        size = self.job.model.decoder.output.out_features
+        size = self.job.model.target_vocabulary_size
         none = torch.zeros_like(own)
         if isinstance(feeder, Uniform):
             return _Fed(feeder.words(draws, words, own, size, plan.unk), none)
@@ -99,7 +102,7 @@ class CompiledUpdates(EagerUpdates):
 
     def _masks(self, block: Block, draws: Draws, zero: Tensor | None) -> DropoutMasks | None:
         """Dropout masks; they also set the decoder's inputs to zero where `zero` [N, T] is True."""
-        encoder, decoder = self.job.model.encoder, self.job.model.decoder
+        encoder, decoder = self.parts
         drops = any(isinstance(module, Dropout) and module.active for module in self.job.model.modules())
         found: list[Tensor | None] = []
         for part, positions in ((encoder, block.source.shape[1]), (decoder, block.target.shape[1])):

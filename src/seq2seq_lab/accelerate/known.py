@@ -72,14 +72,13 @@ def unsupported(job: Job, feeders: Collection[type]) -> str | None:
         job: what is to be trained, and how.
         feeders: the exact classes that its plan may feed by.
     """
-    reasons = (
-        unknown_module(job.model),
-        unknown_setting(job.model),
-        unknown_optimizer(job.optimizer, job.model),
-        unknown_objective(job.objective),
-        unknown_plan(job.plan, feeders),
+    return (
+        unknown_module(job.model)
+        or unknown_setting(job.model)
+        or unknown_optimizer(job.optimizer, job.model)
+        or unknown_objective(job.objective)
+        or unknown_plan(job.plan, feeders)
     )
-    return next(filter(None, reasons), None)
 
 
 def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
@@ -132,8 +131,9 @@ def _unknown_parameter(model: nn.Module) -> str | None:
     return None if known else "the parameters are not all float32, nor all float64"
 
 
-def unknown_setting(model: Seq2Seq) -> str | None:
-    """The first setting of PyTorch's modules that is not supported; None if there is none."""
+def unknown_setting(model: nn.Module) -> str | None:
+    """The first setting of a model of known modules that is not supported; None if there is none."""
+    assert isinstance(model, Seq2Seq)
     encoder, decoder = model.encoder, model.decoder
     if len(encoder.rnn.layers) != len(decoder.rnn.layers):
         return "encoder and decoder have different numbers of layers"

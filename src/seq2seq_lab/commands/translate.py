@@ -13,7 +13,7 @@ from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import replacing
 
 if TYPE_CHECKING:
-    from seq2seq_lab.models.seq2seq import Seq2Seq
+    from seq2seq_lab.models.interface import Model
     from seq2seq_lab.runs.chosen import Which
     from seq2seq_lab.runs.load import Vocabularies
 
@@ -111,7 +111,7 @@ def translate(
     _, model, words = load_model(run, checkpoint=checkpoint, trusted=trusted)
     if sys.stderr.isatty():
         print(f"{run}: {name_of(run, checkpoint)} checkpoint", file=sys.stderr)
-    if attention is not None and model.decoder.attention is None:
+    if attention is not None and not model.has_attention:
         raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
     if attention is not None and attention.suffix != ".png":
         raise UserError(f"--attention: {attention} does not end in .png")
@@ -156,7 +156,7 @@ class _Found:
 
 
 def _translated(
-    lines: Sequence[str], model: "Seq2Seq", words: "Vocabularies", search: Search
+    lines: Sequence[str], model: "Model", words: "Vocabularies", search: Search
 ) -> list[_Found | None]:
     """The translations of raw sentences; None for one that cannot be translated."""
     import torch
@@ -183,7 +183,7 @@ def _translated(
     return [_Found(ids, next(found)) if ids else None for ids in sources]
 
 
-def _encoded(line: str, model: "Seq2Seq", words: "Vocabularies") -> list[int]:
+def _encoded(line: str, model: "Model", words: "Vocabularies") -> list[int]:
     """The ids of a raw sentence, with `<eos>`; empty if it cannot be translated, and the reason is printed."""
     from seq2seq_lab.data.vocabulary import EOS
 
@@ -197,7 +197,7 @@ def _encoded(line: str, model: "Seq2Seq", words: "Vocabularies") -> list[int]:
     if not encoded.ids:
         return []
     try:
-        model.encoder.positions(len(encoded.ids) + 1)
+        model.check_lengths(source=len(encoded.ids) + 1)
     except ValueError as error:
         print(f"{sentence}: too long for this model: {error}", file=sys.stderr)
         return []
@@ -213,7 +213,7 @@ def _print(found: _Found | None, words: "Vocabularies", search: Search) -> None:
     print(flush=True)
 
 
-def _sample(found: _Found, model: "Seq2Seq", words: "Vocabularies") -> dict[str, Any]:
+def _sample(found: _Found, model: "Model", words: "Vocabularies") -> dict[str, Any]:
     """The best translation with its attention weights, as in translations.json."""
     import torch
 

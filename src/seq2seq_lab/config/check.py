@@ -4,6 +4,7 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -151,6 +152,8 @@ def _locate(target: Any, path: str) -> Any:
 
 
 def _hints(target: Any) -> dict[str, Any]:
+    if isinstance(target, partial):
+        return _hints(target.func)
     try:
         return get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except Exception:  # annotations that only a type checker can read
@@ -168,7 +171,8 @@ def _check_type(value: Any, hint: Any, key: str) -> None:
             and {int, float} & {k for k in kinds if inspect.isclass(k)}
         ):
             raise TypeCheckError("a truth value is no number")
-        check_type(value, hint)
+        # A YAML file has no tuples.
+        check_type(tuple(value) if isinstance(value, list) and get_origin(hint) is tuple else value, hint)
     except TypeCheckError as error:
         if get_origin(hint) is Literal:
             choice = " or ".join(map(repr, get_args(hint)))

@@ -86,12 +86,13 @@ def read(path: Path) -> dict[str, Any]:
 
 def nests(path: Path, group: str) -> set[str]:
     """The groups below `group` of which an option's file, by its defaults list, takes an option."""
-    return {
-        key.split()[-1].partition("@")[0].removeprefix(f"/{group}/")  # without `override` and the package
-        for entry in read(path).get("defaults") or ()
-        if isinstance(entry, dict)
-        for key in map(str, entry)
-    }
+    found: set[str] = set()
+    for entry in read(path).get("defaults") or ():
+        if isinstance(entry, dict):  # without `override` and the package
+            found |= {key.split()[-1].partition("@")[0].removeprefix(f"/{group}/") for key in map(str, entry)}
+        elif (beside := path.parent / f"{entry}.yaml").is_file() and entry != "_self_":
+            found |= nests(beside, group)  # another option of the group, whose keys it has too
+    return found
 
 
 def _files(group: str, extra: Sequence[Path]) -> dict[str, Path]:

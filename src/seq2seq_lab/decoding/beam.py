@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.unroll import Steps, encode
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 
 
 class Hypothesis(NamedTuple):
@@ -35,7 +35,7 @@ def length_penalty(words: int, alpha: float) -> float:
 
 @torch.no_grad()
 def beam_search(
-    model: Seq2Seq,
+    model: Model,
     source: Tensor,
     source_lengths: Tensor | None,
     max_length: int,
@@ -52,7 +52,7 @@ def beam_search(
     are. So a beam of 1 is greedy decoding, and nothing is lost by ending early.
 
     Args:
-        source: ids [B, S]; its lengths [B] are as in `Seq2Seq.forward`.
+        source: ids [B, S]; its lengths [B] are as in `Model.forward`.
         max_length: maximum number of words of a hypothesis, `<eos>` included.
         beam: number of hypotheses, at least 1.
         alpha: of the length penalty.
@@ -72,7 +72,7 @@ def beam_search(
     words = source.new_full((sentences, 1, 1), SOS)
     found: list[list[Hypothesis]] = [[] for _ in range(sentences)]
     for length in range(1, max_length + 1):
-        logits = decoding.step(model.decoder.embed(words[:, :, -1].reshape(-1, 1))).logits
+        logits = decoding.step(model.embed(words[:, :, -1].reshape(-1, 1))).logits
         continued = scores.unsqueeze(2) + _log_softmax(logits).view(*scores.shape, -1)
         free = beam - torch.tensor([len(each) for each in found], device=source.device)
         scores, parents, last = _best(continued, beam, free)

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.unroll import Steps, encode
-from seq2seq_lab.models.decoder import Decoded
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Decoded, Model
 
 
 class Hypotheses(NamedTuple):
@@ -27,7 +26,7 @@ class Hypotheses(NamedTuple):
 
 @torch.no_grad()
 def greedy(
-    model: Seq2Seq,
+    model: Model,
     source: Tensor,
     source_lengths: Tensor | None,
     max_length: int,
@@ -37,7 +36,7 @@ def greedy(
     """The most probable word at each position, fed back as the next input.
 
     Args:
-        source: ids [B, S]; its lengths [B] are as in `Seq2Seq.forward`.
+        source: ids [B, S]; its lengths [B] are as in `Model.forward`.
         max_length: maximum number of positions, L.
         at_least: the number of positions after which decoding may end, as soon as every sentence has its `<eos>`; None:
             it does not end before `max_length`.
@@ -47,7 +46,7 @@ def greedy(
     ended = torch.zeros_like(word, dtype=torch.bool)
     steps, words = list[Decoded](), list[Tensor]()
     for position in range(1, max_length + 1):
-        steps.append(decoding.step(model.decoder.embed(word)))
+        steps.append(decoding.step(model.embed(word)))
         word = steps[-1].logits.argmax(dim=2)
         words.append(word)
         ended |= word == EOS

@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.models.decoder import Decoded
-from seq2seq_lab.models.encoder import Memory
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Decoded, Memory, Model, select
 
 
 class Unrolled(NamedTuple):
@@ -44,7 +42,7 @@ class Encoded(NamedTuple):
     Attributes:
         source: ids [B, S].
         source_lengths: [B]; None where no source is padded.
-        memory: of the encoder.
+        memory: of the sources.
     """
 
     source: Tensor
@@ -54,14 +52,14 @@ class Encoded(NamedTuple):
     def select(self, rows: Tensor) -> "Encoded":
         """Those of some of the sentences."""
         lengths = None if self.source_lengths is None else self.source_lengths[rows]
-        return Encoded(self.source[rows], lengths, self.memory.select(rows))
+        return Encoded(self.source[rows], lengths, select(self.memory, rows))
 
 
 def encode(
-    model: Seq2Seq, source: Tensor, source_lengths: Tensor | None = None, draws: Draws | None = None
+    model: Model, source: Tensor, source_lengths: Tensor | None = None, draws: Draws | None = None
 ) -> Encoded:
-    """Run the encoder."""
-    return Encoded(source, source_lengths, model.encoder(source, source_lengths, draws))
+    """Encode the sources."""
+    return Encoded(source, source_lengths, model.encode(source, source_lengths, draws))
 
 
 class Steps:
@@ -73,11 +71,11 @@ class Steps:
         draws: of dropout.
     """
 
-    def __init__(self, model: Seq2Seq, encoded: Encoded, draws: Draws | None = None) -> None:
+    def __init__(self, model: Model, encoded: Encoded, draws: Draws | None = None) -> None:
         self.model = model
         self.encoded = encoded
         self.draws = draws
-        self.state = model.decoder.first_state(encoded.memory)
+        self.state = model.first_state(encoded.memory)
         self.inputs: list[Tensor] = []
 
     def step(self, fed: Tensor) -> Decoded:
@@ -85,20 +83,20 @@ class Steps:
         self.inputs.append(fed)
         if self.model.overrides_forward:
             return _last_position(self.model, self.encoded, torch.cat(self.inputs, dim=1), self.draws)
-        decoded, self.state = self.model.decoder(
+        decoded, self.state = self.model.decode(
             fed, self.encoded.memory, self.state, draws=self.draws, first=len(self.inputs) - 1
         )
-        return decoded  # type: ignore[no-any-return]
+        return decoded
 
     def select(self, rows: Tensor) -> None:
         """Go on with some of the sentences, each as often as `rows` names it."""
         self.encoded = self.encoded.select(rows)
-        self.state = tuple(each[rows] for each in self.state)
+        self.state = select(self.state, rows)
         self.inputs = [each[rows] for each in self.inputs] if self.model.overrides_forward else self.inputs
 
 
 def unroll(
-    model: Seq2Seq,
+    model: Model,
     encoded: Encoded,
     known: Tensor,
     own: Tensor | None = None,
@@ -123,7 +121,7 @@ def unroll(
         mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None feeds words.
         draws: of dropout and of `choose`.
     """
-    decoder, fed = model.decoder, known[:, :1]
+    fed = known[:, :1]
     decoding = Steps(model, encoded, draws)
     word = None if words is None else words[:, :1]
     inputs, chosen, steps = [fed], [word], list[Decoded]()
@@ -131,12 +129,12 @@ def unroll(
         if t:
             scores, here = steps[-1].logits, None if own is None else own[:, t : t + 1]
             if mix is not None:
-                fed = decoder.embed_mixture(mix(scores))
+                fed = model.embed_mixture(mix(scores))
             else:
                 word = choose(scores, t, draws)
                 if here is not None and words is not None:
                     word = torch.where(here, word, words[:, t : t + 1])
-                fed = decoder.embed(word)
+                fed = model.embed(word)
             if here is not None:
                 fed = torch.where(here.unsqueeze(2), fed, known[:, t : t + 1])
             inputs.append(fed)
@@ -152,7 +150,7 @@ def unroll(
     )
 
 
-def _last_position(model: Seq2Seq, encoded: Encoded, inputs: Tensor, draws: Draws | None) -> Decoded:
+def _last_position(model: Model, encoded: Encoded, inputs: Tensor, draws: Draws | None) -> Decoded:
     """The last position of what a model with a `forward` of its own gives for the inputs so far, [B, t, E]."""
     source, source_lengths, memory = encoded
     target = source.new_zeros(inputs.shape[:2])  # of which only the shape matters where the inputs are given

@@ -13,7 +13,7 @@ from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.corpus import Distribution
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.evaluate import Evaluation
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Subject:
         seed: of random draws.
     """
 
-    model: Seq2Seq
+    model: Model
     batches: Sequence[Block]
     decode: Callable[[list[int]], str]
     sources: Sequence[str]

@@ -11,8 +11,8 @@ from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import SOS
 from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.evaluation.measures import Measure
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses, sum_of_first
-from seq2seq_lab.models.seq2seq import Seq2Seq
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Evaluator:
     marks: int = 1
 
     @torch.no_grad()
-    def add(self, model: Seq2Seq, batch: Batch) -> None:
+    def add(self, model: Model, batch: Batch) -> None:
         """Evaluate the pairs of a batch."""
         pairs, length = batch.target.shape
         decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths)

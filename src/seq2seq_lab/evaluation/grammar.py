@@ -12,7 +12,7 @@ from torch import Tensor
 from seq2seq_lab.data.corpus import Distribution
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
 from seq2seq_lab.evaluation.analysis import Subject
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model, select
 
 END = SPECIAL_WORDS[EOS]
 _NOTHING = 1e-3  # a distance, as a share of the largest; a ratio to a smaller one says nothing
@@ -94,9 +94,7 @@ def prefixes(distribution: Distribution, source: str, vocabulary: Vocabulary) ->
 
 
 @torch.no_grad()
-def compared(
-    model: Seq2Seq, source: Tensor, nodes: Sequence[Prefix], *, predict_sos: bool = False
-) -> Compared:
+def compared(model: Model, source: Tensor, nodes: Sequence[Prefix], *, predict_sos: bool = False) -> Compared:
     """Compare the model with the data after every prefix that the data can produce for one source.
 
     Args:
@@ -129,14 +127,14 @@ def _data(nodes: Sequence[Prefix], size: int) -> Tensor:
     return o
 
 
-def _model(model: Seq2Seq, source: Tensor, nodes: Sequence[Prefix], predict_sos: bool) -> Tensor:
+def _model(model: Model, source: Tensor, nodes: Sequence[Prefix], predict_sos: bool) -> Tensor:
     """log p(v | prefix, source), float64 [N, V] on the CPU."""
     fed = [(SOS, SOS, *each.words) if predict_sos else (SOS, *each.words) for each in nodes]
     longest = max(map(len, fed))
     words = torch.tensor([[*each, *[SOS] * (longest - len(each))] for each in fed], device=source.device)
     rows = torch.arange(len(nodes), device=source.device)
-    memory = model.encoder(source).select(torch.zeros_like(rows))
-    decoded = model(source.expand(len(nodes), -1), words, inputs=model.decoder.embed(words), memory=memory)
+    memory = select(model.encode(source), torch.zeros_like(rows))
+    decoded = model(source.expand(len(nodes), -1), words, inputs=model.embed(words), memory=memory)
     last = torch.tensor([len(each) - 1 for each in fed], device=source.device)
     scores: Tensor = decoded.logits[rows, last]
     return scores.double().log_softmax(dim=1).cpu()

@@ -17,7 +17,7 @@ from seq2seq_lab.evaluation.evaluate import Evaluation, EvaluationMeasure, Evalu
 from seq2seq_lab.evaluation.groups import by_near_duplicates
 from seq2seq_lab.evaluation.references import streams
 from seq2seq_lab.evaluation.scores import exact_match
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 
 GREEDY = 1  # a beam of one
 _BATCH = 128  # pairs; results do not depend on it
@@ -93,7 +93,7 @@ class Results:
 
 
 def evaluate(
-    model: Seq2Seq,
+    model: Model,
     part: Part,
     *,
     beams: Sequence[int] = (GREEDY,),
@@ -168,7 +168,7 @@ def _metrics() -> tuple[Any, Any]:
     return sacrebleu.BLEU(tokenize="none", force=True), sacrebleu.CHRF()
 
 
-def _greedy(model: Seq2Seq, part: Part, blocks: Sequence[Block]) -> Evaluation:
+def _greedy(model: Model, part: Part, blocks: Sequence[Block]) -> Evaluation:
     evaluator = Evaluator(part.corpus.target_vocabulary.text, part.max_length)
     for block in blocks:
         for batch in block:
@@ -176,7 +176,7 @@ def _greedy(model: Seq2Seq, part: Part, blocks: Sequence[Block]) -> Evaluation:
     return evaluator.evaluation(part.references, part.segments)
 
 
-def _search(model: Seq2Seq, part: Part, beam: int, alpha: float, device: torch.device) -> list[str]:
+def _search(model: Model, part: Part, beam: int, alpha: float, device: torch.device) -> list[str]:
     hypotheses = []
     for block in part.blocks(max(1, _BEAMS // beam)):
         for batch in block.to(device):
@@ -187,9 +187,7 @@ def _search(model: Seq2Seq, part: Part, beam: int, alpha: float, device: torch.d
     return hypotheses
 
 
-def _subject(
-    model: Seq2Seq, part: Part, blocks: Sequence[Block], evaluation: Evaluation, seed: int
-) -> Subject:
+def _subject(model: Model, part: Part, blocks: Sequence[Block], evaluation: Evaluation, seed: int) -> Subject:
     words = part.corpus.target_vocabulary
     return Subject(
         model=model,

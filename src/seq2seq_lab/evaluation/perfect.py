@@ -4,21 +4,17 @@ What a measure says of it is what the measure says of a model without any fault.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from seq2seq_lab.data.corpus import Distribution
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
-from seq2seq_lab.models.decoder import Decoded
-from seq2seq_lab.models.encoder import Memory
-from seq2seq_lab.models.rnn import State
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Decoded, Model
 
 
-class Perfect(Seq2Seq):
+class Perfect(Model):
     """A model whose next word has exactly the probability that it has in the data.
 
     Its state is the number of what was fed so far: a source and the words after it. A word that cannot follow has the
@@ -39,10 +35,39 @@ class Perfect(Seq2Seq):
         target_vocabulary: Vocabulary,
         predict_sos: bool = False,
     ) -> None:
-        states = _States(distribution, target_vocabulary, 2 if predict_sos else 1)
-        encoder: Any = _Encoder(states, source_vocabulary)
-        decoder: Any = _Decoder(states)
-        super().__init__(encoder=encoder, decoder=decoder)
+        super().__init__()
+        self.states = _States(distribution, target_vocabulary, 2 if predict_sos else 1)
+        self.vocabulary = source_vocabulary
+
+    @property
+    def target_vocabulary_size(self) -> int:
+        return len(self.states.vocabulary)
+
+    def encode(
+        self, source: Tensor, source_lengths: Tensor | None = None, draws: Draws | None = None
+    ) -> Tensor:
+        """The numbers of the states before the first word, [B]."""
+        return torch.tensor(
+            [self.states.of(" ".join(self.vocabulary.decode(ids))) for ids in source.tolist()]
+        )
+
+    def embed(self, words: Tensor) -> Tensor:
+        return words.unsqueeze(2).double()
+
+    def embed_mixture(self, weights: Tensor) -> Tensor:
+        raise TypeError("no state follows a mixture of words")
+
+    def first_state(self, memory: Tensor) -> Tensor:
+        return memory
+
+    def decode(
+        self, inputs: Tensor, memory: Tensor, state: Tensor, *, draws: Draws | None = None, first: int = 0
+    ) -> tuple[Decoded, Tensor]:
+        rows, scores = state.tolist(), []
+        for words in inputs.squeeze(2).long().t().tolist():
+            rows = [self.states.after(row, word) for row, word in zip(rows, words, strict=True)]
+            scores.append(torch.stack([self.states.scores[row] for row in rows]))
+        return Decoded(torch.stack(scores, dim=1), None), torch.tensor(rows)
 
 
 _Fed = tuple[str, tuple[int, ...]]  # a source, and the ids that were fed after it
@@ -93,45 +118,3 @@ class _States:
             EOS if word == SPECIAL_WORDS[EOS] else self.vocabulary.encode([word])[0]: probability
             for word, probability in following.items()
         }
-
-
-class _Encoder(nn.Module):
-    def __init__(self, states: _States, vocabulary: Vocabulary) -> None:
-        super().__init__()
-        self.states = states
-        self.vocabulary = vocabulary
-
-    def forward(self, source: Tensor, lengths: Tensor | None = None, draws: Draws | None = None) -> Memory:
-        first = [self.states.of(" ".join(self.vocabulary.decode(ids))) for ids in source.tolist()]
-        nothing = torch.zeros(len(first), 1, 1, dtype=torch.float64)
-        return Memory(nothing, None, (torch.tensor(first),))
-
-
-class _Decoder(nn.Module):
-    attention = None
-
-    def __init__(self, states: _States) -> None:
-        super().__init__()
-        self.states = states
-
-    def embed(self, words: Tensor) -> Tensor:
-        return words.unsqueeze(2).double()
-
-    def first_state(self, memory: Memory) -> State:
-        return memory.state
-
-    def forward(
-        self,
-        inputs: Tensor,
-        memory: Memory,
-        state: State | None = None,
-        *,
-        draws: Draws | None = None,
-        first: int = 0,
-    ) -> tuple[Decoded, State]:
-        rows = (memory.state if state is None else state)[0].tolist()
-        scores = []
-        for words in inputs.squeeze(2).long().t().tolist():
-            rows = [self.states.after(row, word) for row, word in zip(rows, words, strict=True)]
-            scores.append(torch.stack([self.states.scores[row] for row in rows]))
-        return Decoded(torch.stack(scores, dim=1), None), (torch.tensor(rows),)

@@ -12,7 +12,7 @@ from torch import Tensor
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.evaluation.analysis import Subject
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 
 
 class Positions:
@@ -43,7 +43,7 @@ class RightWords(NamedTuple):
 
 
 @torch.no_grad()
-def right_words(model: Seq2Seq, batch: Batch, unk: int | None = None) -> RightWords:
+def right_words(model: Model, batch: Batch, unk: int | None = None) -> RightWords:
     """Compare the model's words with the target's, position by position.
 
     Args:

@@ -12,7 +12,7 @@ from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.evaluation.analysis import Subject, some_pairs
 from seq2seq_lab.evaluation.positions import positions
 from seq2seq_lab.evaluation.references import streams
-from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.models.interface import Model, gold_inputs
 
 
 class PrefixBias:
@@ -52,7 +52,7 @@ class PrefixBias:
 
 
 @torch.no_grad()
-def continued(model: Seq2Seq, batch: Batch, given: Tensor, length: int) -> list[list[int]]:
+def continued(model: Model, batch: Batch, given: Tensor, length: int) -> list[list[int]]:
     """Greedy decoding after the first positions of each target: the ids [B][length], these positions included.
 
     Args:
@@ -61,7 +61,7 @@ def continued(model: Seq2Seq, batch: Batch, given: Tensor, length: int) -> list[
     """
     target = torch.nn.functional.pad(batch.target, (0, max(0, length - batch.target.shape[1])))[:, :length]
     place, given = torch.arange(length, device=target.device), given.to(target.device)[:, None]
-    known = model.decoder.embed(gold_inputs(target))
+    known = model.embed(gold_inputs(target))
     encoded = encode(model, batch.source, batch.source_lengths)
     # The input of a position is the word before it.
     found = unroll(model, encoded, known, place > given).logits.argmax(dim=2)

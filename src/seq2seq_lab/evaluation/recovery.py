@@ -11,7 +11,7 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.evaluation.positions import positions
-from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.models.interface import Model, gold_inputs, select
 
 AFTER = 3  # words after the wrong one
 _SCORES = 1 << 24  # scores in memory at a time
@@ -52,7 +52,7 @@ class Recovered(NamedTuple):
 
 
 @torch.no_grad()
-def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -> Recovered:
+def recovered(model: Model, batch: Batch, draws: Draws, replaceable: Tensor) -> Recovered:
     """Replace one word at each position of each target in turn, and predict the words after it.
 
     It makes no difference whether the model is fed the gold words or its own after the replaced one: as long as all
@@ -64,7 +64,7 @@ def recovered(model: Seq2Seq, batch: Batch, draws: Draws, replaceable: Tensor) -
     """
     target = batch.target
     replaceable = replaceable.to(target.device)
-    memory = model.encoder(batch.source, batch.source_lengths)
+    memory = model.encode(batch.source, batch.source_lengths)
     scores = model(batch.source, target, source_lengths=batch.source_lengths, memory=memory).logits
     inside = positions(batch)
     pair, t = (replaceable[target] & inside).nonzero(as_tuple=True)
@@ -127,7 +127,7 @@ def _second_best(scores: Tensor, gold: Tensor, replaceable: Tensor) -> Tensor:
 
 
 def _predict(
-    model: Seq2Seq, batch: Batch, memory: Any, pair: Tensor, t: Tensor, words: Tensor, vocabulary_size: int
+    model: Model, batch: Batch, memory: Any, pair: Tensor, t: Tensor, words: Tensor, vocabulary_size: int
 ) -> Tensor:
     """The most probable words [N, T + 3] where the word at position t of a pair is replaced; zero after T."""
     inputs = gold_inputs(batch.target)[pair]
@@ -140,8 +140,8 @@ def _predict(
             batch.source[pair[part]],
             batch.target[pair[part]],
             source_lengths=lengths,
-            inputs=model.decoder.embed(inputs[part]),
-            memory=memory.select(pair[part]),
+            inputs=model.embed(inputs[part]),
+            memory=select(memory, pair[part]),
         )
         found.append(decoded.logits.argmax(dim=2))
     return nn.functional.pad(torch.cat(found), (0, AFTER))

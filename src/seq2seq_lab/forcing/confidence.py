@@ -9,7 +9,7 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import SPECIAL_WORDS
 from seq2seq_lab.forcing.feeders.base import check_feeder
 from seq2seq_lab.forcing.plan import Feeder, Pairs, Plan, Revised, check_ratio
-from seq2seq_lab.models.seq2seq import gold_inputs
+from seq2seq_lab.models.interface import gold_inputs
 
 
 class ConfidenceForcing:

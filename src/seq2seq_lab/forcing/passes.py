@@ -14,8 +14,7 @@ from torch import Tensor
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.unroll import Encoded, argmax, encode, unroll
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.models.decoder import Decoded, Decoder
-from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
+from seq2seq_lab.models.interface import Decoded, Model, gold_inputs
 
 Choice = Callable[
     [Tensor, int, Draws | None], Tensor
@@ -50,18 +49,13 @@ class Feeding:
         logits: scores [B, T, V] of an earlier pass that decide what is fed; None: they are yet to be found.
     """
 
-    model: Seq2Seq
+    model: Model
     encoded: Encoded
     known: Tensor
     own: Tensor
     plan: Plan
     draws: Draws | None
     logits: Tensor | None = None
-
-    @property
-    def decoder(self) -> Decoder:
-        """What embeds the words that are fed."""
-        return self.model.decoder
 
     def need_draws(self) -> Draws:
         """The draws.
@@ -77,7 +71,7 @@ class Feeding:
     def words(self, choose: Choice) -> Tensor:
         """The words that are fed, [B, T]: gold, or chosen by the decoder's own scores of the position before."""
         if not (self.plan.passes or self.logits is not None):
-            embedded = self.decoder.embed(self.known)
+            embedded = self.model.embed(self.known)
             unrolled = unroll(
                 self.model,
                 self.encoded,
@@ -94,16 +88,16 @@ class Feeding:
             said = choose(logits[:, :-1], 1, draws)
             return torch.where(own, torch.cat((self.known[:, :1], said), dim=1), self.known)
 
-        return self._of_passes(self.known, given, self.decoder.embed)
+        return self._of_passes(self.known, given, self.model.embed)
 
     def mixtures(self, mix: Callable[[Tensor], Tensor]) -> Tensor:
         """The inputs [B, T, E]: embedded gold words, or mixtures by the decoder's own scores of the position before."""
-        embedded = self.decoder.embed(self.known)
+        embedded = self.model.embed(self.known)
         if not (self.plan.passes or self.logits is not None):
             return unroll(self.model, self.encoded, embedded, self.own, mix=mix, draws=self.draws).inputs
 
         def given(logits: Tensor, own: Tensor, number: int) -> Tensor:
-            mixed = self.decoder.embed_mixture(mix(logits[:, :-1]))
+            mixed = self.model.embed_mixture(mix(logits[:, :-1]))
             return torch.where(own.unsqueeze(2), torch.cat((embedded[:, :1], mixed), dim=1), embedded)
 
         return self._of_passes(embedded, given, lambda inputs: inputs)
@@ -135,7 +129,7 @@ class Feeding:
 
 
 def scores(
-    model: Seq2Seq, encoded: Encoded, target: Tensor, inputs: Tensor | None, draws: Draws | None
+    model: Model, encoded: Encoded, target: Tensor, inputs: Tensor | None, draws: Draws | None
 ) -> Decoded:
     """The scores of a model for inputs [B, T, E] whose source is encoded; None feeds the gold words of `target`."""
     return model(  # type: ignore[no-any-return]
@@ -149,7 +143,7 @@ def scores(
 
 
 def follow(
-    model: Seq2Seq,
+    model: Model,
     source: Tensor,
     target: Tensor,
     plan: Plan,
@@ -162,7 +156,7 @@ def follow(
 
     Args:
         model: what is fed.
-        source, target, source_lengths, target_lengths: as in `Seq2Seq.forward` and `Batch`.
+        source, target, source_lengths, target_lengths: as in `Model.forward` and `Batch`.
         plan: of these pairs; on the CPU.
         draws: of the same pairs, on the model's device.
     """
@@ -183,18 +177,18 @@ def follow(
         feeding = Feeding(model, encoded.select(here), known[here], own[here], some, part)
     inputs = _inputs(feeding)
     if not everything:
-        inputs = model.decoder.embed(known).index_copy(0, here, inputs)
+        inputs = model.embed(known).index_copy(0, here, inputs)
     return Followed(scores(model, encoded, target, inputs, draws), plan.gold)
 
 
 def _inputs(feeding: Feeding) -> Tensor:
     if feeding.plan.feeder is None:
-        return feeding.decoder.embed(feeding.words(argmax))
+        return feeding.model.embed(feeding.words(argmax))
     return feeding.plan.feeder.inputs(feeding)
 
 
 def _revised(
-    model: Seq2Seq,
+    model: Model,
     encoded: Encoded,
     target: Tensor,
     target_lengths: Tensor | None,

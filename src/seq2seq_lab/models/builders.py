@@ -1,6 +1,7 @@
 """One function for each model of the group `model`: from sizes to modules."""
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -105,41 +106,5 @@ def seq2seq_model(
     return Seq2Seq(encoder=encoder, decoder=decoder)
 
 
-def attention_model(
-    *,
-    source_vocabulary_size: int,
-    target_vocabulary_size: int,
-    hidden_size: int = 256,
-    embedding_size: int = 256,
-    layers: int = 1,
-    dropout: float = 0.0,
-    output_dropout: float = 0.0,
-    cell: Cell = nn.GRU,
-    bidirectional: bool = False,
-    bridge: bool = False,
-    input_feeding: bool = False,
-    tie_embeddings: bool = False,
-    embedding_relu: bool = True,
-    embedding_std: float | None = None,
-    score: Callable[..., Attention] = DotAttention,
-    unmasked_positions: int | None = None,
-) -> Seq2Seq:
-    """The plain model with attention over the encoder's outputs; the arguments are those of `seq2seq_model`."""
-    return seq2seq_model(
-        source_vocabulary_size=source_vocabulary_size,
-        target_vocabulary_size=target_vocabulary_size,
-        hidden_size=hidden_size,
-        embedding_size=embedding_size,
-        layers=layers,
-        dropout=dropout,
-        output_dropout=output_dropout,
-        cell=cell,
-        bidirectional=bidirectional,
-        bridge=bridge,
-        input_feeding=input_feeding,
-        tie_embeddings=tie_embeddings,
-        embedding_relu=embedding_relu,
-        embedding_std=embedding_std,
-        score=score,
-        unmasked_positions=unmasked_positions,
-    )
+# The plain model with attention over the encoder's outputs.
+attention_model = partial(seq2seq_model, score=DotAttention)

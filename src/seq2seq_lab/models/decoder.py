@@ -1,7 +1,5 @@
 """The decoder: maps its inputs and its state to scores of the next word."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -9,19 +7,8 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.models.attention.base import Attention
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.encoder import Memory
+from seq2seq_lab.models.interface import Decoded
 from seq2seq_lab.models.rnn import RNN, State
-
-
-class Decoded(NamedTuple):
-    """Scores of the next word at each position, and attention weights.
-
-    Attributes:
-        logits: [B, T, V].
-        weights: attention weights [B, T, S]; None for a model without attention.
-    """
-
-    logits: Tensor
-    weights: Tensor | None
 
 
 class Decoder(nn.Module):

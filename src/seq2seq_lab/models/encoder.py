@@ -23,11 +23,6 @@ class Memory(NamedTuple):
     mask: Tensor | None
     state: State
 
-    def select(self, rows: Tensor) -> "Memory":
-        """The memory of some of the sentences."""
-        mask = None if self.mask is None else self.mask[rows]
-        return Memory(self.outputs[rows], mask, tuple(each[rows] for each in self.state))
-
 
 class Bridge(nn.Module):
     """A linear layer and tanh between the encoder's last state and the decoder's first one.
@@ -84,6 +79,8 @@ class Encoder(nn.Module):
         if self.bridge is not None:
             state = self.bridge(state)
         mask = None
+        if torch.compiler.is_exporting():  # where the number of positions is not known
+            return self._exported(outputs, state, lengths)
         if self.unmasked_positions is not None:
             missing = self.positions(source.shape[1]) - source.shape[1]
             outputs = nn.functional.pad(outputs, (0, 0, 0, missing))
@@ -104,3 +101,11 @@ class Encoder(nn.Module):
                 f"unmasked_positions is {self.unmasked_positions}, but a source has {longest} positions"
             )
         return self.unmasked_positions
+
+    def _exported(self, outputs: Tensor, state: State, lengths: Tensor | None) -> Memory:
+        """The memory without a decision that depends on the number of positions."""
+        if self.unmasked_positions is not None:
+            block = outputs.new_zeros(outputs.shape[0], self.unmasked_positions, outputs.shape[2])
+            return Memory(torch.cat((outputs, block), dim=1)[:, : self.unmasked_positions], None, state)
+        mask = None if lengths is None else torch.arange(outputs.shape[1]) < lengths.unsqueeze(1)
+        return Memory(outputs, mask, state)

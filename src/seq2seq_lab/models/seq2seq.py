@@ -1,24 +1,32 @@
-"""Encoder and decoder as one model."""
+"""The recurrent encoder and decoder as one model."""
+
+from typing import Any
 
 from torch import Tensor, nn
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.data.vocabulary import SOS
-from seq2seq_lab.models.decoder import Decoded, Decoder
+from seq2seq_lab.models.attention.additive import AdditiveAttention
+from seq2seq_lab.models.attention.dot import DotAttention
+from seq2seq_lab.models.attention.general import GeneralAttention
+from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
+from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.encoder import Encoder, Memory
+from seq2seq_lab.models.interface import Decoded, Model, name_of
+from seq2seq_lab.models.rnn import State
+
+# What other implementations know: exact classes, and their names there.
+_CELLS: dict[type, str] = {nn.GRU: "gru", nn.LSTM: "lstm"}
+_SCORES: dict[type, str | None] = {
+    type(None): None,
+    DotAttention: "dot",
+    ScaledDotAttention: "scaled_dot",
+    GeneralAttention: "general",
+    AdditiveAttention: "additive",
+}
 
 
-def gold_inputs(target: Tensor) -> Tensor:
-    """The decoder's input with teacher forcing: `<sos>`, then each gold word except the last one; [B, T] → [B, T]."""
-    return nn.functional.pad(target, (1, -1), value=SOS)
-
-
-class Seq2Seq(nn.Module):
-    """A sequence-to-sequence model (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215).
-
-    A subclass may override `forward`. It is then called for every step too (`decoding.unroll`), with all positions up
-    to that step: correct, but slower than a step of the decoder from its state.
-    """
+class Seq2Seq(Model):
+    """A recurrent sequence-to-sequence model (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215)."""
 
     def __init__(self, *, encoder: Encoder, decoder: Decoder) -> None:
         super().__init__()
@@ -26,33 +34,55 @@ class Seq2Seq(nn.Module):
         self.decoder = decoder
 
     @property
-    def overrides_forward(self) -> bool:
-        """Whether a subclass computes the scores in a way of its own."""
-        return type(self).forward is not Seq2Seq.forward
+    def target_vocabulary_size(self) -> int:
+        return self.decoder.embedding.num_embeddings
 
-    def forward(
-        self,
-        source: Tensor,
-        target: Tensor,
-        *,
-        source_lengths: Tensor | None = None,
-        inputs: Tensor | None = None,
-        memory: Memory | None = None,
-        draws: Draws | None = None,
-    ) -> Decoded:
-        """Compute the scores of every target position.
+    @property
+    def source_positions(self) -> int | None:
+        return self.encoder.unmasked_positions
 
-        Args:
-            source: ids [B, S].
-            target: the gold ids [B, T] to predict; padding at the end may hold any id.
-            source_lengths: [B]; None if no source is padded.
-            inputs: what the decoder is fed, embedded (`Decoder.embed`), [B, T, E]; None: the gold words.
-            memory: memory of the source, if the encoder has already run.
-            draws: random numbers of dropout; None: PyTorch's generator.
-        """
-        if memory is None:
-            memory = self.encoder(source, source_lengths, draws)
-        if inputs is None:
-            inputs = self.decoder.embed(gold_inputs(target))
-        decoded, _ = self.decoder(inputs, memory, draws=draws)
-        return decoded  # type: ignore[no-any-return]
+    @property
+    def has_attention(self) -> bool:
+        return self.decoder.attention is not None
+
+    def encode(
+        self, source: Tensor, source_lengths: Tensor | None = None, draws: Draws | None = None
+    ) -> Memory:
+        return self.encoder(source, source_lengths, draws)  # type: ignore[no-any-return]
+
+    def embed(self, words: Tensor) -> Tensor:
+        return self.decoder.embed(words)
+
+    def embed_mixture(self, weights: Tensor) -> Tensor:
+        return self.decoder.embed_mixture(weights)
+
+    def first_state(self, memory: Memory) -> State:
+        return self.decoder.first_state(memory)
+
+    def decode(
+        self, inputs: Tensor, memory: Memory, state: State, *, draws: Draws | None = None, first: int = 0
+    ) -> tuple[Decoded, State]:
+        return self.decoder(inputs, memory, state, draws=draws, first=first)  # type: ignore[no-any-return]
+
+    def check_lengths(self, *, source: int = 0, target: int = 0) -> None:
+        self.encoder.positions(source)
+
+    def description(self) -> dict[str, Any]:
+        encoder, decoder = self.encoder, self.decoder
+        cell, score = type(encoder.rnn.layers[0]), type(decoder.attention)
+        parts = ((type(self), {Seq2Seq: ""}), (cell, _CELLS), (score, _SCORES))
+        for part, known in parts:
+            if part not in known:
+                raise ValueError(name_of(part))
+        return {
+            "architecture": "recurrent",
+            "cell": _CELLS[cell],
+            "layers": len(encoder.rnn.layers),
+            "hidden": decoder.rnn.hidden_size,
+            "bidirectional": bool(encoder.rnn.layers[0].bidirectional),
+            "bridge": encoder.bridge is not None,
+            "input_feeding": decoder.input_feeding,
+            "relu": decoder.embedding_relu,
+            "score": _SCORES[score],
+            "unmasked_positions": encoder.unmasked_positions,
+        }

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from seq2seq_lab.runs.loaded import LoadedRun
 from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
-    from seq2seq_lab.models import Seq2Seq
+    from seq2seq_lab.models.interface import Model
 
 _HERE = Path(__file__).parent
 _EXAMPLES = 8
@@ -117,48 +117,23 @@ def _model(run: LoadedRun, name: str) -> dict[str, Any]:
     }
 
 
-def _settings(model: "Seq2Seq", path: str) -> dict[str, Any]:
+def _settings(model: "Model", path: str) -> dict[str, Any]:
     """What the script has to know of a model.
 
     Raises:
-        UserError: a class is not one of those that the script computes.
+        UserError: the script does not compute it.
     """
-    from torch import nn
+    from seq2seq_lab.models.interface import Described, need
 
-    from seq2seq_lab.models import Seq2Seq
-    from seq2seq_lab.models.attention.additive import AdditiveAttention
-    from seq2seq_lab.models.attention.dot import DotAttention
-    from seq2seq_lab.models.attention.general import GeneralAttention
-    from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
-
-    scores: Mapping[type, str] = {
-        DotAttention: "dot",
-        ScaledDotAttention: "scaled_dot",
-        GeneralAttention: "general",
-        AdditiveAttention: "additive",
-    }
-    cells = {nn.GRU: "gru", nn.LSTM: "lstm"}
-    encoder, decoder = model.encoder, model.decoder
-    cell, attention = type(encoder.rnn.layers[0]), type(decoder.attention)
-    known = type(model) is Seq2Seq and cell in cells and (decoder.attention is None or attention in scores)
-    if not known:
-        allowed = (*cells, *scores, Seq2Seq)
-        strange = next(each.__name__ for each in (type(model), cell, attention) if each not in allowed)
-        raise UserError(f"{path}: the page cannot compute a model with {strange}")
-    return {
-        "cell": cells[cell],
-        "layers": len(encoder.rnn.layers),
-        "hidden": decoder.rnn.hidden_size,
-        "bidirectional": bool(encoder.rnn.layers[0].bidirectional),
-        "bridge": encoder.bridge is not None,
-        "input_feeding": decoder.input_feeding,
-        "relu": decoder.embedding_relu,
-        "score": None if decoder.attention is None else scores[attention],
-        "unmasked_positions": encoder.unmasked_positions,
-    }
+    cannot = f"{path}: the page does not compute"
+    described = need(model, Described, cannot)  # type: ignore[type-abstract]
+    try:
+        return dict(described.description())
+    except ValueError as error:
+        raise UserError(f"{cannot} models with {error}") from None
 
 
-def _weights(model: "Seq2Seq") -> tuple[dict[str, Any], str]:
+def _weights(model: "Model") -> tuple[dict[str, Any], str]:
     """Each weight's shape and its place among all numbers; and the numbers, float16 in base64."""
     import torch
 

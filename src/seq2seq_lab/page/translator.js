@@ -126,15 +126,13 @@ function joinedUnknown(pieces, parts) { // neighbouring unknown characters are o
   return out;
 }
 
-// A run ---------------------------------------------------------------------------------------------------------------
+// Models --------------------------------------------------------------------------------------------------------------
 
-class Translator {
+class Network {
   constructor(model) {
     this.model = model;
     this.settings = model.settings;
     this.numbers = null;
-    this.ids = { source: new Map(), target: new Map() };
-    for (const side of ["source", "target"]) model[side].words.forEach((word, id) => this.ids[side].set(word, id));
   }
 
   weight(name) {
@@ -144,51 +142,6 @@ class Translator {
   }
 
   has(name) { return name in this.model.weights; }
-
-  // ids of a raw sentence with <eos>, their labels, and what `translate` would say of it; no ids: no known word is left
-  read(sentence) {
-    const { source, normalise: settings } = this.model, text = normalise(settings, sentence);
-    const unknown = [], kept = [], ids = [], notes = [];
-    for (const word of text.split(" ")) {
-      const symbols = divide(source.units, word).map((symbol) => this.ids.source.get(symbol) ?? source.unk);
-      const strange = divide(source.units, word).some((symbol) => !this.ids.source.has(symbol));
-      if (strange && word && !unknown.includes(word)) unknown.push(word);
-      if (!strange || (source.unk !== null && word)) { ids.push(...symbols); kept.push(word); }
-    }
-    const removed = (c) => /[\p{L}\p{N}\p{Sc}\p{So}]/u.test(c) && !normalise(settings, c).trim();
-    const dropped = sentence.split(/\s+/u).map((word) => [...word].filter(removed).join("")).filter(Boolean);
-    if (dropped.length) notes.push(`the normalisation removed ${quoted(dropped)}`);
-    const replaced = source.unk === null ? "were skipped" : "are <unk> for this model";
-    if (unknown.length) notes.push(`unknown words ${replaced}: ${quoted(unknown)}`);
-    const letter = /\p{L}/u, lost = letter.test(sentence) && !letter.test(text);
-    if (lost || !kept.some(Boolean) || ids.every((id) => id === source.unk)) {
-      return { ids: [], labels: [], notes: [...notes, "no known word to translate"] };
-    }
-    ids.push(EOS);
-    const most = this.settings.unmasked_positions, size = ids.length;
-    if (this.tooLong(ids)) notes.push(`too long for this model: unmasked_positions is ${most}, but a source has ${size} positions`);
-    return { ids, labels: ids.map((id) => source.words[id]), notes };
-  }
-
-  text(ids) {
-    const end = ids.indexOf(EOS), kept = (end < 0 ? ids : ids.slice(0, end)).filter((id) => id !== SOS);
-    const words = kept.map((id) => this.model.target.words[id]);
-    if (this.model.target.units.name === "words") return words.join(" ");
-    return words.join("").replaceAll("▁", " ").replace(/^ +| +$/g, "");
-  }
-
-  // ids of a translation, to feed it, and what to say of its unknown words, which are <unk>, or left out without <unk>
-  targetIds(sentence) {
-    const { target, normalise: settings } = this.model, words = normalise(settings, sentence).split(" ").filter(Boolean);
-    const isKnown = (symbol) => this.ids.target.has(symbol);
-    const unknown = [...new Set(words.filter((word) => !divide(target.units, word).every(isKnown)))];
-    const kept = target.unk === null ? words.filter((word) => !unknown.includes(word)) : words;
-    const ids = kept.flatMap((word) => divide(target.units, word)).map((symbol) => this.ids.target.get(symbol) ?? target.unk);
-    const replaced = target.unk === null ? "were skipped" : "are fed as <unk>";
-    return { ids, note: unknown.length ? `words that this model never writes ${replaced}: ${quoted(unknown)}` : "" };
-  }
-
-  tooLong(ids) { return this.settings.unmasked_positions !== null && ids.length > this.settings.unmasked_positions; }
 
   embed(side, id) {
     const name = `${side}.embedding.weight`, size = this.model.weights[name].shape[1];
@@ -200,7 +153,9 @@ class Translator {
     const bias = this.has(`${name}.bias`) ? this.weight(`${name}.bias`) : null;
     return product(this.weight(`${name}.weight`), rows, columns, x, bias);
   }
+}
 
+class Recurrent extends Network {
   cell(prefix, suffix, x, state) {
     const of = (name) => (this.has(`${prefix}.${name}_l0${suffix}`) ? this.weight(`${prefix}.${name}_l0${suffix}`) : null);
     const size = state[0].length, rows = (this.settings.cell === "gru" ? 3 : 4) * size;
@@ -293,13 +248,146 @@ class Translator {
     if (feeds) after.push(output);
     return { logits: this.linear("decoder.output", output), weights, state: after };
   }
+}
+
+class Transformer extends Network {
+  // The input of a position: the embedded word, and sines and cosines of the position.
+  input(side, id, position) {
+    const { hidden } = this.settings, embedded = this.embed(side, id);
+    return embedded.map((value, i) => {
+      const angle = position * 10000 ** (-(i - (i % 2)) / hidden);
+      return value * Math.sqrt(hidden) + (i % 2 ? Math.cos(angle) : Math.sin(angle));
+    });
+  }
+
+  norm(name, x) {
+    const weight = this.weight(`${name}.weight`), bias = this.weight(`${name}.bias`);
+    const mean = x.reduce((a, b) => a + b, 0) / x.length;
+    const scale = 1 / Math.sqrt(x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / x.length + 1e-5);
+    return x.map((value, i) => (value - mean) * scale * weight[i] + bias[i]);
+  }
+
+  feedforward(layer, norm, x) {
+    const inner = this.linear(`${layer}.feedforward.inner`, this.norm(norm, x)).map((value) => Math.max(0, value));
+    return sum(x, this.linear(`${layer}.feedforward.outer`, inner));
+  }
+
+  keysValues(name, xs) { // of positions; [position][H] each
+    return { keys: xs.map((x) => this.linear(`${name}.key`, x)), values: xs.map((x) => this.linear(`${name}.value`, x)) };
+  }
+
+  // Attention of one position: its output, and the mean of the heads' weights.
+  attend(name, x, { keys, values }) {
+    const { heads } = this.settings, query = this.linear(`${name}.query`, x), size = query.length / heads;
+    const found = new Float32Array(query.length), mean = new Array(keys.length).fill(0);
+    for (let start = 0; start < query.length; start += size) {
+      const weights = softmax(keys.map((key) => {
+        let score = 0;
+        for (let i = start; i < start + size; i++) score += query[i] * key[i];
+        return score / Math.sqrt(size);
+      }));
+      weights.forEach((weight, s) => {
+        for (let i = start; i < start + size; i++) found[i] += weight * values[s][i];
+        mean[s] += weight / heads;
+      });
+    }
+    return { output: this.linear(`${name}.output`, found), weights: mean };
+  }
+
+  encode(ids) {
+    const { encoder_layers: count, decoder_layers: below } = this.settings;
+    let xs = ids.map((id, position) => this.input("encoder", id, position));
+    for (let number = 0; number < count; number++) {
+      const layer = `encoder.layers.${number}`, normed = xs.map((x) => this.norm(`${layer}.norms.0`, x));
+      const memory = this.keysValues(`${layer}.attention`, normed);
+      xs = xs.map((x, at) => sum(x, this.attend(`${layer}.attention`, normed[at], memory).output));
+      xs = xs.map((x) => this.feedforward(layer, `${layer}.norms.1`, x));
+    }
+    xs = xs.map((x) => this.norm("encoder.norm", x));
+    const layers = Array.from({ length: below }, (_, number) => this.keysValues(`decoder.layers.${number}.attention`, xs));
+    return { layers, length: ids.length, state: layers.map(() => ({ keys: [], values: [] })) };
+  }
+
+  step(word, state, memory) {
+    let x = this.input("decoder", word, state[0].keys.length), weights = null;
+    const after = memory.layers.map((source, number) => {
+      const layer = `decoder.layers.${number}`, normed = this.norm(`${layer}.norms.0`, x);
+      const { keys, values } = this.keysValues(`${layer}.self_attention`, [normed]);
+      const kept = { keys: [...state[number].keys, ...keys], values: [...state[number].values, ...values] };
+      x = sum(x, this.attend(`${layer}.self_attention`, normed, kept).output);
+      const attended = this.attend(`${layer}.attention`, this.norm(`${layer}.norms.1`, x), source);
+      ({ weights } = attended);
+      x = this.feedforward(layer, `${layer}.norms.2`, sum(x, attended.output));
+      return kept;
+    });
+    return { logits: this.linear("output", this.norm("decoder.norm", x)), weights, state: after };
+  }
+}
+
+const NETWORKS = { recurrent: Recurrent, transformer: Transformer };
+
+// A run ---------------------------------------------------------------------------------------------------------------
+
+class Translator {
+  constructor(model) {
+    this.model = model;
+    this.settings = model.settings;
+    this.network = new NETWORKS[model.settings.architecture](model);
+    this.ids = { source: new Map(), target: new Map() };
+    for (const side of ["source", "target"]) model[side].words.forEach((word, id) => this.ids[side].set(word, id));
+  }
+
+  // ids of a raw sentence with <eos>, their labels, and what `translate` would say of it; no ids: no known word is left
+  read(sentence) {
+    const { source, normalise: settings } = this.model, text = normalise(settings, sentence);
+    const unknown = [], kept = [], ids = [], notes = [];
+    for (const word of text.split(" ")) {
+      const symbols = divide(source.units, word).map((symbol) => this.ids.source.get(symbol) ?? source.unk);
+      const strange = divide(source.units, word).some((symbol) => !this.ids.source.has(symbol));
+      if (strange && word && !unknown.includes(word)) unknown.push(word);
+      if (!strange || (source.unk !== null && word)) { ids.push(...symbols); kept.push(word); }
+    }
+    const removed = (c) => /[\p{L}\p{N}\p{Sc}\p{So}]/u.test(c) && !normalise(settings, c).trim();
+    const dropped = sentence.split(/\s+/u).map((word) => [...word].filter(removed).join("")).filter(Boolean);
+    if (dropped.length) notes.push(`the normalisation removed ${quoted(dropped)}`);
+    const replaced = source.unk === null ? "were skipped" : "are <unk> for this model";
+    if (unknown.length) notes.push(`unknown words ${replaced}: ${quoted(unknown)}`);
+    const letter = /\p{L}/u, lost = letter.test(sentence) && !letter.test(text);
+    if (lost || !kept.some(Boolean) || ids.every((id) => id === source.unk)) {
+      return { ids: [], labels: [], notes: [...notes, "no known word to translate"] };
+    }
+    ids.push(EOS);
+    const most = this.settings.unmasked_positions, size = ids.length; // of recurrent models
+    if (this.tooLong(ids)) notes.push(`too long for this model: unmasked_positions is ${most}, but a source has ${size} positions`);
+    return { ids, labels: ids.map((id) => source.words[id]), notes };
+  }
+
+  text(ids) {
+    const end = ids.indexOf(EOS), kept = (end < 0 ? ids : ids.slice(0, end)).filter((id) => id !== SOS);
+    const words = kept.map((id) => this.model.target.words[id]);
+    if (this.model.target.units.name === "words") return words.join(" ");
+    return words.join("").replaceAll("▁", " ").replace(/^ +| +$/g, "");
+  }
+
+  // ids of a translation, to feed it, and what to say of its unknown words, which are <unk>, or left out without <unk>
+  targetIds(sentence) {
+    const { target, normalise: settings } = this.model, words = normalise(settings, sentence).split(" ").filter(Boolean);
+    const isKnown = (symbol) => this.ids.target.has(symbol);
+    const unknown = [...new Set(words.filter((word) => !divide(target.units, word).every(isKnown)))];
+    const kept = target.unk === null ? words.filter((word) => !unknown.includes(word)) : words;
+    const ids = kept.flatMap((word) => divide(target.units, word)).map((symbol) => this.ids.target.get(symbol) ?? target.unk);
+    const replaced = target.unk === null ? "were skipped" : "are fed as <unk>";
+    return { ids, note: unknown.length ? `words that this model never writes ${replaced}: ${quoted(unknown)}` : "" };
+  }
+
+  tooLong(ids) { return ids.length > (this.settings.unmasked_positions ?? Infinity); }
 
   // Greedy decoding; `forced` gives the word that is fed after a position instead of the likeliest one.
   steps(ids, forced = new Map()) {
-    const memory = this.encode(ids), found = [];
+    const memory = this.network.encode(ids), found = [];
     let word = SOS, state = memory.state;
     for (let t = 0; t < this.model.max_length; t++) {
-      const step = this.step(word, state, memory), probabilities = softmax(step.logits), own = largest(step.logits);
+      const step = this.network.step(word, state, memory), probabilities = softmax(step.logits), own = largest(step.logits);
       const next = forced.has(t) ? forced.get(t) : own;
       found.push({ fed: word, probabilities, own, next, forced: forced.has(t), weights: step.weights, length: memory.length });
       ({ state } = step);
@@ -312,12 +400,12 @@ class Translator {
   greedy(ids) { return this.steps(ids).map((step) => step.next); }
 
   beam(ids, width, alpha = 1) {
-    const memory = this.encode(ids), found = [];
+    const memory = this.network.encode(ids), found = [];
     let beam = [{ words: [SOS], score: 0, state: memory.state }];
     for (let length = 1; length <= this.model.max_length && beam.length && found.length < width; length++) {
       const continued = [];
       for (const one of beam) {
-        const { logits, state } = this.step(one.words[one.words.length - 1], one.state, memory);
+        const { logits, state } = this.network.step(one.words[one.words.length - 1], one.state, memory);
         logSoftmax(logits).forEach((value, word) => continued.push({ one, word, score: one.score + value, state }));
       }
       continued.sort((a, b) => b.score - a.score);
@@ -356,6 +444,8 @@ function joined(a, b) {
   out.set(b, a.length);
   return out;
 }
+
+function sum(a, b) { return a.map((value, i) => value + b[i]); }
 
 function sigmoid(x) { return 1 / (1 + Math.exp(-x)); }
 

@@ -29,7 +29,7 @@ from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
-    from seq2seq_lab.models import Seq2Seq
+    from seq2seq_lab.models.interface import Model
 
 SHIFTED = "shifted"  # the name of pairs that are not of the run's corpus
 PARTS = Parts._fields
@@ -226,7 +226,7 @@ def _part(
 
 def _perfect(
     config: Mapping[str, Any], request: Request, chosen: _Chosen, path: Path
-) -> "tuple[Seq2Seq, Part]":
+) -> "tuple[Model, Part]":
     """The perfect model, and the pairs in its own vocabularies, which are of words and know all of them."""
     distribution = chosen.corpus.distribution
     if distribution is None:

@@ -4,67 +4,86 @@ import json
 import logging
 import shutil
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.files import replacing, write_text
-from seq2seq_lab.models.encoder import Memory
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Memory, Model, State
+from seq2seq_lab.models.interface import name_of as name_of_class
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.chosen import Which, name_of
 from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.load import load_model
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 ENCODER, DECODER, ABOUT = "encoder.onnx", "decoder.onnx", "about.json"
+_SIZES = (3, 4, 2)  # of the example: sources, their positions, steps so far
 
 
 class EncoderModule(nn.Module):
-    """Source ids [B, S], lengths [B] → outputs [B, S, H], mask [B, S], and the decoder's first state, each [B, H]."""
+    """Source ids [B, S], lengths [B] → the tensors of the memory, and those of the decoder's first state."""
 
-    def __init__(self, model: Seq2Seq) -> None:
+    def __init__(self, model: Model, wanted: Sequence[str]) -> None:
         super().__init__()
         self.model = model
+        self.wanted = wanted  # of the memory's, by name
 
     def forward(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        encoder = self.model.encoder
-        outputs, state = encoder.rnn(encoder.embedding(source), lengths=lengths)
-        if encoder.bridge is not None:
-            state = encoder.bridge(state)
-        mask = torch.arange(source.shape[1]) < lengths.unsqueeze(1)
-        if (
-            encoder.unmasked_positions is not None
-        ):  # the seminar's quirk A: a block of this size, all of it attended to
-            block = outputs.new_zeros(outputs.shape[0], encoder.unmasked_positions, outputs.shape[2])
-            outputs = torch.cat((outputs, block), dim=1)[:, : encoder.unmasked_positions]
-            mask = torch.ones_like(outputs[:, :, 0], dtype=torch.bool)
-        first = self.model.decoder.first_state(Memory(outputs, mask, state))
-        return (outputs, mask, *first)
+        memory = self.model.encode(source, lengths)
+        found = tensors(memory)
+        return (*(found[name] for name in self.wanted), *tensors(self.model.first_state(memory)).values())
 
 
 class StepModule(nn.Module):
-    """Words [B], outputs, mask, state → logits [B, V], weights [B, S] (with attention), and the next state."""
+    """Words [B], the tensors of the memory and of the state → logits [B, V], weights [B, S], and the next state.
 
-    def __init__(self, model: Seq2Seq) -> None:
+    The weights are only those of a model with attention.
+
+    Args:
+        model: whose step it is.
+        memory, state: of any sources, for the places of their tensors.
+    """
+
+    def __init__(self, model: Model, memory: Memory, state: State) -> None:
         super().__init__()
         self.model = model
+        self.memory = memory
+        self.state = state
 
-    def forward(self, word: Tensor, outputs: Tensor, mask: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        decoder = self.model.decoder
-        decoded, after = decoder(decoder.embed(word.unsqueeze(1)), Memory(outputs, mask, state), state)
+    def forward(self, word: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+        left = iter(given)
+        memory, state = _filled(self.memory, left), _filled(self.state, left)
+        decoded, after = self.model.decode(self.model.embed(word.unsqueeze(1)), memory, state)
         weights = () if decoded.weights is None else (decoded.weights.squeeze(1),)
-        return (decoded.logits.squeeze(1), *weights, *after)
+        return (decoded.logits.squeeze(1), *weights, *tensors(after).values())
+
+
+def tensors(kept: Any, name: str = "") -> dict[str, Tensor]:
+    """The tensors of a memory or a state, by the names of the fields or the numbers of the places."""
+    if isinstance(kept, Tensor):
+        return {name: kept}
+    fields = getattr(kept, "_fields", None) or map(str, range(len(kept or ())))
+    found: dict[str, Tensor] = {}
+    for field, each in zip(fields, kept or (), strict=True):
+        found |= tensors(each, f"{name}_{field}" if name else field)
+    return found
+
+
+def _filled(kept: Any, left: Iterator[Tensor]) -> Any:
+    """The same with other tensors, which are taken in the same order."""
+    if kept is None or isinstance(kept, Tensor):
+        return None if kept is None else next(left)
+    parts = [_filled(each, left) for each in kept]
+    return type(kept)(*parts) if hasattr(kept, "_fields") else tuple(parts)
 
 
 def export_onnx(
-    path: Path, folder: Path, *, checkpoint: Which | None = None, trusted: "Sequence[str]" = ()
+    path: Path, folder: Path, *, checkpoint: Which | None = None, trusted: Sequence[str] = ()
 ) -> list[Path]:
     """Write a run's model as ONNX; returns the files: encoder, decoder step, vocabularies, and a description.
 
@@ -86,49 +105,111 @@ def export_onnx(
         raise UserError("export needs the packages of the extra: pip install 'seq2seq-lab[onnx]'") from None
     _, model, words = load_model(path, checkpoint=checkpoint, trusted=trusted)
     if model.overrides_forward:
-        raise UserError(f"{path}: {type(model).__name__} has a forward of its own, which is not exported")
-    source, lengths = torch.tensor([[3, 4, EOS], [3, EOS, EOS]]), torch.tensor([3, 2])
-    batch, positions = (
-        torch.export.Dim("batch", min=1, max=4096),
-        torch.export.Dim("positions", min=1, max=4096),
-    )
-    encoder, decoder = EncoderModule(model).eval(), StepModule(model).eval()
-    with torch.no_grad():
-        outputs, mask, *state = encoder(source, lengths)
-    names = [f"state_{number}" for number in range(len(state))]
+        raise UserError(
+            f"{path}: {name_of_class(type(model))} has a forward of its own, which is not exported"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     check_contents(folder)
-    _export(
-        encoder,
-        (source, lengths),
-        folder / ENCODER,
-        ["source", "lengths"],
-        ["outputs", "mask", *names],
-        {"source": {0: batch, 1: positions}, "lengths": {0: batch}},
-    )
-    over = {0: batch} if model.encoder.unmasked_positions is not None else {0: batch, 1: positions}
-    shapes = {"word": {0: batch}, "outputs": over, "mask": over, "state": tuple({0: batch} for _ in state)}
-    weights = [] if model.decoder.attention is None else ["weights"]
-    _export(
-        decoder,
-        (torch.tensor([SOS, SOS]), outputs, mask, *state),
-        folder / DECODER,
-        ["word", "outputs", "mask", *names],
-        ["logits", *weights, *[f"next_{name}" for name in names]],
-        shapes,
-    )
+    try:
+        memory, states = _export_parts(model, folder)
+    except Exception as error:  # PyTorch has many
+        if isinstance(error, OSError):
+            raise
+        raise UserError(
+            f"{path}: PyTorch does not export models of {name_of_class(type(model))}: {first_line(error)}"
+        ) from error
     with replacing(folder / layout.VOCABULARIES) as temporary:
         shutil.copyfile(path / layout.VOCABULARIES, temporary)
     about = {
         "sos": SOS,
         "eos": EOS,
         "max_length": words.max_length,
-        "states": len(state),
+        "memory": memory,
+        "states": states,
         "run": str(path),
         "checkpoint": name_of(path, checkpoint),
     }
     write_text(folder / ABOUT, json.dumps(about, indent=1) + "\n")
     return [folder / name for name in (ENCODER, DECODER, layout.VOCABULARIES, ABOUT)]
+
+
+class _Example(NamedTuple):
+    """Sources of some length, and what a model makes of them in some steps."""
+
+    source: Tensor
+    lengths: Tensor
+    word: Tensor
+    memory: Memory
+    state: State
+
+    def named(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The tensors of memory and state, by their names in the files."""
+        states = {f"state_{number}": each for number, each in enumerate(tensors(self.state).values())}
+        of_memory = tensors(self.memory, "" if isinstance(self.memory, tuple) else "memory")
+        return {
+            f"memory_{name}" if name in states else name: each for name, each in of_memory.items()
+        }, states
+
+
+@torch.no_grad()
+def _example(model: Model, batch: int, positions: int, steps: int) -> _Example:
+    source = torch.full((batch, positions), EOS)
+    lengths = positions - torch.arange(batch) % 2  # some sources are padded
+    memory = model.encode(source, lengths)
+    fed = torch.full((batch, steps), SOS)
+    _, state = model.decode(model.embed(fed), memory, model.first_state(memory))
+    return _Example(source, lengths, fed[:, 0], memory, state)
+
+
+def _dynamic(model: Model, dimensions: Sequence[Any]) -> dict[str, dict[int, Any]]:
+    """The dimensions of each tensor of memory and state that depend on what is translated: those that differ here."""
+    first, *others = (
+        {**memory, **state}
+        for memory, state in (
+            _example(model, *(size + (place == longer) for place, size in enumerate(_SIZES))).named()
+            for longer in (None, *range(len(_SIZES)))
+        )
+    )
+    found: dict[str, dict[int, Any]] = {name: {} for name in first}
+    for dimension, other in zip(dimensions, others, strict=True):
+        for name, value in other.items():
+            pairs = enumerate(zip(value.shape, first[name].shape, strict=True))
+            found[name] |= {axis: dimension for axis, (one, base) in pairs if one != base}
+    return found
+
+
+def _export_parts(model: Model, folder: Path) -> tuple[list[str], int]:
+    """Write both files; returns the names of the memory's tensors, and the number of the state's."""
+    import onnx
+
+    batch, positions, steps = (
+        torch.export.Dim(name, min=least, max=4096)
+        for name, least in (("batch", 1), ("positions", 1), ("steps", 0))
+    )
+    example, dynamic = _example(model, *_SIZES), _dynamic(model, (batch, positions, steps))
+    memory, states = example.named()
+    inputs, weights = [*memory, *states], ["weights"] if model.has_attention else []
+    _export(
+        StepModule(model, example.memory, example.state).eval(),
+        (example.word, *memory.values(), *states.values()),
+        folder / DECODER,
+        ["word", *inputs],
+        ["logits", *weights, *[f"next_{name}" for name in states]],
+        {"word": {0: batch}, "given": tuple(dynamic[name] for name in inputs)},
+    )
+    used = {each.name for each in onnx.load(folder / DECODER, load_external_data=False).graph.input}
+    wanted = {
+        name: place for name, place in zip(memory, tensors(example.memory), strict=True) if name in used
+    }
+    _export(
+        EncoderModule(model, list(wanted.values())).eval(),
+        (example.source, example.lengths),
+        folder / ENCODER,
+        ["source", "lengths"],
+        [*wanted, *states],
+        {"source": {0: batch, 1: positions}, "lengths": {0: batch}},
+    )
+    return list(wanted), len(states)
 
 
 def _export(

@@ -19,7 +19,7 @@ from seq2seq_lab.runs.identity import fingerprint, first_difference
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from seq2seq_lab.models import Seq2Seq
+    from seq2seq_lab.models.interface import Model
 
 _MOST_BYTES = 2**28  # of vocabularies, which may be somebody else's
 _LONGEST = 100_000  # positions of a hypothesis
@@ -103,7 +103,7 @@ def load_model(
     checkpoint: Which | None = None,
     averaged: int | None = None,
     trusted: Sequence[str] = (),
-) -> "tuple[dict[str, Any], Seq2Seq, Vocabularies]":
+) -> "tuple[dict[str, Any], Model, Vocabularies]":
     """Load a trained model: its configuration, the model in evaluation mode, and its vocabularies.
 
     Args:
@@ -133,7 +133,7 @@ def _build_model(
     state: "Mapping[str, Tensor]",
     path: str | Path,
     trusted: Sequence[str],
-) -> "Seq2Seq":
+) -> "Model":
     """A model of the shapes of these weights."""
     import torch
 
@@ -168,7 +168,7 @@ def _build_model(
 
 def start_from(
     path: str,
-    model: "Seq2Seq",
+    model: "Model",
     vocabularies: Mapping[str, Vocabulary],
     config: Mapping[str, Any],
     *,

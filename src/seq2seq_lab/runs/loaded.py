@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from seq2seq_lab.models import Seq2Seq
+    from seq2seq_lab.models.interface import Model
     from seq2seq_lab.runs.load import Vocabularies
 
 _BATCH = 64
@@ -85,7 +85,7 @@ class LoadedRun:
         return name_of(self.run.folder, self._which)
 
     @property
-    def model(self) -> "Seq2Seq":
+    def model(self) -> "Model":
         """The model, in evaluation mode."""
         return self._loaded[0]
 
@@ -95,7 +95,7 @@ class LoadedRun:
         return self._loaded[1]
 
     @cached_property
-    def _loaded(self) -> "tuple[Seq2Seq, Vocabularies]":
+    def _loaded(self) -> "tuple[Model, Vocabularies]":
         _, model, words = load_model(self.run.folder, checkpoint=self._which, trusted=self._trusted)
         return model, words
 
@@ -139,7 +139,7 @@ class LoadedRun:
         from seq2seq_lab.decoding.greedy import greedy
         from seq2seq_lab.evaluation.attention import attention_table
 
-        if self.model.decoder.attention is None:
+        if not self.model.has_attention:
             raise UserError(f"{self.run.folder} has a model without attention")
         ids = self.vocabularies.encode(sentence).ids
         if not ids:

@@ -16,7 +16,7 @@ from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.training.accelerator import Selection
 from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.objectives.base import Objective
@@ -77,7 +77,7 @@ class TranslationModule(pl.LightningModule):
     def __init__(
         self,
         *,
-        model: Seq2Seq,
+        model: Model,
         forcing: ForcingPolicy,
         optimizer: OptimizerFactory,
         lr_schedule: LRSchedule,

@@ -25,7 +25,7 @@ from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.update import Job, Made, backward, step
 
@@ -43,7 +43,7 @@ class Share(NamedTuple):
         processes: R.
     """
 
-    model: Seq2Seq
+    model: Model
     objective: Objective
     rank: int
     processes: int

@@ -10,8 +10,8 @@ from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Plan, mean_over_words
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sentence_losses
-from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Objective, Outcome
 
 
@@ -29,7 +29,7 @@ class Made(NamedTuple):
 
 
 def update(
-    model: Seq2Seq,
+    model: Model,
     optimizer: Optimizer,
     objective: Objective,
     batch: Batch,
@@ -56,7 +56,7 @@ def update(
 
 
 def backward(
-    model: Seq2Seq, objective: Objective, batch: Batch, plan: Plan, draws: Draws, *, of: int | None = None
+    model: Model, objective: Objective, batch: Batch, plan: Plan, draws: Draws, *, of: int | None = None
 ) -> Made:
     """Add the gradient of the loss of B pairs to the parameters: the sum over the pairs, divided by `of`.
 
@@ -88,7 +88,7 @@ def backward(
     return Made(losses.detach(), mean_over_words(followed.gold, lengths.cpu()))
 
 
-def step(model: Seq2Seq, optimizer: Optimizer, gradient_clip: float | None) -> None:
+def step(model: Model, optimizer: Optimizer, gradient_clip: float | None) -> None:
     """Clip the gradient, and make the optimizer's step."""
     if gradient_clip is not None:
         nn.utils.clip_grad_norm_(model.parameters(), gradient_clip)
@@ -107,7 +107,7 @@ class Job(NamedTuple):
         plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
     """
 
-    model: Seq2Seq
+    model: Model
     optimizer: Optimizer
     objective: Objective
     gradient_clip: float | None

@@ -28,6 +28,6 @@ class Uniform:
 
     def inputs(self, feeding: Feeding) -> Tensor:
         """The decoder's inputs [B, T, E]; it needs no step."""
-        size = feeding.decoder.embedding.num_embeddings
+        size = feeding.model.target_vocabulary_size
         words = self.words(feeding.need_draws(), feeding.known, feeding.own, size, feeding.plan.unk)
-        return feeding.decoder.embed(words)
+        return feeding.model.embed(words)

@@ -16,5 +16,5 @@ class Zero:
 
     def inputs(self, feeding: Feeding) -> Tensor:
         """The decoder's inputs [B, T, E]; it needs no step."""
-        embedded = feeding.decoder.embed(feeding.known)
+        embedded = feeding.model.embed(feeding.known)
         return embedded * ~feeding.own.unsqueeze(2)

@@ -6,8 +6,7 @@ from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.models.decoder import Decoded
-from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.models.interface import Decoded, Model
 
 
 class Outcome(NamedTuple):
@@ -21,7 +20,7 @@ class Outcome(NamedTuple):
         draws: the random numbers of the pairs.
     """
 
-    model: Seq2Seq
+    model: Model
     batch: Batch
     decoded: Decoded
     losses: Tensor

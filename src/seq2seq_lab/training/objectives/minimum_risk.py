@@ -12,8 +12,8 @@ from seq2seq_lab.decoding.unroll import Encoded, encode, unroll
 from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
 from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.passes import scores
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sentence_losses
-from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.base import Outcome
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 
@@ -106,7 +106,7 @@ class MinimumRisk:
 
     @torch.no_grad()
     def sample(
-        self, model: Seq2Seq, encoded: Encoded, target: Tensor, lengths: Tensor, draws: Draws
+        self, model: Model, encoded: Encoded, target: Tensor, lengths: Tensor, draws: Draws
     ) -> Candidates:
         """The candidates of B pairs, of their targets [B, T] and lengths [B]; the target itself comes first."""
         limits = (self.max_ratio * lengths).ceil().long().clamp(min=1)
@@ -132,7 +132,7 @@ class MinimumRisk:
             steps = unroll(
                 model,
                 encoded.select(rows),
-                model.decoder.embed(fed),
+                model.embed(fed),
                 words=fed,
                 choose=choose,
                 draws=draws[rows],
