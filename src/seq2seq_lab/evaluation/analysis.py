@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch, Block
-from seq2seq_lab.data.corpus import Distribution
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.models.seq2seq import Seq2Seq

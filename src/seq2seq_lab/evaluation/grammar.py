@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seq2seq_lab.data.corpus import Distribution
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
 from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.models.seq2seq import Seq2Seq

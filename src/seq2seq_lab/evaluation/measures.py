@@ -31,6 +31,7 @@ __all__ = [
 SPEED = "perf/"  # before the names of the machine's speed
 TEST = "test"  # the part that a trained model is evaluated on, once
 SYMBOL = "symbol"  # in a unit; see `in_units`
+OF_TEXT = f"{SYMBOL} of the text"  # what spaces separate, whatever the units
 _PER_SYMBOL = f"nats per {SYMBOL}"
 
 
@@ -163,6 +164,33 @@ _EVALUATION = (
         formula="share of greedy translations that equal one of their references; each source is one segment",
         perfect="1, if all translations are references",
     ),
+    Measure(
+        name="symbol_error_rate",
+        label="symbol error rate",
+        unit=f"edits per {OF_TEXT}",
+        better="lower",
+        formula="edit distance of greedy outputs to their nearest references / length of these references, in what "
+        "spaces separate: PER of phones, WER of the words of a sentence; each source is one segment",
+        perfect="0, if all translations are references",
+    ),
+    Measure(
+        name="sequence_error_rate",
+        label="sequence error rate",
+        unit="share of segments",
+        better="lower",
+        formula="1 − exact_match: WER of words in phones",
+        perfect="0, if all translations are references",
+        shown=False,
+    ),
+    Measure(
+        name="edit_distance",
+        label="edit distance",
+        unit="edits per segment",
+        better="lower",
+        formula="mean edit distance of greedy outputs to their nearest references, in what spaces separate",
+        perfect="0, if all translations are references",
+        shown=False,
+    ),
 )
 _SPEED = (
     Measure(
@@ -206,6 +234,6 @@ def in_units(facts: Measure, units: str | None) -> Measure:
     Args:
         units: `data.units` of the runs, such as `subwords`; None where they differ.
     """
-    return (
-        facts if units is None else replace(facts, unit=facts.unit.replace(SYMBOL, units.removesuffix("s")))
-    )
+    if units is None or OF_TEXT in facts.unit:
+        return facts
+    return replace(facts, unit=facts.unit.replace(SYMBOL, units.removesuffix("s")))

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
-from seq2seq_lab.data.corpus import Corpus, Distribution
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.evaluation import losses
 from seq2seq_lab.evaluation.analysis import Analysis, Subject

@@ -218,7 +218,9 @@ def _part(
         predict_sos=config["loader"]["predict_sos"],
         max_length=words.max_length,
         segments=chosen.corpus.source_groups()[chosen.indices].tolist() if by_source else None,
-        near_duplicates=None if is_training else near_duplicates(pairs, chosen.training).tolist(),
+        near_duplicates=None
+        if is_training or not pairs.task.graded
+        else near_duplicates(pairs, chosen.training).tolist(),
         distribution=chosen.corpus.distribution if words.target.units.name == "words" else None,
     )
 
