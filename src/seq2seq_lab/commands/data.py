@@ -51,7 +51,9 @@ def main(args: argparse.Namespace) -> int:
     split = build(config["split"], "split")
     parts = parts_of(complete, split)
     corpus = complete.numbered(parts.train, unknown=has_unknown(complete, split))
-    if not holds_out_validation(complete, split):  # what is evaluated is trained on, and belongs to no other part
+    if not holds_out_validation(
+        complete, split
+    ):  # what is evaluated is trained on, and belongs to no other part
         parts = parts._replace(validation=parts.validation[:0])
     holds_out = bool(len(parts.validation) or len(parts.test))
     facts = {
@@ -85,7 +87,9 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     print("parts             ", ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items()))
     if facts["given"]:
         given = ", ".join(f"{name} {count:,}" for name, count in facts["given"].items())
-        of_train = "" if "validation" in facts["given"] else "; the validation part is made of train by the split"
+        of_train = (
+            "" if "validation" in facts["given"] else "; the validation part is made of train by the split"
+        )
         print(f"given parts        {given}{of_train}")
     for name, sides in facts["unknown_rate"].items():
         rates = ", ".join(f"{side} {rate:.1%}" for side, rate in sides.items())
@@ -127,7 +131,7 @@ def _show_removed(side: str, removed: "Removed") -> None:
         f"characters of the {side} that the normalisation removes: {removed.share:.2%}{shown and f' ({shown})'}"
     )
     if removed.sentences:
-        print(f"  {removed.sentences:,} sentences lose letters, the first: {printable(removed.example)}")
+        print(f"  {removed.sentences:,} lose letters, the first: {printable(removed.example)}")
 
 
 def _visible(character: str) -> str:
@@ -157,8 +161,9 @@ def _unknown_words(corpus: "Corpus", parts: "Parts") -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for side, (vocabulary, text) in sides.items():
         held_out = (text(index).split() for part in (parts.validation, parts.test) for index in part.tolist())
-        unknown = dict.fromkeys(word for words in held_out for word in vocabulary.unknown(words))
-        found[side] = list(unknown)[:_SHOWN]
+        words = dict.fromkeys(word for said in held_out for word in said)
+        unknown = [word for word in words if vocabulary.unknown(vocabulary.units.divide(word))]
+        found[side] = unknown[:_SHOWN]
     return {side: words for side, words in found.items() if words}
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Stage",
     "from_dict",
     "in_units",
+    "is_shown",
     "measure",
     "tensorboard_tag",
     "to_dict",
@@ -145,6 +146,7 @@ _EVALUATION = (
         formula="corpus BLEU (sacreBLEU) of greedy translations against all references, on normalised text; "
         "each source is one segment",
         perfect="100, if all translations are references",
+        graded=True,
     ),
     Measure(
         name="chrf",
@@ -155,6 +157,7 @@ _EVALUATION = (
         "each source is one segment",
         perfect="100, if all translations are references",
         shown=False,
+        graded=True,
     ),
     Measure(
         name="exact_match",
@@ -166,6 +169,7 @@ _EVALUATION = (
     ),
     Measure(
         name="symbol_error_rate",
+        shown=False,
         label="symbol error rate",
         unit=f"edits per {OF_TEXT}",
         better="lower",
@@ -226,6 +230,17 @@ def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Meas
     name = metric.rpartition("/")[2]
     found = REGISTRY.get(name) or (described or {}).get(name)
     return found or Measure(name=name, label=metric, unit="", shown=False)
+
+
+def is_shown(facts: Measure, *, graded: bool) -> bool:
+    """Whether a measure is shown by default.
+
+    Where targets are right or wrong, and nothing between, the symbol error rate is in the place of BLEU and chrF.
+
+    Args:
+        graded: whether a target that is partly right has a worth; see `data.task.Task`.
+    """
+    return facts.shown if graded else (facts.shown and not facts.graded) or facts.name == "symbol_error_rate"
 
 
 def in_units(facts: Measure, units: str | None) -> Measure:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
 from seq2seq_lab.models.decoder import Decoded
 from seq2seq_lab.models.encoder import Memory

@@ -132,6 +132,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         "length_penalty": request.alpha,
         "segments": request.segments,
         "units": part.corpus.target_vocabulary.units.name,
+        "task": part.corpus.task.to_dict(),
         **to_dict(results),
     }
     if request.perfect:  # not where a comparison would take it for the run's
@@ -231,7 +232,9 @@ def _perfect(
     """The perfect model, and the pairs in its own vocabularies, which are of words and know all of them."""
     distribution = chosen.corpus.distribution
     if distribution is None:
-        raise UserError(f"{path}: --perfect: the distribution of its data is not known; that of data=toy is")
+        raise UserError(
+            f"{path}: --perfect: the distribution of its data is not known; those of data=toy and data=grammar are"
+        )
     references = chosen.corpus.references(chosen.indices)
     sources, targets = chosen.corpus.source_vocabulary, chosen.corpus.target_vocabulary
     known = dict.fromkeys(

@@ -62,6 +62,7 @@ def evaluate_test(
         "beam": 1,
         "segments": segments,
         "units": corpus.target_vocabulary.units.name,
+        "task": corpus.task.to_dict(),
         **to_dict(results),
     }
     write_evaluation(

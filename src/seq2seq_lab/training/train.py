@@ -17,7 +17,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line, of_files, printable
-from seq2seq_lab.evaluation.measures import measure, to_dict
+from seq2seq_lab.evaluation.measures import is_shown, measure, to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.load import start_from
@@ -252,6 +252,7 @@ def _show_result(
 ) -> None:
     summary = run.summary()
     part = "held-out" if data.evaluated == "val" else "training"
+    task = data.corpus.task
     chosen = np.random.default_rng(1).permutation(data.evaluation)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
@@ -260,12 +261,12 @@ def _show_result(
         if note:
             print(f"{run.folder}: {note}")
     if tested:
-        shown = {name: value for name, value in tested.items() if measure(name).shown}
+        shown = {name: value for name, value in tested.items() if is_shown(measure(name), graded=task.graded)}
         print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
         print("test: the {checkpoint} checkpoint, of epoch {epoch}".format(**summary["tested"]))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
-        f"some {part} sentences: source → reference → hypothesis",
+        f"some {part} {task.items}: source → reference → hypothesis",
         *(
             on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")
             for each in samples

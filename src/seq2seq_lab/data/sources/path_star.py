@@ -1,7 +1,7 @@
 """Path-star graphs: find the path from the start to the goal (Bachmann & Nagarajan 2024, arXiv 2403.06963).
 
-A star has ``degree`` paths from one start node. Each edge of the source goes away from the start; the edges are in random
-order, and start and goal stand at the end. The target is the path from the start to the goal, both included.
+A star has ``degree`` paths from one start node. Each edge of the source goes away from the start; the edges are in
+random order, and start and goal stand at the end. The target is the path from the start to the goal, both included.
 
 Who is fed the gold nodes needs the goal only for the second node: each later node is the one that an edge leads to from
 the node fed. Under full teacher forcing this is learnt first, and the second node is then guessed among the ``degree``
@@ -11,6 +11,7 @@ neighbours of the start: the share of right paths stays at 1 / ``degree``.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
@@ -46,7 +47,9 @@ class PathStarCorpus(PairSource):
         for name in ("degree", "nodes", "graphs", "held_out"):
             require_positive(name, getattr(self, name))
         if not isinstance(self.length, int) or self.length < 2:
-            raise UserError(f"data.length={self.length}: it must be a whole number, at least 2: start and goal")
+            raise UserError(
+                f"data.length={self.length}: it must be a whole number, at least 2: start and goal"
+            )
         needed = 1 + self.degree * (self.length - 1)
         if self.nodes < needed:
             raise UserError(
@@ -86,7 +89,7 @@ class PathStarCorpus(PairSource):
         for _ in range(size):
             start, *others = draw.sample(names, 1 + self.degree * own)
             paths = [[start, *others[first : first + own]] for first in range(0, len(others), own)]
-            edges = [f"{one} {other}" for path in paths for one, other in zip(path, path[1:], strict=False)]
+            edges = [f"{one} {other}" for path in paths for one, other in pairwise(path)]
             draw.shuffle(edges)
             goal = paths[0][-1]  # all paths are alike, as the names are drawn at random
             pairs.append((f"{' | '.join(edges)} / {start} {goal}", " ".join(paths[0])))

@@ -35,8 +35,8 @@ class ScanCorpus(PairSource):
 
     ``simple``: a fifth of the commands, drawn at random, is the test part. ``length``: those of more than 22 actions.
     ``jump``: all that contain `jump` and another word; the training part has `jump` alone 1,467 times. ``turn_left``:
-    all that contain `turn left` and another word; `turn left` alone is there 2,189 times. The validation part is made of
-    the training part by the group ``split``, as nobody gives one; repeated pairs are never in it.
+    all that contain `turn left` and another word; `turn left` alone is there 2,189 times. The validation part is made
+    of the training part by the group ``split``, as nobody gives one; repeated pairs are never in it.
 
     Args:
         split_name: the split.
