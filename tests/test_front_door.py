@@ -32,6 +32,10 @@ NEEDED = {
     ("data", "toy"): ("data.pairs=30",),
     ("data", "eng_fra"): ("data.archive=pairs.tsv",),
     ("data", "parallel"): ("data.train=pairs.tsv", "data.source_column=2", "data.target_column=1"),
+    ("data", "g2p"): ("data.train=pairs.tsv", "data.source_column=2", "data.target_column=1"),
+    ("data", "grammar"): ("data.pairs=30", "data.longest=7"),
+    ("data", "path_star"): ("data.graphs=20", "data.held_out=5"),
+    ("data", "scan"): ("data.max_words=2",),
     ("trainer", "ddp"): ("loader.batch_size=2",),
 }
 # Options that need what not every machine has: alone, they train or are refused in a line.
