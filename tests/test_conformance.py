@@ -25,7 +25,9 @@ from seq2seq_lab.training.update import EagerUpdates, Job
 ALL = [(group, option) for group in groups() for option in options(group)]
 SMALL = ("data=toy", "model.hidden_size=6", "model.embedding_size=5")
 PAIRS = Path(__file__).parent / "data" / "pairs.tsv"
-NEEDED = {("data", each): (f"data.train={PAIRS}",) for each in ("parallel", "g2p")}  # settings without a default
+NEEDED = {
+    ("data", each): (f"data.train={PAIRS}",) for each in ("parallel", "g2p")
+}  # settings without a default
 CORPUS = tiny.lettered(30)
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),
