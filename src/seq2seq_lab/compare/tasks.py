@@ -28,8 +28,8 @@ WHAT = (
     "Raw scores of different tasks are not averaged. Each score is normalised within its task: 0 is the worst run of "
     "all methods on it, 1 the best; a run that diverged is 0. IQM: interquartile mean, over the middle half of all "
     "runs and tasks. P(better): the probability that a run of the method is better than one of the reference method, "
-    f"the mean over tasks. In brackets: 95 % intervals of a bootstrap of {SAMPLES:,} samples, which draws the runs of each "
-    "task."
+    f"the mean over tasks. In brackets: 95 % intervals of a bootstrap of {SAMPLES:,} samples, which draws the runs of "
+    "each task."
 )
 
 
