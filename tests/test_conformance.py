@@ -24,7 +24,9 @@ from seq2seq_lab.training.update import EagerUpdates, Job
 
 ALL = [(group, option) for group in groups() for option in options(group)]
 PAIRS = Path(__file__).parent / "data" / "pairs.tsv"
-NEEDED = {("data", "parallel"): (f"data.train={PAIRS}",)}  # settings without a default
+NEEDED = {
+    ("data", each): (f"data.train={PAIRS}",) for each in ("parallel", "g2p")
+}  # settings without a default
 CORPUS = tiny.lettered(30)
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),

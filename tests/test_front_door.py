@@ -32,8 +32,14 @@ NEEDED = {
     ("data", "toy"): ("data.pairs=30",),
     ("data", "eng_fra"): ("data.archive=pairs.tsv",),
     ("data", "parallel"): ("data.train=pairs.tsv", "data.source_column=2", "data.target_column=1"),
+    ("data", "g2p"): ("data.train=pairs.tsv", "data.source_column=2", "data.target_column=1"),
+    ("data", "grammar"): ("data.pairs=30", "data.longest=7"),
+    ("data", "path_star"): ("data.graphs=20", "data.held_out=5"),
+    ("data", "scan"): ("data.max_words=2",),
     ("trainer", "ddp"): ("loader.batch_size=2",),
 }
+# A source that a run of an option of `data` can translate.
+SOURCES = {"scan": "walk left", "path_star": "1 2 | 2 3 / 1 3", "grammar": "kamo sa tiru sa akar"}
 # Options that need what not every machine has: alone, they train or are refused in a line.
 ELSEWHERE = {("trainer", "gpu"): "trainer.accelerator"}
 # Options that make no sense together → the key of the message.
@@ -101,6 +107,8 @@ def overrides(row):
     part = "train" if row["split"] == "none" else "val"
     if row["measures"] == "none":
         needed += ["monitor.metric=train/loss", "monitor.mode=min"]
+    elif row["measures"] == "errors":  # without BLEU
+        needed.append(f"monitor.metric={part}/exact_match")
     elif part == "train":
         needed.append("monitor.metric=train/bleu")
     return [*chosen, *needed]
@@ -133,11 +141,12 @@ def command(capsys):
     return run
 
 
-def through(train, command, outputs, *, tested=True, kept=True):
+def through(train, command, outputs, *, source="je suis triste .", tested=True, kept=True):
     """Take a run through the commands.
 
     Args:
         train: the command that trains it.
+        source: what it translates.
         tested: whether it has a test part.
         kept: whether its callbacks write the checkpoints that the other commands take.
     """
@@ -152,7 +161,7 @@ def through(train, command, outputs, *, tested=True, kept=True):
     assert status == 0 or re.match(r".*: its forcing is spread over 1 epochs; .* name=…", said), said
     part = [] if tested else ["--split", "train"]
     for arguments in (
-        ("translate", run, "je suis triste ."),
+        ("translate", run, source),
         ("evaluate", run, *part),
         ("page", run, "--output", "page.html"),
     ):
@@ -183,7 +192,9 @@ def test_options_go_through_every_command(row, command, outputs):
     if without_extra(row):
         pytest.skip(f"{row['logger']} is not installed")
     train = ("train", *SMALL, *overrides(row))
-    through(train, command, outputs, tested=row["split"] != "none", kept="default" in row["callbacks"])
+    source = SOURCES.get(row["data"], "je suis triste .")
+    tested, kept = row["split"] != "none", "default" in row["callbacks"]
+    through(train, command, outputs, source=source, tested=tested, kept=kept)
 
 
 @pytest.mark.slow

@@ -129,6 +129,24 @@ def translations(case: Case) -> dict[str, float]:
         "chrf": chrf(rows),
         "exact_match": mean([float(hypothesis in references) for hypothesis, references in rows]),
         "length_ratio": hypothesis_words / reference_words,
+        **errors(rows),
+    }
+
+
+def errors(rows: Sequence[tuple[str, Sequence[str]]]) -> dict[str, float]:
+    """Edits to the nearest reference; of equally near ones, to the longest."""
+    edits, symbols, wrong = [], 0, []
+    for hypothesis, references in rows:
+        said = hypothesis.split()
+        fewest = min(edit_distance(said, each.split()) for each in references)
+        nearest = [each.split() for each in references if edit_distance(said, each.split()) == fewest]
+        edits.append(float(fewest))
+        symbols += max(map(len, nearest))
+        wrong.append(float(hypothesis not in references))
+    return {
+        "symbol_error_rate": sum(edits) / symbols,
+        "sequence_error_rate": mean(wrong),
+        "edit_distance": mean(edits),
     }
 
 

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from functools import cache
+from itertools import product
 
 STEPS = 1000  # of numerical integrals
 
@@ -169,3 +170,31 @@ def p_value(differences, observed):
     """SacreBLEU's: (1 + samples whose |difference| is above its mean by more than |observed|) / (1 + n)."""
     sizes = [abs(each) for each in differences]
     return (1 + sum(size - mean(sizes) > abs(observed) for size in sizes)) / (1 + len(sizes))
+
+
+# Several tasks
+
+
+def interquartile_mean(tasks):
+    """The mean of what is left when a quarter of the sorted scores is left out at either end, rounded down."""
+    every = sorted(score for scores in tasks for score in scores)
+    cut = len(every) // 4
+    return mean(every[cut : len(every) - cut])
+
+
+def probability_of_improvement(first, second):
+    """For each task, the share of pairs of runs in which the first is better; equal ones are half a pair."""
+    return mean(
+        [
+            mean([1.0 if a > b else 0.5 if a == b else 0.0 for a in one for b in other])
+            for one, other in zip(first, second, strict=True)
+        ]
+    )
+
+
+def all_resamples(tasks):
+    """Every equally probable sample of the runs of each task, with replacement."""
+    return [
+        [[scores[i] for i in rows] for scores, rows in zip(tasks, choice, strict=True)]
+        for choice in product(*(list(product(range(len(scores)), repeat=len(scores))) for scores in tasks))
+    ]

@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.config.build import build
     from seq2seq_lab.config.check import check_data
     from seq2seq_lab.config.compose import composed
-    from seq2seq_lab.data.splits import parts_of
+    from seq2seq_lab.data.splits import has_unknown, holds_out_validation, parts_of
 
     config = composed(args.overrides, args.config_dir)
     check_data(config)
@@ -50,16 +50,19 @@ def main(args: argparse.Namespace) -> int:
         print(f"caution: {printable(caution)}", file=sys.stderr, flush=True)
     split = build(config["split"], "split")
     parts = parts_of(complete, split)
-    holds_out = complete.given is not None or split.holds_out
-    corpus = complete.numbered(parts.train, unknown=holds_out)
-    if not holds_out:  # what is evaluated is trained on, and belongs to no other part
-        parts = parts._replace(validation=parts.validation[:0], test=parts.test[:0])
+    corpus = complete.numbered(parts.train, unknown=has_unknown(complete, split))
+    if not holds_out_validation(
+        complete, split
+    ):  # what is evaluated is trained on, and belongs to no other part
+        parts = parts._replace(validation=parts.validation[:0])
+    holds_out = bool(len(parts.validation) or len(parts.test))
     facts = {
         **corpus.statistics(parts.train, predict_sos=config["loader"]["predict_sos"]),
         "parts": {name: len(indices) for name, indices in parts._asdict().items()},
+        "given": _given(complete),
         "unknown_rate": _unknown_rates(corpus, parts) if holds_out else {},
         "shared": _shared(complete, parts) if holds_out else {},
-        "near_duplicates": _near_duplicates(complete, parts) if holds_out else {},
+        "near_duplicates": _near_duplicates(complete, parts) if holds_out and complete.task.graded else {},
         "dropped": {reason: each.pairs for reason, each in corpus.dropped.items()},
         "removed": {
             side: {"share": each.share, "characters": each.characters, "sentences": each.sentences}
@@ -82,6 +85,12 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         if not isinstance(value, dict | list):
             print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
     print("parts             ", ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items()))
+    if facts["given"]:
+        given = ", ".join(f"{name} {count:,}" for name, count in facts["given"].items())
+        of_train = (
+            "" if "validation" in facts["given"] else "; the validation part is made of train by the split"
+        )
+        print(f"given parts        {given}{of_train}")
     for name, sides in facts["unknown_rate"].items():
         rates = ", ".join(f"{side} {rate:.1%}" for side, rate in sides.items())
         print(f"unknown symbols in {name}: {rates}")
@@ -90,7 +99,7 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     for name, sides in facts["shared"].items():
         counts = ", ".join(f"{side} {count:,}" for side, count in sides.items())
         share = sides["either"] / facts["parts"][name]
-        print(f"pairs of {name} whose sentence is also in train: {counts} ({share:.1%})")
+        print(f"pairs of {name} whose {corpus.task.item} is also in train: {counts} ({share:.1%})")
     for name, share in facts["near_duplicates"].items():
         print(f"pairs of {name} with a pair of train within one word on both sides: {share:.1%}")
     for reason, each in corpus.dropped.items():
@@ -104,6 +113,16 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         print(f"    {corpus.source[index].tolist()} → {corpus.target[index].tolist()}")
 
 
+def _given(corpus: "Corpus") -> dict[str, int]:
+    """The number of pairs of each part that the corpus itself gives; empty if the split makes all of them."""
+    from seq2seq_lab.data.splits import Parts
+
+    if corpus.given is None:
+        return {}
+    counts = {name: int((corpus.given == part).sum()) for part, name in enumerate(Parts._fields)}
+    return {name: count for name, count in counts.items() if count}
+
+
 def _show_removed(side: str, removed: "Removed") -> None:
     """The share of a side's characters that the normalisation removes, the most frequent ones, and the lost letters."""
     often = list(removed.characters.items())[:_REMOVED]
@@ -112,7 +131,7 @@ def _show_removed(side: str, removed: "Removed") -> None:
         f"characters of the {side} that the normalisation removes: {removed.share:.2%}{shown and f' ({shown})'}"
     )
     if removed.sentences:
-        print(f"  {removed.sentences:,} sentences lose letters, the first: {printable(removed.example)}")
+        print(f"  {removed.sentences:,} lose letters, the first: {printable(removed.example)}")
 
 
 def _visible(character: str) -> str:
@@ -142,8 +161,9 @@ def _unknown_words(corpus: "Corpus", parts: "Parts") -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for side, (vocabulary, text) in sides.items():
         held_out = (text(index).split() for part in (parts.validation, parts.test) for index in part.tolist())
-        unknown = dict.fromkeys(word for words in held_out for word in vocabulary.unknown(words))
-        found[side] = list(unknown)[:_SHOWN]
+        words = dict.fromkeys(word for said in held_out for word in said)
+        unknown = [word for word in words if vocabulary.unknown(vocabulary.units.divide(word))]
+        found[side] = unknown[:_SHOWN]
     return {side: words for side, words in found.items() if words}
 
 

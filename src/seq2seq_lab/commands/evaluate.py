@@ -10,7 +10,8 @@ from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.runs import layout
 
-_COLUMNS = ("bleu", "chrf", "exact_match", "loss_forced", "loss_free", "length_ratio")
+_GRADED = ("bleu", "chrf")  # see `data.task.Task`
+_COLUMNS = ("exact_match", "loss_forced", "loss_free", "length_ratio")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--perfect",
         action="store_true",
         help="evaluate the perfect model of the run's data in place of the run's: it has exactly the distribution of "
-        "the translations, which must be known (data=toy)",
+        "the translations, which must be known (data=toy, data=grammar)",
     )
     parser.add_argument(
         "--json", action="store_true", help="print JSON: an object, or a list for several runs"
@@ -165,18 +166,22 @@ def _show(found: Sequence[Mapping[str, Any]]) -> None:
         for beam, scores in each["beams"].items()
     ]
     width = max(len(name) for name, _ in named)
-    print(" ".join([f"{'run':{width}}", "beam", *(f"{name:>12}" for name in _COLUMNS)]))
+    scores = _GRADED if any(each["task"]["graded"] for each in found) else ("symbol_error_rate",)
+    columns = (*scores, *_COLUMNS)
+    print(" ".join([f"{'run':{width}}", "beam", *(f"{name:>{_width(name)}}" for name in columns)]))
     for name, beam, values in rows:
-        print(" ".join([f"{name:{width}}", f"{beam:>4}", *_cells(values, _COLUMNS)]))
+        print(" ".join([f"{name:{width}}", f"{beam:>4}", *_cells(values, columns)]))
     _show_near_duplicates(named, width)
     first = found[0]
     print(f"\n{first['pairs']:,} pairs of {first['part']}{_of(first)}{_left_out(first['left_out'])}")
     segment = "source" if first["segments"] == "source" else "pair"
-    print(f"losses: in nats per {first['units'].removesuffix('s')}, with one <eos> a sentence")
+    task = first["task"]
+    symbol = task["token"] if first["units"] == "words" else first["units"].removesuffix("s")
+    print(f"losses: in nats per {symbol}, with one <eos> a {task['item']}")
     print(f"scores: each {segment} is one segment, {first['segment_count']:,} in all")
     for name, signature in first["signature"].items():
         print(f"{name}: {signature}, on normalised text, all translations of a source as references")
-    others = {name: value for name, value in first["measures"].items() if name not in _COLUMNS}
+    others = {name: value for name, value in first["measures"].items() if name not in columns}
     if others and len(found) == 1:
         print(", ".join(f"{name} {value:.4g}" for name, value in others.items()))
     places = [str(Path(each["run"], _folder(each))) for each in found]
@@ -199,7 +204,11 @@ def _show_near_duplicates(named: Sequence[tuple[str, Mapping[str, Any]]], width:
 
 
 def _cells(values: Mapping[str, float], columns: Sequence[str]) -> list[str]:
-    return [f"{values[name]:12.4f}" if name in values else f"{'':12}" for name in columns]
+    return [f"{values[name]:{_width(name)}.4f}" if name in values else " " * _width(name) for name in columns]
+
+
+def _width(name: str) -> int:
+    return max(12, len(name))
 
 
 def _name(found: Mapping[str, Any]) -> str:

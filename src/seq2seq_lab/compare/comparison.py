@@ -14,6 +14,7 @@ from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
 from seq2seq_lab.compare.references import of_runs, with_own_names
 from seq2seq_lab.compare.significance import OverSentences, over_sentences
+from seq2seq_lab.compare.tasks import OverTasks, over_tasks
 from seq2seq_lab.compare.views import csv, paper, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
@@ -33,6 +34,7 @@ class Comparison:
         metrics: the metrics to show; the CSV files contain all metrics.
         pairs: groups that differ in one setting, compared seed by seed, in every metric.
         over_sentences: groups compared over the sentences of the test part.
+        over_tasks: methods compared over all corpora, if there are several.
         references: reference curves that are shown with the groups.
         notes: what was skipped, and why.
         caveats: limits of the results that the user should know.
@@ -44,6 +46,7 @@ class Comparison:
     metrics: Sequence[str]
     pairs: Sequence[Pair]
     over_sentences: Sequence[OverSentences]
+    over_tasks: Sequence[OverTasks]
     references: Sequence[Reference]
     notes: Sequence[str]
     caveats: Sequence[str]
@@ -83,19 +86,22 @@ def gather(
     for each in references:
         if each.metric not in measured:
             raise UserError(f"--reference-metric {each.metric}: {not_measured(each.metric, measured)}")
-    chosen = dict.fromkeys(shown(metrics, measured, groups[0].described))
+    graded = any(each.corpus.graded for each in groups)
+    chosen = dict.fromkeys(shown(metrics, measured, groups[0].described, graded=graded))
     chosen |= dict.fromkeys(each.metric for each in references)
     pairs = pair(groups, measured)
     visible = [each for each in pairs if each.metric in chosen]
     sentences, missing = over_sentences(groups, pairs, every=significance)
+    tasks, left_out = over_tasks(groups, list(chosen))
     return Comparison(
         runs=read,
         groups=groups,
         metrics=list(chosen),
         pairs=pairs,
         over_sentences=sentences,
+        over_tasks=tasks,
         references=with_own_names([*of_runs(read), *references]),
-        notes=[*notes, *missing, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
+        notes=[*notes, *missing, *left_out, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
         caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],
         output=_output(output) if output else _output(_default_output(root, read), within=root),
     )
@@ -126,11 +132,14 @@ def compare(
     )
     stream = stream or sys.stdout
     if form is not None:
-        text = paper.tables(comparison.groups, comparison.metrics, comparison.shown_pairs, form)
+        text = paper.tables(
+            comparison.groups, comparison.metrics, comparison.shown_pairs, form, comparison.over_tasks
+        )
         terminal.write(text, stream)
         _write(comparison, title=_title(paths, comparison))
         return comparison
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)
+    terminal.write(terminal.over_tasks(comparison.over_tasks), stream)
     terminal.write(terminal.over_sentences(comparison.over_sentences), stream)
     terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), stream)
     _write(comparison, title=_title(paths, comparison))
@@ -217,6 +226,10 @@ def _write(comparison: Comparison, title: str) -> None:
         write_text(output / layout.RESULTS, csv.results(comparison.runs, groups, measured))
         write_text(output / "summary.csv", csv.summary(groups, measured))
         write_text(output / "pairs.csv", csv.pairs(comparison.pairs))
+        if comparison.over_tasks:
+            write_text(output / layout.TASKS, csv.tasks(comparison.over_tasks))
+        else:
+            (output / layout.TASKS).unlink(missing_ok=True)
         drawings = [figures.save(plot, output) for plot in drawn]
         for prefix in ("sweep-", analyses.PREFIX):
             figures.discard(prefix, output, keep={plot.name for plot in drawn})
@@ -228,6 +241,7 @@ def _write(comparison: Comparison, title: str) -> None:
             metrics=metrics,
             pairs=comparison.shown_pairs,
             over_sentences=comparison.over_sentences,
+            over_tasks=comparison.over_tasks,
             plots=list(zip(drawn, drawings, strict=True)),
             references=comparison.references,
             notes=comparison.notes,

@@ -100,7 +100,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     for run in reversed(runs):  # the first run with a description of a measure is used
         described |= from_dict(run.summary().get("measures"))
     choices = [_choices(together) for together in kept]
-    units = {str(config.get(UNITS, "words")) for config in flat}
+    units = {_symbols(config, together[0]) for config, together in zip(flat, kept, strict=True)}
     common = units.pop() if len(units) == 1 else None
     groups = [
         Group(
@@ -121,6 +121,12 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     ]
     groups = [each for on_corpus in by_corpus(groups).values() for each in _set_apart(on_corpus)]
     return _labelled(_ordered(groups)), notes
+
+
+def _symbols(config: Mapping[str, Any], run: Run) -> str:
+    """What a run's target positions predict: `subwords`, or what its targets are of, such as `words` or `phones`."""
+    units = str(config.get(UNITS, "words"))
+    return f"{run.corpus.token}s" if units == "words" else units
 
 
 def _set_apart(groups: Sequence[Group]) -> list[Group]:

@@ -5,11 +5,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq_lab.data.task import TRANSLATION, Distribution, Task
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.units import Units, Words
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, UNKNOWN, Ragged, Vocabulary
@@ -20,18 +21,6 @@ class Dropped(NamedTuple):
 
     pairs: int
     example: str
-
-
-class Distribution(Protocol):
-    """The distribution of the translations of normalised sources, where it is known."""
-
-    def next_words(self, source: str, prefix: Sequence[str]) -> Mapping[str, float]:
-        """The probability of each word, or ``<eos>``, after a prefix of a translation; empty if the prefix has none."""
-        ...
-
-    def translations(self, source: str) -> Sequence[str]:
-        """All translations of a source; empty if there are none."""
-        ...
 
 
 class Removed(NamedTuple):
@@ -68,6 +57,8 @@ class Corpus:
         normalise: how the sentences were normalised; new sentences must be normalised in the same way.
         origin: one line of text that says where the pairs come from.
         units: what the vocabularies of `numbered` contain.
+        source_units: what that of the source contains; ``None``: the same.
+        task: what the pairs are.
         given: the part of each pair, 0 train, 1 validation, 2 test, if the source gives parts, [N].
         dropped: why pairs of the source are not among these.
         raw: the first pairs as they are in the source, before normalisation, to show.
@@ -85,6 +76,8 @@ class Corpus:
     normalise: Normalisation
     origin: str
     units: Units = field(default_factory=Words)
+    source_units: Units | None = None
+    task: Task = TRANSLATION
     given: NDArray[np.int8] | None = None
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     raw: Sequence[tuple[str, str]] = ()
@@ -140,7 +133,7 @@ class Corpus:
                 be training pairs.
         """
         return self.encoded(
-            _fitted(self.source, self.source_vocabulary, rows, self.units, unknown),
+            _fitted(self.source, self.source_vocabulary, rows, self.source_units or self.units, unknown),
             _fitted(self.target, self.target_vocabulary, rows, self.units, unknown),
         )
 

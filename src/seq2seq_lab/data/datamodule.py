@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.splits import Splitting, parts_of
+from seq2seq_lab.data.splits import Splitting, has_unknown, holds_out_validation, parts_of
 from seq2seq_lab.errors import UserError
 
 EVALUATION_BATCH = 128  # results do not depend on it
@@ -79,8 +79,8 @@ class TranslationDataModule(pl.LightningDataModule):
             return
         corpus = self.recipe.load()
         self.parts = parts_of(corpus, self.split)
-        self.holds_out = corpus.given is not None or self.split.holds_out
-        self.corpus = corpus.numbered(self.parts.train, unknown=self.holds_out)
+        self.holds_out = holds_out_validation(corpus, self.split)
+        self.corpus = corpus.numbered(self.parts.train, unknown=has_unknown(corpus, self.split))
 
     @property
     def training(self) -> NDArray[np.int64]:

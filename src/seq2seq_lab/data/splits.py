@@ -164,13 +164,42 @@ def _components(sources: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArr
 
 
 def parts_of(corpus: Corpus, split: Splitting) -> Parts:
-    """The parts that the corpus gives; a validation or test part that it does not give is made by the split.
+    """The parts that the corpus gives; all are made by the split if it gives none.
 
-    If the corpus gives a validation or a test part, all other pairs are for training, so that nobody's parts change.
+    If the corpus gives a test part and no validation part, the split makes the validation part of the training pairs,
+    and gives it none of the pairs that are there several times: their number is a weight in training. A given part does
+    not change.
     """
     if corpus.given is None:
         return split.split(corpus)
-    return Parts(*(np.flatnonzero(corpus.given == part) for part in range(3)))
+    given = Parts(*(np.flatnonzero(corpus.given == part) for part in range(3)))
+    if len(given.validation):
+        return given
+    if not split.holds_out:  # evaluated on what it is trained on
+        return given._replace(validation=given.train)
+    once = given.train[_only_once(corpus, given.train)]
+    validation = once[split.split(corpus.select(once)).validation]
+    return given._replace(train=np.setdiff1d(given.train, validation), validation=validation)
+
+
+def _only_once(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each of some pairs is there once, [n]."""
+    sources, targets = corpus.source.groups[rows], corpus.target.groups[rows]
+    _, numbers, counts = np.unique(
+        sources * (targets.max() + 1) + targets, return_inverse=True, return_counts=True
+    )
+    found: NDArray[np.bool_] = counts[numbers] == 1
+    return found
+
+
+def holds_out_validation(corpus: Corpus, split: Splitting) -> bool:
+    """Whether the validation part is held out of training; else it is the training part."""
+    return split.holds_out or (corpus.given is not None and bool((corpus.given == 1).any()))
+
+
+def has_unknown(corpus: Corpus, split: Splitting) -> bool:
+    """Whether pairs are held out of training, so that they may have symbols that the training part lacks."""
+    return split.holds_out or corpus.given is not None
 
 
 def components_of(corpus: Corpus, indices: NDArray[np.int64], split: Splitting) -> NDArray[np.int64] | None:

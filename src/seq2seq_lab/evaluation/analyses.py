@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from seq2seq_lab.evaluation.analysis import Analysis
 from seq2seq_lab.evaluation.grammar import AgainstGrammar
-from seq2seq_lab.evaluation.groups import BySourceLength, ByUnknownWords
+from seq2seq_lab.evaluation.groups import ByForm, BySourceLength, ByTargetLength, ByUnknownWords
 from seq2seq_lab.evaluation.positions import Positions
 from seq2seq_lab.evaluation.prefixes import PrefixBias
 from seq2seq_lab.evaluation.recovery import Recovery
@@ -16,6 +16,8 @@ _REGISTRY: tuple[Analysis, ...] = (
     PrefixBias(),
     Repetition(),
     BySourceLength(),
+    ByTargetLength(),
+    ByForm(),
     ByUnknownWords(),
     AgainstGrammar(),
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch, Block
-from seq2seq_lab.data.corpus import Distribution
+from seq2seq_lab.data.task import TRANSLATION, Distribution, Task
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.models.interface import Model
@@ -32,6 +32,7 @@ class Subject:
         unknown: whether the source or the target of a pair has a word that the model does not know, [N].
         vocabulary: of the target.
         unk: the id of `<unk>` in it, if it has one.
+        task: what the pairs are.
         distribution: of the data, where it is known and the vocabulary is of words.
         seed: of random draws.
     """
@@ -48,6 +49,7 @@ class Subject:
     unknown: Sequence[bool]
     vocabulary: Vocabulary
     unk: int | None = None
+    task: Task = TRANSLATION
     distribution: Distribution | None = None
     seed: int = 0
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seq2seq_lab.data.corpus import Distribution
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
 from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.models.interface import Model, select
@@ -129,14 +129,24 @@ def _data(nodes: Sequence[Prefix], size: int) -> Tensor:
 
 def _model(model: Model, source: Tensor, nodes: Sequence[Prefix], predict_sos: bool) -> Tensor:
     """log p(v | prefix, source), float64 [N, V] on the CPU."""
-    fed = [(SOS, SOS, *each.words) if predict_sos else (SOS, *each.words) for each in nodes]
-    longest = max(map(len, fed))
-    words = torch.tensor([[*each, *[SOS] * (longest - len(each))] for each in fed], device=source.device)
-    rows = torch.arange(len(nodes), device=source.device)
+    place: dict[
+        tuple[int, ...], tuple[int, int]
+    ] = {}  # of each prefix: in the first of the longest ones with it
+    longest: list[tuple[int, ...]] = []
+    for words in (each.words for each in reversed(nodes)):
+        if words not in place:
+            place |= {words[:t]: (len(longest), t) for t in range(len(words) + 1) if words[:t] not in place}
+            longest.append(words)
+    marks = (SOS, SOS) if predict_sos else (SOS,)
+    most = max(map(len, longest))
+    fed = torch.tensor(
+        [[*marks, *words, *[SOS] * (most - len(words))] for words in longest], device=source.device
+    )
+    rows = torch.arange(len(longest), device=source.device)
     memory = select(model.encode(source), torch.zeros_like(rows))
-    decoded = model(source.expand(len(nodes), -1), words, inputs=model.embed(words), memory=memory)
-    last = torch.tensor([len(each) - 1 for each in fed], device=source.device)
-    scores: Tensor = decoded.logits[rows, last]
+    decoded = model(source.expand(len(longest), -1), fed, inputs=model.embed(fed), memory=memory)
+    row, t = torch.tensor([place[each.words] for each in nodes], device=source.device).unbind(1)
+    scores: Tensor = decoded.logits[row, t + len(marks) - 1]
     return scores.double().log_softmax(dim=1).cpu()
 
 

@@ -6,11 +6,21 @@ from functools import partial
 from typing import Any
 
 from seq2seq_lab.evaluation.analysis import Subject
+from seq2seq_lab.evaluation.errors import SymbolErrorRate
 from seq2seq_lab.evaluation.evaluate import Evaluation
 from seq2seq_lab.evaluation.losses import ExposureGap, ExposureGapToOwnEnd, LossForced, LossFree
 from seq2seq_lab.evaluation.scores import Bleu, Chrf, ExactMatch
 
-_MEASURES = (Bleu(), Chrf(), ExactMatch(), LossForced(), LossFree(), ExposureGap(), ExposureGapToOwnEnd())
+_MEASURES = (
+    Bleu(),
+    Chrf(),
+    ExactMatch(),
+    SymbolErrorRate(),
+    LossForced(),
+    LossFree(),
+    ExposureGap(),
+    ExposureGapToOwnEnd(),
+)
 # Fixed, so that corpora and runs have the same groups.
 _LENGTHS = {
     2: "1–2",
@@ -32,9 +42,28 @@ class BySourceLength:
     name = "by_source_length"
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
-        names = [length_group(len(source.split())) for source in subject.sources]
-        score = partial(_results, subject.evaluation)
-        return by_group(names, score, order=tuple(_LENGTHS.values())) | {"measures": {}}
+        return _by_length(subject, subject.sources)
+
+
+class ByTargetLength:
+    """Results by the number of words of the target: of the output that is right."""
+
+    name = "by_target_length"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        return _by_length(subject, subject.targets)
+
+
+class ByForm:
+    """Results by the form of the source, such as that of a command; empty where sources have no forms."""
+
+    name = "by_form"
+
+    def __call__(self, subject: Subject) -> dict[str, Any]:
+        if subject.task.form is None:
+            return {}
+        names = [subject.task.form(source) for source in subject.sources]
+        return by_group(names, _score(subject), order=sorted(set(names))) | {"measures": {}}
 
 
 class ByUnknownWords:
@@ -44,7 +73,7 @@ class ByUnknownWords:
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         names = ["with" if unknown else "without" for unknown in subject.unknown]
-        found = by_group(names, partial(_results, subject.evaluation), order=("without", "with"))
+        found = by_group(names, _score(subject), order=("without", "with"))
         return found | {"measures": {}}
 
 
@@ -54,10 +83,19 @@ def by_near_duplicates(evaluation: Evaluation, near: Sequence[bool]) -> dict[str
     return by_group(names, partial(_results, evaluation), order=("near-duplicates", "others"))
 
 
-def _results(evaluation: Evaluation, rows: Sequence[int]) -> dict[str, float]:
-    """All measures of some of the sentences alone."""
+def _by_length(subject: Subject, texts: Sequence[str]) -> dict[str, Any]:
+    names = [length_group(len(text.split())) for text in texts]
+    return by_group(names, _score(subject), order=tuple(_LENGTHS.values())) | {"measures": {}}
+
+
+def _score(subject: Subject) -> Callable[[Sequence[int]], dict[str, float]]:
+    return partial(_results, subject.evaluation, graded=subject.task.graded)
+
+
+def _results(evaluation: Evaluation, rows: Sequence[int], *, graded: bool = True) -> dict[str, float]:
+    """All measures of some of the sentences alone; without those of graded targets where they say nothing."""
     part = evaluation.select(rows)
-    return {each.facts.name: each(part) for each in _MEASURES}
+    return {each.facts.name: each(part) for each in _MEASURES if graded or not each.facts.graded}
 
 
 def by_group(

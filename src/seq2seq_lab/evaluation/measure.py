@@ -24,6 +24,8 @@ class Measure:
             speed of the machine.
         log: whether its axis may be logarithmic, as for a loss.
         shown: whether a comparison shows it by default.
+        graded: whether it says something only where a target that is partly right has a worth, as a translation has;
+            see `data.task.Task`.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Measure:
     stage: Stage = "evaluation"
     log: bool = False
     shown: bool = True
+    graded: bool = False
 
     @property
     def axis(self) -> str:
@@ -71,5 +74,6 @@ def from_dict(described: Any) -> dict[str, Measure]:
             stage=stage if stage in ("training", "analysis", "speed") else "evaluation",
             log=facts.get("log") is True,
             shown=facts.get("shown") is not False,
+            graded=facts.get("graded") is True,
         )
     return found

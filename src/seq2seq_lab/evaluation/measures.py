@@ -23,6 +23,7 @@ __all__ = [
     "Stage",
     "from_dict",
     "in_units",
+    "is_shown",
     "measure",
     "tensorboard_tag",
     "to_dict",
@@ -31,6 +32,7 @@ __all__ = [
 SPEED = "perf/"  # before the names of the machine's speed
 TEST = "test"  # the part that a trained model is evaluated on, once
 SYMBOL = "symbol"  # in a unit; see `in_units`
+OF_TEXT = f"{SYMBOL} of the text"  # what spaces separate, whatever the units
 _PER_SYMBOL = f"nats per {SYMBOL}"
 
 
@@ -144,6 +146,7 @@ _EVALUATION = (
         formula="corpus BLEU (sacreBLEU) of greedy translations against all references, on normalised text; "
         "each source is one segment",
         perfect="100, if all translations are references",
+        graded=True,
     ),
     Measure(
         name="chrf",
@@ -154,6 +157,7 @@ _EVALUATION = (
         "each source is one segment",
         perfect="100, if all translations are references",
         shown=False,
+        graded=True,
     ),
     Measure(
         name="exact_match",
@@ -162,6 +166,34 @@ _EVALUATION = (
         better="higher",
         formula="share of greedy translations that equal one of their references; each source is one segment",
         perfect="1, if all translations are references",
+    ),
+    Measure(
+        name="symbol_error_rate",
+        shown=False,
+        label="symbol error rate",
+        unit=f"edits per {OF_TEXT}",
+        better="lower",
+        formula="edit distance of greedy outputs to their nearest references / length of these references, in what "
+        "spaces separate: PER of phones, WER of the words of a sentence; each source is one segment",
+        perfect="0, if all translations are references",
+    ),
+    Measure(
+        name="sequence_error_rate",
+        label="sequence error rate",
+        unit="share of segments",
+        better="lower",
+        formula="1 − exact_match: WER of words in phones",
+        perfect="0, if all translations are references",
+        shown=False,
+    ),
+    Measure(
+        name="edit_distance",
+        label="edit distance",
+        unit="edits per segment",
+        better="lower",
+        formula="mean edit distance of greedy outputs to their nearest references, in what spaces separate",
+        perfect="0, if all translations are references",
+        shown=False,
     ),
 )
 _SPEED = (
@@ -200,12 +232,23 @@ def measure(metric: str, described: Mapping[str, Measure] | None = None) -> Meas
     return found or Measure(name=name, label=metric, unit="", shown=False)
 
 
+def is_shown(facts: Measure, *, graded: bool) -> bool:
+    """Whether a measure is shown by default.
+
+    Where targets are right or wrong, and nothing between, the symbol error rate is in the place of BLEU and chrF.
+
+    Args:
+        graded: whether a target that is partly right has a worth; see `data.task.Task`.
+    """
+    return facts.shown if graded else (facts.shown and not facts.graded) or facts.name == "symbol_error_rate"
+
+
 def in_units(facts: Measure, units: str | None) -> Measure:
     """The facts of a measure with the name of a symbol, such as `nats per subword`.
 
     Args:
         units: `data.units` of the runs, such as `subwords`; None where they differ.
     """
-    return (
-        facts if units is None else replace(facts, unit=facts.unit.replace(SYMBOL, units.removesuffix("s")))
-    )
+    if units is None or OF_TEXT in facts.unit:
+        return facts
+    return replace(facts, unit=facts.unit.replace(SYMBOL, units.removesuffix("s")))

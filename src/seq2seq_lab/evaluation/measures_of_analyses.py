@@ -81,6 +81,7 @@ MEASURES = (
         formula="mean over l of BLEU after a gold prefix of l words / the same after the model's own prefix of l words",
         perfect="1, where all translations of a source have one length",
         stage="analysis",
+        graded=True,
         shown=False,
     ),
     *(

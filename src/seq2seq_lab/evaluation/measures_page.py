@@ -39,11 +39,15 @@ _ANALYSES = {
         "(edit distance of normalised words at most 1), and of the others. `seq2seq-lab data` shows their share."
     ),
     "by_source_length": ("Scores and losses by the number of words of the source."),
+    "by_target_length": ("Scores and losses by the number of words of the target, the output that is right."),
+    "by_form": (
+        "For SCAN, scores and losses by the form of the command: the words that say how its actions are composed."
+    ),
     "by_unknown_words": (
         "Scores and losses of sentences with and without words that the model does not know."
     ),
     "grammar": (
-        "For the toy corpus, whose distribution is known, exactly: EB-C(l) of He et al. 2021 with total "
+        "For `data=toy` and `data=grammar`, whose distribution is known, exactly: EB-C(l) of He et al. 2021 with total "
         "variation and Jensen–Shannon divergence, and the excess accumulated error of [Arora et al. "
         "2022](https://arxiv.org/abs/2204.01171). After a prefix that the grammar cannot produce the data's "
         "distribution is not defined; `outside` is the probability of such prefixes. They count with the largest "
@@ -60,8 +64,10 @@ _WORDS = (
     "  references. `segments=pair` (`evaluate --segments pair`) counts each pair, as version 0.2 did: a source with",
     "  several translations then counts several times. Results say which; `compare` says where they differ.",
     "- A **perfect model** has exactly the data's distribution of translations: it has the value that a measure gives",
-    "  without any fault. `seq2seq-lab evaluate RUN --perfect` shows it for `data=toy`, whose distribution is known;",
-    "  all translations of the grammar are references there.",
+    "  without any fault. `seq2seq-lab evaluate RUN --perfect` shows it for `data=toy` and `data=grammar`, whose",
+    "  distribution is known; all translations of the grammar are references there.",
+    "- BLEU, chrF and EB-M are not shown where a target is right or wrong and nothing between: actions, phones, nodes.",
+    "  There the symbol error rate is shown in their place.",
 )
 
 

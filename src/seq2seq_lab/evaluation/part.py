@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
-from seq2seq_lab.data.corpus import Corpus, Distribution
+from seq2seq_lab.data.corpus import Corpus
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.evaluation import losses
 from seq2seq_lab.evaluation.analysis import Analysis, Subject
+from seq2seq_lab.evaluation.errors import edits
 from seq2seq_lab.evaluation.evaluate import Evaluation, EvaluationMeasure, Evaluator, first_rows
 from seq2seq_lab.evaluation.groups import by_near_duplicates
 from seq2seq_lab.evaluation.references import streams
@@ -117,7 +119,11 @@ def evaluate(
     }
     rows = first_rows(part.segments, len(part.indices))
     references = [part.references[row] for row in rows]
-    scored = {beam: scores([texts[row] for row in rows], references) for beam, texts in by_beam.items()}
+    graded = part.corpus.task.graded
+    scored = {
+        beam: scores([texts[row] for row in rows], references, graded=graded)
+        for beam, texts in by_beam.items()
+    }
     first = next(iter(scored))
     measures = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
     found: dict[str, Any] = {}
@@ -137,19 +143,34 @@ def evaluate(
         beams=scored,
         hypotheses=by_beam[first],
         segments=len(rows),
-        signature=signatures(references),
+        signature=signatures(references) if graded else {},
         analyses=found,
     )
 
 
-def scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """BLEU, chrF, exact match, and the ratio of the lengths of hypotheses and of their closest references in words."""
+def scores(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, graded: bool = True
+) -> dict[str, float]:
+    """BLEU, chrF, exact match, error rates, and the ratio of the lengths of hypotheses and of their closest references
+    in words.
+
+    Args:
+        graded: whether BLEU and chrF say something; see `data.task.Task`.
+    """
     bleu, chrf = _metrics()
     found = bleu.corpus_score(hypotheses, streams(references))
+    nearest, exact = edits(hypotheses, references), exact_match(hypotheses, references)
+    chosen = (
+        {"bleu": found.score, "chrf": chrf.corpus_score(hypotheses, streams(references)).score}
+        if graded
+        else {}
+    )
     return {
-        "bleu": found.score,
-        "chrf": chrf.corpus_score(hypotheses, streams(references)).score,
-        "exact_match": exact_match(hypotheses, references),
+        **chosen,
+        "exact_match": exact,
+        "symbol_error_rate": nearest.symbol_error_rate,
+        "sequence_error_rate": 1 - exact,
+        "edit_distance": nearest.edit_distance,
         "length_ratio": found.sys_len / found.ref_len if found.ref_len else 0.0,
     }
 
@@ -202,6 +223,7 @@ def _subject(model: Model, part: Part, blocks: Sequence[Block], evaluation: Eval
         unknown=_unknown(part),
         vocabulary=words,
         unk=words.unk,
+        task=part.corpus.task,
         distribution=part.distribution,
         seed=seed,
     )

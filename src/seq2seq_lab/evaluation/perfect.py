@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from seq2seq_lab.data.corpus import Distribution
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.data.task import Distribution
 from seq2seq_lab.data.vocabulary import EOS, SOS, SPECIAL_WORDS, Vocabulary
 from seq2seq_lab.models.interface import Decoded, Model
 

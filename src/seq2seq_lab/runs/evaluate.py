@@ -219,7 +219,9 @@ def _part(
         predict_sos=config["loader"]["predict_sos"],
         max_length=words.max_length,
         segments=chosen.corpus.source_groups()[chosen.indices].tolist() if by_source else None,
-        near_duplicates=None if is_training else near_duplicates(pairs, chosen.training).tolist(),
+        near_duplicates=None
+        if is_training or not pairs.task.graded
+        else near_duplicates(pairs, chosen.training).tolist(),
         distribution=chosen.corpus.distribution if words.target.units.name == "words" else None,
     )
 
@@ -230,7 +232,9 @@ def _perfect(
     """The perfect model, and the pairs in its own vocabularies, which are of words and know all of them."""
     distribution = chosen.corpus.distribution
     if distribution is None:
-        raise UserError(f"{path}: --perfect: the distribution of its data is not known; that of data=toy is")
+        raise UserError(
+            f"{path}: --perfect: the distribution of its data is not known; those of data=toy and data=grammar are"
+        )
     references = chosen.corpus.references(chosen.indices)
     sources, targets = chosen.corpus.source_vocabulary, chosen.corpus.target_vocabulary
     known = dict.fromkeys(

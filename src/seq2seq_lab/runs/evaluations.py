@@ -91,6 +91,7 @@ def contents_of(
         "segments": segments,
         "segment_count": results.segments,
         "units": part.corpus.target_vocabulary.units.name,
+        "task": part.corpus.task.to_dict(),
         "measures": results.measures,
         "signature": results.signature,
         "beams": {str(beam): each for beam, each in results.beams.items()},

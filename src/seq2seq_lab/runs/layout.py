@@ -23,6 +23,7 @@ NOTES = ".hydra/runs"  # below the output directory: the folder of each run, by 
 COMPARISON = "comparison"  # default folder of a comparison
 REPORT = "report.html"
 RESULTS = "results.csv"
+TASKS = "tasks.csv"  # methods over several tasks
 TENSORBOARD = "tb"  # short, as it is in the names of TensorBoard's runs
 
 # Keys of the configuration that do not change the trained model: where it is stored, how fast it is trained, and

@@ -2,10 +2,11 @@
 
 import csv
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -13,6 +14,9 @@ from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.files import MOST_VALUES, read_json, read_limited
 from seq2seq_lab.runs.earlier import as_of_now
+
+if TYPE_CHECKING:
+    from seq2seq_lab.data.corpus import Corpus
 
 # The most that a file of a run can have: it may be somebody else's.
 _MOST_CONFIG = 2**20  # bytes
@@ -25,12 +29,18 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """Facts about the training pairs, from a run's summary; ``None`` if the summary does not contain them."""
+    """Facts about the training pairs, from a run's summary; ``None`` if the summary does not contain them.
+
+    ``item``, ``token`` and ``graded`` are those of `data.task.Task`; earlier runs are of translation.
+    """
 
     fingerprint: str | None = None
     pairs: int | None = None
     loss_floor: float | None = None
     origin: str | None = None
+    item: str = "sentence"
+    token: str = "word"
+    graded: bool = True
 
     @property
     def code(self) -> str:
@@ -48,7 +58,28 @@ class CorpusFacts:
             pairs=pairs if isinstance(pairs, int) else None,
             loss_floor=float(floor) if isinstance(floor, int | float) else None,
             origin=str(found["origin"]) if found.get("origin") else None,
+            item=_name(found, "item", cls.item),
+            token=_name(found, "token", cls.token),
+            graded=found.get("graded") is not False,
         )
+
+
+def _name(found: Mapping[str, Any], key: str, otherwise: str) -> str:
+    """A word of a task, such as `command`."""
+    value = found.get(key)
+    return value if isinstance(value, str) and re.fullmatch(r"\w{1,20}", value) else otherwise
+
+
+def facts_of(corpus: "Corpus", loss_floor: float) -> dict[str, Any]:
+    """The facts about the training pairs that a summary has."""
+    return {
+        "fingerprint": corpus.fingerprint,
+        "complete": (corpus.complete or corpus).fingerprint,
+        "pairs": len(corpus),
+        "loss_floor": loss_floor,
+        "origin": corpus.origin,
+        **corpus.task.to_dict(),
+    }
 
 
 def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.identity import difference
 from seq2seq_lab.runs.lock import locked
-from seq2seq_lab.runs.read import CorpusFacts, Curve, read_config, read_metrics, read_summary
+from seq2seq_lab.runs.read import CorpusFacts, Curve, facts_of, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
 
 if TYPE_CHECKING:
@@ -256,13 +256,7 @@ class Run:
             machine=provenance.machine(),
             command=command or provenance.command(),
             identity=identity,
-            corpus={
-                "fingerprint": corpus.fingerprint,
-                "complete": (corpus.complete or corpus).fingerprint,
-                "pairs": len(corpus),
-                "loss_floor": loss_floor,
-                "origin": corpus.origin,
-            },
+            corpus=facts_of(corpus, loss_floor),
             measures=dict(measures or {}),
             reference=dict(reference) if reference else None,
             init_from=dict(init_from) if init_from else None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import printable
-from seq2seq_lab.evaluation.measures import measure
+from seq2seq_lab.evaluation.measures import is_shown, measure
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
@@ -43,6 +43,7 @@ def show_result(
     """Print the last values of a run that is complete, and translations of a few sentences."""
     summary = run.summary()
     part = "held-out" if data.evaluated == "val" else "training"
+    task = data.corpus.task
     chosen = np.random.default_rng(1).permutation(data.evaluation)[:SAMPLES]
     samples = translate_block(data.block(chosen), data, module)
     loss = summary["last"].get("train/loss", float("nan"))
@@ -51,12 +52,12 @@ def show_result(
         if note:
             print(f"{run.folder}: {note}")
     if tested:
-        shown = {name: value for name, value in tested.items() if measure(name).shown}
+        shown = {name: value for name, value in tested.items() if is_shown(measure(name), graded=task.graded)}
         print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
         print("test: the {checkpoint} checkpoint, of epoch {epoch}".format(**summary["tested"]))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
-        f"some {part} sentences: source → reference → hypothesis",
+        f"some {part} {task.items}: source → reference → hypothesis",
         *(
             on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")
             for each in samples

@@ -47,7 +47,9 @@ def evaluate_test(
         predict_sos=data.predict_sos,
         max_length=data.max_length,
         segments=data.segments(data.test, segments),
-        near_duplicates=near_duplicates(corpus, data.corpus.select(data.training)).tolist(),
+        near_duplicates=near_duplicates(corpus, data.corpus.select(data.training)).tolist()
+        if corpus.task.graded
+        else None,
     )
     results = evaluate(model, part)
     contents = contents_of(part, results, name=TEST, checkpoint=name, epoch=epoch, segments=segments)

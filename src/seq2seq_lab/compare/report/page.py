@@ -20,7 +20,9 @@ from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
 from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
 from seq2seq_lab.compare.statistics import INTERVALS
-from seq2seq_lab.compare.views.columns import heading, metric_columns, p_value, setting_columns
+from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
+from seq2seq_lab.compare.tasks import OverTasks
+from seq2seq_lab.compare.views.columns import heading, metric_columns, p_value, setting_columns, task_columns
 from seq2seq_lab.compare.views.figures import Plot, sample
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.reference import Reference
@@ -46,6 +48,7 @@ class Contents:
     metrics: Sequence[str]
     pairs: Sequence[Pair]
     over_sentences: Sequence[OverSentences]
+    over_tasks: Sequence[OverTasks]
     plots: Sequence[tuple[Plot, Mapping[str, str]]]
     references: Sequence[Reference]
     notes: Sequence[str]
@@ -73,6 +76,9 @@ def page(contents: Contents) -> str:
             references=[_reference(each, contents.groups) for each in contents.references],
             pairs=list(_pairs(contents.pairs)),
             over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
+            over_tasks=[(each.metric, *task_columns(each)) for each in contents.over_tasks],
+            tasks=", ".join(contents.over_tasks[0].tasks) if contents.over_tasks else "",
+            what_of_tasks=WHAT_OF_TASKS,
             methods=METHODS,
             intervals=INTERVALS,
             two_kinds=WHAT,

@@ -157,6 +157,17 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             )
         ),
     ),
+    "outputs": (
+        "By output length, and by form",
+        tuple(
+            _by_group(analysis, y, f"{title}, {by}", label, title)
+            for analysis, by, label in (
+                ("by_target_length", "by output length", "words of the target"),
+                ("by_form", "by form", "form of the source"),
+            )
+            for y, title in (("exact_match", "exact match"), ("exposure_gap", "exposure gap"))
+        ),
+    ),
     "grammar": (
         "Against the distribution of the grammar",
         (

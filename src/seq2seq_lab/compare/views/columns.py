@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.statistics import Bounds, Estimate
+from seq2seq_lab.compare.tasks import Interval, OverTasks
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 _NOTHING = "–"
@@ -47,6 +48,29 @@ def _shown(estimate: Estimate, digits: int) -> str:
 def p_value(value: float) -> str:
     """A p-value with three decimals; a dash where it is undefined."""
     return _NOTHING if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def task_columns(compared: OverTasks) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns of a table over tasks, and a row for each method."""
+    names = ["method", "runs of each task", "IQM", f"P(better than {compared.reference})"]
+    return names, [
+        [
+            each.name,
+            _runs(each.runs),
+            _interval(each.iqm),
+            _NOTHING if each.better is None else _interval(each.better),
+        ]
+        for each in compared.methods
+    ]
+
+
+def _runs(counts: Sequence[int]) -> str:
+    return str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts))
+
+
+def _interval(found: Interval) -> str:
+    between = "" if math.isnan(found.low) else f" [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}{between}"
 
 
 def averaged(group: Group) -> str:

@@ -11,6 +11,7 @@ from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import Pair
 from seq2seq_lab.compare.statistics import Bounds, Estimate
+from seq2seq_lab.compare.tasks import Interval, OverTasks
 from seq2seq_lab.runs.run import Run
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -99,6 +100,29 @@ def pairs(several: Iterable[Pair]) -> str:
             for pair in several
         ]
     )
+
+
+def tasks(several: Iterable[OverTasks]) -> str:
+    """One row per metric and method over several tasks."""
+    return _text(
+        [
+            {
+                "metric": each.metric,
+                "tasks": "; ".join(each.tasks),
+                "method": method.name,
+                "reference": each.reference,
+                "runs": "; ".join(map(str, method.runs)),
+                **_interval("IQM", method.iqm),
+                **({} if method.better is None else _interval("P(better)", method.better)),
+            }
+            for each in several
+            for method in each.methods
+        ]
+    )
+
+
+def _interval(name: str, found: Interval) -> dict[str, float | None]:
+    return {name: found.value, f"{name} low": _known(found.low), f"{name} high": _known(found.high)}
 
 
 def _known(value: float) -> float | None:

@@ -8,11 +8,19 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import METHODS, Pair
 from seq2seq_lab.compare.statistics import INTERVALS
-from seq2seq_lab.compare.views.columns import formatted, heading, intervals, p_value, setting_keys
+from seq2seq_lab.compare.tasks import WHAT, OverTasks
+from seq2seq_lab.compare.views.columns import (
+    formatted,
+    heading,
+    intervals,
+    p_value,
+    setting_keys,
+    task_columns,
+)
 from seq2seq_lab.compare.views.csv import plain_text
 
 Format = Literal["latex", "markdown", "csv"]
@@ -52,15 +60,36 @@ class Table(NamedTuple):
     caption: str
 
 
-def tables(groups: Sequence[Group], metrics: Sequence[str], pairs: Sequence[Pair], form: Format) -> str:
-    """The groups, and the pairs that differ in one setting, as text in a format."""
-    made = [_results(groups, metrics)]
+def tables(
+    groups: Sequence[Group],
+    metrics: Sequence[str],
+    pairs: Sequence[Pair],
+    form: Format,
+    over_tasks: Sequence[OverTasks] = (),
+) -> str:
+    """The groups on each corpus, all tasks together, and the pairs that differ in one setting, in a format."""
+    made = [_results(on_corpus, metrics, title) for title, on_corpus in by_corpus(groups).items()]
+    made += [_over_tasks(each) for each in over_tasks]
     if compared := [pair for pair in pairs if pair.difference.n > 1]:
         made.append(_differences(compared))
     return "\n".join(_WRITERS[form](table) for table in made)
 
 
-def _results(groups: Sequence[Group], metrics: Sequence[str]) -> Table:
+def _over_tasks(compared: OverTasks) -> Table:
+    names, rows = task_columns(compared)
+    most = max(each.iqm.value for each in compared.methods)
+    cells = [
+        [Cell(text, name == "IQM" and each.iqm.value == most) for name, text in zip(names, row, strict=True)]
+        for row, each in zip(rows, compared.methods, strict=True)
+    ]
+    return Table(
+        names,
+        cells,
+        f"{compared.metric} over {len(compared.tasks)} tasks: {', '.join(compared.tasks)}. {WHAT}",
+    )
+
+
+def _results(groups: Sequence[Group], metrics: Sequence[str], title: str = "") -> Table:
     keys = setting_keys(groups)
     columns = [
         [Cell(show(group.settings[key]) if key in group.settings else "") for group in groups] for key in keys
@@ -87,10 +116,11 @@ def _results(groups: Sequence[Group], metrics: Sequence[str]) -> Table:
     seeds = sorted({run.seed for group in groups for run in group.runs if run.seed is not None})
     counts = sorted({len(group.runs) for group in groups})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    of_corpus = f"{groups[0].corpus.origin or title.removeprefix(' · ')}. " if title else ""
     caption = (
-        f"Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}), and the 95 % interval of "
-        f"the mean ({INTERVALS}); curves: their last value. Bold: the best mean of a column, which need not be "
-        "distinguishable from the others."
+        f"{of_corpus}Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}), and the 95 % "
+        f"interval of the mean ({INTERVALS}); curves: their last value. Bold: the best mean of a column, which need "
+        "not be distinguishable from the others."
     )
     return Table(names, list(zip(*columns, strict=True)), caption)
 

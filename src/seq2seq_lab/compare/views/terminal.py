@@ -11,7 +11,9 @@ from typing import TextIO
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.pairing import Pair, headline
 from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
-from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns
+from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
+from seq2seq_lab.compare.tasks import OverTasks
+from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns, task_columns
 from seq2seq_lab.errors import printable
 from seq2seq_lab.runs import layout
 
@@ -90,6 +92,20 @@ def over_sentences(several: Sequence[OverSentences]) -> str:
             wrapped(f"over sentences: {each.over_sentences}", "    "),
             wrapped(f"over seeds: {each.over_seeds}", "    "),
         ]
+    return "\n".join(lines)
+
+
+def over_tasks(several: Sequence[OverTasks]) -> str:
+    """Methods compared over all tasks, metric by metric."""
+    if not several:
+        return ""
+    lines = [
+        "",
+        wrapped(f"Over {len(several[0].tasks)} tasks: {', '.join(several[0].tasks)}. {WHAT_OF_TASKS}"),
+    ]
+    for each in several:
+        names, rows = task_columns(each)
+        lines += ["", each.metric, *(f"  {line}" for line in aligned([names, *rows]))]
     return "\n".join(lines)
 
 

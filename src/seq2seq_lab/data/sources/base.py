@@ -17,9 +17,10 @@ from typing import Literal
 import numpy as np
 
 from seq2seq_lab.data.cache import cache_dir, read_corpus, write_corpus
-from seq2seq_lab.data.corpus import Corpus, Distribution
+from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.sources.filters import keep_pairs, why_none
 from seq2seq_lab.data.sources.inspection import inspect
+from seq2seq_lab.data.task import TRANSLATION, Distribution, Task
 from seq2seq_lab.data.text import PRESETS, Normalisation
 from seq2seq_lab.data.units import KINDS, Subwords, Units
 from seq2seq_lab.errors import UserError
@@ -160,6 +161,14 @@ class PairSource(ABC):
         """The distribution that the pairs are drawn from, of normalised sentences, where it is known."""
         return None
 
+    def task(self) -> Task:
+        """What the pairs are, where they are not sentences and their translations."""
+        return TRANSLATION
+
+    def source_units(self) -> Units | None:
+        """What the vocabulary of the source contains where it differs from ``units``."""
+        return None
+
     def provenance(self) -> Provenance:
         """The origin of the pairs, without reading them. By default, the name of the class, and nothing is cached."""
         return Provenance(origin=type(self).__name__)
@@ -192,7 +201,14 @@ class PairSource(ABC):
         origin = f"{len(corpus):,} of {corpus.archive_pairs:,} pairs of {provenance.origin}"
         if provenance.credit:
             origin = f"{origin}; {provenance.credit}"
-        return replace(corpus, origin=origin, units=self._units(), distribution=self.distribution())
+        return replace(
+            corpus,
+            origin=origin,
+            units=self._units(),
+            source_units=self.source_units(),
+            task=self.task(),
+            distribution=self.distribution(),
+        )
 
     def _units(self) -> Units:
         if self.units == Subwords.name:

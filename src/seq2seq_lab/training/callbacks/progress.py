@@ -13,7 +13,16 @@ from seq2seq_lab.training.module import TranslationModule
 _WIDTH = 110  # characters of a line at most
 _BAR = len("100%|########| 0:00:00<0:00:00, ")  # between its description and the measures
 # What a line shows, as far as there is space.
-_FIRST = ("train/loss", "bleu", "loss_forced", "exposure_gap", "exact_match", "loss_free", "chrf")
+_FIRST = (
+    "train/loss",
+    "bleu",
+    "loss_forced",
+    "exposure_gap",
+    "exact_match",
+    "symbol_error_rate",
+    "loss_free",
+    "chrf",
+)
 
 
 def measured(scalars: dict[str, float], width: int) -> str:

@@ -1,0 +1,162 @@
+"""Methods over several tasks: the formulas beside published examples and literally; the tables; no raw means."""
+
+import csv
+import io
+import random
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import fake_runs
+from literal import statistics as literal
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.compare.comparison import compare, gather
+from seq2seq_lab.compare.tasks import interquartile_mean, probability_of_improvement, with_interval
+
+# Of rliable's own tests: runs × tasks.
+X = [[1, 2], [2, 2], [1, 1], [2, 1]]
+Y = [[1, 1], [2, 2], [3, 3]]
+
+
+def by_task(matrix):
+    return [np.array(column, dtype=float) for column in zip(*matrix, strict=True)]
+
+
+def test_the_published_examples():
+    assert interquartile_mean(by_task(X)) == 1.5
+    assert interquartile_mean(by_task(Y)) == 2
+    assert probability_of_improvement(by_task(X), by_task(Y)) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_formulas_are_the_literal_ones_and_those_of_scipy(seed):
+    draw = random.Random(seed)
+
+    def scores():
+        return [[draw.choice([draw.random(), 0.5]) for _ in range(draw.randint(2, 6))] for _ in range(3)]
+
+    one, other = scores(), scores()
+    first, second = ([np.array(each) for each in side] for side in (one, other))
+    assert interquartile_mean(first) == pytest.approx(literal.interquartile_mean(one))
+    assert interquartile_mean(first) == pytest.approx(scipy.stats.trim_mean(np.concatenate(first), 0.25))
+    found = probability_of_improvement(first, second)
+    assert found == pytest.approx(literal.probability_of_improvement(one, other))
+    shares = [
+        scipy.stats.mannwhitneyu(a, b).statistic / (len(a) * len(b)) for a, b in zip(one, other, strict=True)
+    ]
+    assert found == pytest.approx(np.mean(shares))
+    assert probability_of_improvement(second, first) == pytest.approx(1 - found)
+
+
+def test_the_interval_is_that_of_all_samples_of_the_runs_of_each_task():
+    one = [[0.1, 0.5, 0.9], [0.2, 0.3, 0.8]]
+    means = [literal.interquartile_mean(each) for each in literal.all_resamples(one)]
+    found = with_interval(interquartile_mean, [np.array(each) for each in one], samples=100_000)
+    assert found.value == pytest.approx(literal.interquartile_mean(one))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
+
+
+def test_one_run_of_a_task_has_no_interval():
+    found = with_interval(interquartile_mean, [np.array([0.5]), np.array([0.1, 0.2])])
+    assert np.isnan(found.low)
+    assert np.isnan(found.high)
+
+
+def run(root, task, ratio, seed, exact, bleu):
+    settings = fake_runs.config(ratio=ratio, seed=seed, epochs=1)
+    settings["name"] = f"{task}-{ratio}"
+    settings["data"] = {**settings["data"], "pairs": 100 if task == "short" else 900}
+    corpus = {**fake_runs.TOY, "fingerprint": task * 10, "origin": f"{task} sentences"}
+    rows = [{"epoch": 1, "val/exact_match": exact, "val/loss_forced": -bleu}]
+    fake_runs.write_run(root / f"{task}-{ratio}" / f"seed-{seed}", settings, rows=rows, corpus=corpus)
+
+
+@pytest.fixture
+def two_tasks(tmp_path):
+    """A task of scores near 0 and one of scores near 1; a higher ratio is better on both."""
+    for seed in range(3):
+        for ratio, gain in ((0.25, 0.0), (0.5, 0.02), (0.75, 0.04)):
+            run(tmp_path, "short", ratio, seed, 0.9 + gain + 0.001 * seed, 1 + gain)
+            run(tmp_path, "long", ratio, seed, 0.01 + gain / 10 + 0.0001 * seed, 0.5 + gain)
+    return tmp_path
+
+
+def test_each_score_is_normalised_within_its_task(two_tasks):
+    (exact, loss) = gather([two_tasks]).over_tasks
+    assert exact.tasks == ["toy (pairs=900)", "toy (pairs=100)"]
+    assert exact.reference == "ratio=0.25"
+    assert [method.name for method in exact.methods] == ["ratio=0.25", "ratio=0.5", "ratio=0.75"]
+    assert [method.runs for method in exact.methods] == [[3, 3]] * 3
+    lowest, middle, highest = (method.iqm for method in exact.methods)
+    assert lowest.value == pytest.approx(0.001 / 0.042)  # of both tasks: the middle seed
+    assert middle.value == pytest.approx(0.021 / 0.042)
+    assert highest.value == pytest.approx(0.041 / 0.042)
+    assert lowest.low < lowest.value < lowest.high < middle.low
+    assert exact.methods[0].better is None
+    assert [each.better.value for each in exact.methods[1:]] == [1, 1]
+    assert loss.metric == "val/loss_forced"  # a lower one is better
+    assert [each.iqm.value for each in loss.methods] == pytest.approx([0, 0.5, 1])
+
+
+def test_every_view_has_one_table_a_task_and_one_over_all(two_tasks, tmp_path):
+    text = io.StringIO()
+    comparison = compare([two_tasks], stream=text)
+    said = text.getvalue()
+    assert "Over 2 tasks: toy (pairs=900), toy (pairs=100)." in " ".join(said.split())
+    assert re.search(r"ratio=0\.75 +3 +0\.98 \[0\.96, 0\.99\] +1\.00 \[1\.00, 1\.00\]", said)
+    assert "short sentences" in said
+    assert "long sentences" in said
+    report = (comparison.output / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Over all tasks</h2>" in report
+    assert "P(better than ratio=0.25)" in report
+    with (comparison.output / "tasks.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["method"] for row in rows] == ["ratio=0.25", "ratio=0.5", "ratio=0.75"] * 2
+    assert rows[0]["P(better)"] == ""
+    assert float(rows[1]["P(better)"]) == 1
+    for each in ("short", "long"):  # no mean over both tasks is anywhere
+        assert all(float(row["IQM"]) <= 1 for row in rows), each
+    assert "0.475" not in said + report
+
+
+def test_the_tables_of_a_paper_too(two_tasks, capsys):
+    assert cli.main(["compare", str(two_tasks), "--format", "latex"]) == 0
+    said = capsys.readouterr().out
+    assert said.count(r"\begin{table}") == 2 + 2 + said.count("two-sided t-test")
+    assert "val/exact\\_match over 2 tasks" in said
+    assert "short sentences. Mean" in said
+
+
+def test_one_task_or_methods_without_a_common_task_are_not_compared_over_tasks(tmp_path):
+    for seed in range(2):
+        run(tmp_path, "short", 0.25, seed, 0.5, 1)
+        run(tmp_path, "short", 0.5, seed, 0.6, 1)
+    comparison = gather([tmp_path])
+    assert comparison.over_tasks == []
+    for seed in range(2):
+        run(tmp_path, "long", 0.75, seed, 0.5, 1)
+        run(tmp_path, "long", 0.5, seed, 0.5, 1)
+    comparison = gather([tmp_path])
+    assert comparison.over_tasks == []
+    assert any("not two methods with runs on each of them" in note for note in comparison.notes)
+
+
+def test_a_method_that_a_task_lacks_is_left_out_and_named(two_tasks):
+    for seed in range(3):
+        run(two_tasks, "long", 1.0, seed, 0.02, 1)
+    comparison = gather([two_tasks])
+    assert [method.name for method in comparison.over_tasks[0].methods] == [
+        "ratio=0.25",
+        "ratio=0.5",
+        "ratio=0.75",
+    ]
+    assert any("not every task has it: ratio=1" in note for note in comparison.notes)
+
+
+def test_a_run_that_diverged_is_the_worst(two_tasks):
+    run(two_tasks, "long", 0.75, 0, float("nan"), 1)
+    exact = gather([two_tasks]).over_tasks[0]
+    # On one task it loses two of nine comparisons, and draws one with the worst run of the reference.
+    assert exact.methods[2].better.value == pytest.approx((1 + 6.5 / 9) / 2)
