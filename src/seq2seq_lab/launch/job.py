@@ -146,6 +146,8 @@ class Job:
     def train(self, config: dict[str, Any], folder: Path, jobs: int) -> End:
         """Train the run of a checked configuration in a folder."""
         with startup.imports():
+            from pytorch_lightning.utilities import rank_zero_only
+
             from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
             from seq2seq_lab.training.train import train
 
@@ -156,7 +158,8 @@ class Job:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if config["fresh"] else ""
             why = "the time of trainer.max_time is over" if over else "interrupted"
-            print(f"{folder}: {why}; run the same command{but} to resume", file=sys.stderr, flush=True)
+            line = f"{folder}: {why}; run the same command{but} to resume"
+            rank_zero_only(print)(line, file=sys.stderr, flush=True)
             return End(INTERRUPTED, by_user=not over)
         except OSError as error:
             if (refused := of_files(error)) is None:

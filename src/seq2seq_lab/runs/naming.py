@@ -20,6 +20,8 @@ _NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks"
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
 # How long a run is trained. A longer one is the same run, which goes on.
 _LENGTH = ("max_epochs", "max_time")
+# How many processes share the updates of a run (`trainer=ddp`); it may go on with another number.
+_PROCESSES = ("devices", "num_nodes")
 _LONGEST = 120  # characters of a name; file systems allow 255
 _HASH = 8
 _MOST_BYTES = 2**12  # of a note, which may be somebody else's
@@ -93,7 +95,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         left_out = (*layout.INCIDENTAL, "experiment")
         kept["choices"] = {group: choices[group] for group in choices if group not in left_out}
     if isinstance(trainer := kept.get("trainer"), Mapping):
-        kept["trainer"] = {key: value for key, value in trainer.items() if key not in _LENGTH}
+        left_out = (*_LENGTH, *(_PROCESSES if trainer.get("strategy") == "ddp" else ()))
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}
     return kept
 
 

@@ -22,7 +22,7 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.forcing.plan import Pairs
-from seq2seq_lab.launch.machine import DOUBLE, devices
+from seq2seq_lab.launch.machine import DOUBLE, devices, processes
 from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
@@ -30,10 +30,10 @@ from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Bar, Lines
 from seq2seq_lab.training.callbacks.random_state import RandomState
-from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.callbacks.scalars import EpochScalars, WriteScalars
+from seq2seq_lab.training.ddp import SharedStrategy, SharedUpdates
 from seq2seq_lab.training.loggers import base as loggers
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
@@ -154,11 +154,11 @@ def _members(config: Mapping[str, Any], group: str) -> dict[str, Any]:
 def _select(config: Mapping[str, Any], job: Job) -> Selection:
     """What makes the updates; one that was asked for by name and does not apply is an error."""
     option = config["choices"]["accelerate"]
-    if len(several := devices(config["trainer"])) > 1:
+    if processes(config["trainer"]) > 1:
         if option not in ("auto", "off"):
             raise UserError(f"accelerate: {option} is asked for, but trainer=ddp uses several devices")
         refused = dict.fromkeys(config["accelerate"], "several devices are used")
-        return Selection(ParallelUpdates(job, several), "ddp", refused)
+        return Selection(SharedUpdates(job), "ddp", refused)
     chosen = select(_members(config, "accelerate"), job)
     if chosen.name == "eager" and chosen.refused and option != "auto":
         reasons = "; ".join(chosen.refused.values())
@@ -205,13 +205,10 @@ def make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer with the callbacks and loggers of the run; trackers know it by its identity."""
     settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
-    if several := devices(settings):  # Lightning has the first one; `ParallelUpdates` has the others
-        first = several[0]
-        settings |= {
-            "strategy": "auto",
-            "accelerator": first.type,
-            "devices": [first.index] if first.index is not None else 1,
-        }
+    if here := devices(settings):
+        numbers = [each.index for each in here if each.index is not None]
+        settings |= {"strategy": "auto", "accelerator": here[0].type, "devices": numbers or len(here)}
+    several = {"strategy": SharedStrategy()} if processes(config["trainer"]) > 1 else {}
     chosen = [
         loggers.make(node, f"logger.{name}", str(run.folder), _facts(config, run, identity))
         for name, node in config["logger"].items()
@@ -228,6 +225,7 @@ def make_trainer(
         scalars,
         RandomState(),
         *sorted(own.values(), key=_order),
+        WriteScalars(),
         interruption,
     ]
     for each in callbacks:
@@ -244,6 +242,7 @@ def make_trainer(
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=False,
         log_every_n_steps=1,
+        **several,
     )
     if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
         trainer.limit_val_batches = 1.0

@@ -21,7 +21,7 @@ from seq2seq_lab.evaluation.measures import measure, to_dict
 from seq2seq_lab.launch.machine import check_accelerator, set_threads
 from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.load import start_from
-from seq2seq_lab.runs.naming import remember
+from seq2seq_lab.runs.naming import fingerprint, remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.early_stopping import why_stopped
@@ -30,6 +30,7 @@ from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
+from seq2seq_lab.training.ddp import meet, watched
 from seq2seq_lab.training.loggers.base import close, errors_explained
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
 from seq2seq_lab.training.parts import (
@@ -40,6 +41,7 @@ from seq2seq_lab.training.parts import (
     make_trainer,
     max_time,
 )
+from seq2seq_lab.training.processes import place, start, to_start
 from seq2seq_lab.training.resume import check_end, epochs_of, is_longer, resumable, resume_from, unused
 from seq2seq_lab.training.test import evaluate_test
 
@@ -83,38 +85,50 @@ def train(
 def _train(
     config: Mapping[str, Any], folder: Path, *, jobs: int, command: str | None, verbose: bool
 ) -> dict[str, float]:
-    """Train one run, or go on with it."""
+    """Train one run, or go on with it, in this process or in several."""
     run = Run(folder)
-    resume, before = resumable(run, config), run.summary()
-    if resume and before.get("status") == "finished" and not is_longer(run, config):
-        return _already_finished(run, config)
-    _prepare(config, jobs)
+    with place(run, config["trainer"]) as own:
+        resume, before = resumable(run, config), run.summary()
+        if resume and before.get("status") == "finished" and not is_longer(run, config):
+            return _already_finished(run, config)
+        _prepare(config, jobs)
+        if count := to_start(config["trainer"]):
+            return start(count, _train, config, folder, jobs=jobs, command=command, verbose=verbose)
+        return _train_here(config, run, own, resume=resume, command=command, verbose=verbose)
+
+
+def _train_here(
+    config: Mapping[str, Any], run: Run, own: Run, *, resume: bool, command: str | None, verbose: bool
+) -> dict[str, float]:
+    """Train one run in this process: it reads the folder of the run, and writes to `own`; see `processes.place`."""
+    before, writes = run.summary(), own is run
     data = make_data(config)
     known = before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
     if resume and known not in (None, data.corpus.fingerprint):
-        raise UserError(f"{folder} was started on different sentence pairs; use fresh=true to replace it")
+        raise UserError(f"{run.folder} was started on different sentence pairs; use fresh=true to replace it")
     module = make_module(config, data)
     check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
     identity = str((resume and before.get("identity")) or uuid.uuid4().hex[:16])
-    interruption = Interruption(run.last_checkpoint, max_time(config["trainer"]))
-    trainer = make_trainer(config, run, scalars, interruption, identity)
+    interruption = Interruption(own.last_checkpoint, max_time(config["trainer"]))
+    trainer = make_trainer(
+        config if writes else {**config, "logger": {}}, own, scalars, interruption, identity
+    )
     if resume:
         check_end(run, module, data, config)
     checkpoint = resume_from(run, module) if resume else None
     init_from = _initialise(config, module, data) if checkpoint is None else before.get("init_from")
-    with run.lock():
-        _check_unchanged(run, before)
+    meet(trainer, (fingerprint(config), data.corpus.fingerprint, resume and checkpoint and checkpoint.name))
+    with own.lock():
+        if writes:
+            _check_unchanged(run, before)
         seconds = before.get("seconds", 0.0) if checkpoint else 0.0
         shown = verbose or config["choices"]["accelerate"] != "auto"
-        summary = Summary(run, scalars, seconds=seconds, show_updates=shown)
+        summary = Summary(own, scalars, seconds=seconds, show_updates=shown)
         trainer.callbacks.append(summary)  # type: ignore[attr-defined]
-        if checkpoint is None:
-            run.clear()
-        else:
-            discard_after(folder, epochs_of(checkpoint))
-        run.begin(
+        _clear(own, checkpoint)
+        own.begin(
             config,
             data.corpus,
             max_length=data.max_length,
@@ -126,12 +140,15 @@ def _train(
             identity=identity,
             goes_on=checkpoint is not None,
         )
-        remember(folder, config)
-        print(f"training {folder}", flush=True)
-        _show_caution(data)
+        print(f"training {run.folder}", flush=True)
+        if writes:
+            remember(run.folder, config)
+            _show_caution(data)
         try:
             with errors_explained():
                 _fit(trainer, module, data, checkpoint)
+                if not writes:
+                    return scalars.last
                 tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
             summary.write(*_ended(error))
@@ -140,9 +157,17 @@ def _train(
             close(trainer.loggers)
         summary.write("finished", why_stopped(trainer), caution=_caution(scalars, data))
     _show_result(run, data, module, tested)
-    if interruption.asked:
+    if interruption.asked or interruption.asked_at:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
+
+
+def _clear(own: Run, checkpoint: Path | None) -> None:
+    """Remove what an earlier run has written, or this one after its checkpoint."""
+    if checkpoint is None:
+        own.clear()
+    else:
+        discard_after(own.folder, epochs_of(checkpoint))
 
 
 def _already_finished(run: Run, config: Mapping[str, Any]) -> dict[str, float]:
@@ -204,7 +229,8 @@ def _fit(
     trainer: pl.Trainer, module: TranslationModule, data: TranslationDataModule, checkpoint: Path | None
 ) -> None:
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        with watched(trainer):
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except (MisconfigurationException, DivergenceError) as error:
         raise UserError(f"{trainer.default_root_dir}: {first_line(error)}") from error
     except torch.cuda.OutOfMemoryError as error:
@@ -223,18 +249,17 @@ def _fit(
         if error.code == -1:  # a cluster's launcher has queued the job again
             raise
         raise KeyboardInterrupt from None  # Lightning turns a second Ctrl-C into this
-    finally:
-        module.close()
 
 
 def _prepare(config: Mapping[str, Any], jobs: int) -> None:
     """Set the threads, check the device, and hide Lightning's advice, which does not apply here."""
     check_accelerator(config)
     set_threads(config, jobs)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (
-        ".*use .self.log.*sync_dist.*",  # only the process that evaluates logs
+        ".*use .self.log.*sync_dist.*",  # all processes measure the same, and log the values of the first one
         ".*treespec.*",
         ".*does not have many workers.*",
         ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's
