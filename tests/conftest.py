@@ -26,7 +26,7 @@ LONG = (
     "test_notebook",
     "test_sweeps",
     "test_export",
-    "test_parallel",
+    "test_ddp",
     "test_study",
     "test_readme",
     "test_kills",

@@ -21,10 +21,11 @@ from seq2seq_lab.compare.views import figures
 from seq2seq_lab.config import modules
 from seq2seq_lab.config.build import build
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.launch.startup import safe_path, write_control
+from seq2seq_lab.launch.startup import safe_path
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.place import remember, remembered
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.terminal import write_control
 
 # Nothing of a run is resolved
 

@@ -60,8 +60,8 @@ DEFAULTS = {
 }
 
 
-def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
-    """Train one run with overrides of `SETTINGS`; returns its folder.
+def train(outputs: Path, *overrides: str, lean: bool = True, folder: Path | None = None) -> Path:
+    """Train one run with overrides of `SETTINGS`; returns its folder, which may be given.
 
     This does the same as the command line, but without Hydra's application, which takes longer than the run.
     """
@@ -75,7 +75,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True) -> Path:
     config = configuration(*settings) | {"choices": choices, "output_dir": str(outputs)}
     check(config)
     config["name"] = derived_name(choices, config)
-    folder = run_folder(config, settings, named=False)
+    folder = folder or run_folder(config, settings, named=False)
     with mock.patch.object(ToyCorpus, "load", _load):
         train(config, folder)
     return folder

@@ -14,7 +14,8 @@ from seq2seq_lab import __version__
 from seq2seq_lab.commands import compare, data, evaluate, export, page, runs, train, translate
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, of_files, printable
-from seq2seq_lab.launch.startup import clean_output, safe_path
+from seq2seq_lab.launch.startup import safe_path
+from seq2seq_lab.terminal import clean_output
 
 # Command → the module with its arguments and its function, and one line of help.
 COMMANDS = {

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.errors import printable
-from seq2seq_lab.launch.startup import write_control
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.lock import is_locked
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.terminal import write_control
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures

@@ -25,7 +25,7 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "log_every_n_steps": ((None, 1), f"a run logs at the end of each epoch; {_LEAVE}"),
     "logger": ((None,), "write logger=…"),
     "model_registry": ((None,), f"a run has no registry of models; {_LEAVE}"),
-    "num_nodes": ((1,), "a run trains on one machine; several runs at once are a sweep's"),
+    "num_nodes": ((1,), "a run trains on one machine; trainer=ddp takes several"),
     "plugins": ((None,), f"a run has its own; {_LEAVE}"),
     "reload_dataloaders_every_n_epochs": ((0,), f"the loader draws a new order each epoch; {_LEAVE}"),
     "strategy": (
@@ -46,7 +46,7 @@ _COUNTS: Mapping[str, tuple[Any, ...]] = {
     "min_steps": (None,),
     "overfit_batches": (0, 0.0),
 }
-_POSITIVE = ("max_epochs", "check_val_every_n_epoch", "max_steps", "limit_train_batches")
+_POSITIVE = ("max_epochs", "num_nodes", "check_val_every_n_epoch", "max_steps", "limit_train_batches")
 
 
 def check_trainer(trainer: Mapping[str, Any]) -> None:
@@ -59,7 +59,8 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
         if trainer.get(key) == 0:
             raise UserError(f"trainer.{key}: it must be at least 1, got 0")
     for key, (harmless, instead) in REFUSED.items():
-        if key in trainer and not _is_one_of(trainer[key], harmless):
+        several = key == "num_nodes" and trainer.get("strategy") == "ddp"
+        if key in trainer and not several and not _is_one_of(trainer[key], harmless):
             raise UserError(f"trainer.{key}: {trainer[key]}; {instead}")
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from seq2seq_lab import terminal
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
@@ -72,9 +73,9 @@ class Job:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
-        startup.replace_unencodable()
+        terminal.replace_unencodable()
         if os.getpid() != self._launcher:  # the command has done it here; or the user's own program prints
-            startup.clean_output()
+            terminal.clean_output()
         modules.set_folder(self.working_folder)
         hydra = HydraConfig.get()
         if hydra.mode == RunMode.MULTIRUN:
@@ -145,6 +146,8 @@ class Job:
             UserError: the run cannot be trained.
         """
         with startup.imports():
+            from pytorch_lightning.utilities import rank_zero_only
+
             from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
             from seq2seq_lab.training.train import train
 
@@ -154,7 +157,8 @@ class Job:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if spec.config["fresh"] else ""
             why = "the time of trainer.max_time is over" if over else "interrupted"
-            print(f"{spec.folder}: {why}; run the same command{but} to resume", file=sys.stderr, flush=True)
+            line = f"{spec.folder}: {why}; run the same command{but} to resume"
+            rank_zero_only(print)(line, file=sys.stderr, flush=True)
             return JobResult(INTERRUPTED, by_user=not over)
         except OSError as error:
             if (refused := of_files(error)) is None:

@@ -42,6 +42,8 @@ def launch(
     overrides, extra = search_path(slurm.with_defaults(overrides), folder)
     refuse_misuse(overrides, extra)
     multirun = "--multirun" in flags
+    if multirun and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise UserError("-m: a sweep starts the processes of each of its runs itself; leave out torchrun")
     folder_of_sweeps = _output_dir(overrides) / ".hydra"
     remove_stale(folder_of_sweeps)
     swept = _swept(overrides)

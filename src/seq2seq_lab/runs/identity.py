@@ -10,6 +10,8 @@ from seq2seq_lab.runs import layout
 
 # How long a run is trained. A longer one is the same run, which goes on.
 LENGTH = ("max_epochs", "max_time")
+# How many processes share the updates of a run (`trainer=ddp`); it may go on with another number.
+_PROCESSES = ("devices", "num_nodes")
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +21,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         left_out = (*layout.INCIDENTAL, "experiment")
         kept["choices"] = {group: choices[group] for group in choices if group not in left_out}
     if isinstance(trainer := kept.get("trainer"), Mapping):
-        kept["trainer"] = {key: value for key, value in trainer.items() if key not in LENGTH}
+        left_out = (*LENGTH, *(_PROCESSES if trainer.get("strategy") == "ddp" else ()))
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}
     return kept
 
 

@@ -66,6 +66,11 @@ def devices(trainer: Mapping[str, Any]) -> list[torch.device]:
     return [torch.device("cpu") if kind == "cpu" else torch.device("cuda", each) for each in numbers]
 
 
+def processes(trainer: Mapping[str, Any]) -> int:
+    """The processes of one run, on all its machines."""
+    return max(1, len(devices(trainer))) * int(trainer.get("num_nodes", 1))
+
+
 def check_accelerator(config: Mapping[str, Any]) -> None:
     """Check the devices and the precision before any data is prepared.
 
@@ -73,16 +78,19 @@ def check_accelerator(config: Mapping[str, Any]) -> None:
         UserError: a GPU that is not available, several devices that cannot be used, or half precision.
     """
     trainer = config["trainer"]
+    started = os.environ.get("WORLD_SIZE", "1") if "TORCHELASTIC_RUN_ID" in os.environ else "1"
+    if started != "1" and trainer.get("strategy") != "ddp":
+        raise UserError(f"trainer: torchrun has started {started} processes for one run; write trainer=ddp")
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator: PyTorch {torch.__version__} finds no CUDA GPU for {trainer['accelerator']}; "
             "use trainer=cpu"
         )
-    several, batch_size = len(devices(trainer)), config["loader"]["batch_size"]
+    several, batch_size = processes(trainer), config["loader"]["batch_size"]
     if several > batch_size:
         raise UserError(
-            f"trainer.devices: {several}, but loader.batch_size={batch_size}: an update is divided by its pairs, so it "
-            f"needs at least {several}; write loader.batch_size=64, for example, or trainer.devices=1"
+            f"trainer.devices: {several} processes, but loader.batch_size={batch_size}: an update is divided by its "
+            f"pairs, so it needs at least {several}; write loader.batch_size=64, for example, or trainer.devices=1"
         )
     if str(precision := trainer.get("precision") or "32-true") not in ("32", "32-true", *DOUBLE):
         raise UserError(f"trainer.precision: {precision}; a run trains in 32-true or 64-true")

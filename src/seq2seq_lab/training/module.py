@@ -20,7 +20,6 @@ from seq2seq_lab.models.interface import Model
 from seq2seq_lab.training.accelerator import Selection
 from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.objectives.base import Objective
-from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.update import Job, Made
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -116,6 +115,7 @@ class TranslationModule(pl.LightningModule):
         self.tally = Tally()
         self.evaluator = self._evaluator()
         self.scalars: dict[str, float] = {}  # what was measured in this epoch
+        self.others: set[str] = set()  # names of what callbacks of the user logged in it
         self.started = 0.0
         self.lr = 0.0  # of the last update
 
@@ -145,6 +145,7 @@ class TranslationModule(pl.LightningModule):
         """Select what makes the updates, and start the clock: an epoch resumed in its middle does not start again."""
         optimizer = cast(LightningOptimizer, self.optimizers()).optimizer
         self.selection = self.select(self.job(optimizer))
+        self.others.clear()  # of the check before training
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
@@ -230,11 +231,6 @@ class TranslationModule(pl.LightningModule):
         optimizer._on_before_step()
         optimizer._on_after_step()
 
-    def close(self) -> None:
-        """End what makes the updates: the processes of other devices."""
-        if self.selection is not None and isinstance(self.selection.updates, ParallelUpdates):
-            self.selection.updates.close()
-
     # Evaluation
 
     def _evaluator(self) -> Evaluator:
@@ -254,8 +250,27 @@ class TranslationModule(pl.LightningModule):
         values = measured(evaluation, self.measures)
         self._log({f"{self.evaluated}/{name}": value for name, value in values.items()})
 
+    def log(
+        self,
+        name: str,
+        value: Any,
+        prog_bar: bool = False,
+        logger: bool | None = None,
+        *given: Any,
+        **how: Any,
+    ) -> None:
+        """Log a value, as Lightning does, which also calls this for callbacks of the user.
+
+        Loggers get it from `EpochScalars`, with all others of its epoch; Lightning would count its steps.
+        """
+        super().log(name, value, prog_bar, False, *given, **how)
+        if logger is not False:
+            self.others.add(name)
+
     def _log(self, values: dict[str, float]) -> None:
         # For Lightning's monitors. The callback `EpochScalars` passes them to the loggers, one row per epoch.
+        # Several processes must decide alike, whatever they round.
+        values = self.trainer.strategy.broadcast(values)
         self.scalars |= values
         if self.lr_schedule.metric in values:
             cast(ReduceLROnPlateau, self._scheduler()).step(values[self.lr_schedule.metric])

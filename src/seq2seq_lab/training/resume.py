@@ -113,25 +113,26 @@ class Start:
                 which=self.config["init_from_checkpoint"],
             )
 
-    def open_folder(self, data: TranslationDataModule, **facts: Any) -> None:
+    def open_folder(self, own: Run, data: TranslationDataModule, **facts: Any) -> None:
         """Write the files of the run, which must be locked.
 
         Args:
+            own: where this process writes: the run, or for another one of its processes a folder of that one's.
             data: that it trains on.
             **facts: of `Run.begin`.
 
         Raises:
             UserError: another process has trained it meanwhile.
         """
-        if self.run.summary() != self.before:
+        if own is self.run and self.run.summary() != self.before:
             raise UserError(
                 f"{self.run.folder} was just trained by another process; run the same command again to resume it"
             )
         if self.checkpoint is None:
-            self.run.clear()
+            own.clear()
         else:
-            discard_after(self.run.folder, _epochs_of(self.checkpoint))
-        self.run.begin(
+            discard_after(own.folder, _epochs_of(self.checkpoint))
+        own.begin(
             self.config,
             data.corpus,
             max_length=data.max_length,

@@ -14,6 +14,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException  # 
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.evaluation.measures import to_dict
+from seq2seq_lab.runs.identity import fingerprint
 from seq2seq_lab.runs.place import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
@@ -21,6 +22,7 @@ from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
+from seq2seq_lab.training.ddp import meet, watched
 from seq2seq_lab.training.loggers.base import close, errors_explained
 from seq2seq_lab.training.machine import check_accelerator, set_threads
 from seq2seq_lab.training.module import DivergenceError, TranslationModule
@@ -28,6 +30,7 @@ from seq2seq_lab.training.parts.data import make_data
 from seq2seq_lab.training.parts.metrics import check_metrics, described
 from seq2seq_lab.training.parts.module import make_module
 from seq2seq_lab.training.parts.trainer import make_trainer, max_time
+from seq2seq_lab.training.processes import run_of_process, start_processes, to_start
 from seq2seq_lab.training.resume import Start
 from seq2seq_lab.training.show import caution, show_caution, show_result
 from seq2seq_lab.training.test import evaluate_test
@@ -70,33 +73,51 @@ def train(
 def _train(
     config: Mapping[str, Any], folder: Path, *, jobs: int, command: str | None, verbose: bool
 ) -> dict[str, float]:
-    """Train one run, or go on with it."""
+    """Train one run, or go on with it, in this process or in several."""
     run = Run(folder)
-    start = Start(run, config)
-    if start.finished:
-        return _already_finished(start)
-    _prepare(config, jobs)
+    with run_of_process(run, config["trainer"]) as own:
+        start = Start(run, config)
+        if start.finished:
+            return _already_finished(start)
+        _prepare(config, jobs)
+        if count := to_start(config["trainer"]):
+            return start_processes(count, _train, config, folder, jobs=jobs, command=command, verbose=verbose)
+        return _train_here(config, start, own, command=command, verbose=verbose)
+
+
+def _train_here(
+    config: Mapping[str, Any], start: Start, own: Run, *, command: str | None, verbose: bool
+) -> dict[str, float]:
+    """Train one run in this process: what it starts from is in the folder of the run, and it writes to `own`."""
+    run = start.run
+    first = own is run  # of the processes of the run
     data = make_data(config)
     module = make_module(config, data)
     check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
-    interruption = Interruption(run.last_checkpoint, max_time(config["trainer"]))
-    trainer = make_trainer(config, run, scalars, interruption, start.identity)
+    interruption = Interruption(own.last_checkpoint, max_time(config["trainer"]))
+    trainer = make_trainer(
+        config if first else {**config, "logger": {}}, own, scalars, interruption, start.identity
+    )
     start.load(module, data)
-    with run.lock():
+    meet(trainer, (fingerprint(config), data.corpus.fingerprint, start.checkpoint and start.checkpoint.name))
+    with own.lock():
         start.open_folder(
-            data, measures=to_dict(described(module).values()), reference=reference, command=command
+            own, data, measures=to_dict(described(module).values()), reference=reference, command=command
         )
         shown = verbose or config["choices"]["accelerate"] != "auto"
-        summary = Summary(run, scalars, seconds=start.seconds, show_updates=shown)
+        summary = Summary(own, scalars, seconds=start.seconds, show_updates=shown)
         trainer.callbacks.append(summary)  # type: ignore[attr-defined]
-        remember(folder, config)
-        print(f"training {folder}", flush=True)
-        show_caution(data)
+        print(f"training {run.folder}", flush=True)
+        if first:
+            remember(run.folder, config)
+            show_caution(data)
         try:
             with errors_explained():
                 _fit(trainer, module, data, start.checkpoint)
+                if not first:
+                    return scalars.last
                 tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
             summary.write(*_ended(error))
@@ -105,7 +126,7 @@ def _train(
             close(trainer.loggers)
         summary.write("finished", why_stopped(trainer), caution=caution(scalars, data))
     show_result(run, data, module, tested)
-    if interruption.asked:
+    if interruption.asked or interruption.asked_at:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
     return scalars.last | tested
 
@@ -131,7 +152,8 @@ def _fit(
     trainer: pl.Trainer, module: TranslationModule, data: TranslationDataModule, checkpoint: Path | None
 ) -> None:
     try:
-        trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        with watched(trainer):
+            trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
     except (MisconfigurationException, DivergenceError) as error:
         raise UserError(f"{trainer.default_root_dir}: {first_line(error)}") from error
     except torch.cuda.OutOfMemoryError as error:
@@ -150,18 +172,17 @@ def _fit(
         if error.code == -1:  # a cluster's launcher has queued the job again
             raise
         raise KeyboardInterrupt from None  # Lightning turns a second Ctrl-C into this
-    finally:
-        module.close()
 
 
 def _prepare(config: Mapping[str, Any], jobs: int) -> None:
     """Set the threads, check the device, and hide Lightning's advice, which does not apply here."""
     check_accelerator(config)
     set_threads(config, jobs)
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for library in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # the profile of trainer.profiler
     for message in (
-        ".*use .self.log.*sync_dist.*",  # only the process that evaluates logs
+        ".*use .self.log.*sync_dist.*",  # all processes measure the same, and log the values of the first one
         ".*treespec.*",
         ".*does not have many workers.*",
         ".*`srun` command is available.*",  # also where a job of a cluster is not Lightning's

@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 
 from seq2seq_lab.runs import layout
 
@@ -40,8 +42,8 @@ class Interruption(Checkpoint):
 
     def __init__(self, checkpoint: Path, max_time: float | None = None) -> None:
         self.checkpoint = checkpoint
-        self.asked = False
-        self.asked_at = 0.0
+        self.asked = False  # of all processes of the run, at the end of the last block
+        self.asked_at = 0.0  # when the signal came to this process
         self.until = math.inf if max_time is None else time.monotonic() + max_time
         self.over = False
         self._before: dict[int, Any] = {}
@@ -57,13 +59,12 @@ class Interruption(Checkpoint):
             signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        print(
+        self.asked_at = time.monotonic()
+        rank_zero_only(print)(
             "\nstopping at the end of this block; press Ctrl-C again to stop at once",
             file=sys.stderr,
             flush=True,
         )
-        self.asked_at = time.monotonic()
         for each in self._before:
             signal.signal(each, self._ask_again)
 
@@ -82,21 +83,20 @@ class Interruption(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop if a signal was received."""
-        self.over = time.monotonic() > self.until
         if (
-            self.asked or self.over
-        ) and not trainer.is_last_batch:  # the end of the epoch has its own hook below
+            self._must_stop(trainer) and not trainer.is_last_batch
+        ):  # the end of the epoch has its own hook below
             trainer.save_checkpoint(self.checkpoint)
             self._stop()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save a checkpoint if a signal was received during the end of the epoch."""
-        if self.asked or self.over:
+        if self._must_stop(trainer):
             trainer.save_checkpoint(self.checkpoint)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop if a signal was received during the end of the last epoch."""
-        if self.asked or self.over:
+        if self._must_stop(trainer):
             self._stop()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -110,6 +110,13 @@ class Interruption(Checkpoint):
         if self.checkpoint.stem not in written:
             for path in (self.checkpoint, self.checkpoint.with_name(layout.PREVIOUS)):
                 path.unlink(missing_ok=True)
+
+    def _must_stop(self, trainer: pl.Trainer) -> bool:
+        """Whether any process of the run has received a signal, or its time is over: all of them stop at this place."""
+        anywhere = partial(trainer.strategy.reduce_boolean_decision, all=False)
+        self.asked = self.asked or anywhere(self.asked_at > 0)
+        self.over = self.over or anywhere(time.monotonic() > self.until)
+        return self.asked or self.over
 
     def _stop(self) -> None:
         raise Interrupted if self.asked else TimeOver

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,25 @@ class EpochScalars(pl.Callback):
                 )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what the module measured in this epoch."""
+        """Note what the module measured in this epoch, for the callbacks of the user that follow."""
         assert isinstance(pl_module, TranslationModule)
-        epoch = trainer.current_epoch + 1
         scalars, pl_module.scalars = pl_module.scalars, {}
+        self.rows.append({"epoch": trainer.current_epoch + 1, **scalars})
+
+    def write(self, trainer: pl.Trainer, others: Collection[str]) -> None:
+        """Write the values of this epoch.
+
+        Args:
+            others: names of what callbacks of the user logged in it.
+        """
+        logged, row = trainer.callback_metrics, self.rows[-1]
+        row |= {name: float(logged[name]) for name in sorted(others) if name in logged and name not in row}
+        scalars = {name: value for name, value in row.items() if name != "epoch"}
         tagged = {tensorboard_tag(name): value for name, value in scalars.items()}
         for logger in trainer.loggers:
-            logger.log_metrics(tagged if isinstance(logger, TensorBoardLogger) else scalars, step=epoch)
-        self.rows.append({"epoch": epoch, **scalars})
+            logger.log_metrics(
+                tagged if isinstance(logger, TensorBoardLogger) else scalars, step=int(row["epoch"])
+            )
         columns = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")
@@ -87,6 +98,16 @@ class EpochScalars(pl.Callback):
                 if name not in best or sign * value >= sign * best[name]["value"]:
                     best[name] = {"value": value, "epoch": int(row["epoch"])}
         return best
+
+
+class WriteScalars(pl.Callback):
+    """Has `EpochScalars` write an epoch: after the callbacks of the user have logged, before a checkpoint is saved."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write it."""
+        assert isinstance(pl_module, TranslationModule)
+        others, pl_module.others = pl_module.others, set()
+        scalars_of(trainer).write(trainer, others)
 
 
 def scalars_of(trainer: pl.Trainer) -> EpochScalars:

@@ -14,9 +14,9 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.training.accelerator import Selection, select
-from seq2seq_lab.training.machine import DOUBLE, devices
+from seq2seq_lab.training.ddp import SharedUpdates
+from seq2seq_lab.training.machine import DOUBLE, processes
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
@@ -81,11 +81,11 @@ def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
 def _select(config: Mapping[str, Any], job: Job) -> Selection:
     """What makes the updates; one that was asked for by name and does not apply is an error."""
     option = config["choices"]["accelerate"]
-    if len(several := devices(config["trainer"])) > 1:
+    if processes(config["trainer"]) > 1:
         if option not in ("auto", "off"):
             raise UserError(f"accelerate: {option} is asked for, but trainer=ddp uses several devices")
         refused = dict.fromkeys(config["accelerate"], "several devices are used")
-        return Selection(ParallelUpdates(job, several), "ddp", refused)
+        return Selection(SharedUpdates(job), "ddp", refused)
     chosen = select(build_all(config, "accelerate"), job)
     if chosen.name == "eager" and chosen.refused and option != "auto":
         reasons = "; ".join(chosen.refused.values())

@@ -17,9 +17,10 @@ from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Bar, Lines
 from seq2seq_lab.training.callbacks.random_state import RandomState
-from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.callbacks.scalars import EpochScalars, WriteScalars
+from seq2seq_lab.training.ddp import SharedStrategy
 from seq2seq_lab.training.loggers import base as loggers
-from seq2seq_lab.training.machine import devices
+from seq2seq_lab.training.machine import devices, processes
 from seq2seq_lab.training.parts.trackers import facts, hyper_parameters, trial
 
 
@@ -32,13 +33,10 @@ def make_trainer(
 ) -> pl.Trainer:
     """Lightning's trainer with the callbacks and loggers of the run; trackers know it by its identity."""
     settings = {key: value for key, value in config["trainer"].items() if key != "max_time"}
-    if several := devices(settings):  # Lightning has the first one; `ParallelUpdates` has the others
-        first = several[0]
-        settings |= {
-            "strategy": "auto",
-            "accelerator": first.type,
-            "devices": [first.index] if first.index is not None else 1,
-        }
+    if here := devices(settings):
+        numbers = [each.index for each in here if each.index is not None]
+        settings |= {"strategy": "auto", "accelerator": here[0].type, "devices": numbers or len(here)}
+    several = {"strategy": SharedStrategy()} if processes(config["trainer"]) > 1 else {}
     chosen = [
         loggers.make(node, f"logger.{name}", str(run.folder), facts(config, run, identity))
         for name, node in config["logger"].items()
@@ -55,6 +53,7 @@ def make_trainer(
         scalars,
         RandomState(),
         *sorted(own.values(), key=_order),
+        WriteScalars(),
         interruption,
     ]
     for each in callbacks:
@@ -71,6 +70,7 @@ def make_trainer(
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=False,
         log_every_n_steps=1,
+        **several,
     )
     if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
         trainer.limit_val_batches = 1.0

@@ -1,0 +1,40 @@
+"""What a process prints: nothing that a terminal would obey, and nothing that its encoding does not contain."""
+
+import io
+import sys
+from collections.abc import Callable
+
+from seq2seq_lab.errors import printable
+
+
+def replace_unencodable() -> None:
+    """Replace characters that the output's encoding does not contain, instead of raising an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def clean_output() -> None:
+    """Print nothing that a terminal would obey, and nothing that the output's encoding does not contain.
+
+    Whatever a command prints (a sentence, a name in somebody else's file, a warning of a library) passes here.
+    """
+    replace_unencodable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.write = _cleaned(stream)  # type: ignore[method-assign]
+
+
+def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
+    def write(text: str, /) -> int:
+        # A progress bar begins with a carriage return.
+        first, rest = ("\r", text[1:]) if text.startswith("\r") else ("", text)
+        return type(stream).write(stream, first + printable(rest))
+
+    return write
+
+
+def write_control(code: str) -> None:
+    """Write a control code of our own to the terminal, such as one that clears it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        type(sys.stdout).write(sys.stdout, code)

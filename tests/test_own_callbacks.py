@@ -1,0 +1,70 @@
+"""What a callback of the user logs by Lightning's means stands with the run's own values, at the same epochs."""
+
+import csv
+
+import pytorch_lightning as pl
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tiny
+from seq2seq_lab.runs.run import Run
+
+
+class Logs(pl.Callback):
+    """Logs a value in each of the places where Lightning allows it."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.log("mine/mean_of_blocks", float(batch_idx), on_step=False, on_epoch=True, batch_size=1)
+        self.log("mine/unlogged", 1.0, logger=False, on_step=False, on_epoch=True, batch_size=1)
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        pl_module.log("mine/validated", trainer.current_epoch + 10.0)
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.log("mine/trained", trainer.current_epoch + 20.0)
+        self.log_dict({"mine/one": 1.0, "mine/two": 2.0})
+
+
+OWN = (
+    f"+callbacks.own._target_={__name__}.Logs",
+    "trainer.max_epochs=4",
+    "trainer.check_val_every_n_epoch=2",
+    "trainer.num_sanity_val_steps=1",
+    "~callbacks.translations",
+)
+EXPECTED = {
+    "mine/mean_of_blocks": dict.fromkeys((1, 2, 3, 4), 2.0),  # of the blocks 0 to 4
+    "mine/validated": {2: 11.0, 4: 13.0},
+    "mine/trained": {1: 20.0, 2: 21.0, 3: 22.0, 4: 23.0},
+    "mine/one": dict.fromkeys((1, 2, 3, 4), 1.0),
+    "mine/two": dict.fromkeys((1, 2, 3, 4), 2.0),
+}
+
+
+def of_tensorboard(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    return {tag: {each.step: each.value for each in events.Scalars(tag)} for tag in events.Tags()["scalars"]}
+
+
+def own(curves):
+    return {name: dict(curve) for name, curve in curves.items() if name.startswith("mine")}
+
+
+def test_it_is_in_every_place_at_the_epochs_of_the_run(tmp_path):
+    tiny.stop(
+        tmp_path, *OWN, block=10, lean=False
+    )  # at the end of an epoch: Lightning saves no means of parts of one
+    folder = tiny.train(tmp_path, *OWN, lean=False)
+    run = Run(folder)
+    assert own(run.curves()) == EXPECTED
+    assert own(of_tensorboard(folder)) == EXPECTED
+    last = {name: curve[max(curve)] for name, curve in EXPECTED.items()}
+    assert {name: run.summary()["last"].get(name) for name in last} == last
+    row = tiny.checkpoint(folder)["callbacks"]["EpochScalars"]["rows"][-1]
+    assert {name: row[name] for name in last} == last
+
+
+def test_loggers_get_it_with_the_values_of_the_epoch(tmp_path):
+    folder = tiny.train(tmp_path, *OWN, "logger=csv", lean=False)
+    with (folder / "csv" / "metrics.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [row["mine/trained"] for row in rows] == ["20.0", "21.0", "22.0", "23.0"]
