@@ -121,7 +121,7 @@ def workers(process):
 
 def when_trained(folder, epochs=1):
     """The folder of the run that trains, once it has done some epochs."""
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300  # a loaded machine takes minutes to start three processes
     while time.monotonic() < until:
         time.sleep(0.05)
         found = tiny.folders(folder)
