@@ -105,7 +105,9 @@ def export_onnx(
         raise UserError("export needs the packages of the extra: pip install 'seq2seq-lab[onnx]'") from None
     _, model, words = load_model(path, checkpoint=checkpoint, trusted=trusted)
     if model.overrides_forward:
-        raise UserError(f"{path}: {name_of_class(type(model))} has a forward of its own, which is not exported")
+        raise UserError(
+            f"{path}: {name_of_class(type(model))} has a forward of its own, which is not exported"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     check_contents(folder)
     try:
@@ -144,7 +146,9 @@ class _Example(NamedTuple):
         """The tensors of memory and state, by their names in the files."""
         states = {f"state_{number}": each for number, each in enumerate(tensors(self.state).values())}
         of_memory = tensors(self.memory, "" if isinstance(self.memory, tuple) else "memory")
-        return {f"memory_{name}" if name in states else name: each for name, each in of_memory.items()}, states
+        return {
+            f"memory_{name}" if name in states else name: each for name, each in of_memory.items()
+        }, states
 
 
 @torch.no_grad()
@@ -194,7 +198,9 @@ def _export_parts(model: Model, folder: Path) -> tuple[list[str], int]:
         {"word": {0: batch}, "given": tuple(dynamic[name] for name in inputs)},
     )
     used = {each.name for each in onnx.load(folder / DECODER, load_external_data=False).graph.input}
-    wanted = {name: place for name, place in zip(memory, tensors(example.memory), strict=True) if name in used}
+    wanted = {
+        name: place for name, place in zip(memory, tensors(example.memory), strict=True) if name in used
+    }
     _export(
         EncoderModule(model, list(wanted.values())).eval(),
         (example.source, example.lengths),

@@ -23,6 +23,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.launch.machine import DOUBLE, devices
+from seq2seq_lab.models.interface import check_model
 from seq2seq_lab.runs.naming import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
@@ -65,13 +66,13 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         UserError: a value cannot be; it shows here, before anything is written.
     """
     seed_generators(config["seed"])
-    corpus = data.corpus
     model = call(
         build(config["model"], "model"),
         "model",
-        source_vocabulary_size=len(corpus.source_vocabulary),
-        target_vocabulary_size=len(corpus.target_vocabulary),
+        source_vocabulary_size=len(data.corpus.source_vocabulary),
+        target_vocabulary_size=len(data.corpus.target_vocabulary),
     )
+    call(check_model, "model", model=model, source=data.corpus.source.lengths, target=data.target_lengths)
     module = TranslationModule(
         model=model,
         forcing=build(config["forcing"], "forcing"),
@@ -79,7 +80,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         schedule=build(config["schedule"], "schedule"),
         objective=build(config["objective"], "objective"),
         select=partial(_select, config),
-        to_text=corpus.target_vocabulary.text,
+        to_text=data.corpus.target_vocabulary.text,
         max_length=data.max_length,
         references=data.references(data.evaluation),
         segments=data.segments(data.evaluation, config["segments"]),
@@ -88,12 +89,12 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         batch_size=data.batch_size,
         gradient_clip=config["gradient_clip"],
         seed=owner_seed(config["seed"], "draws"),
-        unk=corpus.target_vocabulary.unk,
+        unk=data.corpus.target_vocabulary.unk,
     )
     # What the first update, or the longest sentence, would refuse shows here.
     optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
     call(partial(module.schedule.scheduler, optimizer), "schedule")
-    longest = data.block(np.array([corpus.source.lengths.argmax()]))
+    longest = data.block(np.array([data.corpus.source.lengths.argmax()]))
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
     epochs = max(0, config["trainer"].get("max_epochs") or 0)
