@@ -14,7 +14,6 @@ import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.options import options
-from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.decoding.greedy import greedy
@@ -367,5 +366,35 @@ def test_sizes_that_cannot_be_are_named(given, said):
         transformer_model(source_vocabulary_size=5, target_vocabulary_size=5, **given)
 
 
-def batch():
-    return Batch(SOURCE, LENGTHS, TARGET, torch.tensor([6, 2, 4]), slice(0, 3))
+def test_more_weights_than_memory_are_named(outputs, capsys):
+    size = 4 * 10**11
+    given = ("model=transformer", f"model.feedforward_size={size}", "model.heads=2")
+    assert cli.main(["train", *tiny.sized(*tiny.SETTINGS, *given)]) == 1
+    assert "model: it needs more memory than this machine has" in capsys.readouterr().err
+    assert not tiny.folders(outputs)
+
+
+def test_what_is_no_model_is_named(folder, outputs, capsys):
+    (folder / "no_model.py").write_text(
+        "def nothing(*, source_vocabulary_size: int, target_vocabulary_size: int) -> int:\n    return 3\n"
+    )
+    given = (
+        "model._target_=no_model.nothing",
+        *(f"~model.{key}" for key in tiny.configuration("data=toy")["model"] if not key.startswith("_")),
+    )
+    settings = [each for each in tiny.SETTINGS if not each.startswith("model.")]
+    assert cli.main(["train", *settings, *given]) == 1
+    assert "model: builtins.int is not a model" in capsys.readouterr().err
+    assert not tiny.folders(outputs)
+
+
+def test_no_room_but_the_accelerators_reaches_into_a_model():
+    """They compute exact classes again, from their parts; everybody else asks for the interface."""
+    package = Path(bundle.__file__).parents[1]
+    parts = re.compile(r"model\.(encoder|decoder|output|rnn|attention)\b")
+    found = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if parts.search(path.read_text(encoding="utf-8"))
+    }
+    assert {name.partition("/")[0] for name in found} <= {"models", "accelerate"}
