@@ -378,12 +378,11 @@ def test_what_is_no_model_is_named(folder, outputs, capsys):
     (folder / "no_model.py").write_text(
         "def nothing(*, source_vocabulary_size: int, target_vocabulary_size: int) -> int:\n    return 3\n"
     )
-    given = (
-        "model._target_=no_model.nothing",
-        *(f"~model.{key}" for key in tiny.configuration("data=toy")["model"] if not key.startswith("_")),
+    (folder / "conf" / "model" / "nothing.yaml").write_text(
+        "# Nothing.\n_target_: no_model.nothing\n_partial_: true\n"
     )
     settings = [each for each in tiny.SETTINGS if not each.startswith("model.")]
-    assert cli.main(["train", *settings, *given]) == 1
+    assert cli.main(["train", *settings, "model=nothing", "--config-dir", str(folder / "conf")]) == 1
     assert "model: builtins.int is not a model" in capsys.readouterr().err
     assert not tiny.folders(outputs)
 
