@@ -192,7 +192,7 @@ def name(row):
 def test_options_go_through_every_command(row, command, outputs):
     if without_extra(row):
         pytest.skip(f"{row['logger']} is not installed")
-    train = ("train", *SMALL, *overrides(row))
+    train = ("train", *tiny.sized(*SMALL, *overrides(row)))
     source = SOURCES.get(row["data"], "je suis triste .")
     tested, kept = row["split"] != "none", "default" in row["callbacks"]
     through(train, command, outputs, source=source, tested=tested, kept=kept)
@@ -202,7 +202,8 @@ def test_options_go_through_every_command(row, command, outputs):
 @pytest.mark.parametrize("experiment", options(EXPERIMENT))
 def test_so_does_an_experiment(experiment, command, outputs):
     init = ["init_from=null"] if experiment.endswith("_continued") else []
-    train = ("train", f"experiment={experiment}", *SMALL, "data=toy", *LITTLE, *SAMPLES, *init)
+    little = (*SMALL, "data=toy", *LITTLE, *SAMPLES, *init)
+    train = ("train", f"experiment={experiment}", *tiny.sized_for(f"experiment={experiment}", *little))
     held_out = tiny.configuration(*train[1:])["split"]["_target_"] != NO_SPLIT
     through(train, command, outputs, tested=held_out)
 

@@ -26,10 +26,12 @@ METHODS = {
     "bengio2015_inverse_sigmoid": "1506.03099",
     "bengio2015_linear": "1506.03099",
     "duckworth2019_parallel": "1906.04331",
+    "duckworth2019_transformer": "1906.04331",
     "goyal2017_soft": "1704.06970",
     "liu2021_by_step": "2108.12963",
     "liu2021_by_step_joint": "2108.12963",
     "liu2021_confidence": "2107.10427",
+    "mihaylova2019_transformer": "1906.07651",
     "mihaylova2019_two_pass": "1906.07651",
     "robertson2017_mixed": "docs.pytorch.org",
     "shen2016_minimum_risk": "1512.02433",
@@ -100,6 +102,12 @@ def assert_keys(given, known):
 def test_everything_else_is_the_base(preset):
     one, base = (tiny.configuration(f"experiment={each}") for each in (preset, "paper/williams1989_full"))
     check(one)
+    if preset.endswith(
+        "_transformer"
+    ):  # the same method with another model, which both presets of a Transformer have
+        others = [each for each in PRESETS if each.endswith("_transformer")]
+        base = base | {k: tiny.configuration(f"experiment={others[0]}")[k] for k in ("model", "lr_schedule")}
+        assert base["model"]["_target_"].endswith("transformer_model")
     assert {k: v for k, v in one.items() if k not in NOT_ITS_OWN} == {
         k: v for k, v in base.items() if k not in NOT_ITS_OWN
     }
@@ -109,7 +117,8 @@ def test_everything_else_is_the_base(preset):
 
 
 def test_no_two_are_the_same():
-    nodes = [(c["forcing"], c["objective"]) for c in (tiny.configuration(f"experiment={p}") for p in PRESETS)]
+    configs = (tiny.configuration(f"experiment={p}") for p in PRESETS)
+    nodes = [(c["model"], c["forcing"], c["objective"]) for c in configs]
     assert not any(one == other for i, one in enumerate(nodes) for other in nodes[:i])
 
 

@@ -90,6 +90,12 @@ def sized(*overrides: str) -> tuple[str, ...]:
     return (*SIZES[model[-1]], *(each for each in overrides if each not in sizes))
 
 
+def sized_for(experiment: str, *overrides: str) -> tuple[str, ...]:
+    """The same for the model of an experiment."""
+    name = configuration(experiment)["model"]["_target_"].rpartition(".")[2].removesuffix("_model")
+    return tuple(each for each in sized(*overrides, f"model={name}") if not each.startswith("model="))
+
+
 def configuration(*overrides: str) -> dict[str, Any]:
     """The resolved configuration of these overrides, as a copy that the caller may change."""
     return copy.deepcopy(_composed(overrides))

@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_checkpoint(parser)
     parser.add_argument("--attention", type=Path, metavar="FILE.png", help="draw the attention weights")
+    parser.add_argument(
+        "--head", type=int, metavar="N", help="draw those of this head of the last layer, from 1"
+    )
     parser.add_argument("--beam", type=int, default=1, metavar="N", help="beam search with N hypotheses")
     parser.add_argument(
         "--n-best", type=int, default=1, metavar="N", help="print the N best translations, with their scores"
@@ -50,6 +53,7 @@ def main(args: argparse.Namespace) -> int:
         args.sentences or _lines(),
         checkpoint=args.checkpoint,
         attention=args.attention,
+        head=args.head,
         search=Search(args.beam, args.n_best, args.length_penalty),
         trusted=args.trust,
         batch=1 if args.sentences or sys.stdin.isatty() else _BATCH,
@@ -81,6 +85,7 @@ def translate(
     *,
     checkpoint: "Which | None" = None,
     attention: Path | None = None,
+    head: int | None = None,
     search: Search | None = None,
     batch: int = 1,
     trusted: Sequence[str] = (),
@@ -97,13 +102,16 @@ def translate(
         sentences: raw sentences; they are normalised as in training.
         checkpoint: the best or the last; None: the best where there is one, else the last.
         attention: a PNG file for a heat map of the attention weights.
+        head: the head that is drawn, counted from 1; None: the mean of all.
         search: how translations are searched; greedily by default.
         batch: number of sentences that are translated at a time.
         trusted: modules whose code the run may name.
 
     Raises:
-        UserError: the run does not exist, there is no sentence, or the model has no attention.
+        UserError: the run does not exist, there is no sentence, or the model has no attention, or no such
+            head.
     """
+    from seq2seq_lab.evaluation.attention import check_head
     from seq2seq_lab.runs.chosen import name_of
     from seq2seq_lab.runs.load import load_model
 
@@ -113,6 +121,8 @@ def translate(
         print(f"{run}: {name_of(run, checkpoint)} checkpoint", file=sys.stderr)
     if attention is not None and not model.has_attention:
         raise UserError(f"--attention: {run} has a model without attention; use a run with model=attention")
+    if head is not None:
+        check_head(model, head, run)
     if attention is not None and attention.suffix != ".png":
         raise UserError(f"--attention: {attention} does not end in .png")
 
@@ -125,7 +135,7 @@ def translate(
             _print(found, words, search)
             if found:
                 answered += 1
-                drawn += [_sample(found, model, words)] if attention is not None else []
+                drawn += [_sample(found, model, words, head)] if attention is not None else []
     if not given:
         raise UserError(
             "no sentence to translate; give sentences as arguments, or one per line on standard input"
@@ -213,15 +223,14 @@ def _print(found: _Found | None, words: "Vocabularies", search: Search) -> None:
     print(flush=True)
 
 
-def _sample(found: _Found, model: "Model", words: "Vocabularies") -> dict[str, Any]:
+def _sample(found: _Found, model: "Model", words: "Vocabularies", head: int | None) -> dict[str, Any]:
     """The best translation with its attention weights, as in translations.json."""
     import torch
 
-    from seq2seq_lab.evaluation.attention import attention_table
+    from seq2seq_lab.evaluation.attention import attention_table, attention_weights
 
     source, best = torch.tensor(found.source), torch.tensor(found.hypotheses[0].words)
-    with torch.no_grad():
-        weights = model(source.unsqueeze(0), best.unsqueeze(0)).weights[0]
+    weights = attention_weights(model, source, best, head)
     return attention_table(
         best, weights, source, source_vocabulary=words.source, target_vocabulary=words.target
     )

@@ -47,6 +47,8 @@ def call(partial: Any, path: str, **arguments: Any) -> Any:
 def _reraise(error: BaseException, path: str) -> None:
     if isinstance(error, UserError):
         raise error
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # PyTorch's is a RuntimeError
+        raise UserError(f"{path}: it needs more memory than this machine has") from error
     refused = isinstance(error, ValueError | TypeError | ImportError)
     if refused or type(error).__name__ == "MisconfigurationException":  # Lightning's, too slow to import here
         # The messages of this package's constructors begin with the parameter's name.

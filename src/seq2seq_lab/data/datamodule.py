@@ -105,7 +105,12 @@ class TranslationDataModule(pl.LightningDataModule):
     @property
     def max_length(self) -> int:
         """Maximum number of positions of a hypothesis: the length of the longest training target."""
-        return int(self.corpus.to_predict(predict_sos=self.predict_sos).lengths[self.training].max())
+        return int(self.target_lengths[self.training].max())
+
+    @property
+    def target_lengths(self) -> NDArray[np.int64]:
+        """The number of target positions of each pair of the corpus."""
+        return self.corpus.to_predict(predict_sos=self.predict_sos).lengths
 
     @property
     def loss_floor(self) -> float:

@@ -2,11 +2,44 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS, Vocabulary
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.models.interface import HasHeads, Model, need
 
 PADDING = "(padding)"
+
+
+def check_head(model: Model, head: int, run: object) -> None:
+    """Check that the attention of a model has a head of this number, counted from 1.
+
+    Raises:
+        UserError: it has not; the message names the run.
+    """
+    found = need(model, HasHeads, f"{run}: no single head can be drawn of")  # type: ignore[type-abstract]
+    nothing = torch.full((1, 1), EOS, device=next(model.parameters()).device)
+    heads = found.head_weights(nothing, nothing).shape[1]
+    if not 1 <= head <= heads:
+        raise UserError(f"{run}: there is no head {head}; its attention has the heads 1 to {heads}")
+
+
+@torch.no_grad()
+def attention_weights(model: Model, source: Tensor, words: Tensor, head: int | None = None) -> Tensor:
+    """The weights [L, S'] of a translation of a model with attention.
+
+    Args:
+        model: in evaluation mode.
+        source: ids [S], with `<eos>`.
+        words: ids of the translation [L].
+        head: its number, counted from 1; None: the weights that the model gives, such as the mean of all heads.
+    """
+    if head is not None:
+        assert isinstance(model, HasHeads)
+        return model.head_weights(source.unsqueeze(0), words.unsqueeze(0))[0, head - 1]
+    weights = model(source.unsqueeze(0), words.unsqueeze(0)).weights
+    return weights[0]  # type: ignore[no-any-return]
 
 
 def attention_table(

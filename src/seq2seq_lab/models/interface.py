@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seq2seq_lab.data.draws import Draws
@@ -173,7 +175,19 @@ class Model(nn.Module, ABC):
             ("target", target, self.target_positions),
         ):
             if most is not None and given > most:
-                raise ValueError(f"the model takes {side}s of {most} positions, but one has {given}")
+                raise ValueError(f"it takes {side}s of at most {most} positions, but one has {given}")
+
+
+def check_model(model: object, source: NDArray[np.int64], target: NDArray[np.int64]) -> None:
+    """Check that an object is a model, and takes sentences of these numbers of positions.
+
+    Raises:
+        TypeError: it is no model.
+        ValueError: a sentence is too long for it.
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"{name_of(type(model))} is not a model: it is no subclass of {name_of(Model)}")
+    model.check_lengths(source=int(source.max(initial=0)), target=int(target.max(initial=0)))
 
 
 @runtime_checkable

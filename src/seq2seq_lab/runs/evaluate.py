@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_lab.config.build import build
+from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.check import check_node
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.data.corpus import Corpus
@@ -20,6 +20,7 @@ from seq2seq_lab.evaluation.analysis import Analysis, at_equal_distances
 from seq2seq_lab.evaluation.part import Part, evaluate
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.files import write_text
+from seq2seq_lab.models.interface import check_model
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.checkpoint import epoch_of
@@ -119,6 +120,8 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         if request.perfect
         else (model, _part(config, request, chosen, words, path))
     )
+    lengths = part.corpus.to_predict(predict_sos=part.predict_sos).lengths
+    call(check_model, f"{path}: model", model=model, source=part.corpus.source.lengths, target=lengths)
     results = evaluate(
         model, part, beams=request.beams, alpha=request.alpha, analyses=request.analyses, seed=0
     )

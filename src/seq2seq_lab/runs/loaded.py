@@ -130,14 +130,18 @@ class LoadedRun:
                 found[row] = self.vocabularies.decode(several[0].words)
         return found
 
-    def attention(self, sentence: str) -> "pd.DataFrame":
+    def attention(self, sentence: str, *, head: int | None = None) -> "pd.DataFrame":
         """The attention weights of a greedy translation: a row for each word of it, a column for each source word.
 
+        Args:
+            sentence: a raw sentence; it is normalised as in training.
+            head: of the last layer, counted from 1; None: the mean of all heads.
+
         Raises:
-            UserError: the model has no attention, or nothing of the sentence can be translated.
+            UserError: the model has no attention or no such head, or nothing of the sentence can be translated.
         """
         from seq2seq_lab.decoding.greedy import greedy
-        from seq2seq_lab.evaluation.attention import attention_table
+        from seq2seq_lab.evaluation.attention import attention_table, attention_weights, check_head
 
         if not self.model.has_attention:
             raise UserError(f"{self.run.folder} has a model without attention")
@@ -147,9 +151,13 @@ class LoadedRun:
         source, lengths = _padded([ids])
         steps = greedy(self.model, source, lengths, self.vocabularies.max_length)
         assert steps.weights is not None
+        weights = steps.weights[0]
+        if head is not None:
+            check_head(self.model, head, self.run.folder)
+            weights = attention_weights(self.model, source[0], steps.words[0], head)
         table = attention_table(
             steps.words[0],
-            steps.weights[0],
+            weights,
             source[0],
             source_vocabulary=self.vocabularies.source,
             target_vocabulary=self.vocabularies.target,

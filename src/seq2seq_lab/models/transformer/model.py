@@ -1,7 +1,8 @@
 """The Transformer: encoder and decoder of attention layers."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.interface import Decoded, Model, gold_inputs, name_of
-from seq2seq_lab.models.transformer.layers import KeysValues
+from seq2seq_lab.models.transformer.layers import DecoderLayer, KeysValues
 from seq2seq_lab.models.transformer.positions import sinusoids
 
 Cache = tuple[KeysValues, ...]  # of each layer of the decoder, for the positions so far
@@ -88,9 +89,12 @@ class Transformer(Model):
             mask = inside.unsqueeze(1).unsqueeze(1)
         for layer in self.encoder.layers:
             x = layer(x, mask, draws)
-        x = self.encoder.norm(x)
-        layers = [layer.attention.keys_values(x) for layer in self.decoder.layers]  # type: ignore[union-attr, operator]
-        return SourceMemory(mask, tuple(KeysValues(*each) for each in layers))
+        return SourceMemory(mask, self.source_cache(self.encoder.norm(x)))
+
+    def source_cache(self, outputs: Tensor) -> Cache:
+        """Keys and values of the encoder's outputs [B, S, H] for each layer of the decoder."""
+        layers = cast(Iterable[DecoderLayer], self.decoder.layers)
+        return tuple(KeysValues(*layer.attention.keys_values(outputs)) for layer in layers)
 
     def embed(self, words: Tensor) -> Tensor:
         return self.decoder.embed(words)

@@ -13,6 +13,7 @@ from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.models.interface import check_model
 from seq2seq_lab.training.accelerator import Selection, select
 from seq2seq_lab.training.ddp import SharedUpdates
 from seq2seq_lab.training.machine import DOUBLE, processes
@@ -35,6 +36,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         source_vocabulary_size=len(corpus.source_vocabulary),
         target_vocabulary_size=len(corpus.target_vocabulary),
     )
+    call(check_model, "model", model=model, source=corpus.source.lengths, target=data.target_lengths)
     module = TranslationModule(
         model=model,
         forcing=build(config["forcing"], "forcing"),
