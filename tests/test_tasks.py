@@ -231,6 +231,13 @@ class TestG2p:
         shown = capsys.readouterr().out
         assert "symbol_error_rate" in shown
         assert "bleu" not in shown
+        report = (outputs / "comparison" / "report.html").read_text(encoding="utf-8")
+        assert "<h2>The same words</h2>" in report
+        assert "nats per phone" in report
+        assert cli.main(["page", str(folder), "--output", str(outputs / "page.html")]) == 0
+        page = (outputs / "page.html").read_text(encoding="utf-8")
+        assert ">Word</label>" in page
+        assert 'placeholder="Type a word"' in page
 
     @pytest.mark.skipif(not os.environ.get("G2P_FOLDER"), reason="$G2P_FOLDER is not set")
     def test_the_french_words_of_the_shared_task(self):
@@ -260,6 +267,14 @@ class TestData:
         assert found["parts"]["train"] + found["parts"]["validation"] == 14670
         assert found["parts"]["test"] == 7706
         assert found["near_duplicates"] == {}
+
+    def test_a_word_of_known_characters_is_not_unknown(self, tmp_path, capsys):
+        lines = {"train": "abba\ta b\nbab\tb", "validation": "aab\ta", "test": "bca\tb"}
+        for part, text in lines.items():
+            (tmp_path / part).write_text(text, encoding="utf-8")
+        files = [f"data.{part}={tmp_path / part}" for part in lines]
+        assert cli.main(["data", "data=g2p", *files]) == 0
+        assert "such words of the source: bca\n" in capsys.readouterr().out
 
     def test_commands_are_shown_as_sentences_are(self, capsys):
         assert cli.main(["data", "data=scan", "data.max_words=4", "split=none"]) == 0

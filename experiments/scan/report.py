@@ -10,7 +10,12 @@ from seq2seq_lab.compare.statistics import Estimate
 
 STUDY = Path(__file__).parent
 # Of Lake & Baroni 2018: their best model over all tasks, and the best one of each task.
-PUBLISHED = {"simple": ("99.8", ""), "length": ("13.8", "20.8"), "jump": ("0.08", "1.2"), "turn_left": ("90.0", "")}
+PUBLISHED = {
+    "simple": ("99.8", ""),
+    "length": ("13.8", "20.8"),
+    "jump": ("0.08", "1.2"),
+    "turn_left": ("90.0", ""),
+}
 
 
 def main(folders: list[str]) -> None:
