@@ -12,6 +12,9 @@ from seq2seq_lab.errors import printable
 from seq2seq_lab.files import write_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from seq2seq_lab.data.corpus import Corpus, Removed
     from seq2seq_lab.data.splits import Parts
 
@@ -59,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     facts = {
         **corpus.statistics(parts.train, predict_sos=config["loader"]["predict_sos"]),
         "parts": {name: len(indices) for name, indices in parts._asdict().items()},
-        **({} if complete.given is None else {"given": _given(complete)}),
+        **({} if complete.given is None else {"given": _given(complete.given)}),
         "unknown_rate": _unknown_rates(corpus, parts) if holds_out else {},
         "shared": _shared(complete, parts) if holds_out else {},
         "near_duplicates": _near_duplicates(complete, parts) if holds_out and complete.task.graded else {},
@@ -113,11 +116,11 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         print(f"    {corpus.source[index].tolist()} → {corpus.target[index].tolist()}")
 
 
-def _given(corpus: "Corpus") -> dict[str, int]:
+def _given(given: "NDArray[np.int8]") -> dict[str, int]:
     """The number of pairs of each part that the corpus itself gives."""
     from seq2seq_lab.data.splits import Parts
 
-    counts = {name: int((corpus.given == part).sum()) for part, name in enumerate(Parts._fields)}
+    counts = {name: int((given == part).sum()) for part, name in enumerate(Parts._fields)}
     return {name: count for name, count in counts.items() if count}
 
 
