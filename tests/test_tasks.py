@@ -282,3 +282,35 @@ class TestData:
         assert "walk twice → I_WALK I_WALK" in said
         assert "whose command is also in train" in said
         assert "sentence" not in said
+
+
+class TestPresets:
+    @pytest.mark.parametrize("split", SIZES)
+    def test_the_recipe_of_the_paper_on_scan(self, split):
+        config = tiny.configuration("experiment=scan/lake2018", f"data.split_name={split}")
+        model, forcing, trainer = config["model"], config["forcing"], config["trainer"]
+        assert model["_target_"].endswith("seq2seq_model")
+        assert model["cell"]["_target_"] == "torch.nn.LSTM"
+        assert (model["layers"], model["hidden_size"], model["dropout"]) == (2, 200, 0.5)
+        assert forcing["_target_"].endswith("MixedForcing")
+        assert (forcing["ratio"], forcing["unit"]) == (0.5, "sentence")
+        assert config["optimizer"]["_target_"] == "torch.optim.Adam"
+        assert (config["optimizer"]["lr"], config["gradient_clip"]) == (0.001, 5)
+        assert config["loader"]["batch_size"] == 1
+        assert trainer["max_steps"] == 100_000 <= trainer["max_epochs"] * SIZES[split][0]
+        assert config["split"]["_target_"].endswith("NoSplit")
+
+    def test_teacherless_differs_from_forced_in_what_is_fed(self):
+        forced, teacherless = (
+            tiny.configuration(f"experiment=path_star/{name}") for name in ("forced", "teacherless")
+        )
+        assert teacherless["forcing"]["ratio"] == 0
+        assert teacherless["forcing"]["feeder"]["_target_"].endswith("Zero")
+        own = ("name", "forcing")
+        assert {k: v for k, v in forced.items() if k not in own} == {
+            k: v for k, v in teacherless.items() if k not in own
+        }
+
+    def test_none_measures_bleu(self):
+        for name in ("scan/lake2018", "scan/attention", "g2p/attention", "path_star/forced"):
+            assert not {"bleu", "chrf"} & set(tiny.configuration(f"experiment={name}")["measures"])
