@@ -90,9 +90,8 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
     print("parts             ", ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items()))
     if "given" in facts:
         given = ", ".join(f"{name} {count:,}" for name, count in facts["given"].items())
-        of_train = (
-            "" if "validation" in facts["given"] else "; the validation part is made of train by the split"
-        )
+        made = facts["parts"]["validation"] and "validation" not in facts["given"]
+        of_train = "; the validation part is made of train by the split" if made else ""
         print(f"given parts        {given}{of_train}")
     for name, sides in facts["unknown_rate"].items():
         rates = ", ".join(f"{side} {rate:.1%}" for side, rate in sides.items())
