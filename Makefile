@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow torture test-slurm test-ray check docs seminar quirks baselines forcing-ratio corrected bench tensorboard
+.PHONY: help demo test test-slow torture test-slurm test-ray check docs seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -108,6 +108,28 @@ corrected: $(INSTALLED) ## the policies that version 0.3 corrected, and curricul
 	done
 	$(LAB) evaluate outputs/forcing_ratio/*/seed-*
 	$(BIN)/python -m experiments.forcing_ratio.corrected outputs/forcing_ratio
+
+path-star: $(INSTALLED) ## path-star graphs with and without gold inputs, three seeds (about twenty minutes)
+	$(LAB) $(SWEEP) experiment=path_star/forced,path_star/teacherless seed=0,1,2 compare=false
+	$(BIN)/python -m experiments.path_star.report outputs/path_star
+
+# The files of SIGMORPHON 2020, task 1: fre_train.tsv, fre_dev.tsv, fre_test.tsv in G2P_FOLDER.
+G2P := data.train=$(G2P_FOLDER)/fre_train.tsv data.validation=$(G2P_FOLDER)/fre_dev.tsv data.test=$(G2P_FOLDER)/fre_test.tsv
+g2p: $(INSTALLED) ## French words and their sounds, five seeds, G2P_FOLDER=… (about ten minutes)
+	$(LAB) $(SWEEP) experiment=g2p/attention $(G2P) seed=0,1,2,3,4 compare=false
+	$(LAB) evaluate outputs/g2p/*/seed-* --beam 1,5
+	$(BIN)/python -m experiments.g2p.report outputs/g2p
+
+SPLITS := data.split_name=simple,length,jump,turn_left
+scan: $(INSTALLED) ## SCAN by a GRU with attention, four splits, three seeds (about an hour)
+	$(LAB) $(SWEEP) experiment=scan/attention $(SPLITS) seed=0,1,2 compare=false
+	$(LAB) evaluate outputs/scan/*/seed-* --analyses by_target_length,by_form
+	$(BIN)/python -m experiments.scan.report outputs/scan
+
+scan-lake: $(INSTALLED) ## the recipe of Lake & Baroni on SCAN, four splits, five seeds (an hour a run; stops and goes on)
+	$(LAB) $(SWEEP) experiment=scan/lake2018 $(SPLITS) seed=0,1,2,3,4 compare=false
+	$(LAB) evaluate outputs/scan/*/seed-* --analyses by_target_length,by_form
+	$(BIN)/python -m experiments.scan.report outputs/scan
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

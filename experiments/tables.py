@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from seq2seq_lab.compare.comparison import gather
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
@@ -19,6 +21,22 @@ def shown(estimate: Estimate | None, digits: int) -> str:
         return ""
     spread = f" ± {estimate.sd:.{digits}f}" if estimate.n > 1 else ""
     return f"{estimate.mean:.{digits}f}{spread}"
+
+
+def finished(folders: Sequence[str], preset: str, command: str) -> list[Group]:
+    """The groups with finished runs whose name begins with that of a preset.
+
+    Raises:
+        UserError: there is none; the message names the command that trains them.
+    """
+    found = [
+        group
+        for group in gather([Path(folder) for folder in folders]).groups
+        if group.runs and str(group.runs[0].config()["name"]).startswith(preset)
+    ]
+    if not found:
+        raise UserError(f"no finished run of a preset in {', '.join(folders)}; run `{command}`")
+    return found
 
 
 def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:

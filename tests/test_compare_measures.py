@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from fake_runs import config, write_run
 from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.metrics import shown
 from seq2seq_lab.compare.views import plots
 from seq2seq_lab.evaluation.measures import Measure, measure, to_dict
 
@@ -137,3 +138,14 @@ def test_a_loss_says_what_it_is_per_and_where_units_differ_what_compares(tmp_pat
     assert {group.measure("val/loss_forced").unit for group in both.groups} == {"nats per symbol"}
     assert [each for each in both.caveats if "per word" in each]
     assert not any("per word" in each for each in gather([tmp_path], metrics=["val/bleu"]).caveats)
+
+
+def test_where_targets_are_right_or_wrong_the_symbol_error_rate_is_shown_in_place_of_bleu():
+    measured = ["val/loss_forced", "val/bleu", "val/chrf", "val/exact_match", "val/symbol_error_rate"]
+    assert shown(None, measured, {}) == ["val/loss_forced", "val/bleu", "val/exact_match"]
+    assert shown(None, measured, {}, graded=False) == [
+        "val/loss_forced",
+        "val/exact_match",
+        "val/symbol_error_rate",
+    ]
+    assert shown(["val/bleu"], measured, {}, graded=False) == ["val/bleu"]

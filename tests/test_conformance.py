@@ -24,9 +24,13 @@ from seq2seq_lab.training.update import EagerUpdates, Job
 
 ALL = [(group, option) for group in groups() for option in options(group)]
 PAIRS = Path(__file__).parent / "data" / "pairs.tsv"
+# Settings without a default, or whose default is large.
 NEEDED = {
-    ("data", each): (f"data.train={PAIRS}",) for each in ("parallel", "g2p")
-}  # settings without a default
+    ("data", "parallel"): (f"data.train={PAIRS}",),
+    ("data", "g2p"): (f"data.train={PAIRS}",),
+    ("data", "grammar"): ("data.pairs=100",),
+    ("data", "path_star"): ("data.graphs=100", "data.held_out=10"),
+}
 CORPUS = tiny.lettered(30)
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),

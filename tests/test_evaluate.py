@@ -244,7 +244,9 @@ def test_without_a_known_distribution_there_is_no_perfect_model(folder, evaluate
     status, out, err = evaluate(folder, "--perfect")
     assert (status, out) == (1, "")
     assert err.count("\n") == 1
-    assert "--perfect: the distribution of its data is not known; that of data=toy is" in err
+    assert (
+        "--perfect: the distribution of its data is not known; those of data=toy and data=grammar are" in err
+    )
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,13 @@ class TestG2p:
         shown = capsys.readouterr().out
         assert "symbol_error_rate" in shown
         assert "bleu" not in shown
+        report = (outputs / "comparison" / "report.html").read_text(encoding="utf-8")
+        assert "<h2>The same words</h2>" in report
+        assert "nats per phone" in report
+        assert cli.main(["page", str(folder), "--output", str(outputs / "page.html")]) == 0
+        page = (outputs / "page.html").read_text(encoding="utf-8")
+        assert ">Word</label>" in page
+        assert 'placeholder="Type a word"' in page
 
     @pytest.mark.skipif(not os.environ.get("G2P_FOLDER"), reason="$G2P_FOLDER is not set")
     def test_the_french_words_of_the_shared_task(self):
@@ -261,9 +268,49 @@ class TestData:
         assert found["parts"]["test"] == 7706
         assert found["near_duplicates"] == {}
 
+    def test_a_word_of_known_characters_is_not_unknown(self, tmp_path, capsys):
+        lines = {"train": "abba\ta b\nbab\tb", "validation": "aab\ta", "test": "bca\tb"}
+        for part, text in lines.items():
+            (tmp_path / part).write_text(text, encoding="utf-8")
+        files = [f"data.{part}={tmp_path / part}" for part in lines]
+        assert cli.main(["data", "data=g2p", *files]) == 0
+        assert "such words of the source: bca\n" in capsys.readouterr().out
+
     def test_commands_are_shown_as_sentences_are(self, capsys):
         assert cli.main(["data", "data=scan", "data.max_words=4", "split=none"]) == 0
         said = capsys.readouterr().out
         assert "walk twice → I_WALK I_WALK" in said
         assert "whose command is also in train" in said
         assert "sentence" not in said
+
+
+class TestPresets:
+    @pytest.mark.parametrize("split", SIZES)
+    def test_the_recipe_of_the_paper_on_scan(self, split):
+        config = tiny.configuration("experiment=scan/lake2018", f"data.split_name={split}")
+        model, forcing, trainer = config["model"], config["forcing"], config["trainer"]
+        assert model["_target_"].endswith("seq2seq_model")
+        assert model["cell"]["_target_"] == "torch.nn.LSTM"
+        assert (model["layers"], model["hidden_size"], model["dropout"]) == (2, 200, 0.5)
+        assert forcing["_target_"].endswith("MixedForcing")
+        assert (forcing["ratio"], forcing["unit"]) == (0.5, "sentence")
+        assert config["optimizer"]["_target_"] == "torch.optim.Adam"
+        assert (config["optimizer"]["lr"], config["gradient_clip"]) == (0.001, 5)
+        assert config["loader"]["batch_size"] == 1
+        assert trainer["max_steps"] == 100_000 <= trainer["max_epochs"] * SIZES[split][0]
+        assert config["split"]["_target_"].endswith("NoSplit")
+
+    def test_teacherless_differs_from_forced_in_what_is_fed(self):
+        forced, teacherless = (
+            tiny.configuration(f"experiment=path_star/{name}") for name in ("forced", "teacherless")
+        )
+        assert teacherless["forcing"]["ratio"] == 0
+        assert teacherless["forcing"]["feeder"]["_target_"].endswith("Zero")
+        own = ("name", "forcing")
+        assert {k: v for k, v in forced.items() if k not in own} == {
+            k: v for k, v in teacherless.items() if k not in own
+        }
+
+    def test_none_measures_bleu(self):
+        for name in ("scan/lake2018", "scan/attention", "g2p/attention", "path_star/forced"):
+            assert not {"bleu", "chrf"} & set(tiny.configuration(f"experiment={name}")["measures"])

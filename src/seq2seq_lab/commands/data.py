@@ -12,6 +12,9 @@ from seq2seq_lab.errors import printable
 from seq2seq_lab.files import write_text
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from seq2seq_lab.data.corpus import Corpus, Removed
     from seq2seq_lab.data.splits import Parts
 
@@ -59,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     facts = {
         **corpus.statistics(parts.train, predict_sos=config["loader"]["predict_sos"]),
         "parts": {name: len(indices) for name, indices in parts._asdict().items()},
-        "given": _given(complete),
+        **({} if complete.given is None else {"given": _given(complete.given)}),
         "unknown_rate": _unknown_rates(corpus, parts) if holds_out else {},
         "shared": _shared(complete, parts) if holds_out else {},
         "near_duplicates": _near_duplicates(complete, parts) if holds_out and complete.task.graded else {},
@@ -85,11 +88,10 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         if not isinstance(value, dict | list):
             print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value:,}")
     print("parts             ", ", ".join(f"{name} {count:,}" for name, count in facts["parts"].items()))
-    if facts["given"]:
+    if "given" in facts:
         given = ", ".join(f"{name} {count:,}" for name, count in facts["given"].items())
-        of_train = (
-            "" if "validation" in facts["given"] else "; the validation part is made of train by the split"
-        )
+        made = facts["parts"]["validation"] and "validation" not in facts["given"]
+        of_train = "; the validation part is made of train by the split" if made else ""
         print(f"given parts        {given}{of_train}")
     for name, sides in facts["unknown_rate"].items():
         rates = ", ".join(f"{side} {rate:.1%}" for side, rate in sides.items())
@@ -113,13 +115,11 @@ def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
         print(f"    {corpus.source[index].tolist()} → {corpus.target[index].tolist()}")
 
 
-def _given(corpus: "Corpus") -> dict[str, int]:
-    """The number of pairs of each part that the corpus itself gives; empty if the split makes all of them."""
+def _given(given: "NDArray[np.int8]") -> dict[str, int]:
+    """The number of pairs of each part that the corpus itself gives."""
     from seq2seq_lab.data.splits import Parts
 
-    if corpus.given is None:
-        return {}
-    counts = {name: int((corpus.given == part).sum()) for part, name in enumerate(Parts._fields)}
+    counts = {name: int((given == part).sum()) for part, name in enumerate(Parts._fields)}
     return {name: count for name, count in counts.items() if count}
 
 

@@ -62,6 +62,7 @@ def page(
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
     return environment.get_template("page.html.j2").render(
         title=f"Translator: {', '.join(model['name'] for model in models)}",
+        item=runs[0].run.corpus.item,
         script=(_HERE / "translator.js").read_text(encoding="utf-8"),
         data=_json({"models": models, "examples": examples}),
     )

@@ -84,11 +84,18 @@ def page(contents: Contents) -> str:
             two_kinds=WHAT,
             over_sentences_metric=METRIC,
             translations=translations.section(found),
+            items=_items(contents.groups),
             configurations=_configurations(contents.groups),
             provenance_columns=("run", "seed", "status", "epochs", *_PROVENANCE),
             provenance=[_provenance(run) for run in contents.runs],
         )
     )
+
+
+def _items(groups: Sequence[Group]) -> str:
+    """What the sources are, in the plural."""
+    items = {each.corpus.item for each in groups}
+    return f"{items.pop()}s" if len(items) == 1 else "sources"
 
 
 def environment() -> Environment:
