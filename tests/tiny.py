@@ -44,6 +44,7 @@ DEFAULTS = {
     "split": "component",
     "model": "seq2seq",
     "forcing": "full",
+    "target": "gold",
     "objective": "nll",
     "optimizer": "sgd",
     "schedule": "none",

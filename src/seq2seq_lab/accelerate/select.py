@@ -11,6 +11,8 @@ from seq2seq_lab.accelerate.known import unknown_module, unknown_optimizer, unkn
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.targets.base import Target
+from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job, Made
@@ -87,6 +89,7 @@ def unsupported(job: Job, feeders: Collection[type]) -> str | None:
         unknown_setting(job.model),
         unknown_optimizer(job.optimizer, job.model),
         unknown_objective(job.objective),
+        unknown_target(job.target),
         unknown_plan(job.plan, feeders),
     )
     return next(filter(None, reasons), None)
@@ -105,3 +108,8 @@ def unknown_objective(objective: Objective) -> str | None:
     if type(objective) is not NegativeLogLikelihood:
         return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
     return "the objective uses label smoothing" if objective.label_smoothing else None
+
+
+def unknown_target(target: Target) -> str | None:
+    """Why a target is not the gold word; None where it is."""
+    return None if type(target) is Gold else f"the target is {type(target).__name__}, not Gold"

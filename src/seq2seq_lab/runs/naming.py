@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.config.schema import CODE
+from seq2seq_lab.config.schema import CODE, GOLD
 from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.foreign import is_inside
 
 # Keys that the derived name already shows.
-_IN_NAME = ("model", "forcing", "forcing.ratio")
+_IN_NAME = ("model", "forcing", "forcing.ratio", "target")
 # Keys that have their own part of the path, or that do not change the trained model.
 _NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor", "segments")
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
@@ -26,12 +26,14 @@ _MOST_BYTES = 2**12  # of a note, which may be somebody else's
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
-    """`model-forcing[-ratio]`, e.g. `attention-mixed-0.5`, or the experiment's option."""
+    """`model-forcing[-ratio][-target]`, e.g. `attention-mixed-0.5`, or the experiment's option."""
     if choices.get("experiment"):
         return str(choices["experiment"])
     parts = [choices["model"], choices["forcing"]]
     if "ratio" in config["forcing"]:
         parts.append(str(config["forcing"]["ratio"]))
+    if choices.get("target", "gold") != "gold":
+        parts.append(choices["target"])
     return "-".join(parts)
 
 
@@ -92,6 +94,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(choices := kept.get("choices"), Mapping):
         left_out = (*layout.INCIDENTAL, "experiment")
         kept["choices"] = {group: choices[group] for group in choices if group not in left_out}
+        if kept.get("target") == GOLD and choices.get("target") == "gold":  # as before there were targets
+            del kept["target"], kept["choices"]["target"]
     if isinstance(trainer := kept.get("trainer"), Mapping):
         kept["trainer"] = {key: value for key, value in trainer.items() if key not in _LENGTH}
     return kept

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES
+from seq2seq_lab.config.schema import CHOICES, GOLD, GROUPS, NODES
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.files import MOST_VALUES, read_json, read_limited
 
@@ -96,12 +96,23 @@ def _with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
 
     So its run can be compared, and goes on with `segments=pair`.
     """
+    config = _with_target(config)
     choices, measures = config.get("choices"), config.get("measures")
     if "segments" in config or not (isinstance(choices, dict) and isinstance(measures, dict)):
         return config
     later = {name: {"_target_": f"seq2seq_lab.evaluation.losses.{each}"} for name, each in _LATER.items()}
     default = choices.get("measures") == "default"
     return config | {"segments": "pair", "measures": {**measures, **later} if default else measures}
+
+
+def _with_target(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of before there were targets, whose runs learnt the gold word."""
+    if "target" in config:
+        return config
+    found = config | {"target": dict(GOLD)}
+    if isinstance(choices := config.get(CHOICES), dict):
+        found[CHOICES] = choices | {"target": "gold"}
+    return found
 
 
 def _nodes(value: Any, known: dict[int, int]) -> int:

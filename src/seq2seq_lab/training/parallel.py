@@ -26,8 +26,9 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.targets.base import Target
 from seq2seq_lab.training.objectives.base import Objective
-from seq2seq_lab.training.update import Job, Made, backward, step
+from seq2seq_lab.training.update import Job, Made, backward, joined, measures_of, step
 
 _WORKER = "from seq2seq_lab.training.parallel import work; work()"
 _READY = b"ready\n"
@@ -39,12 +40,14 @@ class Share(NamedTuple):
     Attributes:
         model: its copy of the model, on its device.
         objective: what is minimised.
+        target: what is learnt.
         rank: its number; it computes the pairs rank, rank + R, … of each update.
         processes: R.
     """
 
     model: Seq2Seq
     objective: Objective
+    target: Target
     rank: int
     processes: int
 
@@ -65,7 +68,8 @@ class Share(NamedTuple):
         """
         size = len(batch.target)
         rows = slice(self.rank, size, self.processes)
-        losses, forced = batch.target.new_zeros((2, size), dtype=next(self.model.parameters()).dtype)
+        names = measures_of(self.target, self.objective)
+        results = batch.target.new_zeros((2 + len(names), size), dtype=next(self.model.parameters()).dtype)
         self.model.zero_grad()
         if self.rank < size:  # else the update has no pair for this process
             made = backward(
@@ -74,20 +78,25 @@ class Share(NamedTuple):
                 _part(batch, rows),
                 plan.rows(rows, batch.target.shape[1]),
                 draws[rows],
+                target=self.target,
                 of=size,
             )
-            losses[rows], forced[rows] = made.losses, made.forced_share.to(forced)
+            found = (made.losses, made.forced_share, *(made.measured[name] for name in names))
+            results[:, rows] = torch.stack([each.to(results) for each in found])
         parameters = list(self.model.parameters())
         # A parameter without a gradient in any process must stay without one: an optimizer does not change it.
-        used = losses.new_tensor([each.grad is not None for each in parameters])
+        used = results.new_tensor([each.grad is not None for each in parameters])
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
-        sums = torch.cat([each.reshape(-1) for each in (*gradients, used, losses, forced)])
+        sums = torch.cat([each.reshape(-1) for each in (*gradients, used, results)])
         dist.reduce(sums, dst=0)
-        *gradients, used, losses, forced = _split(sums, [*gradients, used, losses, forced])
+        *gradients, used, results = _split(sums, [*gradients, used, results])
         if self.rank == 0:
             for parameter, gradient, times in zip(parameters, gradients, used.tolist(), strict=True):
                 parameter.grad = gradient if times else None
-        return Made(losses, forced.float().cpu())
+        losses, forced, *measured = results
+        return Made(
+            losses, forced.float().cpu(), dict(zip(names, (each.cpu() for each in measured), strict=True))
+        )
 
 
 class ParallelUpdates:
@@ -103,7 +112,7 @@ class ParallelUpdates:
     def __init__(self, job: Job, devices: Sequence[torch.device]) -> None:
         self.job = job
         self.devices = devices
-        self.share = Share(job.model, job.objective, 0, len(devices))
+        self.share = Share(job.model, job.objective, job.target, 0, len(devices))
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
@@ -129,8 +138,7 @@ class ParallelUpdates:
             if isinstance(error, torch.cuda.OutOfMemoryError) or (reason := self._reason()) is None:
                 raise
             raise UserError(reason) from error
-        losses, shares = zip(*made, strict=True)
-        return Made(torch.cat(losses), torch.cat(shares))
+        return joined(made)
 
     def close(self) -> None:
         """End the other processes."""

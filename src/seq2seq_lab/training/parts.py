@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
-from torch import Tensor
 
 from seq2seq_lab.accelerate.select import Selection, select
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.trainer import counts_updates
-from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
@@ -31,6 +28,7 @@ from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Bar, Lines
 from seq2seq_lab.training.callbacks.random_state import RandomState
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.checks import check_learning, check_plan
 from seq2seq_lab.training.loggers import base as loggers
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parallel import ParallelUpdates
@@ -38,7 +36,7 @@ from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
 # The groups that HParams shows.
-_SHOWN: Sequence[str] = ("model", "forcing", "objective", "optimizer", "schedule")
+_SHOWN: Sequence[str] = ("model", "forcing", "target", "objective", "optimizer", "schedule")
 
 
 def make_data(config: Mapping[str, Any]) -> TranslationDataModule:
@@ -78,6 +76,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         optimizer=build(config["optimizer"], "optimizer"),
         schedule=build(config["schedule"], "schedule"),
         objective=build(config["objective"], "objective"),
+        target=build(config["target"], "target"),
         select=partial(_select, config),
         to_text=corpus.target_vocabulary.text,
         max_length=data.max_length,
@@ -97,22 +96,13 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
     epochs = max(0, config["trainer"].get("max_epochs") or 0)
-    call(_check_plan, "forcing", module=module, block=longest, epochs=epochs)
+    call(check_plan, "forcing", module=module, block=longest, epochs=epochs)
+    check_learning(module, data, longest, epochs)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
         _select(config, module.job(optimizer))
     if str(config["trainer"].get("precision")) in DOUBLE:
         module.double()  # Lightning does so too, but after it has read the weights of a checkpoint
     return module
-
-
-def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
-    """Check the plan of a policy for the longest source, before anything is written."""
-    if not callable(getattr(module.forcing, "plan", None)):
-        raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
-    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
-    wanted = tuple(block.target.shape)
-    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
-        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
 
 
 class _EndAskedFor(Exception):  # noqa: N818, as it is not an error
@@ -132,10 +122,10 @@ class _Endless(Pairs):
 
 
 def follows_end(module: TranslationModule, data: TranslationDataModule) -> bool:
-    """Whether the policy depends on the number of epochs, as a schedule does."""
+    """Whether the policy, target or objective depends on the number of epochs, as a schedule does."""
     block = data.block(data.training[:1])
     try:
-        module.forcing.plan(_Endless(*module.pairs(block, epoch=0, epochs=1)))
+        module.plan(_Endless(*module.pairs(block, epoch=0, epochs=1)))
     except _EndAskedFor:
         return True
     return False

@@ -62,7 +62,7 @@ def unused(run: Run, config: Mapping[str, Any]) -> list[str]:
 def check_end(
     run: Run, module: TranslationModule, data: TranslationDataModule, config: Mapping[str, Any]
 ) -> None:
-    """Refuse to change the number of epochs of a run whose policy follows it.
+    """Refuse to change the number of epochs of a run whose schedules follow it.
 
     Raises:
         UserError: it would not be the run of that length.
@@ -70,7 +70,7 @@ def check_end(
     there, here = (each["trainer"].get("max_epochs") for each in (run.config(), config))
     if there != here and follows_end(module, data):
         raise UserError(
-            f"{run.folder}: its forcing is spread over {there} epochs; give a run of {here} epochs another name=…"
+            f"{run.folder}: a schedule of it is spread over {there} epochs; give a run of {here} epochs another name=…"
         )
 
 

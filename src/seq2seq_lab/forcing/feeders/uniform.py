@@ -30,4 +30,4 @@ class Uniform:
         """The decoder's inputs [B, T, E]; it needs no step."""
         size = feeding.decoder.embedding.num_embeddings
         words = self.words(feeding.need_draws(), feeding.known, feeding.own, size, feeding.plan.unk)
-        return feeding.decoder.embed(words)
+        return feeding.embed(words)
