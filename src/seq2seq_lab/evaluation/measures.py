@@ -93,7 +93,7 @@ _TRAINING = (
         name="target_entropy",
         label="entropy of the target",
         unit=_PER_SYMBOL,
-        formula="mean over pairs and positions of the entropy of what a position should predict; of a target other than "
+        formula="mean over pairs and positions of the entropy of what it should predict; of a target other than "
         "`gold`",
         stage="training",
         shown=False,
@@ -102,8 +102,8 @@ _TRAINING = (
         name="target_off_gold",
         label="share of positions off gold",
         unit="0–1",
-        formula="mean over pairs of (positions where the reference's word, if there is one, is not among the words that "
-        "the target wants most) / positions that count; of a target other than `gold`",
+        formula="mean over pairs of (positions where the reference's word, if it has one there, is not among those "
+        "wanted most) / positions that count; of a target other than `gold`",
         stage="training",
         shown=False,
     ),

@@ -61,7 +61,9 @@ def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
     gold = torch.zeros((size, longest), dtype=torch.bool)
     gold[:, :positions] = plan.gold
     here = inside.cpu()
-    followed = ~(plan.own & here[:, :positions]).any(dim=1, keepdim=True)  # gold throughout
+    own = ~plan.gold & here[:, :positions]
+    own[:, 0] &= lengths.cpu() == 1  # what stands at `<sos>` counts only where the reference has no word
+    followed = ~own.any(dim=1, keepdim=True)  # by the gold word `<eos>`
     plan = plan._replace(gold=torch.where(here, gold, followed))
     return batch._replace(target=target, target_lengths=lengths), plan
 

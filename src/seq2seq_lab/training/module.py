@@ -23,7 +23,7 @@ from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.parallel import ParallelUpdates
 from seq2seq_lab.training.schedules import Schedule
-from seq2seq_lab.training.update import Job, Made, joined
+from seq2seq_lab.training.update import Job, Made, joined, scheduled
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -216,11 +216,8 @@ class TranslationModule(pl.LightningModule):
 
     def plan(self, pairs: Pairs) -> Plan:
         """What the policy feeds these pairs, and the schedules of target and objective."""
-        others = {"target": self.target, "objective": self.objective}
-        schedules = {name: getattr(each, "schedule", None) for name, each in others.items()}
         return self.forcing.plan(pairs)._replace(
-            unk=self.unk,
-            scheduled={name: each.ratio(pairs, name) for name, each in schedules.items() if each is not None},
+            unk=self.unk, scheduled=scheduled(pairs, self.target, self.objective)
         )
 
     def _log_training(self) -> None:

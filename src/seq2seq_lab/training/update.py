@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.passes import follow
-from seq2seq_lab.forcing.plan import Plan, mean_over_words
+from seq2seq_lab.forcing.plan import Pairs, Plan, mean_over_words
 from seq2seq_lab.models.decoder import Decoded
 from seq2seq_lab.models.likelihood import sum_of_first
 from seq2seq_lab.models.seq2seq import Seq2Seq, gold_inputs
@@ -54,6 +54,12 @@ def measures_of(target: Target, objective: Objective) -> tuple[str, ...]:
     """The names in `Made.measured`."""
     own = () if isinstance(target, Gold) else (*MEASURES, *target.measures)
     return (*own, *getattr(objective, "measures", ()))
+
+
+def scheduled(pairs: Pairs, target: Target, objective: Objective) -> dict[str, Tensor]:
+    """The value of the schedule of each pair, [N], of the target and of the objective that have one."""
+    schedules = {"target": target.schedule, "objective": getattr(objective, "schedule", None)}
+    return {name: each.ratio(pairs, name) for name, each in schedules.items() if each is not None}
 
 
 def update(
