@@ -33,9 +33,10 @@ NEEDED = {
     ("data", "eng_fra"): ("data.archive=pairs.tsv",),
     ("data", "parallel"): ("data.train=pairs.tsv", "data.source_column=2", "data.target_column=1"),
     ("trainer", "ddp"): ("loader.batch_size=2",),
+    ("objective", "r_drop"): ("model.dropout=0.1",),
 }
 # Options that need what not every machine has: alone, they train or are refused in a line.
-ELSEWHERE = {("trainer", "gpu"): "trainer.accelerator"}
+ELSEWHERE = {("trainer", "gpu"): "trainer.accelerator", ("target", "teacher"): "target.run"}
 # Options that make no sense together → the key of the message.
 REFUSED = {
     (("forcing", policy), ("forcing/feeder", feeder)): "forcing.feeder"
@@ -45,6 +46,19 @@ REFUSED = {
         "two_pass": ("uniform", "unk", "zero"),
     }.items()
     for feeder in feeders
+}
+OWN = "target"  # the key of targets that need words of the decoder's own
+REFUSED |= {
+    (("target", "optimal_completion"), ("forcing", policy)): OWN
+    for policy in ("full", "two_pass", "confidence", "word_dropout")
+}
+REFUSED |= {
+    (("target", "optimal_completion"), ("forcing/feeder", feeder)): OWN for feeder in ("soft", "unk", "zero")
+}
+REFUSED |= {
+    (("target", target), ("objective", objective)): "objective"
+    for target in ("optimal_completion", "mixed", "n_step", "reward_sampled")
+    for objective in ("minimum_risk", "self_critical")
 }
 NO_SPLIT = "seq2seq_lab.data.splits.NoSplit"
 EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}  # logger → its module
@@ -200,6 +214,7 @@ def test_so_does_an_experiment(experiment, command, outputs):
 )
 def test_options_that_make_no_sense_together_are_refused_by_key(pair, key, command, outputs):
     chosen = [f"{group}={option}" for group, option in pair]
+    chosen += ["forcing=mixed"] if {group for group, _ in pair} == {"target", "forcing/feeder"} else []
     status, said = command("train", *SMALL, "data=toy", "data.pairs=30", *chosen)
     assert status == 1
     assert re.match(rf"{re.escape(key)}[ :]", said)

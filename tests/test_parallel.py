@@ -52,6 +52,28 @@ def test_they_do_with_other_settings(tmp_path, setting):
     assert close(one, two)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "target=optimal_completion forcing=mixed forcing/feeder=sample",
+        "target=reward_sampled target.distance=edit target.samples=2",
+        "target=mixed objective=r_drop model.dropout=0.2",
+        "objective=self_critical",
+    ],
+)
+def test_they_do_with_what_is_learnt(tmp_path, settings):
+    """What a target and an objective measure is that of all pairs, too."""
+    one, two = (
+        tiny.train(tmp_path / n, *BATCHES, *settings.split(), *more) for n, more in (("1", ()), ("2", DDP))
+    )
+    assert close(one, two)
+    for row, other in zip(tiny.curves(one), tiny.curves(two), strict=True):
+        names = [each for each in row if each.startswith("train/")]
+        assert {each: float(row[each]) for each in names} == pytest.approx(
+            {each: float(other[each]) for each in names}, rel=1e-6
+        )
+
+
 def test_three_processes_for_updates_of_one_pair_at_the_end(tmp_path):
     one = tiny.train(tmp_path / "1", *BATCHES)
     assert close(one, tiny.train(tmp_path / "3", *BATCHES, *DDP, "trainer.devices=3"))

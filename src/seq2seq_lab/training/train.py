@@ -24,6 +24,7 @@ from seq2seq_lab.runs.load import start_from
 from seq2seq_lab.runs.naming import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
 from seq2seq_lab.training.callbacks.progress import on_screen
@@ -138,7 +139,11 @@ def _train(
             raise
         finally:
             close(trainer.loggers)
-        summary.write("finished", why_stopped(trainer), caution=_caution(scalars, data))
+        summary.write(
+            "finished",
+            why_stopped(trainer),
+            caution=_caution(scalars, data, learns_gold=isinstance(module.target, Gold)),
+        )
     _show_result(run, data, module, tested)
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
@@ -169,10 +174,10 @@ def _ended(error: BaseException) -> tuple[str, str | None]:
     return "failed", first_line(error)
 
 
-def _caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
+def _caution(scalars: EpochScalars, data: TranslationDataModule, *, learns_gold: bool) -> str | None:
     """What a reader should know of a finished run: a loss far above that of a uniform guess has diverged."""
     loss, uniform = scalars.last.get("train/loss"), math.log(len(data.corpus.target_vocabulary))
-    if loss is None or not loss > 2 * uniform:
+    if loss is None or not loss > 2 * uniform or not learns_gold:
         return None
     return (
         f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "
