@@ -2,10 +2,16 @@
 
 import argparse
 
-from benchmarks import batches, data, startup, updates
+from benchmarks import batches, data, startup, targets, updates
 from benchmarks.table import ARCHIVE, machine
 
-TABLES = {"updates": updates.main, "batches": batches.main, "data": data.main, "startup": startup.main}
+TABLES = {
+    "updates": updates.main,
+    "batches": batches.main,
+    "targets": targets.main,
+    "data": data.main,
+    "startup": startup.main,
+}
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
 parser.add_argument("tables", nargs="*", metavar="table", help=f"{', '.join(TABLES)}; all by default")

@@ -204,6 +204,9 @@ def test_options_go_through_every_command(row, command, outputs):
 @pytest.mark.parametrize("experiment", options(EXPERIMENT))
 def test_so_does_an_experiment(experiment, command, outputs):
     init = ["init_from=null"] if experiment.endswith("_continued") else []
+    if tiny.configuration(f"experiment={experiment}", "data=toy")["target"].get("run", "") is None:
+        pytest.skip("it needs a teacher: test_papers, test_targets")
+    init += ["model.dropout=0.1"] if experiment.endswith("r_drop") else []
     train = ("train", f"experiment={experiment}", *SMALL, "data=toy", *LITTLE, *SAMPLES, *init)
     held_out = tiny.configuration(*train[1:])["split"]["_target_"] != NO_SPLIT
     through(train, command, outputs, tested=held_out)
