@@ -139,11 +139,7 @@ def _train(
             raise
         finally:
             close(trainer.loggers)
-        summary.write(
-            "finished",
-            why_stopped(trainer),
-            caution=_caution(scalars, data, learns_gold=isinstance(module.target, Gold)),
-        )
+        summary.write("finished", why_stopped(trainer), caution=_caution(scalars, data, module))
     _show_result(run, data, module, tested)
     if interruption.asked:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop
@@ -174,10 +170,10 @@ def _ended(error: BaseException) -> tuple[str, str | None]:
     return "failed", first_line(error)
 
 
-def _caution(scalars: EpochScalars, data: TranslationDataModule, *, learns_gold: bool) -> str | None:
+def _caution(scalars: EpochScalars, data: TranslationDataModule, module: TranslationModule) -> str | None:
     """What a reader should know of a finished run: a loss far above that of a uniform guess has diverged."""
     loss, uniform = scalars.last.get("train/loss"), math.log(len(data.corpus.target_vocabulary))
-    if loss is None or not loss > 2 * uniform or not learns_gold:
+    if loss is None or not loss > 2 * uniform or not isinstance(module.target, Gold):
         return None
     return (
         f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "
