@@ -2,13 +2,14 @@
 
 import argparse
 
-from benchmarks import batches, data, decoding, startup, updates
+from benchmarks import batches, data, decoding, startup, targets, updates
 from benchmarks.table import ARCHIVE, machine
 
 TABLES = {
     "updates": updates.main,
     "batches": batches.main,
     "decoding": decoding.main,
+    "targets": targets.main,
     "data": data.main,
     "startup": startup.main,
 }

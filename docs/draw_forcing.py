@@ -18,11 +18,15 @@ from matplotlib import pyplot as plt
 
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.data.batches import BlockLoader
+from seq2seq_lab.data.batches import Block, BlockLoader, Shape
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.forcing.plan import Pairs, Plan, Revised
 from seq2seq_lab.models import attention_model
+from seq2seq_lab.targets.edits import prefix_distances
+from seq2seq_lab.targets.optimal_completion import optimal
+from seq2seq_lab.targets.reward_sampled import RewardSampled
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job
 
@@ -151,10 +155,70 @@ def draw(folder: Path) -> list[Path]:
         if (shown == OWN).any():
             handles.append(mpl.patches.Patch(color="#d1603d", label=OTHER.get(name, "own word")))
         figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize="small", frameon=False)
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=90, metadata={"Software": None})
-        plt.close(figure)
-    return paths
+        paths.append(_saved(figure, folder / f"{name}.png"))
+    return [*paths, _draw_optimal(folder), _draw_sampled(folder)]
+
+
+REFERENCE, SAID = ["i", "am", "so", "tired", "today", ".", "<eos>"], ["i", "was", "so", "so", "tired", "."]
+
+
+def optimal_words() -> np.ndarray:
+    """Which words of the reference are to be predicted at each position, [words, positions]."""
+    numbers = {word: number for number, word in enumerate(dict.fromkeys([*REFERENCE, *SAID]), start=2)}
+    target = torch.tensor([[numbers[word] for word in REFERENCE]])
+    words = torch.tensor([[0, *(numbers[word] for word in SAID)]])
+    members = optimal(prefix_distances(words, target), target, torch.tensor([len(REFERENCE)]))
+    return members[0].T.numpy()
+
+
+def sampled_positions() -> np.ndarray:
+    """What sentences have in the place of their reference: OUTSIDE, OWN where it is another word, or GOLD."""
+    target = RewardSampled(tau=0.85, distance="hamming")
+    target.load(
+        {side: Vocabulary(["<sos>", "<eos>", *map(str, range(2000))]) for side in ("source", "target")}
+    )
+    pairs = _pairs(0)
+    inside = torch.arange(LONGEST) < pairs.lengths.unsqueeze(1)
+    gold = torch.where(torch.arange(LONGEST) == pairs.lengths.unsqueeze(1) - 1, 1, 7)
+    rows = []
+    for epoch in range(EPOCHS):
+        shapes = [Shape(slice(0, UPDATES), (1, LONGEST), (1, LONGEST))]
+        block = Block(np.arange(UPDATES), gold, pairs.lengths, gold, pairs.lengths, shapes)
+        sampled, _ = target.prepare(block, Draws(0, epoch, torch.arange(UPDATES)))
+        found = torch.nn.functional.pad(sampled.target, (0, LONGEST - sampled.target.shape[1]))
+        rows.append(_coded(found != gold, inside))
+    return np.concatenate(rows)
+
+
+def _draw_optimal(folder: Path) -> Path:
+    figure, axes = plt.subplots(figsize=(3.6, 3.0), layout="constrained")
+    axes.imshow(
+        optimal_words(), cmap=colors.ListedColormap(["white", "#2b4c7e"]), vmin=0, vmax=1, aspect="auto"
+    )
+    axes.set_xticks(range(len(SAID) + 1), ["<sos>", *SAID], fontsize="small")
+    axes.set_yticks(range(len(REFERENCE)), REFERENCE, fontsize="small")
+    axes.set_xlabel("own word that is fed")
+    axes.set_ylabel("word to predict")
+    return _saved(figure, folder / "target_optimal_completion.png")
+
+
+def _draw_sampled(folder: Path) -> Path:
+    figure, axes = plt.subplots(figsize=(3.6, 3.0), layout="constrained")
+    palette = colors.ListedColormap(["white", "#d1603d", "#2b4c7e"])
+    axes.imshow(sampled_positions(), cmap=palette, vmin=0, vmax=2, aspect="auto", interpolation="nearest")
+    axes.set_xlabel("position that is learnt")
+    axes.set_ylabel("sampled references")
+    axes.set_yticks([])
+    named = {"#2b4c7e": "gold word", "#d1603d": "random word"}
+    handles = [mpl.patches.Patch(color=colour, label=label) for colour, label in named.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize="small", frameon=False)
+    return _saved(figure, folder / "target_reward_sampled.png")
+
+
+def _saved(figure: Any, path: Path) -> Path:
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+    plt.close(figure)
+    return path
 
 
 if __name__ == "__main__":

@@ -37,6 +37,13 @@ OTHERS = (
     "model.layers=2",
     "data.pairs=38",
 )
+# What a target and an objective measure is that of all pairs, too.
+LEARNT = (
+    "target=optimal_completion forcing=mixed forcing/feeder=sample",
+    "target=reward_sampled target.distance=edit target.samples=2",
+    "target=mixed objective=r_drop model.dropout=0.2",
+    "objective=self_critical",
+)
 SETTINGS = {
     **{policy: (f"forcing={policy}", *FORCED) for policy in options("forcing")},
     **{setting: (setting,) for setting in OTHERS},
@@ -45,6 +52,7 @@ SETTINGS = {
         "lr_schedule.metric=val/loss_forced",
         "callbacks=[default,early_stopping]",
     ),
+    **{each: tuple(each.split()) for each in LEARNT},
     "frozen": (f"+callbacks.frozen._target_={ddp_runs.__name__}.Frozen",),
 }
 RESUMED = ("forcing=mixed", "optimizer=adam", "model.dropout=0.2")
@@ -67,7 +75,7 @@ def shared(tmp_path_factory):
     outputs = tmp_path_factory.mktemp("shared")
     begun = tiny.stop(outputs / "begun by one", *BATCHES, *RESUMED, ONE, block=5)
     runs = {name: (*BATCHES, *settings) for name, settings in SETTINGS.items()}
-    processes.start(2, ddp_runs.train_all, outputs, runs, (*BATCHES, *RESUMED), begun)
+    processes.start_processes(2, ddp_runs.train_all, outputs, runs, (*BATCHES, *RESUMED), begun)
     names = [*runs, "begun by two"]
     return {name: tiny.folders(outputs / name)[0] for name in names} | {"begun by one": begun}
 
@@ -76,6 +84,11 @@ def shared(tmp_path_factory):
 def test_two_processes_equal_one(tmp_path, shared, name):
     one = tiny.train(tmp_path, *BATCHES, *SETTINGS[name], ONE)
     assert close(one, shared[name])
+    for row, other in zip(tiny.rows(one), tiny.rows(shared[name]), strict=True):
+        names = [each for each in row if each.startswith("train/") and row[each]]
+        assert {each: float(row[each]) for each in names} == pytest.approx(
+            {each: float(other[each]) for each in names}, rel=1e-6
+        )
     assert Run(shared[name]).summary()["accelerate"]["updates"] == "ddp"
     assert {each.name for each in one.iterdir()} == {each.name for each in shared[name].iterdir()}
 

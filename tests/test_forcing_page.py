@@ -15,8 +15,11 @@ from seq2seq_lab.config.options import options
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "forcing.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^seq2seq-lab train (forcing=.*)$", PAGE, flags=re.MULTILINE)
-SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", PAGE, flags=re.MULTILINE | re.DOTALL))
+COMMANDS = re.findall(
+    r"^seq2seq-lab train ((?:forcing|target|objective|init_from)=.*)$", PAGE, flags=re.MULTILINE
+)
+FED, LEARNT = PAGE.split("\n# What is learnt\n")
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", FED, flags=re.MULTILINE | re.DOTALL))
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,25 @@ def test_every_policy_has_a_section_with_a_command_a_picture_and_a_source():
         assert f"seq2seq-lab train forcing={name}" in section
         assert "](forcing/" in section
         assert "https://" in section or "the same source" in section
+
+
+@pytest.mark.parametrize("group", ["target", "objective"])
+def test_everything_that_is_learnt_or_minimised_is_in_a_table_with_a_command(group):
+    default = {"target": "gold", "objective": "nll"}[group]
+    for option in options(group):
+        assert f"\n| `{option}` | " in LEARNT
+        used = any(f"{group}={option}" in each for each in COMMANDS)
+        assert used or option in (default, "minimum_risk")
+
+
+def test_the_pictures_of_targets_are_those_of_their_rules(drawing):
+    """After `<sos>` the first word, after "i was so so tired ." three words; a few words of samples are others."""
+    members = drawing.optimal_words()
+    assert [drawing.REFERENCE[row] for row in np.flatnonzero(members[:, 0])] == ["i"]
+    assert [drawing.REFERENCE[row] for row in np.flatnonzero(members[:, -1])] == ["today", ".", "<eos>"]
+    sampled = drawing.sampled_positions()
+    share = np.mean(sampled[sampled > 0] == drawing.OWN)
+    assert 0.02 < share < 0.3
 
 
 @pytest.mark.parametrize("group", ["feeder", "decay"])

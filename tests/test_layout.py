@@ -22,6 +22,7 @@ ORDER = (
     "models",
     "decoding",
     "forcing",
+    "targets",
     "evaluation",
     "config",
     "runs",
@@ -36,7 +37,8 @@ ORDER = (
 NOT = {
     "data": {"config", "runs"},
     "models": {"forcing", "decoding", "evaluation", "accelerate", "training", "config", "runs"},
-    "forcing": {"accelerate", "training", "config", "runs"},
+    "forcing": {"targets", "accelerate", "training", "config", "runs"},
+    "targets": {"accelerate", "training", "config", "runs"},
     "accelerate": {"config", "runs", "launch", "compare"},
     "compare": {"data", "models", "decoding", "forcing", "training", "config"},
     "config": {"data", "models", "evaluation", "runs"},

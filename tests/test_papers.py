@@ -22,6 +22,15 @@ from seq2seq_lab.forcing.plan import Pairs
 FOLDER = config_dir() / "experiment" / "paper"
 PRESETS = [each for each in options("experiment") if each.startswith("paper/")]
 METHODS = {
+    "sabour2019_optimal_completion": "1810.01398",
+    "norouzi2016_raml": "1609.00150",
+    "wang2018_switchout": "1808.07512",
+    "agarwal2024_gkd": "2306.13649",
+    "lin2020_imitkd": "2009.07253",
+    "li2021_mixed": "2106.15880",
+    "rennie2017_self_critical": "1612.00563",
+    "ranzato2016_mixer": "1511.06732",
+    "wu2021_r_drop": "2106.14448",
     "bengio2015_exponential": "1506.03099",
     "bengio2015_inverse_sigmoid": "1506.03099",
     "bengio2015_linear": "1506.03099",
@@ -46,8 +55,8 @@ METHODS = {
     "williams1989_full": "10.1162/neco.1989.1.2.270",
     "zhang2019_oracle_words": "1906.02448",
 }
-# What may differ from the base: how the decoder is fed, or what is minimised.
-OWN_GROUPS = ("forcing", "objective")
+# What may differ from the base: how the decoder is fed, what it learns, or what is minimised.
+OWN_GROUPS = ("forcing", "target", "objective")
 NOT_ITS_OWN = {"name", "output_dir", "choices", *OWN_GROUPS}
 
 
@@ -111,25 +120,26 @@ def test_everything_else_is_the_base(preset):
     assert {k: v for k, v in one.items() if k not in NOT_ITS_OWN} == {
         k: v for k, v in base.items() if k not in NOT_ITS_OWN
     }
-    assert (one["forcing"], one["objective"]) != (base["forcing"], base["objective"]) or preset == base[
-        "name"
-    ]
+    assert any(one[group] != base[group] for group in OWN_GROUPS) or preset == base["name"]
 
 
 def test_no_two_are_the_same():
-    configs = (tiny.configuration(f"experiment={p}") for p in PRESETS)
-    nodes = [(c["model"], c["forcing"], c["objective"]) for c in configs]
+    configs = [tiny.configuration(f"experiment={each}") for each in PRESETS]
+    nodes = [[each[group] for group in OWN_GROUPS] for each in configs]
     assert not any(one == other for i, one in enumerate(nodes) for other in nodes[:i])
 
 
-@pytest.mark.parametrize("preset", [each for each in PRESETS if "init_from=" in text(each)])
-def test_one_that_continues_a_run_does(preset, run, outputs):
-    """From a run of paper/williams1989_full, by the command of its header."""
+@pytest.mark.parametrize(
+    ("preset", "key"),
+    [(each, key) for each in PRESETS for key in ("init_from", "target.run") if f"{key}=" in text(each)],
+)
+def test_one_that_needs_a_run_takes_it(preset, key, run, outputs):
+    """A run of paper/williams1989_full, by the command of its header."""
     little = ["data=toy", "data.pairs=30", "model.hidden_size=8", "model.embedding_size=8", "threads=1"]
     little += ["trainer.max_epochs=1", *tiny.LEAN, "compare=false"]
     assert cli.main(["train", "experiment=paper/williams1989_full", *little]) == 0
     (first,) = tiny.folders(outputs)
-    assert cli.main(["train", f"experiment={preset}", f'init_from="{first}"', *little]) == 0
+    assert cli.main(["train", f"experiment={preset}", f'{key}="{first}"', *little]) == 0
     assert len(tiny.folders(outputs)) == 2
 
 
@@ -175,8 +185,20 @@ BY_HAND = {
     "mihaylova2019_two_pass": "..GG",  # ½
     "duckworth2019_parallel": "..GG",  # the warm-up of 50 updates is over: 1 − 0.5
     "shen2016_minimum_risk": "GGGG",
+    "sabour2019_optimal_completion": "....",
+    "norouzi2016_raml": "GGGG",
+    "wang2018_switchout": "GGGG",
+    "agarwal2024_gkd": "GGGG",  # 0.3 < 0.5, one coin
+    "lin2020_imitkd": "....",  # 0.5^(10 · 50/100) = 0.031 < 0.3, one coin
+    "li2021_mixed": "GGGG",
+    "rennie2017_self_critical": "GGGG",
+    "ranzato2016_mixer": "GGGG",
+    "wu2021_r_drop": "GGGG",
 }
 OWN = {  # what is fed elsewhere, and in how many passes before
+    "sabour2019_optimal_completion": (Sample, 0),
+    "agarwal2024_gkd": (Sample, 0),
+    "lin2020_imitkd": (Sample, 0),
     "williams1989_free": (ArgMax, 0),
     "robertson2017_mixed": (ArgMax, 0),
     "bengio2015_linear": (ArgMax, 0),
@@ -254,3 +276,37 @@ def test_minimum_risk_is_the_risk_alone():
     """Shen et al. 2016: 100 candidates, α = 0.005."""
     objective = build(tiny.configuration("experiment=paper/shen2016_minimum_risk")["objective"], "objective")
     assert (objective.mix, objective.candidates, objective.alpha) == (1, 100, 0.005)
+
+
+# What is learnt, by target and objective, where it is not the gold word's likelihood; m of `mixed` in update 50 of 100.
+LEARNT = {
+    "sabour2019_optimal_completion": {"max_ratio": 1.2},
+    "norouzi2016_raml": {"tau": 0.85, "source_tau": None, "weight": "rescaled", "samples": 1},
+    "wang2018_switchout": {"tau": 1.0, "source_tau": 1.0, "weight": "flat"},
+    "agarwal2024_gkd": {"divergence": "jsd", "beta": 0.5},
+    "lin2020_imitkd": {"divergence": "forward_kl"},
+    "rennie2017_self_critical": {"reward": "bleu", "unit": "sentence", "mix": 1.0, "schedule": None},
+    "ranzato2016_mixer": {"reward": "bleu", "unit": "prefix"},
+    "wu2021_r_drop": {"alpha": 5.0},
+}
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_what_is_learnt_is_that_of_the_source(name):
+    config = tiny.configuration(f"experiment=paper/{name}")
+    objective = config["objective"]["_target_"] != "seq2seq_lab.training.objectives.nll.NegativeLogLikelihood"
+    group = "objective" if objective else "target"
+    made = build(config[group], group)
+    assert {key: getattr(made, key) for key in LEARNT[name]} == LEARNT[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "value"),
+    [
+        ("li2021_mixed", "target", 0.25),  # updates / (2 · updates of training)
+        ("ranzato2016_mixer", "objective", 0.75),  # epoch 10 of 40
+    ],
+)
+def test_a_schedule_of_what_is_learnt_by_hand(name, group, value):
+    made = build(tiny.configuration(f"experiment=paper/{name}")[group], group)
+    assert made.schedule.ratio(given()).item() == pytest.approx(value)

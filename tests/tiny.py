@@ -49,6 +49,7 @@ DEFAULTS = {
     "split": "component",
     "model": "seq2seq",
     "forcing": "full",
+    "target": "gold",
     "objective": "nll",
     "optimizer": "sgd",
     "lr_schedule": "none",

@@ -19,6 +19,8 @@ from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.encoder import Encoder
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq
+from seq2seq_lab.targets.base import Target
+from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import Job
@@ -77,6 +79,7 @@ def unsupported(job: Job, feeders: Collection[type]) -> str | None:
         or unknown_setting(job.model)
         or unknown_optimizer(job.optimizer, job.model)
         or unknown_objective(job.objective)
+        or unknown_target(job.target)
         or unknown_plan(job.plan, feeders)
     )
 
@@ -87,6 +90,11 @@ def unknown_plan(plan: Plan, feeders: Collection[type]) -> str | None:
         return "the forcing policy needs an earlier pass"
     known = type(plan.feeder) in feeders
     return None if known else f"the feeder {type(plan.feeder).__name__} is not supported"
+
+
+def unknown_target(target: Target) -> str | None:
+    """Why a target is not the gold word; None where it is."""
+    return None if type(target) is Gold else f"the target is {type(target).__name__}, not Gold"
 
 
 def unknown_objective(objective: Objective) -> str | None:

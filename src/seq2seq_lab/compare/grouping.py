@@ -10,7 +10,7 @@ from seq2seq_lab.compare import naming
 from seq2seq_lab.compare.statistics import Estimate, average
 from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
 from seq2seq_lab.runs.find import natural
-from seq2seq_lab.runs.layout import INCIDENTAL
+from seq2seq_lab.runs.layout import GOLD, INCIDENTAL
 from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
 
@@ -46,6 +46,11 @@ class Group:
     others: tuple[Run, ...]
     described: Mapping[str, Measure]
     units: str | None = None
+
+    @property
+    def learns_gold(self) -> bool:
+        """Whether its training loss is that of the reference."""
+        return bool(self.config.get("target._target_", GOLD["_target_"]) == GOLD["_target_"])
 
     def measure(self, metric: str) -> Measure:
         """The facts of a metric: from the registry, or else from the summaries of the runs."""
@@ -168,8 +173,8 @@ def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
 
 
 def _any_seed(key: str, value: Any, seed: int | None) -> Any:
-    """`init_from` without the seed where each run starts from the run of its own seed."""
-    if key == "init_from" and isinstance(value, str):
+    """`init_from` and `target.run` without the seed where each run has the run of its own seed there."""
+    if key in ("init_from", "target.run") and isinstance(value, str):
         return value.rstrip("/").removesuffix(f"/seed-{seed}")
     return value
 

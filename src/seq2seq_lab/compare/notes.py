@@ -17,6 +17,10 @@ _TRAIN_CAVEAT = (
     "Training losses under different forcing are not comparable: each depends on how its policy feeds"
     " the decoder. Compare val/*, or the teacher-forced and free-running losses."
 )
+_TARGET_CAVEAT = (
+    "Training losses of a target other than gold compare with no other: each is the loss for what its target wants."
+    " Compare val/*."
+)
 _UNITS_CAVEAT = (
     "Losses per symbol do not compare, as data.units differs; compare those per word or per character, such as"
     " --metric 'val/loss_*_per_word'."
@@ -65,6 +69,8 @@ def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     keys = differing([each.config for each in groups])
     forcing_differs = any(key.startswith("forcing.") for key in keys)
     found = [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
+    if TRAINING_LOSS in metrics and not all(each.learns_gold for each in groups):
+        found.append(_TARGET_CAVEAT)
     with_intervals = {metric for each in groups for metric in each.evaluated if each.last(metric).sd > 0}
     if any(metric in with_intervals and groups[0].measure(metric).bounds for metric in metrics):
         found.append(f"95 % intervals of means are {INTERVALS}.")

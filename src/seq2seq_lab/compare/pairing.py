@@ -73,7 +73,7 @@ class Pair:
             return f"not distinguishable from zero, {seeds}"
         way = "higher" if difference.mean > 0 else "lower"
         if not self.comparable:
-            return f"{way}, but with different forcing: not comparable"
+            return f"{way}, but {self.apart}: not comparable"
         judged = "" if better is None else " (better)" if way == better else " (worse)"
         corrected = "" if self.distinguished else f"; not with Holm's correction for {self.looked_at} pairs"
         return f"{way}{judged}, {seeds}{corrected}"
@@ -85,8 +85,15 @@ class Pair:
 
     @property
     def comparable(self) -> bool:
-        """Whether the metric is comparable: a training loss depends on how the decoder is fed."""
-        return self.metric != TRAINING_LOSS or self.node != "forcing"
+        """Whether the metric is comparable: a training loss depends on how the decoder is fed, and what it learns."""
+        return self.metric != TRAINING_LOSS or not self.apart
+
+    @property
+    def apart(self) -> str:
+        """Why training losses do not compare; empty where they do."""
+        if not (self.first.learns_gold and self.second.learns_gold):
+            return "with a target other than gold"
+        return "with different forcing" if self.node == "forcing" else ""
 
     @property
     def interval(self) -> str:

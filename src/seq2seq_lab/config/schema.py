@@ -8,6 +8,7 @@ GROUPS = (
     "split",
     "model",
     "forcing",
+    "target",
     "objective",
     "optimizer",
     "lr_schedule",
@@ -23,6 +24,8 @@ RENAMED = {"schedule": "lr_schedule"}
 SETS = ("logger", "callbacks", "measures", "accelerate")
 # The group of whole experiments; a run takes one of its options or none.
 EXPERIMENT = "experiment"
+# The node of `target=gold`, which runs of before there were targets learnt.
+GOLD = {"_target_": "seq2seq_lab.targets.gold.Gold"}
 # Root keys that hold one node each, which no group provides.
 NODES = ("loader",)
 # The key that the run itself adds: the option that was chosen in each group.

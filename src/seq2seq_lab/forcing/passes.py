@@ -5,7 +5,7 @@ step by step or in an earlier pass, without gradient. Mixtures of words are foun
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -28,11 +28,15 @@ class Followed(NamedTuple):
         decoded: its scores.
         gold: where it was fed the gold word, [B, T], on the CPU.
         first: the scores of the first pass, where its loss counts too; None where it does not.
+        words: the words that it was fed, [B, T]; None where the feeder gave anything else.
+        inputs: what it was fed, [B, T, E]; None where it was fed gold words throughout.
     """
 
     decoded: Decoded
     gold: Tensor
     first: Decoded | None = None
+    words: Tensor | None = None
+    inputs: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Feeding:
         plan: of these pairs.
         draws: of these pairs, on the decoder's device.
         logits: scores [B, T, V] of an earlier pass that decide what is fed; None: they are yet to be found.
+        fed: the words [B, T] that a feeder has embedded by `embed`, if it has.
     """
 
     model: Model
@@ -56,6 +61,12 @@ class Feeding:
     plan: Plan
     draws: Draws | None
     logits: Tensor | None = None
+    fed: list[Tensor] = field(default_factory=list)
+
+    def embed(self, words: Tensor) -> Tensor:
+        """The inputs [B, T, E] of the words that are fed, [B, T], which targets are told of."""
+        self.fed.append(words)
+        return self.model.embed(words)
 
     def need_draws(self) -> Draws:
         """The draws.
@@ -166,7 +177,8 @@ def follow(
     own = plan.own
     rows = own.any(dim=1).nonzero().squeeze(1)  # pairs that are fed gold throughout need no steps
     if not len(rows):
-        return Followed(model(source, target, source_lengths=source_lengths, draws=draws), plan.gold)
+        decoded = model(source, target, source_lengths=source_lengths, draws=draws)
+        return Followed(decoded, plan.gold, words=gold_inputs(target))
     encoded = encode(model, source, source_lengths, draws)
     known = gold_inputs(target)
     own, here = own.to(source.device), rows.to(source.device)
@@ -175,16 +187,21 @@ def follow(
     else:
         part, some = None if draws is None else draws[here], plan.rows(rows, target.shape[1])
         feeding = Feeding(model, encoded.select(here), known[here], own[here], some, part)
-    inputs = _inputs(feeding)
+    inputs, words = _inputs(feeding)
     if not everything:
         inputs = model.embed(known).index_copy(0, here, inputs)
-    return Followed(scores(model, encoded, target, inputs, draws), plan.gold)
+        words = None if words is None else known.index_copy(0, here, words)
+    decoded = scores(model, encoded, target, inputs, draws)
+    return Followed(decoded, plan.gold, words=words, inputs=inputs)
 
 
-def _inputs(feeding: Feeding) -> Tensor:
+def _inputs(feeding: Feeding) -> tuple[Tensor, Tensor | None]:
+    """What is fed, [B, T, E], and its words, [B, T], where it is words."""
     if feeding.plan.feeder is None:
-        return feeding.model.embed(feeding.words(argmax))
-    return feeding.plan.feeder.inputs(feeding)
+        inputs = feeding.embed(feeding.words(argmax))
+    else:
+        inputs = feeding.plan.feeder.inputs(feeding)
+    return inputs, feeding.fed[-1] if feeding.fed else None
 
 
 def _revised(
@@ -204,5 +221,6 @@ def _revised(
     logits = first.logits.detach()
     revised = plan.revise(logits, target, target_lengths, plan, draws)
     feeding = Feeding(model, encoded, revised.words, revised.own, plan, draws, logits)
-    decoded = scores(model, encoded, target, _inputs(feeding), draws)
-    return Followed(decoded, revised.gold.cpu(), first if plan.first_pass else None)
+    inputs, words = _inputs(feeding)
+    decoded = scores(model, encoded, target, inputs, draws)
+    return Followed(decoded, revised.gold.cpu(), first if plan.first_pass else None, words, inputs)

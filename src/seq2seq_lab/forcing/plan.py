@@ -5,6 +5,8 @@ before, or what a feeder gives: a word or a mixture of words made from the decod
 known in advance.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from seq2seq_lab.data.draws import Draws
 
 UNITS = ("sentence", "position", "prefix")
+_NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Pairs(NamedTuple):
@@ -128,6 +131,7 @@ class Plan(NamedTuple):
         earlier: [N, passes − 1, T], as `gold`, of the passes between the first and the last; None: all are as the last.
         first_pass: with `revise`, the weight of the first pass's loss, which is added to that of the last.
         unk: the id of `<unk>` among the target's words; None where there is none.
+        scheduled: the values of each pair, [N], of the schedules of what is not the policy's: `target` and `objective`.
     """
 
     gold: Tensor
@@ -138,6 +142,7 @@ class Plan(NamedTuple):
     earlier: Tensor | None = None
     first_pass: float = 0.0
     unk: int | None = None
+    scheduled: Mapping[str, Tensor] = _NOTHING
 
     def rows(self, rows: slice | Tensor, positions: int) -> "Plan":
         """The plan of some of the pairs, cut to their longest target."""
@@ -145,7 +150,10 @@ class Plan(NamedTuple):
         if ratio is not None:
             ratio = ratio[rows] if ratio.dim() == 1 else ratio[rows, :positions]
         earlier = None if self.earlier is None else self.earlier[rows, :, :positions]
-        return self._replace(gold=self.gold[rows, :positions], ratio=ratio, earlier=earlier)
+        scheduled = {name: each[rows] for name, each in self.scheduled.items()}
+        return self._replace(
+            gold=self.gold[rows, :positions], ratio=ratio, earlier=earlier, scheduled=scheduled
+        )
 
     @property
     def own(self) -> Tensor:

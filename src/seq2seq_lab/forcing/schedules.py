@@ -140,8 +140,11 @@ class Schedule:
         self.over = over
         self.share = share
 
-    def ratio(self, pairs: Pairs) -> Tensor:
+    def ratio(self, pairs: Pairs, of: str = "forcing") -> Tensor:
         """ε of each pair, float64 [N].
+
+        Args:
+            of: the group whose schedule it is, for the message.
 
         Raises:
             UserError: training has no end.
@@ -154,6 +157,6 @@ class Schedule:
                 pairs.epochs,
             )
         if length < 1:
-            raise UserError("forcing: a schedule needs the end of training; set trainer.max_epochs")
+            raise UserError(f"{of}: a schedule needs the end of training; set trainer.max_epochs")
         m = torch.full_like(i, max(1.0, length * self.share))
         return self.end + (self.start - self.end) * self.decay(i, m)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seq2seq_lab.config.schema import RENAMED
+from seq2seq_lab.config.schema import CHOICES, GOLD, RENAMED
 
 _PACKAGE = "seq2seq_lab"
 # The measures that `measures=default` has had since version 0.2.
@@ -25,7 +25,7 @@ _RENAMED = {
 
 def as_of_now(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run of an earlier version, as this version would have written it."""
-    return _with_measures(_with_groups(config))
+    return _with_measures(_with_target(_with_groups(config)))
 
 
 def _with_groups(config: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +38,16 @@ def _with_groups(config: dict[str, Any]) -> dict[str, Any]:
         found[name] = value
     if isinstance(choices := found.get("choices"), dict):
         found["choices"] = {_RENAMED.get(key, (key,))[0]: value for key, value in choices.items()}
+    return found
+
+
+def _with_target(config: dict[str, Any]) -> dict[str, Any]:
+    """With the target of runs of before there were targets, which learnt the gold word."""
+    if "target" in config:
+        return config
+    found = config | {"target": dict(GOLD)}
+    if isinstance(choices := config.get(CHOICES), dict):
+        found[CHOICES] = choices | {"target": "gold"}
     return found
 
 

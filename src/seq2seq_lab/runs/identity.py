@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from seq2seq_lab.config.schema import CODE
+from seq2seq_lab.config.schema import CODE, GOLD
 from seq2seq_lab.runs import layout
 
 # How long a run is trained. A longer one is the same run, which goes on.
@@ -20,6 +20,8 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(choices := kept.get("choices"), Mapping):
         left_out = (*layout.INCIDENTAL, "experiment")
         kept["choices"] = {group: choices[group] for group in choices if group not in left_out}
+        if kept.get("target") == GOLD and choices.get("target") == "gold":  # as before there were targets
+            del kept["target"], kept["choices"]["target"]
     if isinstance(trainer := kept.get("trainer"), Mapping):
         left_out = (*LENGTH, *(_PROCESSES if trainer.get("strategy") == "ddp" else ()))
         kept["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}

@@ -1,6 +1,7 @@
 """The file names in the folder of a run and of a comparison. All code that reads or writes them uses these."""
 
 from seq2seq_lab.config.schema import CODE as CODE
+from seq2seq_lab.config.schema import GOLD as GOLD
 
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
 # Status, why it stopped, metrics, the tested epoch, seconds, version, commit, machine, command, identity, corpus,

@@ -11,7 +11,7 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.identity import LENGTH
 
 # Keys that the derived name already shows.
-_IN_NAME = ("model", "forcing", "forcing.ratio")
+_IN_NAME = ("model", "forcing", "forcing.ratio", "target")
 # Keys that have their own part of the path, or that do not change the trained model.
 _NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor", "segments")
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
@@ -20,12 +20,14 @@ _HASH = 8
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
-    """`model-forcing[-ratio]`, e.g. `attention-mixed-0.5`, or the experiment's option."""
+    """`model-forcing[-ratio][-target]`, e.g. `attention-mixed-0.5`, or the experiment's option."""
     if choices.get("experiment"):
         return str(choices["experiment"])
     parts = [choices["model"], choices["forcing"]]
     if "ratio" in config["forcing"]:
         parts.append(str(config["forcing"]["ratio"]))
+    if choices.get("target", "gold") != "gold":
+        parts.append(choices["target"])
     return "-".join(parts)
 
 

@@ -26,7 +26,7 @@ from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.training.update import Job, Made, backward, step
+from seq2seq_lab.training.update import Job, Made, backward, joined, measures_of, step
 
 SILENCE = 15.0  # seconds without an answer of a process, after which it is lost
 GRACE = 3.0  # seconds in which a process ends by itself after another one was lost
@@ -65,29 +65,40 @@ class SharedUpdates:
                 self._gradient(batch, plan.rows(batch.rows, batch.target.shape[1]), draws[batch.rows])
             )
             step(self.job.model, self.job.optimizer, self.job.gradient_clip)
-        losses, shares = zip(*made, strict=True)
-        return Made(torch.cat(losses), torch.cat(shares))
+        return joined(made)
 
     def _gradient(self, batch: Batch, plan: Plan, draws: Draws) -> Made:
         """Give every process the gradient of the mean loss of all B pairs."""
         size, rank = len(batch.target), dist.get_rank()
         rows = slice(rank, size, dist.get_world_size())
         parameters = list(self.job.model.parameters())
-        losses, forced = batch.target.new_zeros((2, size), dtype=parameters[0].dtype)
+        names = measures_of(self.job.target, self.job.objective)
+        results = batch.target.new_zeros((2 + len(names), size), dtype=parameters[0].dtype)
         self.job.optimizer.zero_grad()
         if rank < size:  # else the update has no pair for this process
             of_rows = (plan.rows(rows, batch.target.shape[1]), draws[rows])
-            made = backward(self.job.model, self.job.objective, _part(batch, rows), *of_rows, of=size)
-            losses[rows], forced[rows] = made.losses, made.forced_share.to(forced)
+            made = backward(
+                self.job.model,
+                self.job.objective,
+                _part(batch, rows),
+                *of_rows,
+                target=self.job.target,
+                of=size,
+            )
+            found = (made.losses, made.forced_share, *(made.measured[name] for name in names))
+            results[:, rows] = torch.stack([each.to(results) for each in found])
         # A parameter without a gradient in any process must stay without one: an optimizer does not change it.
-        used = losses.new_tensor([each.grad is not None for each in parameters])
+        used = results.new_tensor([each.grad is not None for each in parameters])
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
-        sums = torch.cat([each.reshape(-1) for each in (*gradients, used, losses, forced)])
+        sums = torch.cat([each.reshape(-1) for each in (*gradients, used, results)])
         dist.all_reduce(sums)
-        *gradients, used, losses, forced = _split(sums, [*gradients, used, losses, forced])
+        *gradients, used, results = _split(sums, [*gradients, used, results])
         for parameter, gradient, times in zip(parameters, gradients, used.tolist(), strict=True):
             parameter.grad = gradient if times else None
-        return Made(losses, forced.float().cpu())
+        losses, forced, *measured = results
+        return Made(
+            losses, forced.float().cpu(), {n: each.cpu() for n, each in zip(names, measured, strict=True)}
+        )
 
 
 class SharedStrategy(DDPStrategy):

@@ -17,10 +17,12 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
 from seq2seq_lab.models.interface import Model
+from seq2seq_lab.targets.base import Target
+from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.accelerator import Selection
 from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.objectives.base import Objective
-from seq2seq_lab.training.update import Job, Made
+from seq2seq_lab.training.update import Job, Made, joined, scheduled
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -51,8 +53,9 @@ class Tally:
 class TranslationModule(pl.LightningModule):
     """Trains a model under a forcing policy, one update after the other.
 
-    The loss of an update is the mean over its pairs of the negative log-likelihood summed over target positions;
-    what is logged divides each pair's by its number of positions first (the seminar's measure).
+    The loss of an update is the mean over its pairs of what the objective makes of them, such as the negative
+    log-likelihood summed over target positions; what is logged divides each pair's by its number of positions first
+    (the seminar's measure).
 
     Args:
         model: what is trained.
@@ -71,6 +74,7 @@ class TranslationModule(pl.LightningModule):
         gradient_clip: limit of the gradient's norm; None does not clip.
         seed: of everything that is drawn while it trains.
         unk: the id of `<unk>` among the target's words; None where there is none.
+        target: decides what each position should predict; None: the gold word.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class TranslationModule(pl.LightningModule):
         gradient_clip: float | None = None,
         seed: int = 0,
         unk: int | None = None,
+        target: Target | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False  # a step makes the updates of a whole block
@@ -111,6 +116,7 @@ class TranslationModule(pl.LightningModule):
         self.gradient_clip = gradient_clip
         self.seed = seed
         self.unk = unk
+        self.target = target or Gold()
         self.selection: Selection | None = None
         self.tally = Tally()
         self.evaluator = self._evaluator()
@@ -135,8 +141,9 @@ class TranslationModule(pl.LightningModule):
             optimizer,
             self.objective,
             self.gradient_clip,
-            self.batch_size,
+            self.batch_size * self.target.samples,
             plan,
+            self.target.of_update,
         )
 
     # Training
@@ -154,12 +161,15 @@ class TranslationModule(pl.LightningModule):
 
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:
         """Make the updates of a block; returns each pair's loss by position and share of forced words, [N]."""
+        draws = Draws(self.seed, self.current_epoch, torch.from_numpy(block.indices))
+        block, prepared = self.target.prepare(block, draws)
         pairs = self.pairs(block, self.current_epoch, max(0, self.trainer.max_epochs or 0))
         plan = self.plan(pairs)
         made = self._updates(block, plan, pairs.draws.to(self.device))
         optimizer = cast(LightningOptimizer, self.optimizers())
         self._count_as_one_step(optimizer)
         outcome = {"loss": made.losses / block.target_lengths, "forced_share": made.forced_share}
+        outcome |= {**made.measured, **prepared}
         if plan.ratio is not None:
             outcome["forcing_ratio"] = mean_over_words(plan.ratio, pairs.lengths)
         self.tally.add(len(block), **outcome)
@@ -180,8 +190,7 @@ class TranslationModule(pl.LightningModule):
             of_part = plan.rows(shape.rows, part.target.shape[1])
             made.append(self.selection.updates(part, of_part, draws[shape.rows]))
             self._scheduler().step()
-        losses, shares = zip(*made, strict=True)
-        return Made(torch.cat(losses), torch.cat(shares))
+        return joined(made)
 
     def _scheduler(self) -> LRScheduler:
         return cast(LRScheduler, self.lr_schedulers())
@@ -207,8 +216,10 @@ class TranslationModule(pl.LightningModule):
         )
 
     def plan(self, pairs: Pairs) -> Plan:
-        """What the policy feeds these pairs."""
-        return self.forcing.plan(pairs)._replace(unk=self.unk)
+        """What the policy feeds these pairs, and the schedules of target and objective."""
+        return self.forcing.plan(pairs)._replace(
+            unk=self.unk, scheduled=scheduled(pairs, self.target, self.objective)
+        )
 
     def _log_training(self) -> None:
         tally, self.tally = self.tally, Tally()

@@ -156,12 +156,12 @@ class Start:
             )
 
     def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
-        """Refuse to change the number of epochs of a run whose policy follows it."""
+        """Refuse to change the number of epochs of a run whose schedules follow it."""
         there, here = (each["trainer"].get("max_epochs") for each in (self._there, self.config))
         if there != here and _follows_end(module, data):
             raise UserError(
-                f"{self.run.folder}: its forcing is spread over {there} epochs; give a run of {here} epochs another "
-                "name=…"
+                f"{self.run.folder}: a schedule of it is spread over {there} epochs; give a run of {here} epochs "
+                "another name=…"
             )
 
 
@@ -234,10 +234,10 @@ class _Endless(Pairs):
 
 
 def _follows_end(module: TranslationModule, data: TranslationDataModule) -> bool:
-    """Whether the policy depends on the number of epochs, as a schedule does."""
+    """Whether the policy, target or objective depends on the number of epochs, as a schedule does."""
     block = data.block(data.training[:1])
     try:
-        module.forcing.plan(_Endless(*module.pairs(block, epoch=0, epochs=1)))
+        module.plan(_Endless(*module.pairs(block, epoch=0, epochs=1)))
     except _EndAskedFor:
         return True
     return False

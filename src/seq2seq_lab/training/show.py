@@ -10,6 +10,7 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import printable
 from seq2seq_lab.evaluation.measures import is_shown, measure
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
@@ -26,10 +27,10 @@ def show_caution(data: TranslationDataModule) -> None:
         print(f"caution: {printable(first)}{more}", file=sys.stderr, flush=True)
 
 
-def caution(scalars: EpochScalars, data: TranslationDataModule) -> str | None:
+def caution(scalars: EpochScalars, data: TranslationDataModule, module: TranslationModule) -> str | None:
     """What a reader should know of a finished run: a loss far above that of a uniform guess has diverged."""
     loss, uniform = scalars.last.get("train/loss"), math.log(len(data.corpus.target_vocabulary))
-    if loss is None or not loss > 2 * uniform:
+    if loss is None or not loss > 2 * uniform or not isinstance(module.target, Gold):
         return None
     return (
         f"train/loss is {loss:.3g} at the end, and that of a uniform guess {uniform:.2f}: training diverged; try a "

@@ -124,7 +124,7 @@ def _train_here(
             raise
         finally:
             close(trainer.loggers)
-        summary.write("finished", why_stopped(trainer), caution=caution(scalars, data))
+        summary.write("finished", why_stopped(trainer), caution=caution(scalars, data, module))
     show_result(run, data, module, tested)
     if interruption.asked or interruption.asked_at:
         raise KeyboardInterrupt  # this run is complete, but the rest of the sweep must stop

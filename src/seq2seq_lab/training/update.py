@@ -1,5 +1,7 @@
 """One update in plain PyTorch. It is the reference: every accelerator must give the same numbers."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -9,23 +11,54 @@ from torch.optim import Optimizer
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.passes import follow
-from seq2seq_lab.forcing.plan import Plan, mean_over_words
-from seq2seq_lab.models.interface import Model
-from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.forcing.plan import Pairs, Plan, mean_over_words
+from seq2seq_lab.models.interface import Decoded, Model, gold_inputs
+from seq2seq_lab.models.likelihood import sum_of_first
+from seq2seq_lab.targets.base import MEASURES, Fed, Target
+from seq2seq_lab.targets.gold import Gold
+from seq2seq_lab.targets.own import goes_on
+from seq2seq_lab.targets.wanted import Wanted
 from seq2seq_lab.training.objectives.base import Objective, Outcome
+
+GOLD = Gold()
 
 
 class Made(NamedTuple):
     """Results of the updates on N pairs.
 
     Attributes:
-        losses: negative log-likelihood of each target before its own update, summed over positions, [N].
+        losses: loss of each pair for what it should have predicted, before its own update, summed over positions, [N]:
+            with `target=gold` the negative log-likelihood of the reference.
         forced_share: share of the target positions of each pair where the decoder was fed the gold word, [N], on the
             CPU.
+        measured: what the target and the objective measure of each pair, [N] each; see `measures_of`.
     """
 
     losses: Tensor
     forced_share: Tensor
+    measured: Mapping[str, Tensor] = MappingProxyType({})
+
+
+def joined(made: Sequence[Made]) -> Made:
+    """The results of several updates as one."""
+    losses, shares, measured = zip(*made, strict=True)
+    return Made(
+        torch.cat(losses),
+        torch.cat(shares),
+        {name: torch.cat([each[name] for each in measured]) for name in measured[0]},
+    )
+
+
+def measures_of(target: Target, objective: Objective) -> tuple[str, ...]:
+    """The names in `Made.measured`."""
+    own = () if isinstance(target, Gold) else (*MEASURES, *target.measures)
+    return (*own, *getattr(objective, "measures", ()))
+
+
+def scheduled(pairs: Pairs, target: Target, objective: Objective) -> dict[str, Tensor]:
+    """The value of the schedule of each pair, [N], of the target and of the objective that have one."""
+    schedules = {"target": target.schedule, "objective": getattr(objective, "schedule", None)}
+    return {name: each.ratio(pairs, name) for name, each in schedules.items() if each is not None}
 
 
 def update(
@@ -36,6 +69,7 @@ def update(
     plan: Plan,
     draws: Draws,
     *,
+    target: Target = GOLD,
     gradient_clip: float | None = None,
 ) -> Made:
     """One optimizer step on the B pairs of one batch.
@@ -47,16 +81,24 @@ def update(
         batch: the pairs.
         plan: what the decoder is fed at each position; on the CPU.
         draws: random numbers of the pairs, on the model's device.
+        target: decides what each position should predict.
         gradient_clip: maximum norm of the gradient; None: no clipping.
     """
     optimizer.zero_grad()
-    made = backward(model, objective, batch, plan, draws)
+    made = backward(model, objective, batch, plan, draws, target=target)
     step(model, optimizer, gradient_clip)
     return made
 
 
 def backward(
-    model: Model, objective: Objective, batch: Batch, plan: Plan, draws: Draws, *, of: int | None = None
+    model: Model,
+    objective: Objective,
+    batch: Batch,
+    plan: Plan,
+    draws: Draws,
+    *,
+    target: Target = GOLD,
+    of: int | None = None,
 ) -> Made:
     """Add the gradient of the loss of B pairs to the parameters: the sum over the pairs, divided by `of`.
 
@@ -64,6 +106,7 @@ def backward(
         of: pairs of the update, if these are only some of them; None: these are all, and the gradient is that of the
             mean.
     """
+    batch, plan = target.extended(batch, plan)
     followed = follow(
         model,
         batch.source,
@@ -73,19 +116,61 @@ def backward(
         target_lengths=batch.target_lengths,
         draws=draws,
     )
-    losses = sentence_losses(followed.decoded.logits, batch.target, batch.target_lengths)
-    minimised = objective(Outcome(model, batch, followed.decoded, losses, draws))
-    if followed.first is not None:
-        of_first = sentence_losses(followed.first.logits, batch.target, batch.target_lengths)
-        minimised = minimised + plan.first_pass * objective(
-            Outcome(model, batch, followed.first, of_first, draws)
+    shares = {name: each.to(batch.target.device) for name, each in plan.scheduled.items()}
+
+    def learnt(decoded: Decoded, gold: Tensor, words: Tensor | None, inputs: Tensor | None) -> Learnt:
+        """What is learnt of one pass of the decoder."""
+        fed = Fed(
+            model, batch, words, inputs, gold, decoded.logits, draws, shares.get("target"), goes_on(plan)
         )
+        wanted = target(fed)
+        losses = sum_of_first(wanted.losses(decoded.logits), wanted.lengths)
+        share = shares.get("objective")
+        outcome = Outcome(model, batch, decoded, losses, draws, wanted, inputs, share)
+        result = objective(outcome)
+        minimised, measured = result if isinstance(result, tuple) else (result, {})
+        return Learnt(wanted, losses, minimised, measured)
+
+    last = learnt(followed.decoded, followed.gold, followed.words, followed.inputs)
+    minimised = last.minimised
+    if followed.first is not None:
+        everywhere = torch.ones_like(followed.gold)
+        first = learnt(followed.first, everywhere, gold_inputs(batch.target), None)
+        minimised = minimised + plan.first_pass * first.minimised
     loss = minimised.mean() if of is None else minimised.sum() / of
     loss.backward()  # type: ignore[no-untyped-call]
-    lengths = batch.target_lengths
+    lengths = last.wanted.lengths
     if lengths is None:
         lengths = torch.full((len(batch.target),), batch.target.shape[1])
-    return Made(losses.detach(), mean_over_words(followed.gold, lengths.cpu()))
+    of_target = {} if isinstance(target, Gold) else _measured(last, batch)
+    measured = {name: each.detach().cpu() for name, each in (of_target | dict(last.measured)).items()}
+    return Made(last.losses.detach(), mean_over_words(followed.gold, lengths.cpu()), measured)
+
+
+class Learnt(NamedTuple):
+    """What the pairs of a batch should have predicted, the loss of it, and what is minimised, [B] each."""
+
+    wanted: Wanted
+    losses: Tensor
+    minimised: Tensor
+    measured: Mapping[str, Tensor]
+
+
+@torch.no_grad()
+def _measured(learnt: Learnt, batch: Batch) -> dict[str, Tensor]:
+    """Of each pair, [B]: the loss, the entropy and the share of positions where gold is not wanted, by position."""
+    wanted, lengths = learnt.wanted, learnt.wanted.lengths
+    positions = torch.arange(batch.target.shape[1], device=batch.target.device)
+    counted = torch.full((len(batch.target),), len(positions), device=positions.device)
+    counted = counted if lengths is None else lengths
+    there = positions < (counted if batch.target_lengths is None else batch.target_lengths).unsqueeze(1)
+    off = ~(wanted.allows(batch.target) & there)  # the reference has no word for a position beyond its end
+    return {
+        "loss": learnt.losses / counted,
+        "target_entropy": sum_of_first(wanted.entropy(), lengths) / counted,
+        "target_off_gold": sum_of_first(off.float(), lengths) / counted,
+        **wanted.measured,
+    }
 
 
 def step(model: Model, optimizer: Optimizer, gradient_clip: float | None) -> None:
@@ -105,6 +190,7 @@ class Job(NamedTuple):
         gradient_clip: limit of the gradient's norm; None does not clip.
         batch_size: pairs an update.
         plan: of a pair, for what the policy feeds; another pair's may still be of another kind.
+        target: what is learnt.
     """
 
     model: Model
@@ -113,6 +199,7 @@ class Job(NamedTuple):
     gradient_clip: float | None
     batch_size: int
     plan: Plan
+    target: Target = GOLD
 
     @property
     def device(self) -> torch.device:
@@ -141,9 +228,9 @@ class EagerUpdates:
                 batch,
                 plan.rows(batch.rows, batch.target.shape[1]),
                 draws[batch.rows],
+                target=job.target,
                 gradient_clip=job.gradient_clip,
             )
             for batch in block
         ]
-        losses, shares = zip(*made, strict=True)
-        return Made(torch.cat(losses), torch.cat(shares))
+        return joined(made)

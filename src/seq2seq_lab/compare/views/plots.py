@@ -56,7 +56,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
                 panels[f"{metric}{title}"] = draw
     legend = group_legend(look)
     legend |= {f"{each.name} (reference)": its for each, its in beside}
-    if TRAINING_LOSS in metrics and any(group.corpus.loss_floor for group in groups):
+    if TRAINING_LOSS in metrics and any(group.corpus.loss_floor and group.learns_gold for group in groups):
         legend["loss floor of the corpus"] = _FLOOR
     if any(len({run.epochs for run in group.runs}) > 1 for group in groups):
         legend["after |: mean of the runs that reached the epoch"] = _FEWER
@@ -131,9 +131,8 @@ def _draw_curves(
             drawn += [value for _, value in points]
     fill(axes, bands, opacity=BAND * min(1, MANY / len(groups)))
     if metric == TRAINING_LOSS:
-        _draw_floor(
-            axes, next((group.corpus.loss_floor for group in groups if group.corpus.loss_floor), None)
-        )
+        floors = (group.corpus.loss_floor for group in groups if group.learns_gold)
+        _draw_floor(axes, next(filter(None, floors), None))
     for reference, look in references:
         values = reference.values
         axes.plot(list(values), list(values.values()), markersize=7, zorder=4, **line_style(look))

@@ -68,7 +68,8 @@ def _runs(
         points = {epoch: _flat(metric, value) for epoch, value in reference.values.items()}
         yield f"reference/{name}", points
     for corpus, its in suffix.items():
-        if corpus.loss_floor is not None:
+        learns_gold = any(group.learns_gold for group in groups if group.corpus == corpus)
+        if corpus.loss_floor is not None and learns_gold:
             runs = [run for group in groups if group.corpus == corpus for run in group.runs]
             last = max((run.epochs for run in runs), default=1)
             floor = _flat(f"{TRAINING_LOSS}{its}", corpus.loss_floor)

@@ -41,7 +41,7 @@ class WordFeeder:
 
     def inputs(self, feeding: Feeding) -> Tensor:
         """The decoder's inputs [B, T, E]."""
-        return feeding.model.embed(feeding.words(self.choose))
+        return feeding.embed(feeding.words(self.choose))
 
 
 def gumbel(

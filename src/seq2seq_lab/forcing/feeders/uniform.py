@@ -30,4 +30,4 @@ class Uniform:
         """The decoder's inputs [B, T, E]; it needs no step."""
         size = feeding.model.target_vocabulary_size
         words = self.words(feeding.need_draws(), feeding.known, feeding.own, size, feeding.plan.unk)
-        return feeding.model.embed(words)
+        return feeding.embed(words)

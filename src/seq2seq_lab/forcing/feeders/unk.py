@@ -23,4 +23,4 @@ class UnknownWord:
         """The decoder's inputs [B, T, E]; it needs no step."""
         if feeding.plan.unk is None:
             return Zero().inputs(feeding)
-        return feeding.model.embed(feeding.known.masked_fill(feeding.own, feeding.plan.unk))
+        return feeding.embed(feeding.known.masked_fill(feeding.own, feeding.plan.unk))

@@ -14,6 +14,8 @@ from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.passes import scores
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.targets.base import Target
+from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.objectives.base import Outcome
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 
@@ -81,6 +83,12 @@ class MinimumRisk:
         self.mix = mix
         self.max_ratio = max_ratio
         self.likelihood = NegativeLogLikelihood(label_smoothing=label_smoothing)
+
+    def refuses(self, model: Model, target: Target) -> str | None:
+        """Why it makes no sense with a target."""
+        if self.mix < 1 or type(target) is Gold:
+            return None
+        return "the risk of candidates has no target; use target=gold, or objective.mix below 1"
 
     def __call__(self, outcome: Outcome) -> Tensor:
         """The loss of each pair, [B]."""

@@ -7,7 +7,9 @@ from seq2seq_lab.training.objectives.base import Outcome
 
 
 class NegativeLogLikelihood:
-    """The negative log-likelihood of the target, summed over its positions.
+    """The loss of what each position should predict, summed over positions.
+
+    With `target=gold` it is the negative log-likelihood of the reference.
 
     Args:
         label_smoothing: the share of each gold word's probability that is spread over the whole vocabulary, in [0, 1)
@@ -29,7 +31,7 @@ class NegativeLogLikelihood:
         uniform = -outcome.decoded.logits.log_softmax(dim=2).mean(
             dim=2
         )  # the cross-entropy of a uniform target
-        lengths = outcome.batch.target_lengths
+        lengths = outcome.aim.lengths
         if lengths is not None:
             uniform = uniform * (torch.arange(uniform.shape[1], device=uniform.device) < lengths.unsqueeze(1))
         return (1 - self.label_smoothing) * outcome.losses + self.label_smoothing * uniform.sum(dim=1)

@@ -5,16 +5,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seq2seq_lab.config.build import build, build_all, call
-from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.models.interface import check_model
 from seq2seq_lab.training.accelerator import Selection, select
+from seq2seq_lab.training.checks import check_learning, check_plan
 from seq2seq_lab.training.ddp import SharedUpdates
 from seq2seq_lab.training.machine import DOUBLE, processes
 from seq2seq_lab.training.module import TranslationModule
@@ -43,6 +41,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         optimizer=build(config["optimizer"], "optimizer"),
         lr_schedule=build(config["lr_schedule"], "lr_schedule"),
         objective=build(config["objective"], "objective"),
+        target=build(config["target"], "target"),
         select=partial(_select, config),
         to_text=corpus.target_vocabulary.text,
         max_length=data.max_length,
@@ -62,22 +61,13 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
     model.train()
     epochs = max(0, config["trainer"].get("max_epochs") or 0)
-    call(_check_plan, "forcing", module=module, block=longest, epochs=epochs)
+    call(check_plan, "forcing", module=module, block=longest, epochs=epochs)
+    check_learning(module, data, longest, epochs)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
         _select(config, module.job(optimizer))
     if str(config["trainer"].get("precision")) in DOUBLE:
         module.double()  # Lightning does so too, but after it has read the weights of a checkpoint
     return module
-
-
-def _check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
-    """Check the plan of a policy for the longest source, before anything is written."""
-    if not callable(getattr(module.forcing, "plan", None)):
-        raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
-    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
-    wanted = tuple(block.target.shape)
-    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
-        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
 
 
 def _select(config: Mapping[str, Any], job: Job) -> Selection:

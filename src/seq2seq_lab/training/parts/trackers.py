@@ -8,7 +8,7 @@ from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.loggers.base import Facts
 
 # The groups that HParams shows.
-_SHOWN: Sequence[str] = ("model", "forcing", "objective", "optimizer", "lr_schedule")
+_SHOWN: Sequence[str] = ("model", "forcing", "target", "objective", "optimizer", "lr_schedule")
 
 
 def trial(config: Mapping[str, Any], run: Run) -> str:

@@ -1,0 +1,1 @@
+"""What the decoder learns to predict, given what it was fed."""

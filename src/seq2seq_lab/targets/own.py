@@ -1,0 +1,77 @@
+"""Own sentences: how far one may go on beyond its reference, and where it ends."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.data.vocabulary import EOS
+from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.targets.base import Fed
+
+WORDS = "words"  # the kind of a feeder that feeds words of the decoder's own; see `forcing.feeders.base`
+
+
+def check_max_ratio(max_ratio: float) -> None:
+    """Check a limit of own sentences.
+
+    Raises:
+        ValueError: it is less than 1, or infinite.
+    """
+    if not 1 <= max_ratio < math.inf:
+        raise ValueError(f"max_ratio must be at least 1 and finite, got {max_ratio}")
+
+
+def goes_on(plan: Plan) -> bool:
+    """Whether own words come from the decoder's running state, so that a sentence of them has an end of its own."""
+    stepwise = not plan.passes and plan.revise is None
+    return stepwise and (plan.feeder is None or getattr(plan.feeder, "kind", None) == WORDS)
+
+
+def lengths_of(batch: Batch) -> Tensor:
+    """Positions of the reference of each pair, [B]."""
+    if batch.target_lengths is not None:
+        return batch.target_lengths
+    size, positions = batch.target.shape
+    return torch.full((size,), positions, device=batch.target.device)
+
+
+def limits(lengths: Tensor, max_ratio: float) -> Tensor:
+    """The most positions that own sentences have, [B], of references of these lengths [B]."""
+    return (max_ratio * lengths).ceil().long()
+
+
+def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
+    """A batch and its plan with positions for own sentences that are longer than their reference.
+
+    Beyond its reference a pair is fed own words, if it is fed any; one that is fed gold words throughout ends there, as
+    the gold word that follows is `<eos>`.
+    """
+    if not goes_on(plan):
+        return batch, plan
+    lengths = lengths_of(batch)
+    size, positions = batch.target.shape
+    longest = int(limits(lengths, max_ratio).max())
+    target = batch.target.new_full((size, longest), EOS)
+    target[:, :positions] = batch.target
+    places = torch.arange(longest, device=target.device)
+    inside = places < lengths.unsqueeze(1)
+    target = target.masked_fill(~inside, EOS)
+    gold = torch.zeros((size, longest), dtype=torch.bool)
+    gold[:, :positions] = plan.gold
+    here = inside.cpu()
+    own = ~plan.gold & here[:, :positions]
+    own[:, 0] &= lengths.cpu() == 1  # what stands at `<sos>` counts only where the reference has no word
+    followed = ~own.any(dim=1, keepdim=True)  # by the gold word `<eos>`
+    plan = plan._replace(gold=torch.where(here, gold, followed))
+    return batch._replace(target=target, target_lengths=lengths), plan
+
+
+def counted(fed: Fed, max_ratio: float) -> Tensor:
+    """The positions of each pair that count, [B]: up to the own `<eos>`, or all of the reference's."""
+    lengths = lengths_of(fed.batch)
+    if not fed.goes_on:
+        return lengths
+    before = (fed.need_words() == EOS).cumsum(dim=1) == 0
+    return torch.minimum(before.sum(dim=1), limits(lengths, max_ratio))

@@ -1,0 +1,89 @@
+"""Checks of how a run feeds and learns, before anything of it is written: what its first update would refuse."""
+
+import torch
+from torch import Tensor
+
+from seq2seq_lab.config.build import call
+from seq2seq_lab.data.batches import Block
+from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.forcing.passes import follow
+from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.targets.base import Fed, Target
+from seq2seq_lab.targets.gold import Gold
+from seq2seq_lab.targets.own import goes_on
+from seq2seq_lab.training.module import TranslationModule
+
+
+def check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
+    """Check the plan of a policy for the longest source.
+
+    Raises:
+        ValueError: it is no plan of these pairs.
+    """
+    if not callable(getattr(module.forcing, "plan", None)):
+        raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
+    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
+    wanted = tuple(block.target.shape)
+    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
+        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
+
+
+def check_learning(module: TranslationModule, data: TranslationDataModule, block: Block, epochs: int) -> None:
+    """Give a target what it needs, and check that policy, target and objective go together.
+
+    Raises:
+        UserError: they do not; the message begins with the key of the group and says what would do.
+    """
+    target = module.target
+    if not isinstance(target, Target):
+        raise UserError(
+            f"target: {type(target).__name__} is not a target, a subclass of seq2seq_lab.targets.base.Target"
+        )
+    corpus = data.corpus
+    words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
+    call(target.load, "target", vocabularies=words)
+    last = max(1, epochs) - 1
+    plans = [module.plan(module.pairs(block, epoch=epoch, epochs=epochs)) for epoch in sorted({0, last})]
+    always_gold = not any(bool(each.own.any()) for each in plans) and _certain(plans[-1])
+    if (reason := target.refuses(plans[-1], always_gold=always_gold)) is not None:
+        raise UserError(f"target: {reason}")
+    refuses = getattr(module.objective, "refuses", None)
+    if refuses is not None and (reason := refuses(module.model, target)) is not None:
+        raise UserError(f"objective: {reason}")
+    if not isinstance(target, Gold):
+        call(_try, "target", module=module, block=block, plan=plans[-1], always_gold=always_gold)
+
+
+def _certain(plan: Plan) -> bool:
+    """Whether gold words are no matter of chance."""
+    return plan.ratio is None or bool((plan.ratio == 1).all())
+
+
+@torch.no_grad()
+def _try(module: TranslationModule, block: Block, plan: Plan, always_gold: bool) -> None:
+    """Ask a target about the block, fed own words wherever it may be."""
+    model, target = module.model, module.target
+    if not always_gold:
+        plan = plan._replace(gold=torch.zeros_like(plan.gold))
+    (batch,) = block
+    draws = module.pairs(block, 0, 1).draws
+    batch, plan = target.extended(batch, plan)
+    followed = follow(
+        model,
+        batch.source,
+        batch.target,
+        plan,
+        source_lengths=batch.source_lengths,
+        target_lengths=batch.target_lengths,
+        draws=draws,
+    )
+    words, inputs, logits = followed.words, followed.inputs, followed.decoded.logits
+    share = plan.scheduled.get("target")
+    wanted = target(Fed(model, batch, words, inputs, followed.gold, logits, draws, share, goes_on(plan)))
+    losses = wanted.losses(logits)
+    if losses.shape != batch.target.shape:
+        raise ValueError(
+            f"the losses of what it wants must have the shape {tuple(batch.target.shape)} [B, T], not "
+            f"{tuple(losses.shape)}"
+        )
