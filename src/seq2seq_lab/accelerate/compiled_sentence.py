@@ -21,7 +21,7 @@ from seq2seq_lab.forcing.plan import Plan, mean_over_words
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.interface import gold_inputs
 from seq2seq_lab.models.seq2seq import Seq2Seq
-from seq2seq_lab.training.update import EagerUpdates, Job, Made
+from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult
 
 # Exact classes of what a plan may feed; None is the arg-max.
 FEEDERS = (type(None), ArgMax, Sample, GumbelArgMax, Uniform, UnknownWord, Zero)
@@ -66,7 +66,7 @@ class CompiledUpdates(EagerUpdates):
             positions=encoder.unmasked_positions or 0,
         )
 
-    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
         if unknown_plan(plan, FEEDERS):
             return super().__call__(block, plan, draws)
@@ -84,7 +84,7 @@ class CompiledUpdates(EagerUpdates):
             dropout=self._masks(block, draws, fed.zero),
         )
         made = torch.from_numpy(losses).to(next(self.job.model.parameters()).dtype)
-        return Made(made, mean_over_words(plan.gold, block.target_lengths))
+        return UpdateResult(made, mean_over_words(plan.gold, block.target_lengths))
 
     def _fed(self, block: Block, plan: Plan, draws: Draws) -> "_Fed":
         feeder, own, words = plan.feeder, plan.own, gold_inputs(block.target)

@@ -21,7 +21,7 @@ Choice = Callable[
 ]  # scores [B, n, V], number of the first position, draws → [B, n]
 
 
-class Followed(NamedTuple):
+class PlannedDecoding(NamedTuple):
     """A model that was fed as a plan says.
 
     Attributes:
@@ -162,7 +162,7 @@ def follow(
     source_lengths: Tensor | None = None,
     target_lengths: Tensor | None = None,
     draws: Draws | None = None,
-) -> Followed:
+) -> PlannedDecoding:
     """The scores of a model that is fed as a plan says.
 
     Args:
@@ -178,7 +178,7 @@ def follow(
     rows = own.any(dim=1).nonzero().squeeze(1)  # pairs that are fed gold throughout need no steps
     if not len(rows):
         decoded = model(source, target, source_lengths=source_lengths, draws=draws)
-        return Followed(decoded, plan.gold, words=gold_inputs(target))
+        return PlannedDecoding(decoded, plan.gold, words=gold_inputs(target))
     encoded = encode(model, source, source_lengths, draws)
     known = gold_inputs(target)
     own, here = own.to(source.device), rows.to(source.device)
@@ -192,7 +192,7 @@ def follow(
         inputs = model.embed(known).index_copy(0, here, inputs)
         words = None if words is None else known.index_copy(0, here, words)
     decoded = scores(model, encoded, target, inputs, draws)
-    return Followed(decoded, plan.gold, words=words, inputs=inputs)
+    return PlannedDecoding(decoded, plan.gold, words=words, inputs=inputs)
 
 
 def _inputs(feeding: Feeding) -> tuple[Tensor, Tensor | None]:
@@ -211,7 +211,7 @@ def _revised(
     target_lengths: Tensor | None,
     plan: Plan,
     draws: Draws | None,
-) -> Followed:
+) -> PlannedDecoding:
     """Fed as a plan decides when it has seen the scores of a pass under gold words."""
     assert plan.revise is not None
     if target_lengths is None:
@@ -223,4 +223,4 @@ def _revised(
     feeding = Feeding(model, encoded, revised.words, revised.own, plan, draws, logits)
     inputs, words = _inputs(feeding)
     decoded = scores(model, encoded, target, inputs, draws)
-    return Followed(decoded, revised.gold.cpu(), first if plan.first_pass else None, words, inputs)
+    return PlannedDecoding(decoded, revised.gold.cpu(), first if plan.first_pass else None, words, inputs)

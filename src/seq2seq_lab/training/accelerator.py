@@ -11,13 +11,13 @@ from typing import NamedTuple, Protocol
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.training.update import EagerUpdates, Job, Made
+from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult
 
 
 class Updates(Protocol):
     """Makes the updates of a block one after the other."""
 
-    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
         ...
 

@@ -26,7 +26,7 @@ from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.training.update import Job, Made, backward, joined, measures_of, step
+from seq2seq_lab.training.update import Job, UpdateResult, backward, joined, measures_of, step
 
 SILENCE = 15.0  # seconds without an answer of a process, after which it is lost
 GRACE = 3.0  # seconds in which a process ends by itself after another one was lost
@@ -53,7 +53,7 @@ class SharedUpdates:
         self.job = job
         self.begun = False
 
-    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs; every process gets the results of all pairs."""
         if not self.begun:  # equal weights, even if a model of the user was initialised by numbers of its own
             for each in self.job.model.state_dict().values():
@@ -67,7 +67,7 @@ class SharedUpdates:
             step(self.job.model, self.job.optimizer, self.job.gradient_clip)
         return joined(made)
 
-    def _gradient(self, batch: Batch, plan: Plan, draws: Draws) -> Made:
+    def _gradient(self, batch: Batch, plan: Plan, draws: Draws) -> UpdateResult:
         """Give every process the gradient of the mean loss of all B pairs."""
         size, rank = len(batch.target), dist.get_rank()
         rows = slice(rank, size, dist.get_world_size())
@@ -96,7 +96,7 @@ class SharedUpdates:
         for parameter, gradient, times in zip(parameters, gradients, used.tolist(), strict=True):
             parameter.grad = gradient if times else None
         losses, forced, *measured = results
-        return Made(
+        return UpdateResult(
             losses, forced.float().cpu(), {n: each.cpu() for n, each in zip(names, measured, strict=True)}
         )
 

@@ -22,7 +22,7 @@ from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.accelerator import Selection
 from seq2seq_lab.training.lr_schedules import LRSchedule
 from seq2seq_lab.training.objectives.base import Objective
-from seq2seq_lab.training.update import Job, Made, joined, scheduled
+from seq2seq_lab.training.update import Job, UpdateResult, joined, scheduled
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -178,7 +178,7 @@ class TranslationModule(pl.LightningModule):
             self._log_training()
         return outcome
 
-    def _updates(self, block: Block, plan: Plan, draws: Draws) -> Made:
+    def _updates(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of a block; in parts where the learning rate changes with each of them."""
         assert self.selection is not None
         if self.lr_schedule.over != "updates":

@@ -23,7 +23,7 @@ from seq2seq_lab.training.objectives.base import Objective, Outcome
 GOLD = Gold()
 
 
-class Made(NamedTuple):
+class UpdateResult(NamedTuple):
     """Results of the updates on N pairs.
 
     Attributes:
@@ -39,10 +39,10 @@ class Made(NamedTuple):
     measured: Mapping[str, Tensor] = MappingProxyType({})
 
 
-def joined(made: Sequence[Made]) -> Made:
+def joined(made: Sequence[UpdateResult]) -> UpdateResult:
     """The results of several updates as one."""
     losses, shares, measured = zip(*made, strict=True)
-    return Made(
+    return UpdateResult(
         torch.cat(losses),
         torch.cat(shares),
         {name: torch.cat([each[name] for each in measured]) for name in measured[0]},
@@ -50,7 +50,7 @@ def joined(made: Sequence[Made]) -> Made:
 
 
 def measures_of(target: Target, objective: Objective) -> tuple[str, ...]:
-    """The names in `Made.measured`."""
+    """The names in `UpdateResult.measured`."""
     own = () if isinstance(target, Gold) else (*MEASURES, *target.measures)
     return (*own, *getattr(objective, "measures", ()))
 
@@ -71,7 +71,7 @@ def update(
     *,
     target: Target = GOLD,
     gradient_clip: float | None = None,
-) -> Made:
+) -> UpdateResult:
     """One optimizer step on the B pairs of one batch.
 
     Args:
@@ -99,7 +99,7 @@ def backward(
     *,
     target: Target = GOLD,
     of: int | None = None,
-) -> Made:
+) -> UpdateResult:
     """Add the gradient of the loss of B pairs to the parameters: the sum over the pairs, divided by `of`.
 
     Args:
@@ -144,7 +144,7 @@ def backward(
         lengths = torch.full((len(batch.target),), batch.target.shape[1])
     of_target = {} if isinstance(target, Gold) else _measured(last, batch)
     measured = {name: each.detach().cpu() for name, each in (of_target | dict(last.measured)).items()}
-    return Made(last.losses.detach(), mean_over_words(followed.gold, lengths.cpu()), measured)
+    return UpdateResult(last.losses.detach(), mean_over_words(followed.gold, lengths.cpu()), measured)
 
 
 class Learnt(NamedTuple):
@@ -217,7 +217,7 @@ class EagerUpdates:
     def __init__(self, job: Job) -> None:
         self.job = job
 
-    def __call__(self, block: Block, plan: Plan, draws: Draws) -> Made:
+    def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
         job = self.job
         made = [
