@@ -230,7 +230,10 @@ def test_so_does_an_experiment(experiment, command, outputs):
 )
 def test_options_that_make_no_sense_together_are_refused_by_key(pair, key, command, outputs):
     chosen = [f"{group}={option}" for group, option in pair]
-    chosen += ["forcing=mixed"] if {group for group, _ in pair} == {"target", "forcing/feeder"} else []
+    groups = {group for group, _ in pair}
+    chosen += ["forcing=mixed"] if groups == {"target", "forcing/feeder"} else []
+    # A policy that goes with the target, as the objective does not.
+    chosen += ["forcing=free", "forcing/feeder=sample"] if groups == {"target", "objective"} else []
     status, said = command("train", *SMALL, "data=toy", "data.pairs=30", *chosen)
     assert status == 1
     assert re.match(rf"{re.escape(key)}[ :]", said)

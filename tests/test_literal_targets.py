@@ -20,6 +20,7 @@ from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.mixed import MixedForcing
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.models import attention_model
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.targets import sampling
 from seq2seq_lab.targets.edits import distances, prefix_distances
 from seq2seq_lab.targets.gold import Gold
@@ -239,7 +240,7 @@ class TestRewardSampled:
     def sample(self, reference, **settings):
         target = RewardSampled(**settings)
         names = ["<sos>", "<eos>", "a", "b", "c", "<unk>", "d"]
-        target.load({"source": Vocabulary(names), "target": Vocabulary(names)})
+        target.load({"source": Vocabulary(names), "target": Vocabulary(names)}, load_model)
         rows = torch.tensor([[*reference, literal.EOS]]).repeat(self.N, 1)
         lengths = torch.full((self.N,), len(reference) + 1)
         shape = Shape(slice(0, self.N), (len(reference) + 1,) * 2, (len(reference) + 1,) * 2)

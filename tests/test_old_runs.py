@@ -1,5 +1,6 @@
 """Run folders of earlier versions can be read: `data/run-0.1.0` was written by version 0.1.0."""
 
+import copy
 import hashlib
 import json
 import shutil
@@ -13,6 +14,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare import gather
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.earlier import as_of_now
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
@@ -69,3 +71,12 @@ def test_a_run_of_version_0_2_goes_on_as_it_was_counted_and_not_otherwise(run):
     assert run("a", "segments=pair", "trainer.max_epochs=3") == folder
     assert [row["epoch"] for row in tiny.rows(folder)] == ["1", "2", "3"]
     assert len(gather([folder, run("b", "segments=pair", "seed=1", "trainer.max_epochs=3")]).groups) == 1
+
+
+def test_what_fed_zeros_was_named_unk():
+    config = tiny.configuration("data=toy", "forcing=word_dropout")
+    config["choices"] = {"forcing": "word_dropout", "forcing/feeder": "zero", "target": "gold"}
+    old = copy.deepcopy(config)
+    old["forcing"]["feeder"]["_target_"] = "seq2seq_lab.forcing.feeders.unk.Unk"
+    old["choices"]["forcing/feeder"] = "unk"
+    assert as_of_now(old) == config

@@ -125,7 +125,7 @@ def test_everything_else_is_the_base(preset):
 
 def test_no_two_are_the_same():
     configs = [tiny.configuration(f"experiment={each}") for each in PRESETS]
-    nodes = [[each[group] for group in OWN_GROUPS] for each in configs]
+    nodes = [[each[group] for group in ("model", *OWN_GROUPS)] for each in configs]
     assert not any(one == other for i, one in enumerate(nodes) for other in nodes[:i])
 
 
@@ -183,7 +183,9 @@ BY_HAND = {
     "liu2021_by_step": "GGGG",  # 0.99¹ = 0.99, 0.98, 0.97, 0.96; with t from 1 at <sos> the first were 0.980
     "liu2021_by_step_joint": "GGGG",  # 0.99^(t/2) = 0.995, …; the product were 0.495, 0.490, 0.485, 0.480: ..GG
     "mihaylova2019_two_pass": "..GG",  # ½
+    "mihaylova2019_transformer": "..GG",
     "duckworth2019_parallel": "..GG",  # the warm-up of 50 updates is over: 1 − 0.5
+    "duckworth2019_transformer": "..GG",
     "shen2016_minimum_risk": "GGGG",
     "sabour2019_optimal_completion": "....",
     "norouzi2016_raml": "GGGG",
@@ -210,7 +212,9 @@ OWN = {  # what is fed elsewhere, and in how many passes before
     "liu2021_by_step_joint": (Soft, 1),
     "liu2021_confidence": (Soft, 1),
     "mihaylova2019_two_pass": (ArgMax, 1),
+    "mihaylova2019_transformer": (ArgMax, 1),
     "duckworth2019_parallel": (Sample, 1),
+    "duckworth2019_transformer": (Sample, 1),
 }
 
 

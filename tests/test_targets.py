@@ -12,14 +12,15 @@ from seq2seq_lab.accelerate.compiled_sentence import CompiledSentence
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.options import options
-from seq2seq_lab.data.batches import BlockLoader
+from seq2seq_lab.data.batches import Batch, BlockLoader
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.measures import REGISTRY
-from seq2seq_lab.forcing.plan import Pairs
+from seq2seq_lab.forcing.plan import Pairs, Plan
+from seq2seq_lab.runs.earlier import as_of_now
+from seq2seq_lab.runs.identity import fingerprint, identity
 from seq2seq_lab.runs.load import load_model
-from seq2seq_lab.runs.naming import fingerprint, identity
-from seq2seq_lab.runs.read import _with_later_keys
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.targets import own
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.update import EagerUpdates, measures_of, scheduled
 
@@ -50,7 +51,7 @@ def parts(learnt):
     if "teacher" in learnt:
         target.model = job_of("seq2seq", policy_of(("forcing=full",))).model.eval()
     else:
-        target.load({"source": CORPUS.source_vocabulary, "target": CORPUS.target_vocabulary})
+        target.load({"source": CORPUS.source_vocabulary, "target": CORPUS.target_vocabulary}, load_model)
     return target, objective
 
 
@@ -177,7 +178,7 @@ class TestGold:
         old["choices"] = {key: each for key, each in config["choices"].items() if key != "target"}
         assert fingerprint(old) == fingerprint(config)
         assert "target" not in identity(config)
-        assert _with_later_keys(old)["target"] == config["target"]
+        assert as_of_now(old)["target"] == config["target"]
         other = config | {"target": tiny.configuration("data=toy", "target=n_step")["target"]}
         assert fingerprint(other) != fingerprint(config)
 
@@ -317,3 +318,14 @@ def test_every_target_and_objective_is_among_them():
             each.partition("=")[2] for one in LEARNT for each in one.split() if each.startswith(f"{group}=")
         }
         assert named == set(options(group))
+
+
+def test_some_pairs_of_an_update_stay_padded_as_all_of_them_are():
+    """A process of several has some pairs, whose longest may be shorter than the padding."""
+    lengths = torch.tensor([2, 3])
+    batch = Batch(
+        torch.ones(2, 4, dtype=torch.int64), None, torch.ones(2, 10, dtype=torch.int64), lengths, slice(0, 2)
+    )
+    plan = Plan(torch.zeros(2, 10, dtype=torch.bool))
+    longer, plan = own.extended(batch, plan, 1.2)
+    assert longer.target.shape == plan.gold.shape == (2, 10)

@@ -306,7 +306,7 @@ class TestPresets:
         )
         assert teacherless["forcing"]["ratio"] == 0
         assert teacherless["forcing"]["feeder"]["_target_"].endswith("Zero")
-        own = ("name", "forcing")
+        own = ("name", "forcing", "output_dir")
         assert {k: v for k, v in forced.items() if k not in own} == {
             k: v for k, v in teacherless.items() if k not in own
         }

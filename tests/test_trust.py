@@ -13,7 +13,8 @@ import yaml
 
 import tiny
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.config.trust import registered
+from seq2seq_lab.config.options import options
+from seq2seq_lab.config.trust import check_targets, registered
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import addresses, layout
 from seq2seq_lab.runs.load import load_model
@@ -278,3 +279,15 @@ class TestAddresses:
         given = [f"data.url={self.URL}", f"output_dir={theirs.parent}"]
         assert cli.main(["train", "--config", str(theirs / layout.CONFIG), *given]) == 1
         assert set(asked) == {self.URL}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(f"target={each}" for each in options("target")),
+        "objective=self_critical forcing/schedule@objective.schedule=linear",
+    ],
+)
+def test_what_a_run_of_this_package_names_needs_no_trust(settings):
+    """Also where an option takes one of a group that is nested in another one."""
+    check_targets(tiny.configuration("data=toy", *settings.split()), "")

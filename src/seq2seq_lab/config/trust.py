@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.modules import make_importable
@@ -64,11 +65,29 @@ def interpolation(value: Any, path: str = "") -> str | None:
 
 @cache
 def registered() -> Mapping[str, frozenset[str]]:
-    """Group, or root key → every target that the package's own options name in it."""
+    """Group, or root key → every target that the package's own options name in it.
+
+    Options that another group takes by its defaults, as `/forcing/schedule@schedule`, count there too.
+    """
     found: dict[str, set[str]] = {}
     for path in config_dir().rglob("*.yaml"):
         *folders, _ = path.relative_to(config_dir()).parts
+        if folders[:1] == ["hydra"]:  # plug-ins of Hydra, which no run names
+            continue
         within = "" if folders[:1] in ([], [EXPERIMENT]) else folders[0]  # else the file has root keys
         for key, target in targets(read(path), within):
             found.setdefault(key.partition(".")[0], set()).add(str(target))
+        if within:
+            found.setdefault(within, set()).update(_taken(path))
     return {group: frozenset(names) for group, names in found.items()}
+
+
+def _taken(path: Path) -> set[str]:
+    """The targets in the options of other folders that an option's defaults take, and in those that these take."""
+    found: set[str] = set()
+    for entry in read(path).get("defaults") or ():
+        for key in entry if isinstance(entry, dict) else ():
+            if str(key).startswith("/"):
+                for option in (config_dir() / str(key).strip("/").partition("@")[0]).glob("*.yaml"):
+                    found |= {str(target) for _, target in targets(read(option))} | _taken(option)
+    return found

@@ -25,7 +25,7 @@ _RENAMED = {
 
 def as_of_now(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration of a run of an earlier version, as this version would have written it."""
-    return _with_measures(_with_target(_with_groups(config)))
+    return _with_measures(_with_target(_with_feeder(_with_groups(config))))
 
 
 def _with_groups(config: dict[str, Any]) -> dict[str, Any]:
@@ -41,14 +41,27 @@ def _with_groups(config: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _with_feeder(config: dict[str, Any]) -> dict[str, Any]:
+    """With the present name of what fed zeros, which was `unk` in version 0.2."""
+    forcing, choices = config.get("forcing"), config.get(CHOICES)
+    feeder = forcing.get("feeder") if isinstance(forcing, dict) else None
+    if not isinstance(feeder, dict) or feeder.get("_target_") != f"{_PACKAGE}.forcing.feeders.unk.Unk":
+        return config
+    zero = feeder | {"_target_": f"{_PACKAGE}.forcing.feeders.zero.Zero"}
+    found = config | {"forcing": {**config["forcing"], "feeder": zero}}
+    if isinstance(choices, dict):
+        found[CHOICES] = {
+            key: "zero" if key.startswith("forcing/feeder") else each for key, each in choices.items()
+        }
+    return found
+
+
 def _with_target(config: dict[str, Any]) -> dict[str, Any]:
     """With the target of runs of before there were targets, which learnt the gold word."""
-    if "target" in config:
+    choices = config.get(CHOICES)
+    if "target" in config or not isinstance(choices, dict):
         return config
-    found = config | {"target": dict(GOLD)}
-    if isinstance(choices := config.get(CHOICES), dict):
-        found[CHOICES] = choices | {"target": "gold"}
-    return found
+    return config | {"target": dict(GOLD), CHOICES: choices | {"target": "gold"}}
 
 
 def _with_measures(config: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ A policy (`forcing`) decides what is fed, a target what is learnt, an objective 
 targets, targets no policies. A target of your own is a subclass of `Target` with one method, `__call__`.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -58,6 +58,10 @@ class Fed(NamedTuple):
         return self.words
 
 
+# A run's folder, and which of its checkpoints → its configuration, the model, and its vocabularies.
+LoadModel = Callable[..., tuple[Any, Model, Any]]
+
+
 class Target:
     """Decides what each position should predict; everything but `__call__` may stay as it is here.
 
@@ -65,11 +69,13 @@ class Target:
         schedule: a value that changes while the model trains: `Fed.share`; None: there is none.
         samples: pairs that `prepare` makes of each pair.
         measures: what it measures of each pair besides `MEASURES`.
+        prepared: what `prepare` measures.
     """
 
     schedule: Schedule | None = None
     samples: int = 1
     measures: tuple[str, ...] = ()
+    prepared: tuple[str, ...] = ()
 
     def __call__(self, fed: Fed) -> Wanted:
         """What each position should predict. It should give each pair the same whichever others are beside it."""
@@ -102,11 +108,12 @@ class Target:
         """
         return None
 
-    def load(self, vocabularies: Mapping[str, Vocabulary]) -> None:
+    def load(self, vocabularies: Mapping[str, Vocabulary], load_model: LoadModel) -> None:
         """Take what it needs of a run besides the pairs; called once, before training.
 
         Args:
             vocabularies: of the run, `source` and `target`.
+            load_model: loads a trained model, as `runs.load.load_model` does: its configuration, the model, its words.
 
         Raises:
             UserError, ValueError: it cannot; nothing has been written.

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
+from seq2seq_lab.forcing.feeders.unk import UnknownWord
+from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.targets import own
 from seq2seq_lab.targets.base import Fed, Target
@@ -41,6 +43,8 @@ class OptimalCompletion(Target):
     def refuses(self, plan: Plan, *, always_gold: bool) -> str | None:
         if always_gold:
             return f"after gold words an optimal completion is the gold word; {_INSTEAD}"
+        if isinstance(plan.feeder, UnknownWord | Zero):
+            return f"an optimal completion is that of words, and the feeder gives none; {_INSTEAD}"
         if plan.passes or plan.revise is not None:
             return (
                 "an optimal completion is that of what the decoder has said so far, not of an earlier pass; "

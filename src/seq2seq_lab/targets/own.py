@@ -52,7 +52,8 @@ def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
         return batch, plan
     lengths = lengths_of(batch)
     size, positions = batch.target.shape
-    longest = int(limits(lengths, max_ratio).max())
+    # A process of several has some of an update's pairs, padded as all of them are.
+    longest = max(positions, int(limits(lengths, max_ratio).max()))
     target = batch.target.new_full((size, longest), EOS)
     target[:, :positions] = batch.target
     places = torch.arange(longest, device=target.device)

@@ -12,7 +12,7 @@ from seq2seq_lab.data.batches import Block, Shape
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS, Vocabulary
 from seq2seq_lab.targets import sampling
-from seq2seq_lab.targets.base import Fed, Target
+from seq2seq_lab.targets.base import Fed, LoadModel, Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.targets.sampling import Distance, Lexicon, Weight
 from seq2seq_lab.targets.wanted import Words
@@ -40,6 +40,8 @@ class RewardSampled(Target):
 
     measures = ()
 
+    prepared = ("target_edits", "target_off_gold")
+
     def __init__(
         self,
         *,
@@ -63,7 +65,7 @@ class RewardSampled(Target):
         self.samples = samples
         self.lexicons: dict[str, Lexicon] = {}
 
-    def load(self, vocabularies: Mapping[str, Vocabulary]) -> None:
+    def load(self, vocabularies: Mapping[str, Vocabulary], load_model: LoadModel) -> None:
         """Note which words there are."""
         self.lexicons = {side: Lexicon.of(each) for side, each in vocabularies.items()}
         for side, each in self.lexicons.items():

@@ -7,6 +7,7 @@ are changed, each into one of V − 1 others or into nothing, and e − k are in
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import torch
@@ -74,6 +75,7 @@ def log_weights(longest: int, size: int, tau: float, *, distance: Distance, weig
     return found.masked_fill(e > n, -math.inf)
 
 
+@lru_cache(maxsize=4)
 def _log_scripts(longest: int) -> Tensor:
     """log C(n, k) C(n + e − k, e − k), [n, e, k], each from 0 to `longest`."""
     n = torch.arange(longest + 1, dtype=torch.float64).view(-1, 1, 1)

@@ -13,7 +13,7 @@ from seq2seq_lab.forcing.passes import scores
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.targets import own
-from seq2seq_lab.targets.base import Fed, Target
+from seq2seq_lab.targets.base import Fed, LoadModel, Target
 from seq2seq_lab.targets.edits import prefix_distances
 from seq2seq_lab.targets.wanted import Distribution, Divergence
 
@@ -57,14 +57,12 @@ class Teacher(Target):
         self.max_ratio = max_ratio
         self.model: Model | None = None
 
-    def load(self, vocabularies: Mapping[str, Vocabulary]) -> None:
+    def load(self, vocabularies: Mapping[str, Vocabulary], load_model: LoadModel) -> None:
         """Load the teacher.
 
         Raises:
             UserError: the folder is no run, names code that is not trusted, or its model has other words.
         """
-        from seq2seq_lab.runs.load import load_model
-
         if self.run is None:
             raise UserError("target.run: it names no run; target.run=FOLDER is that of the trained teacher")
         try:

@@ -9,10 +9,13 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.targets.base import Fed, Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.targets.own import goes_on
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.objectives.minimum_risk import MinimumRisk
+from seq2seq_lab.training.objectives.self_critical import SelfCritical
 
 
 def check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
@@ -42,12 +45,17 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
         )
     corpus = data.corpus
     words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
-    call(target.load, "target", vocabularies=words)
+    call(target.load, "target", vocabularies=words, load_model=load_model)
     last = max(1, epochs) - 1
     plans = [module.plan(module.pairs(block, epoch=epoch, epochs=epochs)) for epoch in sorted({0, last})]
     always_gold = not any(bool(each.own.any()) for each in plans) and _certain(plans[-1])
     if (reason := target.refuses(plans[-1], always_gold=always_gold)) is not None:
         raise UserError(f"target: {reason}")
+    if plans[-1].first_pass and isinstance(module.objective, MinimumRisk | SelfCritical):
+        raise UserError(
+            "objective: its own sentences do not depend on what is fed, and would count in both passes; use "
+            "forcing.first_pass=0"
+        )
     refuses = getattr(module.objective, "refuses", None)
     if refuses is not None and (reason := refuses(module.model, target)) is not None:
         raise UserError(f"objective: {reason}")

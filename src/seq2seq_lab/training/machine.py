@@ -87,7 +87,7 @@ def check_accelerator(config: Mapping[str, Any]) -> None:
             "use trainer=cpu"
         )
     several, batch_size = processes(trainer), config["loader"]["batch_size"]
-    if several > batch_size:
+    if 1 < several > batch_size:
         raise UserError(
             f"trainer.devices: {several} processes, but loader.batch_size={batch_size}: an update is divided by its "
             f"pairs, so it needs at least {several}; write loader.batch_size=64, for example, or trainer.devices=1"

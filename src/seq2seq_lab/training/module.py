@@ -230,9 +230,9 @@ class TranslationModule(pl.LightningModule):
                 "smaller optimizer.lr, or gradient_clip=1"
             )
         self._log({f"train/{name}": value for name, value in (means | {"lr": self.lr}).items()})
-        self._log(
-            {"perf/sentences_per_second": tally.count / tally.seconds, "perf/epoch_seconds": tally.seconds}
-        )
+        pairs = tally.count / self.target.samples
+        speed = {"perf/sentences_per_second": pairs / tally.seconds, "perf/epoch_seconds": tally.seconds}
+        self._log(speed)
         if self.lr_schedule.over == "epochs" and self.lr_schedule.metric is None:
             self._scheduler().step()
 

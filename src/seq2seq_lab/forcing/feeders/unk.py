@@ -6,8 +6,6 @@ from seq2seq_lab.forcing.feeders.base import KNOWN
 from seq2seq_lab.forcing.feeders.zero import Zero
 from seq2seq_lab.forcing.passes import Feeding
 
-Unk = Zero  # what `feeder=unk` was in runs of version 0.2
-
 
 class UnknownWord:
     """Feeds `<unk>` in place of a gold word, as word dropout of language models does (Bowman et al. 2016,

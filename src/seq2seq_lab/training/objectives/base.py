@@ -44,8 +44,8 @@ class Objective(Protocol):
     """Gives the loss that is minimised; what is logged as `train/loss` is `Outcome.losses` always.
 
     An objective may have a `schedule`, whose value is `Outcome.share`; `measures`, names of what it measures of each
-    pair: it then returns the losses and a value [B] for each name; and `refuses(target)`, the reason why it makes no
-    sense with a target, or None.
+    pair: it then returns the losses and a value [B] for each name; and `refuses(model, target)`, the reason why it
+    makes no sense with them, or None.
     """
 
     def __call__(self, outcome: Outcome) -> Tensor | tuple[Tensor, dict[str, Tensor]]:

@@ -94,7 +94,10 @@ class SelfCritical:
         kept = (outcome.share * lengths).floor().long()
         weighted, reward = self.weighted(outcome, kept)
         at_gold = outcome.aim.losses(outcome.decoded.logits)
-        first = torch.arange(at_gold.shape[1], device=at_gold.device) < kept.unsqueeze(1)
+        places = torch.arange(at_gold.shape[1], device=at_gold.device)
+        first = places < kept.unsqueeze(1)
+        if (counted := outcome.aim.lengths) is not None:
+            first &= places < counted.unsqueeze(1)
         return weighted + at_gold.masked_fill(~first, 0.0).sum(dim=1), {"reward": reward}
 
     def weighted(self, outcome: Outcome, kept: Tensor) -> tuple[Tensor, Tensor]:

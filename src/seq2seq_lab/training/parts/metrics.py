@@ -6,6 +6,10 @@ from typing import Any
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.update import measures_of
+
+# What is measured while a run trains, whatever it learns.
+_ALWAYS = ("loss", "forced_share", "forcing_ratio", "lr")
 
 
 def described(module: TranslationModule) -> dict[str, Measure]:
@@ -28,8 +32,10 @@ def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
 def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
     facts, evaluated = described(module).values(), module.evaluated
     names = [each.facts.name for each in module.measures.values()]
-    always = {"training": "train", "speed": "perf"}
-    measured = [f"{always[each.stage]}/{each.name}" for each in facts if each.stage in always]
+    target, objective = module.target, module.objective
+    learnt = {*_ALWAYS, *target.prepared, *measures_of(target, objective)}
+    measured = [f"perf/{each.name}" for each in facts if each.stage == "speed"]
+    measured += [f"train/{each}" for each in sorted(learnt)]
     measured += [f"{evaluated}/{name}" for name in names]
     if metric in measured:
         return
