@@ -143,9 +143,11 @@ def test_a_loss_says_what_it_is_per_and_where_units_differ_what_compares(tmp_pat
 def test_where_targets_are_right_or_wrong_the_symbol_error_rate_is_shown_in_place_of_bleu():
     measured = ["val/loss_forced", "val/bleu", "val/chrf", "val/exact_match", "val/symbol_error_rate"]
     assert shown(None, measured, {}) == ["val/loss_forced", "val/bleu", "val/exact_match"]
-    assert shown(None, measured, {}, graded=False) == [
+    assert shown(None, measured, {}, graded={False}) == [
         "val/loss_forced",
         "val/exact_match",
         "val/symbol_error_rate",
     ]
-    assert shown(["val/bleu"], measured, {}, graded=False) == ["val/bleu"]
+    assert shown(["val/bleu"], measured, {}, graded={False}) == ["val/bleu"]
+    both = shown(None, measured, {}, graded={True, False})
+    assert {"val/bleu", "val/symbol_error_rate"} <= set(both)

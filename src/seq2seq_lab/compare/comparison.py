@@ -86,7 +86,7 @@ def gather(
     for each in references:
         if each.metric not in measured:
             raise UserError(f"--reference-metric {each.metric}: {not_measured(each.metric, measured)}")
-    graded = any(each.corpus.graded for each in groups)
+    graded = {each.corpus.graded for each in groups}
     chosen = dict.fromkeys(shown(metrics, measured, groups[0].described, graded=graded))
     chosen |= dict.fromkeys(each.metric for each in references)
     pairs = pair(groups, measured)

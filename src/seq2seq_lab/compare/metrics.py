@@ -1,7 +1,7 @@
 """Which metrics a comparison shows."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from seq2seq_lab.errors import UserError
@@ -16,7 +16,7 @@ def shown(
     measured: Sequence[str],
     described: Mapping[str, Measure],
     *,
-    graded: bool = True,
+    graded: Collection[bool] = (True,),
 ) -> list[str]:
     """The metrics to show: the given ones, with patterns expanded, or the default ones.
 
@@ -24,7 +24,7 @@ def shown(
         asked: names or patterns such as `val/*`; if empty, the default metrics.
         measured: all metrics of all runs.
         described: measures in the summaries of runs, by name; see `evaluation.measures.measure`.
-        graded: whether a target of some run that is partly right has a worth; see `data.task.Task`.
+        graded: of the runs' tasks, whether a target that is partly right has a worth; see `data.task.Task`.
 
     Raises:
         UserError: no run measured a given metric.
@@ -47,13 +47,15 @@ def not_measured(name: str, measured: Sequence[str]) -> str:
     return f"no run measured it; {hint}there are {', '.join(measured) or 'none'}"
 
 
-def _default(measured: Sequence[str], described: Mapping[str, Measure], graded: bool) -> list[str]:
+def _default(
+    measured: Sequence[str], described: Mapping[str, Measure], graded: Collection[bool]
+) -> list[str]:
     """The metrics of measures that are shown; for an evaluation, those on held-out pairs if there are any."""
     held_out = [metric for metric in measured if metric.startswith(_HELD_OUT)]
     found = []
     for metric in measured:
         facts = measure(metric, described)
         on_another_part = facts.stage == "evaluation" and held_out and metric not in held_out
-        if is_shown(facts, graded=graded) and not on_another_part:
+        if any(is_shown(facts, graded=each) for each in graded) and not on_another_part:
             found.append(metric)
     return found or list(measured[:_FEW])

@@ -41,7 +41,9 @@ def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
         return
     part, _, name = metric.rpartition("/")
     if name not in names or part not in ("train", "val"):
-        raise UserError(f"{key}: {metric} is not measured; measured are {', '.join(measured)}")
+        known = name in {each.name for each in REGISTRY.values()} and "exact_match" in names
+        instead = f"; use {evaluated}/exact_match, or another choice of measures" if known else ""
+        raise UserError(f"{key}: {metric} is not measured; measured are {', '.join(measured)}{instead}")
     nothing = "nothing is held out (split=none)"
     why = nothing if evaluated == "train" else "held-out pairs are evaluated"
     raise UserError(f"{key}: {metric} is not measured, as {why}; use {evaluated}/{name}")
