@@ -66,6 +66,12 @@ REFUSED |= {
     for target in ("optimal_completion", "mixed", "n_step", "reward_sampled")
     for objective in ("minimum_risk", "self_critical")
 }
+REFUSED |= {
+    (("objective", objective), ("forcing", policy)): "objective"
+    for objective in ("minimum_risk", "self_critical")
+    for policy in options("forcing")
+    if policy != "full"
+}
 NO_SPLIT = "seq2seq_lab.data.splits.NoSplit"
 EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}  # logger → its module
 NOTHING = "-"  # no option of a nested group that is optional

@@ -51,6 +51,10 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
     always_gold = not any(bool(each.own.any()) for each in plans) and _certain(plans[-1])
     if (reason := target.refuses(plans[-1], always_gold=always_gold)) is not None:
         raise UserError(f"target: {reason}")
+    if not always_gold and getattr(module.objective, "ignores_feeding", False):
+        raise UserError(
+            "objective: nothing of the words that forcing feeds is minimised; use forcing=full, or objective.mix=0.5"
+        )
     if plans[-1].first_pass and isinstance(module.objective, MinimumRisk | SelfCritical):
         raise UserError(
             "objective: its own sentences do not depend on what is fed, and would count in both passes; use "

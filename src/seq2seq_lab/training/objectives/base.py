@@ -44,8 +44,8 @@ class Objective(Protocol):
     """Gives the loss that is minimised; what is logged as `train/loss` is `Outcome.losses` always.
 
     An objective may have a `schedule`, whose value is `Outcome.share`; `measures`, names of what it measures of each
-    pair: it then returns the losses and a value [B] for each name; and `refuses(model, target)`, the reason why it
-    makes no sense with them, or None.
+    pair: it then returns the losses and a value [B] for each name; `refuses(model, target)`, the reason why it makes no
+    sense with them, or None; and `ignores_feeding`, whether it does not depend on what a policy feeds.
     """
 
     def __call__(self, outcome: Outcome) -> Tensor | tuple[Tensor, dict[str, Tensor]]:

@@ -84,6 +84,11 @@ class MinimumRisk:
         self.max_ratio = max_ratio
         self.likelihood = NegativeLogLikelihood(label_smoothing=label_smoothing)
 
+    @property
+    def ignores_feeding(self) -> bool:
+        """Whether nothing is minimised of the words that a policy feeds."""
+        return self.mix == 1
+
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a target."""
         if self.mix < 1 or type(target) is Gold:

@@ -77,6 +77,11 @@ class SelfCritical:
         self.mix = mix
         self.max_ratio = max_ratio
 
+    @property
+    def ignores_feeding(self) -> bool:
+        """Whether nothing is minimised of the words that a policy feeds."""
+        return self.unit == "sentence" and self.mix == 1
+
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a target."""
         if self.unit == "prefix" or self.mix < 1 or type(target) is Gold:
