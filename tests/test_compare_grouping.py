@@ -247,3 +247,15 @@ def test_the_source_of_own_modules_separates_runs_and_is_shown_where_nothing_els
         "my_policy=bbbb00000002",
         "my_policy=absent",
     ]
+
+
+def test_a_group_that_is_placed_elsewhere_is_shown_by_its_options_names(tmp_path):
+    for option, decay in (("linear", "Linear"), ("inverse_sigmoid", "InverseSigmoid")):
+        settings = config(seed=0)
+        settings["target"] = {
+            "_target_": "seq2seq_lab.targets.mixed.Mixed",
+            "schedule": {"decay": {"_target_": f"seq2seq_lab.forcing.schedules.{decay}"}},
+        }
+        settings["choices"] = {**settings.get("choices", {}), "forcing/decay@target.schedule.decay": option}
+        write_run(tmp_path / option, settings)
+    assert sorted(labels(tmp_path)) == ["decay=inverse_sigmoid", "decay=linear"]

@@ -202,9 +202,11 @@ def _relocated(value: Any, folders: Iterable[str]) -> Any:
 
 
 def _choices(runs: Sequence[Run]) -> dict[str, str]:
+    """The options of a run; a group that is placed elsewhere, `forcing/decay@target.schedule.decay`, by its place."""
     for run in runs:
         if isinstance(chosen := run.config().get("choices"), dict):
-            return {str(group): str(option) for group, option in chosen.items()}
+            places = {group: str(group).partition("@")[2].replace(".", "/") or str(group) for group in chosen}
+            return {places[group]: str(option) for group, option in chosen.items() if option is not None}
     return {}
 
 
