@@ -112,7 +112,7 @@ def attention_figure(samples: list[dict[str, Any]]) -> Any:
     from matplotlib.figure import Figure
 
     rows, columns = ([[*map(printable, each[side])] for each in samples] for side in ("rows", "columns"))
-    heights = [1.3 + 0.4 * len(labels) for labels in rows]
+    heights = [max(2.2, 1.3 + 0.4 * len(labels)) for labels in rows]  # room for the label of the scale
     figure = Figure(figsize=(1.8 + 0.6 * max(map(len, columns)), sum(heights)), layout="constrained")
     grid = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)
     for axes, sample, row_labels, column_labels in zip(grid[:, 0], samples, rows, columns, strict=True):
