@@ -48,6 +48,14 @@ def presets(groups: Sequence[Group]) -> list[Preset]:
     return sorted(found, key=lambda each: (-best[each.name], each.name, each.split))
 
 
+def measures_of(found: Sequence[Preset]) -> dict[str, int]:
+    """The measures of all runs: those of analyses are there after `seq2seq-lab evaluate`."""
+    runs = [run for preset in found for run in preset.group.runs]
+    return {
+        name: digits for name, digits in MEASURES.items() if all(each.last(name) is not None for each in runs)
+    }
+
+
 def run_rows(found: Sequence[Preset]) -> list[Row]:
     """A row a run."""
     return [
@@ -55,7 +63,7 @@ def run_rows(found: Sequence[Preset]) -> list[Row]:
             "preset": preset.name,
             "split": str(preset.split),
             "seed": str(each.seed),
-            **{name.removeprefix("test/"): f"{each.last(name):.6g}" for name in MEASURES},
+            **{name.removeprefix("test/"): f"{each.last(name):.6g}" for name in measures_of(found)},
             "seconds": f"{each.summary()['seconds']:.0f}",
         }
         for preset in found
@@ -66,6 +74,7 @@ def run_rows(found: Sequence[Preset]) -> list[Row]:
 def result_rows(found: Sequence[Preset]) -> list[Row]:
     """A row a preset and split, mean ± sd over seeds; where there are several splits, one more over their means."""
     rows: list[Row] = []
+    measures = measures_of(found)
     for name in dict.fromkeys(each.name for each in found):
         of_preset = [each for each in found if each.name == name]
         for each in of_preset:
@@ -77,20 +86,20 @@ def result_rows(found: Sequence[Preset]) -> list[Row]:
                     "seeds": str(len(each.group.runs)),
                     **{
                         m.removeprefix("test/"): shown(each.group.last(m), digits)
-                        for m, digits in MEASURES.items()
+                        for m, digits in measures.items()
                     },
                     "bleu, 95 % of the mean": f"{low:.1f} to {high:.1f}",
                 }
             )
         if len(of_preset) > 1:
-            means = {m: Estimate.of([each.group.last(m).mean for each in of_preset]) for m in MEASURES}
+            means = {m: Estimate.of([each.group.last(m).mean for each in of_preset]) for m in measures}
             low, high = means["test/bleu"].interval((0, 100))
             rows.append(
                 {
                     "preset": name,
                     "split": ALL,
                     "seeds": "",
-                    **{m.removeprefix("test/"): shown(means[m], digits) for m, digits in MEASURES.items()},
+                    **{m.removeprefix("test/"): shown(means[m], digits) for m, digits in measures.items()},
                     "bleu, 95 % of the mean": f"{low:.1f} to {high:.1f}",
                 }
             )
@@ -119,7 +128,7 @@ def main(folders: list[str]) -> None:
     write_csv(run_rows(found), "runs", STUDY)
     write(result_rows(found), "results", STUDY)
     if rows := beam_rows(found):
-        write(rows, "beams", STUDY)
+        write_csv(rows, "beams", STUDY)
 
 
 if __name__ == "__main__":
