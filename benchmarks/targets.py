@@ -18,6 +18,7 @@ from seq2seq_lab.forcing.free import FreeForcing
 from seq2seq_lab.forcing.full import FullForcing
 from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs
 from seq2seq_lab.forcing.schedules import Linear, Schedule
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.targets.mixed import Mixed
@@ -63,7 +64,7 @@ def main() -> None:
     blocks = [block for _, block in zip(range(BLOCKS + 1), loader, strict=False)]
     rows = []
     for name, (target, policy, bound) in TARGETS.items():
-        target.load(words)
+        target.load(words, load_model)
         both = []
         for learnt in (Gold(), target):
             torch.manual_seed(0)

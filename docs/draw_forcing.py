@@ -24,6 +24,7 @@ from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.forcing.plan import Pairs, Plan, Revised
 from seq2seq_lab.models import attention_model
+from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.targets.edits import prefix_distances
 from seq2seq_lab.targets.optimal_completion import optimal
 from seq2seq_lab.targets.reward_sampled import RewardSampled
@@ -174,9 +175,8 @@ def optimal_words() -> np.ndarray:
 def sampled_positions() -> np.ndarray:
     """What sentences have in the place of their reference: OUTSIDE, OWN where it is another word, or GOLD."""
     target = RewardSampled(tau=0.85, distance="hamming")
-    target.load(
-        {side: Vocabulary(["<sos>", "<eos>", *map(str, range(2000))]) for side in ("source", "target")}
-    )
+    words = {side: Vocabulary(["<sos>", "<eos>", *map(str, range(2000))]) for side in ("source", "target")}
+    target.load(words, load_model)
     pairs = _pairs(0)
     inside = torch.arange(LONGEST) < pairs.lengths.unsqueeze(1)
     gold = torch.where(torch.arange(LONGEST) == pairs.lengths.unsqueeze(1) - 1, 1, 7)
