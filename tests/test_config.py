@@ -93,6 +93,14 @@ ERRORS = [
     ("lr_schedule=cosine trainer.max_epochs=-1", "it is trainer.max_epochs by default"),
     ("lr_schedule=inverse_sqrt lr_schedule.warm_up=0", "lr_schedule.warm_up must be at least 1, got 0"),
     ("lr_schedule=plateau lr_schedule.min_lr=-1", "lr_schedule.min_lr must be at least 0"),
+    (
+        "lr_schedule=cosine lr_schedule.min_lr=1",
+        "lr_schedule.min_lr must be at most optimizer.lr, which is 0.01, got 1",
+    ),
+    (
+        "lr_schedule=plateau lr_schedule.min_lr=1",
+        "lr_schedule.min_lr must be at most optimizer.lr, which is 0.01",
+    ),
     ("objective=minimum_risk objective.candidates=0", "objective.candidates must be at least 1, got 0"),
     ("objective=minimum_risk objective.mix=2", "objective.mix must lie in [0, 1], got 2"),
     ("objective=minimum_risk objective.temperature=0", "objective.temperature must be positive and finite"),

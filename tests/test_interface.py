@@ -327,6 +327,11 @@ def test_a_head_that_is_not_there_is_named(arguments, said, trained, tmp_path, c
     assert said in capsys.readouterr().err
 
 
+def test_a_head_needs_a_picture(capsys):
+    assert cli.main(["translate", "nowhere", "je suis grand .", "--head", "1"]) == 1
+    assert capsys.readouterr().err.startswith("--head: it draws a head in --attention FILE")
+
+
 class Short(Model):
     """A model for short sentences."""
 

@@ -48,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
+    if args.head is not None and args.attention is None:
+        raise UserError("--head: it draws a head in --attention FILE, which is not given")
     return translate(
         args.folder,
         args.sentences or _lines(),

@@ -82,6 +82,7 @@ class Plateau:
 
     def scheduler(self, optimizer: Optimizer) -> LRScheduler:
         """The scheduler of an optimizer."""
+        _check_below(self.min_lr, optimizer)
         return ReduceLROnPlateau(
             optimizer,
             mode=self.mode,
@@ -118,6 +119,7 @@ class Cosine:
 
     def scheduler(self, optimizer: Optimizer) -> LRScheduler:
         """The scheduler of an optimizer."""
+        _check_below(self.min_lr, optimizer)
         return CosineAnnealingLR(optimizer, T_max=self.epochs, eta_min=self.min_lr)
 
 
@@ -150,6 +152,12 @@ class InverseSqrt:
     def scheduler(self, optimizer: Optimizer) -> LRScheduler:
         """The scheduler of an optimizer."""
         return LambdaLR(optimizer, self.factor)
+
+
+def _check_below(min_lr: float, optimizer: Optimizer) -> None:
+    lr = optimizer.param_groups[0]["lr"]
+    if min_lr > lr:
+        raise ValueError(f"min_lr must be at most optimizer.lr, which is {lr:g}, got {min_lr:g}")
 
 
 def _check_not_negative(name: str, value: float) -> None:
