@@ -58,7 +58,7 @@ def show_result(
         print("test: the {checkpoint} checkpoint, of epoch {epoch}".format(**summary["tested"]))
     print(
         f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
-        f"some {part} {task.items}: source → reference → hypothesis (of the last epoch)",
+        f"some {part} {task.items}: source → reference → hypothesis",
         *(
             on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")
             for each in samples
