@@ -249,7 +249,10 @@ def test_torchrun_starts_the_processes(tmp_path):
     [
         (("-m",), "-m: a sweep starts the processes of each of its runs itself; leave out torchrun"),
         (("trainer=cpu",), "torchrun has started 2 processes for one run; write trainer=ddp"),
-        (("trainer.devices=3",), "does not match the world size (2)"),
+        (
+            ("trainer.devices=3",),
+            "trainer.devices: 3 processes, with trainer.num_nodes=1, but torchrun has started 2",
+        ),
     ],
 )
 def test_what_torchrun_cannot_start_is_a_line(tmp_path, given, line):

@@ -78,9 +78,14 @@ def check_accelerator(config: Mapping[str, Any]) -> None:
         UserError: a GPU that is not available, several devices that cannot be used, or half precision.
     """
     trainer = config["trainer"]
-    started = os.environ.get("WORLD_SIZE", "1") if "TORCHELASTIC_RUN_ID" in os.environ else "1"
-    if started != "1" and trainer.get("strategy") != "ddp":
+    started = int(os.environ.get("WORLD_SIZE", 1)) if "TORCHELASTIC_RUN_ID" in os.environ else 0
+    if started > 1 and trainer.get("strategy") != "ddp":
         raise UserError(f"trainer: torchrun has started {started} processes for one run; write trainer=ddp")
+    if started and trainer.get("strategy") == "ddp" and processes(trainer) != started:
+        raise UserError(
+            f"trainer.devices: {processes(trainer)} processes, with trainer.num_nodes={trainer.get('num_nodes', 1)}, "
+            f"but torchrun has started {started}"
+        )
     if trainer.get("accelerator") in ("cuda", "gpu") and not torch.cuda.is_available():
         raise UserError(
             f"trainer.accelerator: PyTorch {torch.__version__} finds no CUDA GPU for {trainer['accelerator']}; "

@@ -93,7 +93,7 @@ def start_processes(
             workers[read] = context.Process(
                 target=_work, args=(write, names, modules.named(), act, given, more)
             )
-            with _blocked():
+            with _blocked(), _spawning():
                 workers[read].start()
             write.close()
         outcomes = _outcomes(workers, asked)
@@ -174,6 +174,17 @@ def _passing_on(workers: Mapping[Connection, SpawnProcess], asked: list[float]) 
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def _spawning() -> Iterator[None]:
+    """Let a process that starts here know the start method `spawn` alone: joblib's workers have one of their own."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("spawn", force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 @contextlib.contextmanager
