@@ -240,8 +240,8 @@ def test_translations_are_read_as_they_were_written(tmp_path):
     evaluations.write_evaluation(
         tmp_path, "test", {}, sources=["a", "é"], references=references, hypotheses=hypotheses
     )
-    assert read_translated(tmp_path, "test") == Translated(hypotheses, references)
-    assert read_translated(tmp_path, "validation") is None
+    assert read_translated(tmp_path / "evaluation" / "test.json") == Translated(hypotheses, references)
+    assert read_translated(tmp_path / "evaluation" / "validation.json") is None
     evaluations.write_evaluation(
         tmp_path,
         "test",
@@ -251,7 +251,9 @@ def test_translations_are_read_as_they_were_written(tmp_path):
         hypotheses=hypotheses,
         components=[7, 7],
     )
-    assert read_translated(tmp_path, "test") == Translated(hypotheses, references, [7, 7])
+    assert read_translated(tmp_path / "evaluation" / "test.json") == Translated(
+        hypotheses, references, [7, 7]
+    )
 
 
 def test_where_sources_count_each_is_one_sentence(tmp_path):
@@ -265,8 +267,8 @@ def test_where_sources_count_each_is_one_sentence(tmp_path):
         components=[7, 8, 7, 9],
     )
     each = Translated(["1", "3", "5"], [["1", "2"], ["3"], ["4"]], [7, 8, 9])
-    assert read_translated(tmp_path, "test", "source") == each
-    assert len(read_translated(tmp_path, "test", "pair").hypotheses) == 4
+    assert read_translated(tmp_path / "evaluation" / "test.json", "source") == each
+    assert len(read_translated(tmp_path / "evaluation" / "test.json", "pair").hypotheses) == 4
 
 
 @pytest.mark.parametrize(
@@ -276,7 +278,7 @@ def test_a_file_without_whole_numbers_of_components_is_read_without_them(tmp_pat
     row = '{"references": ["b"], "hypothesis": "c"'
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "test.jsonl").write_text(f'{row}, "component": 1}}\n{row}{component}}}\n')
-    assert read_translated(tmp_path, "test") == Translated(["c", "c"], [["b"], ["b"]])
+    assert read_translated(tmp_path / "evaluation" / "test.json") == Translated(["c", "c"], [["b"], ["b"]])
 
 
 def test_without_hypotheses_a_note_says_so(tmp_path):

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from seq2seq_lab.commands.chosen import add_chosen
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -10,19 +12,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Compare runs: group those that differ only in seed, and show mean ± standard deviation, differences"
         " over seeds, curves, translations and attention. Prints a table and writes a report."
     )
-    parser.add_argument(
-        "paths",
-        nargs="+",
-        type=Path,
-        metavar="PATH",
-        help="a folder that contains runs, such as outputs or the folder of one sweep",
-    )
+    add_chosen(parser, required=True)
     parser.add_argument(
         "--metric",
         action="append",
         dest="metrics",
         metavar="NAME",
         help="a metric to show, such as val/bleu or 'val/*'; may be repeated",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="GROUP",
+        help="the group that all others are compared with, by its label or by filters, such as "
+        "'model=attention, ratio=0.5'; without it, groups that differ in one setting are",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        dest="group",
+        default=[],
+        metavar="'GROUP: LABEL'",
+        help="show a group with a label of your own, and a colour of your own if one follows, as in "
+        "'forcing=full: teacher forcing #0072B2'; may be repeated, and this is their order",
+    )
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="FILE.yaml",
+        help="labels, order and colours of groups, and the baseline, from a file; see docs/runs.md",
+    )
+    parser.add_argument(
+        "--checkpoints",
+        metavar="best,last",
+        help="compare these checkpoints of each run with each other, as far as `evaluate` or training evaluated them",
     )
     parser.add_argument(
         "--reference",
@@ -63,15 +85,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     from seq2seq_lab.compare import compare  # imported here, so that `--help` is fast
+    from seq2seq_lab.compare.at_checkpoint import parse_checkpoints
+    from seq2seq_lab.compare.presentation import Presentation, parse_group, read_presentation
     from seq2seq_lab.runs.reference import read_curves
 
+    presentation = read_presentation(args.groups) if args.groups else Presentation()
+    presentation = Presentation(
+        [*map(parse_group, args.group), *presentation.groups], args.baseline or presentation.baseline
+    )
     references = [each for path in args.references for each in read_curves(path, args.reference_metric)]
     compare(
-        args.paths,
+        args.chosen,
         metrics=args.metrics,
         references=references,
         significance=args.significance,
         output=args.output,
+        presentation=presentation,
+        checkpoints=parse_checkpoints(args.checkpoints),
         form=args.format,
     )
     return 0

@@ -11,7 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seq2seq_lab import __version__
-from seq2seq_lab.commands import compare, data, evaluate, export, page, runs, train, translate
+from seq2seq_lab.commands import (
+    compare,
+    data,
+    evaluate,
+    export,
+    page,
+    runs,
+    runs_note,
+    runs_retry,
+    runs_rm,
+    runs_tag,
+    train,
+    translate,
+)
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, of_files, printable
 from seq2seq_lab.launch.startup import safe_path
@@ -24,6 +37,10 @@ COMMANDS = {
     "evaluate": (evaluate, "evaluate trained runs on the test part: scores, losses, exposure bias"),
     "translate": (translate, "translate sentences with a trained run"),
     "runs": (runs, "list runs: status, epochs, time to go, main measure"),
+    "runs rm": (runs_rm, "remove runs, after asking"),
+    "runs retry": (runs_retry, "train again what failed"),
+    "runs note": (runs_note, "write a note about runs"),
+    "runs tag": (runs_tag, "add tags to runs, or remove them"),
     "page": (page, "write a translator as one HTML file"),
     "export": (export, "write the model of a run as ONNX"),
     "compare": (compare, "compare runs: table, plots, report, TensorBoard"),
@@ -67,6 +84,12 @@ def _command_first(arguments: list[str]) -> list[str]:
     return [arguments[count], *arguments[:count], *arguments[count + 1 :]]
 
 
+def _joined(arguments: list[str]) -> list[str]:
+    """The arguments with a command of two words, such as `runs rm`, as one."""
+    two = " ".join(arguments[:2])
+    return [two, *arguments[2:]] if len(arguments) > 1 and two in COMMANDS else arguments
+
+
 def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="seq2seq-lab",
@@ -79,8 +102,11 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
         commands[name] = subparsers.add_parser(name, help=line, conflict_handler="resolve")
         module.add_arguments(commands[name])
         commands[name].set_defaults(main=module.main)
+    arguments = _joined(arguments)
     if arguments and arguments[0] in commands:
-        known = argparse.Namespace(command_line=shlex.join(["seq2seq-lab", *arguments]))
+        known = argparse.Namespace(
+            command_line=f"seq2seq-lab {arguments[0]} {shlex.join(arguments[1:])}".rstrip()
+        )
         # Options may come before, between and after the other arguments.
         return commands[arguments[0]].parse_intermixed_args(arguments[1:], known)
     return parser.parse_args(arguments)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TextIO
 
 from seq2seq_lab.compare import notes as remarks
+from seq2seq_lab.compare.at_checkpoint import at_checkpoints
 from seq2seq_lab.compare.grouping import Group, group
 from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
+from seq2seq_lab.compare.presentation import Presentation, arranged, baselines
 from seq2seq_lab.compare.references import of_runs, with_own_names
 from seq2seq_lab.compare.significance import OverSentences, over_sentences
 from seq2seq_lab.compare.tasks import OverTasks, over_tasks
@@ -19,9 +21,11 @@ from seq2seq_lab.compare.views import csv, paper, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import find, layout
+from seq2seq_lab.runs.chosen import Which
 from seq2seq_lab.runs.foreign import check_contents, is_inside
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.runs.select import require_runs, select
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Comparison:
         notes: what was skipped, and why.
         caveats: limits of the results that the user should know.
         output: the output folder.
+        root: the folder that the names of the runs are relative to.
     """
 
     runs: Sequence[Run]
@@ -51,6 +56,7 @@ class Comparison:
     notes: Sequence[str]
     caveats: Sequence[str]
     output: Path
+    root: Path
 
     @property
     def shown_pairs(self) -> list[Pair]:
@@ -59,29 +65,38 @@ class Comparison:
 
 
 def gather(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
     metrics: Sequence[str] | None = None,
     references: Sequence[Reference] = (),
     significance: bool = False,
     output: Path | None = None,
+    presentation: Presentation | None = None,
+    checkpoints: Sequence[Which] = (),
 ) -> Comparison:
     """Read and compare the runs under some folders, without printing or writing anything.
 
     Args:
-        paths: folders that contain runs, at any depth.
+        paths: folders that contain runs, at any depth; texts may also be filters, see `runs.filters`.
         metrics: names or patterns of the metrics to show; by default, those of measures with ``shown``.
         references: reference curves, in addition to those of the runs; their metrics are shown too.
         significance: compare all pairs of groups over the sentences of the test part too, not only two groups alone.
         output: the output folder; by default, ``comparison`` in the folder of the runs if all of its runs are
             compared, else a folder beside it with a name for these.
+        presentation: labels, order and colours of the groups, and the one that all others are compared with.
+        checkpoints: those of each run to compare with each other, instead of its last epoch; see `at_checkpoint`.
 
     Raises:
         UserError: no run was found, a path does not exist, or no run measured a metric.
     """
-    root = find.common_root(paths)
-    read, notes = read_runs(paths, root)
+    selection = require_runs(select(paths))
+    root, read, not_evaluated = selection.root, list(selection.runs), list[str]()
+    if checkpoints:
+        read, not_evaluated = at_checkpoints(read, checkpoints)
     groups, repeats = group(read)
+    presentation = presentation or Presentation()
+    groups = arranged(groups, presentation)
+    baseline = baselines(groups, presentation.baseline) if presentation.baseline else []
     measured = _measured(groups)
     for each in references:
         if each.metric not in measured:
@@ -89,10 +104,10 @@ def gather(
     graded = {each.corpus.graded for each in groups}
     chosen = dict.fromkeys(shown(metrics, measured, groups[0].described, graded=graded))
     chosen |= dict.fromkeys(each.metric for each in references)
-    pairs = pair(groups, measured)
+    pairs = pair(groups, measured, baseline)
     visible = [each for each in pairs if each.metric in chosen]
     sentences, missing = over_sentences(groups, pairs, every=significance)
-    tasks, left_out = over_tasks(groups, list(chosen))
+    tasks, left_out = over_tasks(groups, list(chosen), baseline)
     return Comparison(
         runs=read,
         groups=groups,
@@ -101,26 +116,38 @@ def gather(
         over_sentences=sentences,
         over_tasks=tasks,
         references=with_own_names([*of_runs(read), *references]),
-        notes=[*notes, *missing, *left_out, *repeats, *remarks.not_averaged(groups), *remarks.uneven(groups)],
+        notes=[
+            *selection.notes,
+            *not_evaluated,
+            *missing,
+            *left_out,
+            *repeats,
+            *remarks.not_averaged(groups),
+            *remarks.uneven(groups),
+            *remarks.annotated(groups),
+        ],
         caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],
         output=_output(output) if output else _output(_default_output(root, read), within=root),
+        root=root,
     )
 
 
 def compare(
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
     metrics: Sequence[str] | None = None,
     references: Sequence[Reference] = (),
     significance: bool = False,
     output: Path | None = None,
+    presentation: Presentation | None = None,
+    checkpoints: Sequence[Which] = (),
     form: "paper.Format | None" = None,
     stream: TextIO | None = None,
 ) -> Comparison:
     """Compare the runs under some folders: print a table, and write files, plots, a report and TensorBoard runs.
 
     Args:
-        paths, metrics, references, significance, output: see `gather`.
+        paths, metrics, references, significance, output, presentation, checkpoints: see `gather`.
         form: print tables for a paper in this format instead.
         stream: the stream to print to; standard output by default.
 
@@ -128,7 +155,13 @@ def compare(
         UserError: as `gather`, or the folder cannot be written.
     """
     comparison = gather(
-        paths, metrics=metrics, references=references, significance=significance, output=output
+        paths,
+        metrics=metrics,
+        references=references,
+        significance=significance,
+        output=output,
+        presentation=presentation,
+        checkpoints=checkpoints,
     )
     stream = stream or sys.stdout
     if form is not None:
@@ -136,21 +169,21 @@ def compare(
             comparison.groups, comparison.metrics, comparison.shown_pairs, form, comparison.over_tasks
         )
         terminal.write(text, stream)
-        _write(comparison, title=_title(paths, comparison))
+        _write(comparison, title=_title(comparison))
         return comparison
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)
     terminal.write(terminal.over_tasks(comparison.over_tasks), stream)
     terminal.write(terminal.over_sentences(comparison.over_sentences), stream)
     terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), stream)
-    _write(comparison, title=_title(paths, comparison))
+    _write(comparison, title=_title(comparison))
     terminal.write(terminal.written(comparison.output), stream)
     return comparison
 
 
-def _title(paths: Sequence[Path], comparison: Comparison) -> str:
+def _title(comparison: Comparison) -> str:
     """What the report is about: the settings that differ, and the folder."""
     keys = list(dict.fromkeys(key for each in comparison.groups for key in each.settings))
-    root = find.common_root(paths).name or "runs"
+    root = comparison.root.name or "runs"
     more = " and more" if len(keys) > 4 else ""
     return f"{', '.join(keys[:4])}{more}: comparison of {root}" if keys else f"Comparison of {root}"
 
@@ -179,27 +212,6 @@ def _output(output: Path, *, within: Path | None = None) -> Path:
                 f"{output}: this is a file; give --output a folder, or a path that does not exist"
             )
     return output
-
-
-def read_runs(paths: Sequence[Path], root: Path) -> tuple[list[Run], list[str]]:
-    folders, notes = find.find(paths)
-    read = []
-    for folder in folders:
-        run = Run(folder, name=folder.relative_to(root).as_posix())
-        try:
-            run.config()
-        except UserError as error:
-            notes.append(f"{error}; skipped")
-        else:
-            read.append(run)
-    if not read:
-        raise UserError(
-            f"{'; '.join(notes[-3:])}. A run is a folder with a {layout.CONFIG}, written by `seq2seq-lab"
-            " train`; give a folder that contains runs"
-        )
-    read.sort(key=lambda run: find.natural(run.name))
-    notes += [f"{run.name}: {note}" for run in read for note in run.notes]
-    return read, notes
 
 
 def _measured(groups: Sequence[Group]) -> list[str]:

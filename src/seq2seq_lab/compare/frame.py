@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.compare.comparison import read_runs
 from seq2seq_lab.compare.grouping import group
-from seq2seq_lab.runs.find import common_root
+from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.loaded import import_pandas
+from seq2seq_lab.runs.select import require_runs, select
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,25 +16,28 @@ if TYPE_CHECKING:
 def load_runs(paths: str | Path | Sequence[str | Path] = "outputs") -> "pd.DataFrame":
     """A row for each run below some folders; the index is its path below them.
 
-    Columns: `status`, `seed`, `epochs`; the settings in which the runs differ, such as `forcing` and `ratio`; the last
-    value of each metric, such as `val/bleu`, its best value as `best val/bleu`, and those of the test part, as
-    `test/bleu`.
+    Columns: `status`, `seed`, `epochs`; `tags` and `note`, if a run has any; the settings in which the runs differ,
+    such as `forcing` and `ratio`; the last value of each metric, such as `val/bleu`, its best value as `best val/bleu`,
+    and those of the test part, as `test/bleu`.
 
     Args:
-        paths: a folder that contains runs at any depth, or several.
+        paths: a folder that contains runs at any depth, or several; texts may also be filters, such as
+            `model=attention` and `val/bleu>30`.
 
     Raises:
         UserError: there is no run, or a folder does not exist.
     """
     pandas = import_pandas()
-    given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    root = common_root(given)
-    runs, _ = read_runs(given, root)
+    runs = require_runs(select([paths] if isinstance(paths, str | Path) else paths)).runs
     groups, _ = group(runs)
     settings = {run: each.all_settings for each in groups for run in (*each.runs, *each.others)}
     rows = []
+    annotations = {run: read_annotations(run.folder) for run in runs}
+    annotated = any(each.note or each.tags for each in annotations.values())
     for run in runs:
         row: dict[str, Any] = {"status": run.status, "seed": run.seed, "epochs": run.epochs}
+        if annotated:
+            row |= {"tags": ", ".join(annotations[run].tags), "note": annotations[run].note}
         row |= dict(settings.get(run, {}))
         for metric in run.curves():
             row[metric] = run.last(metric)

@@ -9,6 +9,7 @@ from typing import Any
 from seq2seq_lab.compare import naming
 from seq2seq_lab.compare.statistics import Estimate, average
 from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
+from seq2seq_lab.runs.facts import flatten
 from seq2seq_lab.runs.find import natural
 from seq2seq_lab.runs.layout import GOLD, INCIDENTAL
 from seq2seq_lab.runs.read import CorpusFacts
@@ -34,6 +35,7 @@ class Group:
         others: runs that are not averaged, because they are unfinished, failed or damaged.
         described: measures in the summaries of all compared runs, by name; the same in every group.
         units: what a symbol is, `words`, `subwords` or `characters`; None where the compared runs differ in it.
+        own_label, colour: those that the user gave it; see `presentation`.
     """
 
     label: str
@@ -46,6 +48,8 @@ class Group:
     others: tuple[Run, ...]
     described: Mapping[str, Measure]
     units: str | None = None
+    own_label: str | None = None
+    colour: str | None = None
 
     @property
     def learns_gold(self) -> bool:
@@ -159,7 +163,7 @@ def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
 
 def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
     """The configuration of each run, without the seed and without the keys that do not change the trained model."""
-    flat = {run: dict(naming.flatten(run.config())) for run in runs}
+    flat = {run: dict(flatten(run.config())) for run in runs}
     seeds = _following_the_seed(flat)
     configurations = {}
     for run, config in flat.items():
@@ -250,7 +254,7 @@ def _ordered(groups: Sequence[Group]) -> list[Group]:
     return sorted(groups, key=order)
 
 
-def _corpus_name(group: Group, groups: Sequence[Group]) -> str:
+def corpus_name(group: Group, groups: Sequence[Group]) -> str:
     """The option `data` where each corpus has its own, else the beginning of the corpus' fingerprint."""
     option_of: dict[str | None, set[str]] = {}
     for each in groups:
@@ -278,7 +282,7 @@ def _labelled(groups: Sequence[Group]) -> list[Group]:
     for group, label in zip(groups, labels, strict=True):
         alike = {each.corpus.fingerprint for each, its in zip(groups, labels, strict=True) if its == label}
         if len(alike) > 1 or (not label and len(corpora) > 1):
-            label = ", ".join(filter(None, (label, _corpus_name(group, groups))))
+            label = ", ".join(filter(None, (label, corpus_name(group, groups))))
         label, number = label or _ONLY, 1
         while label in taken:
             number += 1

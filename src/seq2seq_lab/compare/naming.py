@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seq2seq_lab.runs.layout import CODE
@@ -23,15 +23,6 @@ _COLUMNS = {
 }  # column names of the tables
 # Two corpora differ in every key of their options, so only the name of the option is shown.
 _NAMED_WHOLE = ("data",)
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys and values of a nested configuration, in order."""
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def canonical(value: Any) -> Any:

@@ -8,6 +8,7 @@ from seq2seq_lab.compare.naming import differing
 from seq2seq_lab.compare.pairing import METHODS, Pair
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.evaluations import PAIR, SOURCE
 from seq2seq_lab.runs.run import Run
 
@@ -62,6 +63,21 @@ def uneven(groups: Sequence[Group]) -> list[str]:
     if len(versions) > 1:
         notes.append(f"the runs are from several versions of seq2seq-lab: {', '.join(sorted(versions))}")
     return notes
+
+
+def annotated(groups: Sequence[Group]) -> list[str]:
+    """The tags and the notes of the compared runs."""
+    tagged: dict[str, list[Run]] = defaultdict(list)
+    noted = []
+    for run in (run for each in groups for run in (*each.runs, *each.others)):
+        annotations = read_annotations(run.folder)
+        for tag in annotations.tags:
+            tagged[tag].append(run)
+        if annotations.note:
+            noted.append(f"{run.name}: {' '.join(annotations.note.split())}")
+    tags = [f"tagged {tag}: {_listed([run.name for run in runs])}" for tag, runs in sorted(tagged.items())]
+    more = [f"and {len(noted) - _FEW_NAMES} more notes of runs"] if len(noted) > _FEW_NAMES else []
+    return [*tags, *noted[:_FEW_NAMES], *more]
 
 
 def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:

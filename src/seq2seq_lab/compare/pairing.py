@@ -1,7 +1,7 @@
 """Groups compared with each other: seed by seed, or without pairs where the seeds share nothing."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import combinations
@@ -25,10 +25,10 @@ METHODS = (
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two groups that differ in one node of the configuration, and the difference in one metric.
+    """Two groups that differ in one setting, or of which one is the baseline, and the difference in one metric.
 
     Attributes:
-        node: the node of the configuration in which they differ.
+        nodes: the nodes of the configuration in which they differ.
         difference: difference of the last values, second minus first.
         looked_at: the number of pairs of the same metric with an interval.
         adjusted: the p-value of the difference with Holm's correction for these pairs; NaN without an interval.
@@ -36,7 +36,7 @@ class Pair:
 
     first: Group
     second: Group
-    node: str
+    nodes: frozenset[str]
     metric: str
     difference: Difference
     looked_at: int = 1
@@ -45,6 +45,8 @@ class Pair:
     @property
     def title(self) -> str:
         """The setting that changes from the first to the second group, and the common settings in parentheses."""
+        if self.first.own_label or self.second.own_label:
+            return f"{self.first.label} → {self.second.label}"
         first, second = self.first.settings, self.second.settings
         keys = list(dict.fromkeys([*first, *second]))
         changed = [k for k in keys if k not in first or k not in second or first[k] != second[k]]
@@ -93,7 +95,7 @@ class Pair:
         """Why training losses do not compare; empty where they do."""
         if not (self.first.learns_gold and self.second.learns_gold):
             return "with a target other than gold"
-        return "with different forcing" if self.node == "forcing" else ""
+        return "with different forcing" if "forcing" in self.nodes else ""
 
     @property
     def interval(self) -> str:
@@ -131,33 +133,52 @@ def difference_of(first: Group, second: Group, metric: str) -> Difference:
     return welch_difference(list(one.values()), list(other.values()), bounds=bounds)
 
 
-def pair(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
-    """All pairs of groups on one corpus that differ in one setting, for each metric.
+def pair(groups: Sequence[Group], metrics: Sequence[str], baselines: Sequence[Group] = ()) -> list[Pair]:
+    """All pairs of groups on one corpus that differ in one setting, for each metric; or the baseline and each other.
 
     A setting is one key, or the option of a node with all keys that the option sets. If two groups differ in several
     settings, a difference cannot be attributed to one of them.
+
+    Args:
+        baselines: the group of each corpus that all others there are compared with, in whatever they differ.
     """
-    several = [pair for on_corpus in by_corpus(groups).values() for pair in _on_corpus(on_corpus, metrics)]
+    several: list[Pair] = []
+    for on_corpus in by_corpus(groups).values():
+        if on_corpus[0].corpus.fingerprint is None:
+            continue
+        first = next((each for each in baselines if each in on_corpus), None)
+        if first is not None:
+            others = [each for each in on_corpus if each is not first]
+            several += [pair for other in others for pair in _of_two(first, other, metrics)]
+        elif not baselines:
+            several += _in_one_setting(on_corpus, metrics)
     return _corrected(several)
 
 
-def _on_corpus(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
-    if groups[0].corpus.fingerprint is None:
-        return []
+def _in_one_setting(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pair]:
+    """The pairs on one corpus that differ in one setting."""
     settings = [each.settings for each in groups]
     determined = cache(partial(determines, settings=settings))
-    pairs = []
-    configs = {each: {(key, canonical(value)) for key, value in each.config.items()} for each in groups}
+    configs = {each: _items(each) for each in groups}
+    pairs: list[Pair] = []
     for first, second in combinations(groups, 2):
         nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
-        if len(nodes) != 1 or not _differ_in_one_setting(first, second, determined):
-            continue
-        (node,) = nodes
-        for metric in metrics:
-            found = difference_of(first, second, metric)
-            if found.n:
-                pairs.append(Pair(first, second, node, metric, found))
+        if len(nodes) == 1 and _differ_in_one_setting(first, second, determined):
+            pairs += _of_two(first, second, metrics)
     return pairs
+
+
+def _items(group: Group) -> set[tuple[str, Any]]:
+    return {(key, canonical(value)) for key, value in group.config.items()}
+
+
+def _of_two(first: Group, second: Group, metrics: Sequence[str]) -> Iterator[Pair]:
+    """Two groups in each metric that both have."""
+    nodes = frozenset(key.partition(".")[0] for key, _ in _items(first) ^ _items(second))
+    for metric in metrics:
+        found = difference_of(first, second, metric)
+        if found.n:
+            yield Pair(first, second, nodes, metric, found)
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import Pair, difference_of
 from seq2seq_lab.evaluation.significance import SAMPLES, Bootstrapped, paired_bleu
-from seq2seq_lab.runs.evaluations import PAIR, Translated, read_translated
+from seq2seq_lab.runs.evaluations import Translated, read_translated
 
 PART, METRIC = "test", "test/bleu"
 _MOST = 30  # pairs of groups; each takes half a second per seed
@@ -94,7 +94,7 @@ def _both(first: Group, second: Group) -> Iterator[Pair]:
     """Two groups that differ in more than one setting."""
     difference = difference_of(first, second, METRIC)
     if difference.n and first.corpus.fingerprint == second.corpus.fingerprint:
-        yield Pair(first, second, "", METRIC, difference, adjusted=difference.p)
+        yield Pair(first, second, frozenset(), METRIC, difference, adjusted=difference.p)
 
 
 def _by_seed(
@@ -105,8 +105,9 @@ def _by_seed(
         for run in group.runs:
             if run.seed is not None and (group, run.seed) not in read:
                 evaluated = run.evaluations.get(PART)
-                segments = evaluated.segments if evaluated else PAIR
-                read[group, run.seed] = read_translated(run.folder, PART, segments)
+                read[group, run.seed] = (
+                    read_translated(evaluated.path, evaluated.segments) if evaluated else None
+                )
     for run in pair.first.runs:
         if run.seed is None:
             continue

@@ -74,7 +74,9 @@ class OverTasks:
     methods: Sequence[Method]
 
 
-def over_tasks(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[OverTasks], list[str]]:
+def over_tasks(
+    groups: Sequence[Group], metrics: Sequence[str], baselines: Sequence[Group] = ()
+) -> tuple[list[OverTasks], list[str]]:
     """Compare the methods that have runs on every corpus; also returns notes.
 
     A method is what tells the groups of one corpus apart. Each corpus is a task.
@@ -82,6 +84,7 @@ def over_tasks(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[Ov
     Args:
         metrics: those to show. Those of the test part are compared, if there are any, else all; only those with a
             better direction that every task has.
+        baselines: the reference method, where it is given.
     """
     tasks = list(by_corpus(groups).values())
     if len(tasks) < 2:
@@ -97,11 +100,14 @@ def over_tasks(groups: Sequence[Group], metrics: Sequence[str]) -> tuple[list[Ov
     table = [{name: each[name] for name in common} for each in methods]
     names = _task_names([next(iter(each.values())) for each in table])
     tested = [metric for metric in metrics if metric.startswith(f"{TEST}/")]
-    found = (_compared(metric, names, table) for metric in tested or metrics)
+    given = next((_name(each) for each in baselines if _name(each) in common), None)
+    found = (_compared(metric, names, table, given or _reference(table)) for metric in tested or metrics)
     return [each for each in found if each is not None], left_out
 
 
-def _compared(metric: str, tasks: Sequence[str], table: Sequence[Mapping[str, Group]]) -> OverTasks | None:
+def _compared(
+    metric: str, tasks: Sequence[str], table: Sequence[Mapping[str, Group]], reference: str
+) -> OverTasks | None:
     """One metric; None if neither direction of it is better, or some task lacks it."""
     better = next(iter(table[0].values())).measure(metric).better
     raw = [{name: list(group.by_seed(metric).values()) for name, group in each.items()} for each in table]
@@ -109,7 +115,6 @@ def _compared(metric: str, tasks: Sequence[str], table: Sequence[Mapping[str, Gr
         return None
     normal = [_normalised(each, lower=better == "lower") for each in raw]
     scores: dict[str, Scores] = {name: [each[name] for each in normal] for name in table[0]}
-    reference = _reference(table)
     methods = [
         Method(
             name,
@@ -131,7 +136,7 @@ def _reference(table: Sequence[Mapping[str, Group]]) -> str:
 
 
 def _name(group: Group) -> str:
-    return ", ".join(f"{key}={show(value)}" for key, value in group.settings.items())
+    return group.own_label or ", ".join(f"{key}={show(value)}" for key, value in group.settings.items())
 
 
 def _task_names(groups: Sequence[Group]) -> list[str]:

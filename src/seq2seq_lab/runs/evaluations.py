@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,16 @@ class Evaluated:
         measures: the value of each measure, by its name.
         analyses: the result of each analysis, by its name; plain data, which may come from another user.
         segments: what counts once in scores of translations: each `source`, or each `pair`, as in version 0.2.
+        checkpoint, epoch: what was evaluated, `best` or `last`; None where the file does not say it, or of a mean.
+        path: of its file; beside it is that of the translations.
     """
 
     measures: Mapping[str, float] = field(default_factory=dict)
     analyses: Mapping[str, Any] = field(default_factory=dict)
     segments: str = PAIR
+    checkpoint: str | None = None
+    epoch: int | None = None
+    path: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -128,8 +134,28 @@ def write_evaluation(
     target = folder / layout.EVALUATION / part
     if not is_inside(target.parent, folder):
         raise UserError(f"{target.parent}: it is a link out of {folder}; remove it, or copy what it leads to")
+    _keep_other(target, contents)
     write_text(target.with_name(f"{part}.jsonl"), "".join(f"{line}\n" for line in lines))
     write_text(target.with_name(f"{part}.json"), as_json(contents))
+
+
+def _keep_other(target: Path, contents: Mapping[str, Any]) -> None:
+    """Keep the evaluation of another checkpoint, which this one replaces, in a folder of the checkpoint's name.
+
+    Args:
+        target: the path of the files, without a suffix.
+        contents: of the new one.
+    """
+    before = _read(target.with_name(f"{target.name}.json"))
+    kept = before.checkpoint if before else None
+    if kept not in ("best", "last") or kept == contents.get("checkpoint"):
+        return
+    if not is_inside(target.parent / kept, target.parent):
+        raise UserError(f"{target.parent / kept}: it is a link out of {target.parent}; remove it")
+    for kind in ("jsonl", "json"):
+        with suppress(OSError):
+            text = read_limited(target.with_name(f"{target.name}.{kind}"), _MOST_BYTES).decode()
+            write_text(target.parent / kept / f"{target.name}.{kind}", text)
 
 
 def as_json(contents: Any) -> str:
@@ -145,15 +171,15 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read_translated(folder: Path, part: str, segments: str = PAIR) -> Translated | None:
+def read_translated(path: Path, segments: str = PAIR) -> Translated | None:
     """The translations of a run, from a file with a JSON object for each pair; None if there are none.
 
     Args:
-        folder: the folder of the run.
+        path: of the evaluation, whose translations are beside it.
         segments: what counts once, each `source` or each `pair`.
     """
     try:
-        text = read_limited(folder / layout.EVALUATION / f"{part}.jsonl", _MOST_BYTES).decode()
+        text = read_limited(path.with_suffix(".jsonl"), _MOST_BYTES).decode()
         rows = [parse_json(line) for line in text.split("\n") if line]
         if segments == SOURCE:
             firsts: dict[str, Any] = {}
@@ -184,15 +210,28 @@ def read_evaluations(folder: Path) -> tuple[dict[str, Evaluated], list[str]]:
     """
     found, notes = {}, []
     for path in sorted(folder.glob("*.json")):
-        try:
-            read = read_json(path, _MOST_BYTES)
-        except (OSError, ValueError):
-            read = None
-        if isinstance(read, dict):
-            found[path.stem] = _evaluated(read)
+        if (read := _read(path)) is not None:
+            found[path.stem] = read
         else:
             notes.append(f"{folder.name}/{path.name} is damaged; skipped")
     return found, notes
+
+
+def _read(path: Path) -> Evaluated | None:
+    """The evaluation in a file; None if there is none, or it is damaged."""
+    try:
+        read = read_json(path, _MOST_BYTES)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(read, dict):
+        return None
+    checkpoint, epoch = read.get("checkpoint"), read.get("epoch")
+    return replace(
+        _evaluated(read),
+        checkpoint=checkpoint if isinstance(checkpoint, str) and not read.get("averaged") else None,
+        epoch=epoch if isinstance(epoch, int) else None,
+        path=path,
+    )
 
 
 def _evaluated(read: Mapping[str, Any]) -> Evaluated:

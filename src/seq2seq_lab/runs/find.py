@@ -27,7 +27,8 @@ def common_root(paths: Sequence[Path]) -> Path:
         with explain_unreachable(path):
             if not path.exists():
                 raise UserError(
-                    f"{path}: there is no such folder; give folders that contain runs, such as outputs"
+                    f"{path}: there is no such folder; give folders that contain runs, such as outputs, or filters, "
+                    "such as status=failed or, in quotes, 'val/bleu>30'"
                 )
             if not path.is_dir():
                 raise UserError(

@@ -13,6 +13,9 @@ VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their
 # What `seq2seq-lab evaluate` found, for each part of the data: PART.json, and a line for each pair in PART.jsonl.
 EVALUATION = "evaluation"
 PERFECT = "evaluation/perfect"  # the same of the perfect model of the run's data, PART.json
+ANNOTATIONS = (
+    "annotations.json"  # what `seq2seq-lab runs note` and `runs tag` write; no part of what the run is
+)
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"
@@ -29,4 +32,7 @@ TENSORBOARD = "tb"  # short, as it is in the names of TensorBoard's runs
 
 # Keys of the configuration that do not change the trained model: where it is stored, how fast it is trained, and
 # how it is shown.
-INCIDENTAL = ("output_dir", "threads", "name", "compare", "fresh", "logger", "accelerate", "reference")
+INCIDENTAL = (
+    *("output_dir", "threads", "name", "compare", "fresh", "logger", "accelerate", "reference"),
+    "notify",
+)

@@ -24,6 +24,7 @@ from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
 from seq2seq_lab.compare.tasks import OverTasks
 from seq2seq_lab.compare.views.columns import heading, metric_columns, p_value, setting_columns, task_columns
 from seq2seq_lab.compare.views.figures import Plot, sample
+from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
@@ -86,7 +87,7 @@ def page(contents: Contents) -> str:
             translations=translations.section(found),
             items=_items(contents.groups),
             configurations=_configurations(contents.groups),
-            provenance_columns=("run", "seed", "status", "epochs", *_PROVENANCE),
+            provenance_columns=("run", "seed", "status", "epochs", "tags", "note", *_PROVENANCE),
             provenance=[_provenance(run) for run in contents.runs],
         )
     )
@@ -230,8 +231,9 @@ def _change(key: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> _Da
 
 
 def _provenance(run: Run) -> list[str]:
-    summary = run.summary()
-    values = (run.seed, run.status, run.epochs, *(summary.get(key) for key in _PROVENANCE))
+    summary, annotations = run.summary(), read_annotations(run.folder)
+    written = ", ".join(annotations.tags), annotations.note
+    values = (run.seed, run.status, run.epochs, *written, *(summary.get(key) for key in _PROVENANCE))
     return [run.name, *map(_cell, values)]
 
 

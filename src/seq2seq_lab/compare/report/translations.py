@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.compare.at_checkpoint import AtCheckpoint
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.files import read_json
+from seq2seq_lab.files import parse_json, read_json, read_limited
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.run import Run
 
 EOS = "<eos>"
 _MOST_BYTES = 2**28  # of a file, which may be somebody else's
@@ -37,12 +39,15 @@ class Translation:
 
 
 def read(path: Path) -> list[Translation]:
-    """Read the translations of a run; empty if it saved none.
+    """Read the translations of a run: a list, or the lines of an evaluation; empty if it saved none.
 
     Raises:
-        ValueError: the file is not a list of translations.
+        ValueError: the file does not contain translations.
     """
     try:
+        if path.suffix == ".jsonl":
+            lines = read_limited(path, _MOST_BYTES).decode().splitlines()
+            return [_translation(parse_json(line)) for line in lines]
         return [_translation(entry) for entry in read_json(path, _MOST_BYTES)]
     except FileNotFoundError:
         return []
@@ -69,7 +74,7 @@ def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str,
     for group in groups:
         for run in group.runs:
             try:
-                translations = read(run.folder / layout.TRANSLATIONS)
+                translations = read(_path(run))
             except ValueError as error:
                 notes.append(f"{run.name}: {error}; skipped")
                 continue
@@ -77,6 +82,18 @@ def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str,
                 found[group] = (run.name, {each.source: each for each in translations})
                 break
     return found, notes
+
+
+def _path(run: Run) -> Path:
+    """The file with the translations of a run; of a checkpoint, those of its evaluation."""
+    if isinstance(run, AtCheckpoint):
+        evaluated = next(iter(run.evaluations.values()), None)
+        return (
+            evaluated.path.with_suffix(".jsonl")
+            if evaluated
+            else run.folder / layout.EVALUATION / "none.json"
+        )
+    return run.folder / layout.TRANSLATIONS
 
 
 def section(

@@ -111,7 +111,9 @@ def setting_columns(groups: Sequence[Group]) -> list[list[str]]:
         [key, *(show(group.settings[key]) if key in group.settings else "" for group in groups)]
         for key in setting_keys(groups)
     ]
-    return [*(columns or [["", *(group.label for group in groups)]]), ["n", *map(averaged, groups)]]
+    if not columns or any(group.own_label for group in groups):
+        columns = [["group" if columns else "", *(group.own_label or group.label for group in groups)]]
+    return [*columns, ["n", *map(averaged, groups)]]
 
 
 def setting_keys(groups: Sequence[Group]) -> list[str]:

@@ -12,6 +12,7 @@ from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import Pair
 from seq2seq_lab.compare.statistics import Bounds, Estimate
 from seq2seq_lab.compare.tasks import Interval, OverTasks
+from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.run import Run
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -42,9 +43,11 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
             row[f"{metric} last"] = run.last(metric)
             if better := groups[0].measure(metric).better:
                 row[f"{metric} best"], row[f"{metric} best epoch"] = run.best(metric, better) or (None, None)
+        annotations = read_annotations(run.folder)
+        row |= {"tags": ", ".join(annotations.tags), "note": annotations.note}
         row |= {key: run.summary().get(key) for key in ("seconds", "version", "commit", "machine", "command")}
         rows.append(row)
-    return _text(rows)
+    return text_of(rows)
 
 
 def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
@@ -67,7 +70,7 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
                 row[f"{metric} {which} sd"] = None if math.isnan(estimate.sd) else estimate.sd
             row[f"{metric} n"] = estimates["last"].n
         rows.append(row)
-    return _text(rows)
+    return text_of(rows)
 
 
 def _with_interval(metric: str, estimate: Estimate, bounds: Bounds | None) -> dict[str, float | int | None]:
@@ -82,7 +85,7 @@ def _with_interval(metric: str, estimate: Estimate, bounds: Bounds | None) -> di
 
 def pairs(several: Iterable[Pair]) -> str:
     """One row per pair of groups and metric: the mean difference of the last values, its 95 % interval and its test."""
-    return _text(
+    return text_of(
         [
             {
                 "first": pair.first.label,
@@ -104,7 +107,7 @@ def pairs(several: Iterable[Pair]) -> str:
 
 def tasks(several: Iterable[OverTasks]) -> str:
     """One row per metric and method over several tasks."""
-    return _text(
+    return text_of(
         [
             {
                 "metric": each.metric,
@@ -130,7 +133,7 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _text(rows: Sequence[Mapping[str, Any]]) -> str:
+def text_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as CSV, with the union of their columns in order of appearance."""
     text = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)

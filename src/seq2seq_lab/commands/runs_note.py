@@ -1,0 +1,28 @@
+"""The command ``seq2seq-lab runs note``."""
+
+import argparse
+from dataclasses import replace
+
+from seq2seq_lab.commands.chosen import add_chosen
+from seq2seq_lab.runs.annotations import check_first, read_annotations, write_annotations
+from seq2seq_lab.runs.select import require_runs, select
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description = (
+        "Writes a note into the folders of runs, which `runs`, `compare` and its report show. It is no part of what "
+        "the run is, and replaces the one before it."
+    )
+    parser.add_argument("text", metavar="TEXT", help='the note; "" removes it')
+    add_chosen(parser, required=True)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command; returns its exit status."""
+    check_first(args.text, "the note")
+    selection = require_runs(select(args.chosen))
+    for run in selection.runs:
+        write_annotations(run.folder, replace(read_annotations(run.folder), note=args.text.strip()))
+    print(f"{'noted' if args.text.strip() else 'note removed'}: {len(selection.runs)} runs")
+    return 0
