@@ -273,6 +273,12 @@ def _rank(value: Any) -> tuple[int, float, Any]:
     return (2, 0.0, natural(naming.show(value)))
 
 
+def _without(groups: Sequence[Group]) -> str:
+    """The label of a group that has none of the keys in which the groups differ."""
+    keys = dict.fromkeys(key for group in groups for key in group.settings)
+    return f"without {', '.join(keys)}" if keys else _ONLY
+
+
 def _labelled(groups: Sequence[Group]) -> list[Group]:
     """Set the labels; one that says nothing, or that two corpora share, names the corpus; equal ones get a number."""
     labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
@@ -283,7 +289,7 @@ def _labelled(groups: Sequence[Group]) -> list[Group]:
         alike = {each.corpus.fingerprint for each, its in zip(groups, labels, strict=True) if its == label}
         if len(alike) > 1 or (not label and len(corpora) > 1):
             label = ", ".join(filter(None, (label, corpus_name(group, groups))))
-        label, number = label or _ONLY, 1
+        label, number = label or _without(groups), 1
         while label in taken:
             number += 1
             label = f"{label.removesuffix(f' #{number - 1}')} #{number}"

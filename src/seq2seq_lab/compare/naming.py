@@ -116,11 +116,22 @@ def _nodes(
     """The node of each key: its first part, or a nested group with several options, such as `model.score`."""
     groups = {group for chosen in choices for group in chosen if "/" in group}
     nested = [f"{group.replace('/', '.')}." for group in groups if _has_options(group, configs, choices)]
+    # Of runs that do not say which option they have, the class of a nested node stands for it.
+    nested += [
+        key.removesuffix(TARGET)
+        for key in keys
+        if key.endswith(f".{TARGET}") and key.count(".") > 1 and _count(key, configs) > 1
+    ]
     nodes = {}
     for key in keys:
         inner = max((prefix for prefix in nested if key.startswith(prefix)), key=len, default=None)
         nodes[key] = inner.removesuffix(".") if inner else key.partition(".")[0]
     return nodes
+
+
+def _count(key: str, configs: Sequence[Flat]) -> int:
+    """The number of different values of a key."""
+    return len({canonical(config[key]) for config in configs if key in config})
 
 
 def _has_options(group: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> bool:
@@ -135,7 +146,8 @@ def _has_options(group: str, configs: Sequence[Flat], choices: Sequence[Mapping[
 def _options(node: str, configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[str]:
     """The option chosen for a node in each configuration, or the name of its class if some options are unknown."""
     group = node.replace(".", "/")
-    if group != node or all(group in chosen for chosen in choices):
+    some = any(group in chosen for chosen in choices)
+    if some and (group != node or all(group in chosen for chosen in choices)):
         return [show(chosen[group]) if group in chosen else ABSENT for chosen in choices]
     targets = [config.get(f"{node}.{TARGET}") for config in configs]
     return [str(target).rpartition(".")[2] if target is not None else ABSENT for target in targets]

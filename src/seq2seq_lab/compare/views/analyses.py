@@ -8,7 +8,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from seq2seq_lab.compare.analyses import Curves, Drawn, curves
 from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.views.appearance import Look, looks
+from seq2seq_lab.compare.views.appearance import Look, looks_of
 from seq2seq_lab.compare.views.figures import GRID, Plot, line_style, plain
 from seq2seq_lab.compare.views.plots import BAND, MANY, Points, band, fill, group_legend
 from seq2seq_lab.evaluation.measures import measure
@@ -193,7 +193,7 @@ def plots(groups: Sequence[Group]) -> list[Plot]:
 
 
 def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
-    look = dict(zip(groups, looks([group.settings for group in groups]), strict=True))
+    look = looks_of(groups)
     for name, (title, several) in _PLOTS.items():
         panels: dict[str, Callable[[Axes], None]] = {}
         shown: dict[Group, Look] = {}

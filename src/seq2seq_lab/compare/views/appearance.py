@@ -1,10 +1,11 @@
-"""Line styles of groups: the first swept key sets the colour, the second the dashes, the third the marker."""
+"""Line styles of groups: the key that matters most sets the colour, the next the dashes, all others the marker."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from seq2seq_lab.compare.naming import ABSENT, determines
+from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.naming import ABSENT, determines, differing
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish, without black and yellow, so that all colours
 # are visible on a white and on a dark background.
@@ -12,6 +13,8 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # The lighter two thirds of matplotlib's viridis, for values with an order.
 _SCALE = ("#33638D", "#287D8E", "#1F968B", "#29AF7F", "#55C667", "#95D840")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (6, 1.5, 1, 1.5), (9, 3))
+# Of the nodes of a configuration: which of them the colour shows.
+_RANK = {"objective": 0, "target": 0, "forcing": 0, "model": 1}
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -28,19 +31,34 @@ class Look:
     line: bool = True
 
 
-def keys_shown(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that a look shows, beginning with that of the colour; without keys that another key determines."""
+def keys_shown(settings: Sequence[Mapping[str, Any]], nodes: Mapping[str, str] | None = None) -> list[str]:
+    """The keys that a look shows, beginning with that of the colour; without keys that another key determines.
+
+    The colour shows what is compared most: the objective, the target or the forcing, then the model, then the rest; of
+    these, a key of numbers, as a scale of colours shows their order.
+
+    Args:
+        nodes: the node of the configuration that each key is in, where it is not its first part.
+    """
     keys = list(dict.fromkeys(key for each in settings for key in each))
     for key in reversed(keys):
         others = [other for other in keys if other != key]
         if any(determines(other, key, settings) for other in others):
             keys = others
-    ordered = [key for key in keys if _is_ordered(key, settings)]
-    if ordered:  # a scale of colours shows the order of its values
-        return [ordered[0], *(key for key in keys if key != ordered[0])]
-    if len(keys) > 1 and _count(keys[1], settings) > max(len(_DASHES), _count(keys[0], settings)):
-        keys[:2] = keys[1], keys[0]  # as there are more colours than dashes
+
+    def order(key: str) -> tuple[int, bool]:
+        node = (nodes or {}).get(key, key.partition(".")[0])
+        return _RANK.get(node, len(_RANK)), not _is_ordered(key, settings)
+
+    keys.sort(key=order)
+    if len(keys) > 1 and not _is_ordered(keys[0], settings) and _needs_colour(keys[1], keys[0], settings):
+        keys[:2] = keys[1], keys[0]
     return keys
+
+
+def _needs_colour(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a key has more values than there are dashes, and than another key has."""
+    return _count(key, settings) > max(len(_DASHES), _count(other, settings))
 
 
 def _is_ordered(key: str, settings: Sequence[Mapping[str, Any]]) -> bool:
@@ -55,18 +73,40 @@ def _count(key: str, settings: Sequence[Mapping[str, Any]]) -> int:
     return len(_distinct([each.get(key, ABSENT) for each in settings]))
 
 
-def looks(settings: Sequence[Mapping[str, Any]]) -> list[Look]:
-    """A look for each of several settings; a value of a key has the same look in all of them.
+def nodes_of(groups: Sequence[Group]) -> dict[str, str]:
+    """The node of the configuration that each key of the groups' settings is in, such as `forcing` for `ratio`."""
+    full = differing([group.config for group in groups])
+    keys = dict.fromkeys(key for group in groups for key in group.settings)
+    found = {key: next((each for each in full if f".{key}." in f".{each}."), key) for key in keys}
+    return {key: each.partition(".")[0] for key, each in found.items()}
 
-    If there are more values than colours, the colours are repeated with other dashes, and then with other markers.
+
+def looks_of(groups: Sequence[Group]) -> dict[Group, Look]:
+    """A look for each group, with its own colour if the user gave it one."""
+    found = looks([group.settings for group in groups], nodes_of(groups))
+    return {
+        group: replace(look, colour=group.colour or look.colour)
+        for group, look in zip(groups, found, strict=True)
+    }
+
+
+def looks(settings: Sequence[Mapping[str, Any]], nodes: Mapping[str, str] | None = None) -> list[Look]:
+    """A look for each of several settings: the first key sets the colour, the second the dashes, all others the marker.
+
+    A value of a key has the same look in all of them. If there are more values than colours, the colours are repeated
+    with other dashes, and then with other markers.
+
+    Args:
+        nodes: see `keys_shown`.
     """
-    columns = [[each.get(key, ABSENT) for each in settings] for key in keys_shown(settings)]
-    columns += [[ABSENT] * len(settings)] * (3 - len(columns))
-    colour, dashes, marker = (_distinct(column) for column in columns[:3])
+    keys = keys_shown(settings, nodes)
+    values = [[each.get(key, ABSENT) for key in keys] + [ABSENT] * (2 - len(keys)) for each in settings]
+    rows = [(first, second, tuple(rest)) for first, second, *rest in values]
+    colour, dashes, marker = (_distinct([row[place] for row in rows]) for place in range(3))
     colours = _palette(colour)
     markers = _MARKERS if len(marker) > 1 else ("", *_MARKERS)
     found = []
-    for row in zip(*columns[:3], strict=True):
+    for row in rows:
         again, c = divmod(colour.index(row[0]), len(colours))
         again, d = divmod(dashes.index(row[1]) + len(dashes) * again, len(_DASHES))
         m = (marker.index(row[2]) + len(marker) * again) % len(markers)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.naming import ABSENT, show
 from seq2seq_lab.compare.statistics import Bounds, Estimate
 from seq2seq_lab.compare.tasks import Interval, OverTasks
 
@@ -107,13 +107,16 @@ def heading(groups: Sequence[Group], metric: str) -> str:
 
 def setting_columns(groups: Sequence[Group]) -> list[list[str]]:
     """Columns of the differing settings and of the number of runs: a heading, then a cell per group."""
-    columns = [
-        [key, *(show(group.settings[key]) if key in group.settings else "" for group in groups)]
-        for key in setting_keys(groups)
-    ]
+    columns = [[key, *(setting(group, key) for group in groups)] for key in setting_keys(groups)]
     if not columns or any(group.own_label for group in groups):
         columns = [["group" if columns else "", *(group.own_label or group.label for group in groups)]]
     return [*columns, ["n", *map(averaged, groups)]]
+
+
+def setting(group: Group, key: str) -> str:
+    """The value of a differing setting; empty where the group lacks the key."""
+    value = group.settings.get(key, ABSENT)
+    return "" if value is ABSENT else show(value)
 
 
 def setting_keys(groups: Sequence[Group]) -> list[str]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.naming import show
 from seq2seq_lab.compare.pairing import METHODS, Pair
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.tasks import WHAT, OverTasks
@@ -18,6 +17,7 @@ from seq2seq_lab.compare.views.columns import (
     heading,
     intervals,
     p_value,
+    setting,
     setting_keys,
     task_columns,
 )
@@ -91,9 +91,7 @@ def _over_tasks(compared: OverTasks) -> Table:
 
 def _results(groups: Sequence[Group], metrics: Sequence[str], title: str = "") -> Table:
     keys = setting_keys(groups)
-    columns = [
-        [Cell(show(group.settings[key]) if key in group.settings else "") for group in groups] for key in keys
-    ]
+    columns = [[Cell(setting(group, key)) for group in groups] for key in keys]
     names = list(keys)
     if not keys:
         names, columns = ["group"], [[Cell(group.label) for group in groups]]

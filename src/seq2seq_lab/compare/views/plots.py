@@ -10,10 +10,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.ticker import MaxNLocator
 
 from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.naming import ABSENT, file_names, show
+from seq2seq_lab.compare.naming import file_names, show
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.statistics import Estimate
-from seq2seq_lab.compare.views.appearance import Look, is_number, keys_shown, looks
+from seq2seq_lab.compare.views.appearance import Look, is_number, keys_shown, looks, looks_of, nodes_of
 from seq2seq_lab.compare.views.columns import averaged, setting_keys
 from seq2seq_lab.compare.views.figures import INK, Plot, line_style, plain
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
@@ -37,7 +37,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
     is also a thin dotted line. ``train/loss`` is shown with the loss floor of the corpus, and each metric with its
     references, as hollow markers.
     """
-    look = dict(zip(groups, looks([group.settings for group in groups]), strict=True))
+    look = looks_of(groups)
     markers = cycle(_HOLLOW)
     beside = [
         (each, _reference_look(each, look, next(markers))) for each in references if each.metric in metrics
@@ -62,11 +62,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
         legend["after |: mean of the runs that reached the epoch"] = _FEWER
     if any(group.others for group in groups):
         legend["an unfinished run"] = _UNFINISHED
-    not_shown = ", ".join(keys_shown([group.settings for group in groups])[3:])
-    title = "Mean over seeds ± one standard deviation"
-    return Plot(
-        "curves", f"{title} (lines also differ in {not_shown})" if not_shown else title, panels, legend
-    )
+    return Plot("curves", "Mean over seeds ± one standard deviation", panels, legend)
 
 
 def _reference_look(reference: Reference, groups: Mapping[Group, Look], marker: str) -> Look:
@@ -82,7 +78,7 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
         panels: dict[str, Callable[[Axes], None]] = {}
         found = {title: _lines_over(key, on_corpus) for title, on_corpus in by_corpus(groups).items()}
         every = dict.fromkeys(others for lines in found.values() for others in lines)
-        look = dict(zip(every, looks([dict(others) for others in every]), strict=True))
+        look = dict(zip(every, looks([dict(others) for others in every], nodes_of(groups)), strict=True))
         legend = {_name(others) or "mean over seeds": each for others, each in look.items()}
         for title, lines in found.items():
             for metric in metrics if lines else ():
@@ -97,18 +93,19 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
 def group_legend(look: Mapping[Group, Look]) -> dict[str, Look]:
     """The groups and their numbers of runs; with many groups on a corpus, what each of its settings looks like."""
     legend: dict[str, Look] = {}
-    keys = keys_shown([group.settings for group in look])[:3]
-    for on_corpus in by_corpus(list(look)).values():
-        if len(on_corpus) <= MANY:
+    groups = list(look)
+    keys = keys_shown([group.settings for group in groups], nodes_of(groups))
+    for on_corpus in by_corpus(groups).values():
+        if len(on_corpus) <= MANY or any(group.own_label for group in on_corpus):
             legend |= {f"{group.label} (n = {averaged(group)})": look[group] for group in on_corpus}
             continue
-        own = setting_keys(on_corpus)
-        for place, key in enumerate(keys):
-            for group in on_corpus if key in own else ():
+        for place, its in enumerate((keys[:1], keys[1:2], keys[2:])):
+            for group in on_corpus:
                 each = look[group]
                 colour = each if len(keys) == 1 else Look(each.colour)
                 part = (colour, Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))[place]
-                legend.setdefault(f"{key}={show(group.settings.get(key, ABSENT))}", part)
+                if said := _name([(key, show(group.settings[key])) for key in its if key in group.settings]):
+                    legend.setdefault(said, part)
     return legend
 
 
