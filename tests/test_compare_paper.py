@@ -2,12 +2,18 @@
 
 import csv
 import io
+import re
+import shutil
+import subprocess
 
 import pytest
 
-from fake_evaluations import small, write_evaluation
-from fake_runs import write_sweep
+from fake_evaluations import evaluation, small, write_evaluation
+from fake_runs import ENG_FRA, TOY, config, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.compare import gather
+from seq2seq_lab.compare.presentation import Presentation, parse_group
+from seq2seq_lab.compare.views import latex, paper
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +54,102 @@ def test_latex_is_escaped_and_balanced(sweep, capsys):
     assert r"\textbf{4" in text
     assert r"95 \%" in text
     assert "±" not in text
+    assert re.findall(r"\\label{(.*)}", text) == ["tab:results", "tab:differences"]
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {row.count(" & ") for row in rows[:3]} == {1}
-    assert {row.count(" & ") for row in rows[3:]} == {6}
+    assert len({row.count(" & ") for row in rows[3:] if "multicolumn" not in row}) == 1
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """Two corpora, many settings with signs that LaTeX obeys, one group of one seed, negative losses."""
+    root = tmp_path_factory.mktemp("wide")
+    signs = r"50%_of $x$ & #1 {a} \b ~c ^d <e> |f| … · √ é"
+    for corpus, sizes in ((TOY, (8, 16, 32)), (ENG_FRA, (8, 16))):
+        for ratio in (0.25, 1.0):
+            for size in sizes:
+                for seed in range(1 if (ratio, size) == (1.0, 16) else 3):
+                    settings = config(ratio=ratio, seed=seed)
+                    settings["model"] |= {
+                        "hidden_size": size,
+                        "a_setting_with_a_long_name": f"{signs} {size} {ratio}",
+                    }
+                    rows = [
+                        {"epoch": 1, "train/loss": -size - seed, "val/loss_forced": -size * ratio - seed / 9}
+                    ]
+                    folder = root / f"{corpus['pairs']}-{ratio}-{size}" / f"seed-{seed}"
+                    write_run(folder, settings, rows=rows, corpus=corpus)
+                    write_evaluation(folder, "test", evaluation(ratio / 2 + size / 99, seed))
+    return root
+
+
+def test_a_measure_is_bold_only_where_it_compares_and_has_several_seeds(wide):
+    given = ["--metric", "train/loss", "--metric", "test/bleu", "--format", "markdown"]
+    assert cli.main(["compare", str(wide), *given]) == 0
+    tables = [
+        part for part in capsys.readouterr().out.split("\n\n") if "train/loss" in part.partition("\n")[0]
+    ]
+    assert len(tables) == 2, "one a corpus"
+    for table in tables:
+        head, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+        loss, bleu = (
+            [row[number] for row in rows] for number in map(head.index, ("train/loss ↓", "test/bleu ↑"))
+        )
+        assert not [cell for cell in loss if "**" in cell], "losses of different forcing"
+        assert sum("**" in cell for cell in bleu) == 1
+        assert not [cell for cell in bleu if "**" in cell and "±" not in cell], "one seed"
+
+
+def made(root, form, *, metrics=None, **how):
+    """The tables alone, without plots."""
+    found = gather([root], metrics=metrics, **how)
+    shown = found.metrics if metrics else paper.chosen(found.metrics)
+    return paper.tables(found.groups, shown, found.shown_pairs, form, found.over_tasks)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"metrics": ["*/*"]},
+        {
+            "metrics": ["test/bleu", "val/loss_forced"],
+            "presentation": Presentation(baseline="hidden_size=8, ratio=0.25"),
+        },
+        {
+            "metrics": ["test/*"],
+            "presentation": Presentation([parse_group("hidden_size=16, ratio=1: Groß & klein")]),
+        },
+    ],
+)
+def test_latex_compiles_and_fits_a_page(wide, tmp_path, given):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("no LaTeX (pdflatex) is installed")
+    text = made(wide, "latex", **given)
+    labels = re.findall(r"\\label{(.*)}", text)
+    assert len(labels) == len(set(labels)) == text.count(r"\begin{table}")
+    packages = r"\usepackage[utf8]{inputenc}\usepackage[T1]{fontenc}\usepackage{array,booktabs}"
+    page = rf"\documentclass{{article}}{packages}\begin{{document}}{chr(10)}{text}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(page, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-2000:]
+    log = (tmp_path / "paper.log").read_text(errors="replace")
+    assert not re.findall(r"Overfull \\hbox.*|Float too large.*|undefined.*|multiply.*", log)
+
+
+def test_numbers_have_minus_signs_and_names_keep_their_hyphens(wide):
+    text = made(wide, "latex", metrics=["val/loss_forced"])
+    assert re.search(r"\$-\$8", text)
+    assert not re.search(r"[& \[]-\d", text)
+    assert "two-sided" in text
+
+
+def test_a_sign_in_a_table_is_that_sign():
+    assert latex._tex("-0.5 [-1, +2] seq2seq-2 a_b 1e-05 50%") == (
+        r"$-$0.5 [$-$1, +2] seq2seq-2 a\_b 1e-05 50\%"
+    )
+    assert latex.label("results", "Corpus 50%_é") == "tab:results-corpus-50"
 
 
 def test_figures_are_written_as_pdf_too(sweep, capsys):

@@ -165,9 +165,8 @@ def compare(
     )
     stream = stream or sys.stdout
     if form is not None:
-        text = paper.tables(
-            comparison.groups, comparison.metrics, comparison.shown_pairs, form, comparison.over_tasks
-        )
+        of_paper = paper.chosen(comparison.metrics) if form == "latex" and not metrics else comparison.metrics
+        text = paper.tables(comparison.groups, of_paper, comparison.shown_pairs, form, comparison.over_tasks)
         terminal.write(text, stream)
         _write(comparison, title=_title(comparison))
         return comparison

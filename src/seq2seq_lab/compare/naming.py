@@ -75,6 +75,16 @@ def determines(key: str, other: str, settings: Sequence[Flat]) -> bool:
     return len(pairs) == len({value for value, _ in pairs})
 
 
+def independent(settings: Sequence[Flat]) -> list[str]:
+    """The keys of settings that no other key determines, in order of appearance."""
+    keys = list(dict.fromkeys(key for each in settings for key in each))
+    for key in reversed(keys):
+        others = [other for other in keys if other != key]
+        if any(determines(other, key, settings) for other in others):
+            keys = others
+    return keys
+
+
 def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
     """The settings in which each configuration differs: short key → value, without keys that its options lack.
 

@@ -1,6 +1,7 @@
 """Plots of the analyses of trained models: the mean over seeds, with its 95 % interval."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from matplotlib.axes import Axes
@@ -12,10 +13,11 @@ from seq2seq_lab.compare.views.appearance import Look, looks_of
 from seq2seq_lab.compare.views.figures import GRID, Plot, line_style, plain
 from seq2seq_lab.compare.views.plots import BAND, MANY, Points, band, fill, group_legend
 from seq2seq_lab.evaluation.measures import measure
+from seq2seq_lab.runs.read import CorpusFacts
 
 _POSITION = "position in the target, with <eos>"
-_SENTENCES = "share of sentences"
-_PREFIX = "words of the prefix"
+_ITEMS = "share of {items}"
+_PREFIX = "{tokens} of the prefix"
 _SHARE = (0.0, 1.0)
 
 
@@ -26,7 +28,7 @@ def _by_position(y: str, title: str) -> Drawn:
         y=y,
         title=title,
         xlabel=_POSITION,
-        ylabel=_SENTENCES,
+        ylabel=_ITEMS,
         count="sentences",
         even=0 if y == "gap" else None,
         bounds=(-1, 1) if y == "gap" else _SHARE,
@@ -40,7 +42,7 @@ def _recovery(y: str, title: str) -> Drawn:
         y=y,
         title=title,
         xlabel="k",
-        ylabel="P(next k words are right)",
+        ylabel="P(next k {tokens} are right)",
         bounds=_SHARE,
     )
 
@@ -76,31 +78,31 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
     "positions": (
         "By position",
         (
-            _by_position("gold", "Accuracy after gold words"),
-            _by_position("own", "Accuracy after the model's own words"),
-            _by_position("gap", "Gap: after gold words − after own words"),
+            _by_position("gold", "Accuracy after gold {tokens}"),
+            _by_position("own", "Accuracy after the model's own {tokens}"),
+            _by_position("gap", "Gap: after gold {tokens} − after own {tokens}"),
             Drawn(
                 analysis="positions",
                 x="position",
                 y="hazard",
                 title="First error: wrong here, if all before is right",
                 xlabel=_POSITION,
-                ylabel=_SENTENCES,
+                ylabel=_ITEMS,
                 count="right_before",
                 bounds=_SHARE,
             ),
         ),
     ),
     "recovery": (
-        "After a wrong word, after a prefix, and repetition",
+        "After an error, after a prefix, and repetition",
         (
-            _recovery("random", "Recovery from a random word"),
-            _recovery("second_best", "Recovery from the model's second-best word"),
+            _recovery("random", "Recovery from a random {token}"),
+            _recovery("second_best", "Recovery from the model's second-best {token}"),
             Drawn(
                 analysis="eb_m",
                 x="prefix",
                 y="eb_m",
-                title="EB-M: BLEU after a gold prefix / after an own prefix",
+                title="EB-M: BLEU after gold / after own prefixes",
                 xlabel=_PREFIX,
                 ylabel="ratio, 1 = no bias",
                 count="sentences",
@@ -134,20 +136,20 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
         ),
     ),
     "sentences": (
-        "By source length, by unknown words, and by nearness to training pairs",
+        "By source length, by unknown symbols, and by nearness to training pairs",
         tuple(
             _by_group(analysis, y, f"{title}, {by}", label, title)
             for analysis, by, label in (
-                ("by_source_length", "by source length", "words of the source"),
+                ("by_source_length", "by source length", "{symbols} of the source"),
                 (
                     "by_unknown_words",
-                    "by unknown words",
-                    "unknown words in the sentence",
+                    "by unknown {symbols}",
+                    "unknown {symbols} in the {item}",
                 ),
                 (
                     "by_near_duplicates",
                     "by nearness to training pairs",
-                    "a training pair within one word on each side",
+                    "a training pair within one {symbol} on each side",
                 ),
             )
             for y, title in (
@@ -162,7 +164,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
         tuple(
             _by_group(analysis, y, f"{title}, {by}", label, title)
             for analysis, by, label in (
-                ("by_target_length", "by output length", "words of the target"),
+                ("by_target_length", "by output length", "{tokens} of the target"),
                 ("by_form", "by form", "form of the source"),
             )
             for y, title in (("exact_match", "exact match"), ("exposure_gap", "exposure gap"))
@@ -198,7 +200,7 @@ def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
         panels: dict[str, Callable[[Axes], None]] = {}
         shown: dict[Group, Look] = {}
         for suffix, on_corpus in by_corpus(groups).items():
-            for drawn in several:
+            for drawn in (_worded(each, on_corpus[0].corpus) for each in several):
                 found = {group: curves(group, part, drawn) for group in on_corpus}
                 lines = {group: (its, look[group]) for group, its in found.items() if its.points}
                 if lines:
@@ -207,6 +209,21 @@ def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
         if panels:
             heading = f"{title}, on {part}: mean over seeds and its 95 % interval"
             yield Plot(f"{PREFIX}{part}-{name}", heading, panels, group_legend(shown))
+
+
+def _worded(drawn: Drawn, corpus: CorpusFacts) -> Drawn:
+    """A panel whose title and labels name what the corpus is of: sentences of words, commands of actions, …"""
+    symbol = "word" if corpus.token == "word" else "symbol"
+    words = {
+        "item": corpus.item,
+        "items": f"{corpus.item}s",
+        "token": corpus.token,
+        "tokens": f"{corpus.token}s",
+        "symbol": symbol,
+        "symbols": f"{symbol}s",
+    }
+    title, xlabel, ylabel = (text.format(**words) for text in (drawn.title, drawn.xlabel, drawn.ylabel))
+    return replace(drawn, title=title, xlabel=xlabel, ylabel=ylabel)
 
 
 def _draw(axes: Axes, *, drawn: Drawn, lines: Sequence[tuple[Curves, Look]]) -> None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import ABSENT, determines, differing
+from seq2seq_lab.compare.naming import ABSENT, differing, independent
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish, without black and yellow, so that all colours
-# are visible on a white and on a dark background.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# are visible on a white and on a dark background; then two of Tol's.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#AA4499", "#999933")
 # The lighter two thirds of matplotlib's viridis, for values with an order.
 _SCALE = ("#33638D", "#287D8E", "#1F968B", "#29AF7F", "#55C667", "#95D840")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (6, 1.5, 1, 1.5), (9, 3))
@@ -31,29 +31,30 @@ class Look:
     line: bool = True
 
 
-def keys_shown(settings: Sequence[Mapping[str, Any]], nodes: Mapping[str, str] | None = None) -> list[str]:
-    """The keys that a look shows, beginning with that of the colour; without keys that another key determines.
+def keys_shown(
+    settings: Sequence[Mapping[str, Any]], nodes: Mapping[str, str] | None = None
+) -> tuple[list[str], list[str], list[str]]:
+    """The keys that the colour shows, those of the dashes and those of the marker; none that another key determines.
 
-    The colour shows what is compared most: the objective, the target or the forcing, then the model, then the rest; of
-    these, a key of numbers, as a scale of colours shows their order.
+    The colour shows what is compared most: objective, target and forcing, then the model, then the rest; of equal ones
+    a key of numbers, as a scale of colours shows their order. Of more than three keys, equal ones are shown together.
 
     Args:
         nodes: the node of the configuration that each key is in, where it is not its first part.
     """
-    keys = list(dict.fromkeys(key for each in settings for key in each))
-    for key in reversed(keys):
-        others = [other for other in keys if other != key]
-        if any(determines(other, key, settings) for other in others):
-            keys = others
+    keys = independent(settings)
 
-    def order(key: str) -> tuple[int, bool]:
-        node = (nodes or {}).get(key, key.partition(".")[0])
-        return _RANK.get(node, len(_RANK)), not _is_ordered(key, settings)
+    def rank(key: str) -> int:
+        return _RANK.get((nodes or {}).get(key, key.partition(".")[0]), len(_RANK))
 
-    keys.sort(key=order)
+    keys.sort(key=lambda key: (rank(key), not _is_ordered(key, settings)))
+    ranks = sorted(set(map(rank, keys)))
+    if len(keys) > 3 and len(ranks) > 1:
+        first, second, *rest = [[key for key in keys if rank(key) == each] for each in ranks]
+        return first, second, [key for several in rest for key in several]
     if len(keys) > 1 and not _is_ordered(keys[0], settings) and _needs_colour(keys[1], keys[0], settings):
         keys[:2] = keys[1], keys[0]
-    return keys
+    return keys[:1], keys[1:2], keys[2:]
 
 
 def _needs_colour(key: str, other: str, settings: Sequence[Mapping[str, Any]]) -> bool:
@@ -91,7 +92,7 @@ def looks_of(groups: Sequence[Group]) -> dict[Group, Look]:
 
 
 def looks(settings: Sequence[Mapping[str, Any]], nodes: Mapping[str, str] | None = None) -> list[Look]:
-    """A look for each of several settings: the first key sets the colour, the second the dashes, all others the marker.
+    """A look for each of several settings, see `keys_shown`.
 
     A value of a key has the same look in all of them. If there are more values than colours, the colours are repeated
     with other dashes, and then with other markers.
@@ -99,19 +100,23 @@ def looks(settings: Sequence[Mapping[str, Any]], nodes: Mapping[str, str] | None
     Args:
         nodes: see `keys_shown`.
     """
-    keys = keys_shown(settings, nodes)
-    values = [[each.get(key, ABSENT) for key in keys] + [ABSENT] * (2 - len(keys)) for each in settings]
-    rows = [(first, second, tuple(rest)) for first, second, *rest in values]
-    colour, dashes, marker = (_distinct([row[place] for row in rows]) for place in range(3))
+    columns = [[_together(each, keys) for each in settings] for keys in keys_shown(settings, nodes)]
+    colour, dashes, marker = map(_distinct, columns)
     colours = _palette(colour)
     markers = _MARKERS if len(marker) > 1 else ("", *_MARKERS)
     found = []
-    for row in rows:
+    for row in zip(*columns, strict=True):
         again, c = divmod(colour.index(row[0]), len(colours))
         again, d = divmod(dashes.index(row[1]) + len(dashes) * again, len(_DASHES))
         m = (marker.index(row[2]) + len(marker) * again) % len(markers)
         found.append(Look(colours[c], _DASHES[d], markers[m]))
     return found
+
+
+def _together(settings: Mapping[str, Any], keys: Sequence[str]) -> Any:
+    """The value of a key, or the values of several."""
+    values = tuple(settings.get(key, ABSENT) for key in keys)
+    return values[0] if len(values) == 1 else values
 
 
 def is_number(value: Any) -> bool:

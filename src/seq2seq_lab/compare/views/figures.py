@@ -1,6 +1,7 @@
 """Draw panels and a legend once, as files for a paper and as SVG elements for the report."""
 
 import io
+import textwrap
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -22,10 +23,14 @@ from seq2seq_lab.files import replacing, write_text
 # The report replaces these by the colours of the browser's theme, so nothing else may use them.
 INK, GRID = "#1f2328", "#d7dade"
 _PANEL = (5.2, 3.4)  # inches
-_LEFT, _RIGHT, _BOTTOM, _TOP = 0.75, 0.15, 0.5, 0.35  # inches around the axes of a panel
+_LEFT, _RIGHT, _BOTTOM, _TOP = 0.9, 0.15, 0.5, 0.35  # inches around the axes of a panel
 _TITLE = 0.25  # inches at the top of a panel for its title
 _POINTS = 72  # units per inch in matplotlib's SVG
+_FIXED = "\u00a0"  # a space at which no line is broken
 _LEGEND_LINE = 0.2  # inches
+_TITLE_LINE = 0.17  # inches
+_SAMPLE = 0.7  # inches of a line in the legend, with the space around it
+_CHARACTER = 0.075  # inches, of one of average width
 _SIGNS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚"}
 _HOLLOW = {"○": "o", "□": "s", "△": "^"}
 _SVG, _HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
@@ -113,31 +118,58 @@ def _figure(plot: Plot) -> Figure:
     """All panels in a grid, and the legend below them."""
     columns = _columns(plot)
     rows = ceil(len(plot.panels) / columns)
-    across = max(1, int(_PANEL[0] * columns / (0.7 + 0.07 * max(map(len, plot.legend), default=0))))
-    figure, axes = _grid(columns, rows, below=_LEGEND_LINE * (1 + ceil(len(plot.legend) / across)))
+    width = _PANEL[0] * columns
+    labels = [_wrapped(plain(label), width - _SAMPLE) for label in plot.legend]
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    across = max(1, int(width / (_SAMPLE + _CHARACTER * longest)))
+    tall = max((label.count("\n") for label in labels), default=0)
+    below = _LEGEND_LINE * (1 + (1 + tall) * ceil(len(labels) / across))
+    figure, axes = _grid(columns, rows, below=below, more=_more(plot))
     for number, (place, (title, draw)) in enumerate(zip(axes, plot.panels.items(), strict=False)):
         place.set_gid(f"panel-{number}")
-        place.set_title(plain(title)).set_gid(f"title-{number}")
+        place.set_title(_title(title)).set_gid(f"title-{number}")
         draw(place)
+        place.set_ylabel(_wrapped(place.get_ylabel(), _PANEL[1] - _BOTTOM - _TOP))
     for place in axes[len(plot.panels) :]:
         place.set_axis_off()
     lines = [Line2D([], [], **line_style(look)) for look in plot.legend.values()]
-    figure.legend(lines, list(map(plain, plot.legend)), loc="lower left", ncols=across, handlelength=3)
+    figure.legend(lines, labels, loc="lower left", ncols=across, handlelength=3)
     return figure
 
 
-def _grid(columns: int, rows: int, *, below: float) -> tuple[Figure, list[Axes]]:
-    """Panels with fixed margins, in inches, because matplotlib takes almost a second to measure the text."""
-    width, height = columns * _PANEL[0], rows * _PANEL[1] + below
+def _wrapped(text: str, inches: float) -> str:
+    """A text in as many lines as it needs."""
+    return textwrap.fill(text, max(20, int(inches / _CHARACTER)), break_on_hyphens=False)
+
+
+def _title(text: str) -> str:
+    name, mark, corpus = plain(text).partition(" · ")
+    return _wrapped(f"{name}{mark}{corpus.replace(' ', _FIXED)}", _PANEL[0] - _LEFT - _RIGHT)
+
+
+def _more(plot: Plot) -> float:
+    """Inches that the titles of the panels need beside those of one line."""
+    return _TITLE_LINE * max((_title(title).count("\n") for title in plot.panels), default=0)
+
+
+def _grid(columns: int, rows: int, *, below: float, more: float) -> tuple[Figure, list[Axes]]:
+    """Panels with fixed margins, in inches, because matplotlib takes almost a second to measure the text.
+
+    Args:
+        below: inches for the legend.
+        more: inches that the titles need beside those of one line.
+    """
+    top, panel = _TOP + more, _PANEL[1] + more
+    width, height = columns * _PANEL[0], rows * panel + below
     figure = Figure(figsize=(width, height))
     axes = figure.subplots(rows, columns, squeeze=False)
     figure.subplots_adjust(
         left=_LEFT / width,
         right=1 - _RIGHT / width,
         bottom=(_BOTTOM + below) / height,
-        top=1 - _TOP / height,
+        top=1 - top / height,
         wspace=(_LEFT + _RIGHT) / (_PANEL[0] - _LEFT - _RIGHT),
-        hspace=(_BOTTOM + _TOP) / (_PANEL[1] - _BOTTOM - _TOP),
+        hspace=(_BOTTOM + top) / (panel - _BOTTOM - top),
     )
     return figure, list(axes.flat)
 
@@ -146,7 +178,8 @@ def _panels(svg: str, plot: Plot) -> dict[str, str]:
     """The panels of a plot's SVG without their titles, each as an element of its own."""
     root = ElementTree.fromstring(svg)
     elements = {each.get("id"): each for each in root.iter()}
-    width, height = _PANEL
+    more = _more(plot)
+    width, height = _PANEL[0], _PANEL[1] + more
     found = {}
     for number, title in enumerate(plot.panels):
         drawing = elements[f"panel-{number}"]
@@ -155,7 +188,7 @@ def _panels(svg: str, plot: Plot) -> dict[str, str]:
         here = {each.get("id") for each in drawing.iter()}
         missing = [elements[each] for each in dict.fromkeys(_references(drawing)) if each not in here]
         row, column = divmod(number, _columns(plot))
-        box = (column * width, row * height + _TITLE, width, height - _TITLE)
+        box = (column * width, row * height + _TITLE + more, width, height - _TITLE - more)
         element = ElementTree.Element(
             f"{_SVG}svg", {"viewBox": " ".join(f"{_POINTS * inches:g}" for inches in box)}
         )

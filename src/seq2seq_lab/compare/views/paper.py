@@ -4,12 +4,13 @@ import csv
 import html
 import io
 import math
-import re
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from seq2seq_lab.compare.comparable import is_comparable
 from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.pairing import METHODS, Pair
+from seq2seq_lab.compare.naming import independent
+from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.tasks import WHAT, OverTasks
 from seq2seq_lab.compare.views.columns import (
@@ -22,42 +23,22 @@ from seq2seq_lab.compare.views.columns import (
     task_columns,
 )
 from seq2seq_lab.compare.views.csv import plain_text
+from seq2seq_lab.compare.views.latex import label, latex
+from seq2seq_lab.compare.views.table import Cell, Column, Table
+from seq2seq_lab.evaluation.measures import TEST
 
 Format = Literal["latex", "markdown", "csv"]
+_TESTS = {"paired by seed": "paired", "Welch": "Welch"}
+_MOST_PAIRS = 24  # in LaTeX, so that they fit a page
 FORMATS: tuple[Format, ...] = ("latex", "markdown", "csv")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$",
-    "→": r"$\rightarrow$",
-    "±": r"$\pm$",
-    "–": "--",
-    "−": "$-$",
-}
 
 
-class Cell(NamedTuple):
-    """The text of a cell, and whether it is the best of its column."""
-
-    text: str
-    best: bool = False
-
-
-class Table(NamedTuple):
-    """A table, with what stands below it."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    caption: str
+def chosen(metrics: Sequence[str]) -> list[str]:
+    """Of the metrics that are shown by default, those of a paper: of the test part if there are any, else held-out."""
+    for part in (TEST, "val"):
+        if found := [metric for metric in metrics if metric.startswith(f"{part}/")]:
+            return found
+    return list(metrics)
 
 
 def tables(
@@ -67,10 +48,17 @@ def tables(
     form: Format,
     over_tasks: Sequence[OverTasks] = (),
 ) -> str:
-    """The groups on each corpus, all tasks together, and the pairs that differ in one setting, in a format."""
+    """The groups on each corpus, all tasks together, and the pairs that are compared, in a format."""
     made = [_results(on_corpus, metrics, title) for title, on_corpus in by_corpus(groups).items()]
     made += [_over_tasks(each) for each in over_tasks]
-    if compared := [pair for pair in pairs if pair.difference.n > 1]:
+    compared = [pair for pair in pairs if pair.difference.n > 1 and pair.metric in metrics]
+    if form == "latex":
+        on = {
+            title: [pair for pair in compared if pair.first in its]
+            for title, its in by_corpus(groups).items()
+        }
+        made += [_differences(several, title, most=_MOST_PAIRS) for title, several in on.items() if several]
+    elif compared:
         made.append(_differences(compared))
     return "\n".join(_WRITERS[form](table) for table in made)
 
@@ -82,72 +70,120 @@ def _over_tasks(compared: OverTasks) -> Table:
         [Cell(text, name == "IQM" and each.iqm.value == most) for name, text in zip(names, row, strict=True)]
         for row, each in zip(rows, compared.methods, strict=True)
     ]
+    method, *values = (
+        Column(name, column) for name, column in zip(names, zip(*cells, strict=True), strict=True)
+    )
     return Table(
-        names,
-        cells,
+        [method],
+        values,
+        [each.name for each in compared.methods],
+        "method",
         f"{compared.metric} over {len(compared.tasks)} tasks: {', '.join(compared.tasks)}. {WHAT}",
+        label("tasks", compared.metric),
     )
 
 
-def _results(groups: Sequence[Group], metrics: Sequence[str], title: str = "") -> Table:
-    keys = setting_keys(groups)
-    columns = [[Cell(setting(group, key)) for group in groups] for key in keys]
-    names = list(keys)
-    if not keys:
-        names, columns = ["group"], [[Cell(group.label) for group in groups]]
-    for metric in metrics:
-        estimates = [group.last(metric) for group in groups]
-        if not any(each.n for each in estimates):
-            continue
-        better = groups[0].measure(metric).better
-        means = [each.mean for each in estimates if each.n and math.isfinite(each.mean)]
-        best = None if better is None or not means else (max if better == "higher" else min)(means)
-        bounds = groups[0].measure(metric).bounds
-        cells = zip(formatted(estimates), intervals(estimates, bounds), estimates, strict=True)
-        columns.append(
-            [
-                Cell(f"{text} {interval}" if each.n > 1 else text, bool(each.n) and each.mean == best)
-                for text, interval, each in cells
-            ]
-        )
-        names.append(heading(groups, metric))
+def _results(
+    groups: Sequence[Group], metrics: Sequence[str], title: str = "", *, with_intervals: bool = True
+) -> Table:
+    own = any(group.own_label for group in groups)
+    # Without intervals a table is brief: what another setting determines is not said.
+    apart = setting_keys(groups) if with_intervals else independent([group.settings for group in groups])
+    keys = [] if own else apart
+    names = [Column(key, [setting(group, key) for group in groups]) for key in keys]
+    names = names or [Column("group", [group.own_label or group.label for group in groups])]
+    values = [
+        _measured(groups, metric, with_intervals=with_intervals)
+        for metric in metrics
+        if any(each.last(metric).n for each in groups)
+    ]
     seeds = sorted({run.seed for group in groups for run in group.runs if run.seed is not None})
     counts = sorted({len(group.runs) for group in groups})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     of_corpus = f"{groups[0].corpus.origin or title.removeprefix(' · ')}. " if title else ""
+    between = f", and the 95 % interval of the mean ({INTERVALS})" if with_intervals else ""
     caption = (
-        f"{of_corpus}Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}), and the 95 % "
-        f"interval of the mean ({INTERVALS}); curves: their last value. Bold: the best mean of a column, which need "
-        "not be distinguishable from the others."
+        f"{of_corpus}Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}){between}; "
+        "curves: their last value. Bold: the best mean of a column among those of "
+        "several seeds, where they compare; it need not be distinguishable from the others."
     )
-    return Table(names, list(zip(*columns, strict=True)), caption)
-
-
-def _differences(pairs: Sequence[Pair]) -> Table:
     rows = [
+        ", ".join(f"{key}={its}" for key in keys if (its := setting(group, key)))
+        or group.own_label
+        or group.label
+        for group in groups
+    ]
+    tag = label("results", title.removeprefix(" · corpus "))
+    brief = _results(groups, metrics, title, with_intervals=False) if with_intervals else None
+    return Table(names, values, rows, "group", caption, tag, brief=brief)
+
+
+def _measured(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> Column:
+    """A metric: mean, standard deviation and interval, the best in bold where there is one to be called so."""
+    estimates = [group.last(metric) for group in groups]
+    measure = groups[0].measure(metric)
+    means = [each.mean for each in estimates if each.n > 1 and math.isfinite(each.mean)]
+    judged = measure.better is not None and is_comparable(groups, metric) and len(means) > 1
+    best = (max if measure.better == "higher" else min)(means) if judged else None
+    cells = zip(formatted(estimates), intervals(estimates, measure.bounds), estimates, strict=True)
+    return Column(
+        heading(groups, metric),
         [
-            Cell(pair.metric),
-            Cell(pair.title),
-            Cell(pair.interval),
-            Cell(p_value(pair.difference.p)),
-            Cell(p_value(pair.adjusted), pair.distinguished),
-            Cell(pair.difference.method),
-            Cell(pair.difference.seeds),
-        ]
-        for pair in pairs
+            Cell(
+                f"{text} {interval}" if with_intervals and each.n > 1 else text,
+                each.n > 1 and each.mean == best,
+            )
+            for text, interval, each in cells
+        ],
+    )
+
+
+def _differences(pairs: Sequence[Pair], title: str = "", *, most: int | None = None) -> Table:
+    """The pairs; where they are more than `most`, the first ones of the headline metric."""
+    every = len(pairs)
+    if most is not None and every > most:
+        pairs = [pair for pair in pairs if pair.metric == headline(pairs)][:most]
+    more = f" {every - len(pairs)} more are in pairs.csv." if every > len(pairs) else ""
+    values = [
+        Column("difference", [pair.interval for pair in pairs]),
+        Column("p", [p_value(pair.difference.p) for pair in pairs]),
+        Column(
+            "p (Holm)",
+            [Cell(p_value(pair.adjusted), pair.distinguished and pair.comparable) for pair in pairs],
+        ),
+        Column("test", [pair.difference.method for pair in pairs]),
+        Column("seeds", [pair.difference.seeds for pair in pairs]),
     ]
     caption = (
         f"Differences with 95 % intervals and the p of a two-sided t-test. {METHODS} p (Holm): corrected for all pairs "
-        "of the metric that were compared; bold: below 0.05. –: no variation over the seeds, or a run diverged."
+        "of the metric that were compared; bold: below 0.05, of what compares. –: no variation over the seeds, or a "
+        f"run diverged.{more}"
     )
-    return Table(["metric", "from → to", "difference", "p", "p (Holm)", "test", "seeds"], rows, caption)
+    titles = [pair.title for pair in pairs]
+    sections = [pair.metric for pair in pairs]
+    of_corpus = title.removeprefix(" · corpus ")
+    names, tag = Column("from → to", titles), label("differences", of_corpus)
+    tests = [f"{_TESTS[pair.difference.method]}, {pair.difference.seeds}" for pair in pairs]
+    brief = Table(
+        [names],
+        [values[0], values[2], Column("test, seeds", tests)],
+        titles,
+        names.name,
+        caption,
+        tag,
+        sections,
+    )
+    return Table([names], values, titles, names.name, caption, tag, sections, brief)
 
 
 def _csv(table: Table) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(map(plain_text, table.columns))
-    writer.writerows([plain_text(cell.text) for cell in row] for row in table.rows)
+    columns = _with_sections(table)
+    writer.writerow(plain_text(column.name) for column in columns)
+    writer.writerows(
+        zip(*([plain_text(_text(cell)) for cell in column.cells] for column in columns), strict=True)
+    )
     return text.getvalue()
 
 
@@ -155,43 +191,26 @@ def _markdown(table: Table) -> str:
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(html.escape(cell, quote=False).replace("|", "\\|") for cell in cells) + " |"
 
-    rows = [[f"**{cell.text}**" if cell.best else cell.text for cell in row] for row in table.rows]
-    rule = ["---"] * len(table.columns)
-    return "\n".join(
-        [*map(line, [table.columns, rule, *rows]), "", html.escape(table.caption, quote=False), ""]
-    )
-
-
-def _latex(table: Table) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "  " + " & ".join(cells) + r" \\"
-
-    rows = [
-        [rf"\textbf{{{_escaped(cell.text)}}}" if cell.best else _escaped(cell.text) for cell in row]
-        for row in table.rows
+    columns = _with_sections(table)
+    cells = [
+        [f"**{_text(cell)}**" if _is_best(cell) else _text(cell) for cell in its.cells] for its in columns
     ]
-    return "\n".join(
-        [
-            "% \\usepackage{booktabs}",
-            r"\begin{table}",
-            r"\centering",
-            rf"\begin{{tabular}}{{{'l' * len(table.columns)}}}",
-            r"  \toprule",
-            line([_escaped(name) for name in table.columns]),
-            r"  \midrule",
-            *map(line, rows),
-            r"  \bottomrule",
-            r"\end{tabular}",
-            rf"\caption{{{_escaped(table.caption)}}}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    rows = [[column.name for column in columns], ["---"] * len(columns), *zip(*cells, strict=True)]
+    return "\n".join([*map(line, rows), "", html.escape(table.caption, quote=False), ""])
 
 
-def _escaped(text: str) -> str:
-    text = re.sub("[" + re.escape("".join(_LATEX)) + "]", lambda found: _LATEX[found[0]], text)
-    return text.replace("< 0", "$<$ 0")
+def _with_sections(table: Table) -> list[Column]:
+    """All columns, with that of the sections first, where there are any."""
+    first = [Column("metric", table.sections)] if table.sections else []
+    return [*first, *table.names, *table.values]
 
 
-_WRITERS = {"latex": _latex, "markdown": _markdown, "csv": _csv}
+def _is_best(cell: Cell | str) -> bool:
+    return isinstance(cell, Cell) and cell.best
+
+
+def _text(cell: Cell | str) -> str:
+    return cell.text if isinstance(cell, Cell) else cell
+
+
+_WRITERS = {"latex": latex, "markdown": _markdown, "csv": _csv}

@@ -99,10 +99,10 @@ def group_legend(look: Mapping[Group, Look]) -> dict[str, Look]:
         if len(on_corpus) <= MANY or any(group.own_label for group in on_corpus):
             legend |= {f"{group.label} (n = {averaged(group)})": look[group] for group in on_corpus}
             continue
-        for place, its in enumerate((keys[:1], keys[1:2], keys[2:])):
+        for place, its in enumerate(keys):
             for group in on_corpus:
                 each = look[group]
-                colour = each if len(keys) == 1 else Look(each.colour)
+                colour = Look(each.colour) if any(keys[1:]) else each
                 part = (colour, Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))[place]
                 if said := _name([(key, show(group.settings[key])) for key in its if key in group.settings]):
                     legend.setdefault(said, part)
