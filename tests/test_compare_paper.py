@@ -84,11 +84,8 @@ def wide(tmp_path_factory):
 
 
 def test_a_measure_is_bold_only_where_it_compares_and_has_several_seeds(wide):
-    given = ["--metric", "train/loss", "--metric", "test/bleu", "--format", "markdown"]
-    assert cli.main(["compare", str(wide), *given]) == 0
-    tables = [
-        part for part in capsys.readouterr().out.split("\n\n") if "train/loss" in part.partition("\n")[0]
-    ]
+    text = made(wide, "markdown", metrics=["train/loss", "test/bleu"])
+    tables = [part for part in text.split("\n\n") if "train/loss" in part.partition("\n")[0]]
     assert len(tables) == 2, "one a corpus"
     for table in tables:
         head, _, *rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
@@ -98,6 +95,8 @@ def test_a_measure_is_bold_only_where_it_compares_and_has_several_seeds(wide):
         assert not [cell for cell in loss if "**" in cell], "losses of different forcing"
         assert sum("**" in cell for cell in bleu) == 1
         assert not [cell for cell in bleu if "**" in cell and "±" not in cell], "one seed"
+    over_tasks = text.partition("| method |")[2].partition("\n\n")[0]
+    assert [line.count("**") for line in over_tasks.splitlines() if "| 1 |" in line] == [0], "one seed"
 
 
 def made(root, form, *, metrics=None, **how):

@@ -65,9 +65,13 @@ def tables(
 
 def _over_tasks(compared: OverTasks) -> Table:
     names, rows = task_columns(compared)
-    most = max(each.iqm.value for each in compared.methods)
+    several = [each for each in compared.methods if min(each.runs) > 1]
+    most = max((each.iqm.value for each in several), default=None)
     cells = [
-        [Cell(text, name == "IQM" and each.iqm.value == most) for name, text in zip(names, row, strict=True)]
+        [
+            Cell(text, name == "IQM" and each in several and each.iqm.value == most)
+            for name, text in zip(names, row, strict=True)
+        ]
         for row, each in zip(rows, compared.methods, strict=True)
     ]
     method, *values = (
