@@ -3,6 +3,8 @@
 import inspect
 import math
 import pkgutil
+import shlex
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -87,9 +89,21 @@ def _check_ranges(config: Node) -> None:
     check_trainer(config["trainer"])
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
+    _check_notify(config["notify"])
     name = config["name"]
     if name is not None and (not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts):
         raise UserError(f"name: {name!r} is not the path of a folder below output_dir, such as my/run")
+
+
+def _check_notify(command: str | None) -> None:
+    try:
+        words = ["true"] if command is None else shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"notify: {command!r} is no command line: {error}") from None
+    if not words or shutil.which(words[0]) is None:
+        raise UserError(
+            f"notify: {command!r}: there is no such command; give the path of one that can be run"
+        )
 
 
 def _check_group(config: Node, group: str) -> None:

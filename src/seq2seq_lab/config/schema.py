@@ -64,3 +64,4 @@ class Root(TypedDict):
     segments: Literal["source", "pair"]
     monitor: Monitor
     reference: Reference | None
+    notify: str | None

@@ -11,6 +11,7 @@ from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.launch.job import TaskFunction
+from seq2seq_lab.launch.notify import announced
 from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
@@ -43,7 +44,9 @@ def launch_file(
     path = path / layout.CONFIG if path.is_dir() else path
     config = _checked(path, overrides, trusted)
     spec = RunSpec(config, _folder(path, config, overrides))
-    ended = TaskFunction(command, Path.cwd(), Register(Path()), verbose=verbose).run(spec)
+    register = Register(Path())
+    with announced(command, register):
+        ended = TaskFunction(command, Path.cwd(), register, verbose=verbose).run_alone(spec)
     if ended.result == INTERRUPTED and ended.by_user:
         raise KeyboardInterrupt
     return 0
@@ -56,7 +59,7 @@ def _checked(path: Path, overrides: Sequence[str], trusted: Sequence[str]) -> di
     except ValueError as error:
         raise UserError(f"--config: {path.parent}: {error}") from None
     _check_places(config, overrides)
-    config = _changed(config | {"fresh": False}, overrides)
+    config = _changed(config | {"fresh": False, "notify": None}, overrides)
     check_targets(config, "", trusted)
     check(config)
     config.pop(CODE, None)

@@ -11,6 +11,7 @@ from seq2seq_lab import terminal
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
+from seq2seq_lab.launch.notify import tell
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
 from seq2seq_lab.launch.spec import given, run_spec
 from seq2seq_lab.launch.sweep import compare_all
@@ -81,7 +82,7 @@ class TaskFunction:
         if hydra.mode == RunMode.MULTIRUN:
             return self._in_sweep(cfg, hydra)
         try:
-            ended = self.run(run_spec(cfg, hydra, given(hydra.overrides.task), self.swept))
+            ended = self.run_alone(run_spec(cfg, hydra, given(hydra.overrides.task), self.swept))
         except UserError as error:
             self.error = error
             return None
@@ -139,6 +140,22 @@ class TaskFunction:
         except KeyboardInterrupt:
             return JobResult(INTERRUPTED, by_user=True)
 
+    def run_alone(self, spec: RunSpec) -> JobResult:
+        """Train a run that is not of a sweep; errors as `run`. What became of it is noted in this process."""
+        folder, notify = str(spec.folder.absolute()), spec.config["notify"]
+        ended, why = JobResult(FAILED), ""
+        try:
+            ended = self.run(spec)
+        except KeyboardInterrupt:
+            ended = JobResult(INTERRUPTED)
+            raise
+        except Exception as error:
+            why = str(error) or type(error).__name__
+            raise
+        finally:
+            self.register.seen[folder] = Entry(folder, False, ended.result, why, True, notify)
+        return ended
+
     def run(self, spec: RunSpec, jobs: int = 1) -> JobResult:
         """Train a run; `jobs` train at the same time on this machine.
 
@@ -177,10 +194,13 @@ class TaskFunction:
             print(error, file=sys.stderr)
         path = str(spec.folder.absolute()) if spec else None
         compare = spec is not None and spec.config["compare"] and ended.result != INTERRUPTED
-        self.register.add(Entry(path, compare, ended.result, error, shown))
+        notify = spec.config["notify"] if spec else None
+        self.register.add(Entry(path, compare, ended.result, error, shown, notify))
         print(f"{self.register.progress()}\n", flush=True)
         if self.register.abandoned():
-            compare_all(self.register.close())
+            entries = self.register.close()
+            compare_all(entries)
+            tell(self.command, entries)
 
 
 def _jobs(hydra: Any) -> int:

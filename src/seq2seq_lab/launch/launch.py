@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.job import TaskFunction
+from seq2seq_lab.launch.notify import announced
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
 
 
@@ -55,10 +56,27 @@ def launch(
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     if multirun and count > 1:
         print(f"a sweep of {count} runs", flush=True)
+    with announced(command, register):
+        return _launched(run, job, [*flags, *overrides], extra)
+
+
+def _launched(
+    run: Callable[[], None], job: TaskFunction, arguments: Sequence[str], extra: Sequence[Path]
+) -> int:
+    """Have Hydra train what it composes; returns the exit status.
+
+    Args:
+        run: calls Hydra.
+        job: that Hydra calls.
+        arguments: flags and overrides.
+        extra: folders with options of the user.
+    """
+    register, multirun = job.register, "--multirun" in arguments
+    overrides = [each for each in arguments if not each.startswith("-")]
     try:
         with (
             explained(overrides, extra),
-            _surroundings([*flags, *overrides]),
+            _surroundings(arguments),
             register.open() if multirun else nullcontext(),
             _attending(overrides, register),
         ):

@@ -31,6 +31,7 @@ class Entry:
         result: finished, failed, interrupted, or not started as the sweep was stopped before.
         error: the error message; empty if the job did not fail.
         shown: whether the error was already printed on the user's terminal.
+        notify: the command that is to be called at the end of all jobs.
     """
 
     folder: str | None
@@ -38,6 +39,7 @@ class Entry:
     result: str = FINISHED
     error: str = ""
     shown: bool = False
+    notify: str | None = None
 
 
 @dataclass(frozen=True)
