@@ -303,7 +303,7 @@ class TestRunFolder:
         assert out.splitlines()[0] == f"training {folder}"
         assert len(re.findall(r"^  .* → .* → .*$", out, flags=re.MULTILINE)) == 10
         assert re.search(rf"^{re.escape(str(folder))}: train/loss [\d.]+ after 1 epochs", out, re.MULTILINE)
-        assert re.search(r"epoch 1/1  train/loss ", out)
+        assert re.search(r"epoch 1/1  .*train/loss ", out)
 
 
 class TestNames:
@@ -486,7 +486,8 @@ class TestProgress:
         assert len(lines) == 2
         for epoch, line in enumerate(lines, start=1):
             assert len(line) <= 110
-            assert f"/seed-0 epoch {epoch}/2  train/loss " in line
+            assert f"/seed-0 epoch {epoch}/2  val/bleu " in line
+            assert line.index("train/loss") == lines[0].index("train/loss"), "the same place in every epoch"
             assert line.endswith(" s")
 
     def test_a_terminal_shows_a_bar_with_the_measures(self, run, capsys, monkeypatch):

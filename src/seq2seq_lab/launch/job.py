@@ -153,7 +153,7 @@ class TaskFunction:
             why = str(error) or type(error).__name__
             raise
         finally:
-            self.register.seen[folder] = Entry(folder, False, ended.result, why, True, notify)
+            self.register.alone.append(Entry(folder, False, ended.result, why, True, notify))
         return ended
 
     def run(self, spec: RunSpec, jobs: int = 1) -> JobResult:

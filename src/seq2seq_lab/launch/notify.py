@@ -39,7 +39,9 @@ def announced(command: str, register: Register) -> Iterator[None]:
         raise
     finally:
         if os.environ.get("RANK", "0") == "0":  # torchrun starts the command several times
-            tell(command, list(register.seen.values()), started=started, status=status, error=why)
+            tell(
+                command, [*register.seen.values(), *register.alone], started=started, status=status, error=why
+            )
 
 
 def tell(

@@ -54,12 +54,14 @@ class Register:
         jobs: how many jobs the sweep has; None if that is not known.
         outlived: whether the jobs go on without the launching process, as those in the queue of a cluster.
         seen: the entries that this process has read.
+        alone: what became of a run that is of no sweep; in no file.
     """
 
     path: Path
     jobs: int | None = None
     outlived: bool = False
     seen: dict[str, Entry] = field(default_factory=dict, compare=False, repr=False)
+    alone: list[Entry] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def new(cls, folder: Path, jobs: int | None, *, outlived: bool) -> "Register":

@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+import warnings
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -14,6 +15,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 from matplotlib.lines import Line2D
 
 from seq2seq_lab.compare.views.appearance import Look
@@ -26,6 +28,8 @@ _PANEL = (5.2, 3.4)  # inches
 _LEFT, _RIGHT, _BOTTOM, _TOP = 0.9, 0.15, 0.5, 0.35  # inches around the axes of a panel
 _TITLE = 0.25  # inches at the top of a panel for its title
 _POINTS = 72  # units per inch in matplotlib's SVG
+# Where they are installed, fonts with characters that the default one lacks.
+_OTHER_SCRIPTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 _FIXED = "\u00a0"  # a space at which no line is broken
 _LEGEND_LINE = 0.2  # inches
 _TITLE_LINE = 0.17  # inches
@@ -76,8 +80,12 @@ class Plot:
 
 @contextmanager
 def _styled() -> Iterator[None]:
-    with mpl.rc_context():
+    with mpl.rc_context(), warnings.catch_warnings():
+        # In an SVG a text is a text, whatever fonts there are here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         mpl.rcdefaults()  # the user's matplotlibrc must not change the result
+        installed = get_font_names()
+        mpl.rcParams["font.family"] = ["DejaVu Sans", *(font for font in _OTHER_SCRIPTS if font in installed)]
         for setting, value in _STYLE.items():
             mpl.rcParams[setting] = value
         yield
@@ -123,7 +131,7 @@ def _figure(plot: Plot) -> Figure:
     longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
     across = max(1, int(width / (_SAMPLE + _CHARACTER * longest)))
     tall = max((label.count("\n") for label in labels), default=0)
-    below = _LEGEND_LINE * (1 + (1 + tall) * ceil(len(labels) / across))
+    below = _LEGEND_LINE * (1.5 + (1 + tall) * ceil(len(labels) / across))
     figure, axes = _grid(columns, rows, below=below, more=_more(plot))
     for number, (place, (title, draw)) in enumerate(zip(axes, plot.panels.items(), strict=False)):
         place.set_gid(f"panel-{number}")
@@ -133,7 +141,8 @@ def _figure(plot: Plot) -> Figure:
     for place in axes[len(plot.panels) :]:
         place.set_axis_off()
     lines = [Line2D([], [], **line_style(look)) for look in plot.legend.values()]
-    figure.legend(lines, labels, loc="lower left", ncols=across, handlelength=3)
+    corner = (0, 0.1 / figure.get_figheight())
+    figure.legend(lines, labels, loc="lower left", bbox_to_anchor=corner, ncols=across, handlelength=3)
     return figure
 
 

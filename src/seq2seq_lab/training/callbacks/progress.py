@@ -12,6 +12,8 @@ from seq2seq_lab.training.module import TranslationModule
 
 _WIDTH = 110  # characters of a line at most
 _BAR = len("100%|########| 0:00:00<0:00:00, ")  # between its description and the measures
+_VALUE = 9  # characters of a value, such as 1.234e-05
+_SECONDS = 12
 # What a line shows, as far as there is space.
 _FIRST = (
     "train/loss",
@@ -25,15 +27,20 @@ _FIRST = (
 )
 
 
-def measured(scalars: dict[str, float], width: int) -> str:
-    """The main measures of an epoch, in at most this number of characters."""
-    shown = ""
-    for wanted in _FIRST:
+def measured(scalars: dict[str, float], width: int, first: str) -> str:
+    """The main measures of an epoch, in at most this number of characters; each has the same place in every epoch.
+
+    Args:
+        first: the metric that selects the best checkpoint.
+    """
+    shown: dict[str, str] = {}
+    for wanted in (first, *_FIRST):
         for name, value in scalars.items():
             if wanted in (name, name.partition("/")[2]) and name.partition("/")[0] != "perf":
-                more = f"  {name} {value:.4g}"
-                shown += more if len(shown) + len(more) <= width else ""
-    return shown
+                more = f"  {name} {f'{value:#.4g}':<{_VALUE}}"
+                if sum(map(len, shown.values())) + len(more) <= width:
+                    shown.setdefault(name, more)
+    return "".join(shown.values())
 
 
 def on_screen(text: str) -> str:
@@ -51,22 +58,35 @@ class Lines(pl.Callback):
 
     Args:
         name: the name of the run in each line, as the runs of a sweep may share one log.
+        metric: the metric to show first, which selects the best checkpoint.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, metric: str) -> None:
+        self.metric = metric
         self.name = name if len(name) <= 40 else f"…{name[-39:]}"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print what the module measured in this epoch. Must be called before `EpochScalars`, which clears it."""
         assert isinstance(pl_module, TranslationModule)
         scalars = pl_module.scalars
-        start = f"{self.name} epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        seconds = f"  {scalars.get('perf/epoch_seconds', 0):.3g} s"
-        print(start + measured(scalars, _WIDTH - len(start) - len(seconds)) + seconds, flush=True)
+        last = str(trainer.max_epochs)
+        start = f"{self.name} epoch {trainer.current_epoch + 1:>{len(last)}}/{last}"
+        seconds = f"  {scalars.get('perf/epoch_seconds', 0):.3g} s".ljust(_SECONDS)
+        print(
+            start + measured(scalars, _WIDTH - len(start) - len(seconds), self.metric) + seconds.rstrip(),
+            flush=True,
+        )
 
 
 class Bar(pl.Callback):
-    """A bar over all of training, with the time to go and the measures of the last epoch."""
+    """A bar over all of training, with the time to go and the measures of the last epoch.
+
+    Args:
+        metric: as of `Lines`.
+    """
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar, at the place where a run goes on."""
@@ -97,7 +117,7 @@ class Bar(pl.Callback):
         assert isinstance(pl_module, TranslationModule)
         self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{self.epochs or '?'}", refresh=False)
         width = min(_WIDTH, shutil.get_terminal_size().columns) - len(self.bar.desc) - _BAR
-        self.bar.set_postfix_str(measured(pl_module.scalars, width + len("  ")).strip())
+        self.bar.set_postfix_str(measured(pl_module.scalars, width + len("  "), self.metric).strip())
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Close the bar, also where training was stopped."""

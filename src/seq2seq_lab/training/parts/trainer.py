@@ -45,10 +45,10 @@ def make_trainer(
     for name, each in own.items():
         if not isinstance(each, pl.Callback):
             raise UserError(f"callbacks.{name}: {type(each).__name__} is not a callback of Lightning")
-    on_terminal = sys.stdout.isatty()
+    on_terminal, metric = sys.stdout.isatty(), str(config["monitor"]["metric"])
     shown = f"{config['name']}/seed-{config['seed']}"
     callbacks = [
-        Bar() if on_terminal else Lines(shown),
+        Bar(metric) if on_terminal else Lines(shown, metric),
         HyperParameters(hyper_parameters(config), trial(config, run)),
         scalars,
         RandomState(),
