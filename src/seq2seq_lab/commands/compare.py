@@ -20,32 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a metric to show, such as val/bleu or 'val/*'; may be repeated",
     )
-    parser.add_argument(
-        "--baseline",
-        metavar="GROUP",
-        help="the group that all others are compared with, by its label or by filters, such as "
-        "'model=attention, ratio=0.5'; without it, groups that differ in one setting are",
-    )
-    parser.add_argument(
-        "--group",
-        action="append",
-        dest="group",
-        default=[],
-        metavar="'GROUP: LABEL'",
-        help="show a group with a label of your own, and a colour of your own if one follows, as in "
-        "'forcing=full: teacher forcing #0072B2'; may be repeated, and this is their order",
-    )
-    parser.add_argument(
-        "--groups",
-        type=Path,
-        metavar="FILE.yaml",
-        help="labels, order and colours of groups, and the baseline, from a file; see docs/runs.md",
-    )
-    parser.add_argument(
-        "--checkpoints",
-        metavar="best,last",
-        help="compare these checkpoints of each run with each other, as far as `evaluate` or training evaluated them",
-    )
+    _add_presentation(parser)
     parser.add_argument(
         "--reference",
         action="append",
@@ -79,6 +54,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the output folder (default: comparison in the folder of the runs; if only some of its runs are compared,"
         " comparison~ and a code for them)",
+    )
+
+
+def _add_presentation(parser: argparse.ArgumentParser) -> None:
+    """Declare what says how groups are shown, and what each is compared with."""
+    parser.add_argument(
+        "--baseline",
+        metavar="GROUP",
+        help="the group that all others are compared with, by its label or by filters, such as "
+        "'model=attention, ratio=0.5'; without it, groups that differ in one setting are",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        dest="group",
+        default=[],
+        metavar="'GROUP: LABEL'",
+        help="show a group with a label of your own, and a colour of your own if one follows, as in "
+        "'forcing=full: teacher forcing #0072B2'; may be repeated, and this is their order",
+    )
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="FILE.yaml",
+        help="labels, order and colours of groups, and the baseline, from a file; see docs/runs.md",
+    )
+    parser.add_argument(
+        "--checkpoints",
+        metavar="best,last",
+        help="compare these checkpoints of each run with each other, as far as `evaluate` or training evaluated them",
     )
 
 
