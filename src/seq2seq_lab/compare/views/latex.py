@@ -135,7 +135,7 @@ def _tabular(columns: Sequence[Column], rows: range, table: Table) -> str:
             lines += [r"  \midrule", rf"  \multicolumn{{{len(columns)}}}{{@{{}}l}}{{{_tex(section)}}} \\"]
         if row == rows.start:
             lines.append(r"  \midrule")
-        lines.append(_line([_cell(column.cells[row]) for column in columns]))
+        lines.append(_line([_cell(column.cells[row], wrapped=bool(column.wrapped)) for column in columns]))
     return "\n".join([*lines, r"  \bottomrule", r"\end{tabular}"])
 
 
@@ -143,10 +143,11 @@ def _line(cells: Sequence[str]) -> str:
     return "  " + " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Cell | str) -> str:
-    if isinstance(cell, str):
-        return _tex(cell)
-    return rf"\textbf{{{_tex(cell.text)}}}" if cell.best else _tex(cell.text)
+def _cell(cell: Cell | str, *, wrapped: bool) -> str:
+    text = _tex(_plain(cell))
+    if wrapped:  # a line may also be broken within key=value
+        text = re.sub(r"=|\\_|/", lambda found: rf"{found[0]}\allowbreak{{}}", text)
+    return rf"\textbf{{{text}}}" if isinstance(cell, Cell) and cell.best else text
 
 
 def _float(table: Table, tabulars: Sequence[str], number: int) -> str:

@@ -65,6 +65,7 @@ def tables(
 
 def _over_tasks(compared: OverTasks) -> Table:
     names, rows = task_columns(compared)
+    names[-1] = "P(better)"  # than the reference, which the caption names
     several = [each for each in compared.methods if min(each.runs) > 1]
     most = max((each.iqm.value for each in several), default=None)
     cells = [
@@ -82,7 +83,8 @@ def _over_tasks(compared: OverTasks) -> Table:
         values,
         [each.name for each in compared.methods],
         "method",
-        f"{compared.metric} over {len(compared.tasks)} tasks: {', '.join(compared.tasks)}. {WHAT}",
+        f"{compared.metric} over {len(compared.tasks)} tasks: {', '.join(compared.tasks)}. Reference method: "
+        f"{compared.reference}. {WHAT}",
         label("tasks", compared.metric),
     )
 
