@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,13 +26,13 @@ class JobResult(NamedTuple):
 
     Attributes:
         result: as in `register.Entry`.
-        metrics: the last value of each; None if it did not finish.
+        value: the best one of the metric `monitor`; None if the run did not finish.
         error: of the user; empty if there is none.
         by_user: whether Ctrl-C or SIGTERM stopped it.
     """
 
     result: str
-    metrics: dict[str, float] | None = None
+    value: float | None = None
     error: str = ""
     by_user: bool = False
 
@@ -45,10 +45,13 @@ class Job:
         working_folder: the working folder of the launch; the user's own modules are imported from it.
         register: the file to which the jobs of a sweep write their results.
         swept: the keys that have several values.
+        extra: folders of the user's own options.
+        dry_run: whether a sweep is only to be planned.
         verbose: whether each run prints how its updates are made.
 
     Attributes:
         error: the error of a single run, for the process that launched it; errors of a sweep are in the register.
+        at_once: how many jobs of the sweep run at the same time on this machine.
     """
 
     def __init__(
@@ -58,18 +61,23 @@ class Job:
         register: Register,
         *,
         swept: Collection[str] = (),
+        extra: Sequence[Path] = (),
+        dry_run: bool = False,
         verbose: bool = False,
     ) -> None:
         self.command = command
         self.working_folder = working_folder
         self.register = register
         self.swept = swept
+        self.extra = extra
+        self.dry_run = dry_run
         self.verbose = verbose
+        self.at_once = 1
         self.error: UserError | None = None
         self._launcher = os.getpid()
 
-    def __call__(self, cfg: "DictConfig") -> dict[str, float] | None:
-        """Train one run; returns the last value of every metric, or None if it failed or was stopped."""
+    def __call__(self, cfg: "DictConfig") -> float | None:
+        """Train one run; returns the best value of the metric `monitor`, or None if it failed or was stopped."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
@@ -87,17 +95,17 @@ class Job:
             return None
         if ended.result == INTERRUPTED and ended.by_user:
             raise KeyboardInterrupt
-        return ended.metrics
+        return ended.value
 
-    def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> dict[str, float] | None:
+    def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> float | None:
         """Train one run of a sweep, and add what became of it to the register."""
-        if self.register.stopped:
-            self.register.add(Entry(None, False, NOT_STARTED))
-            return None
         overrides, spec = given(hydra.overrides.task), None
+        if (why := self._why_not(cfg)) is not None:
+            self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{' '.join(overrides)}", shown=True))
+            return None
         try:
             spec = run_spec(cfg, hydra, overrides, self.swept)
-            ended = self._in_process(spec, _jobs(hydra), int(hydra.job.num))
+            ended = self._in_process(spec, self.jobs_at_once(hydra), int(hydra.job.num))
         except UserError as error:
             ended = JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
@@ -108,7 +116,16 @@ class Job:
             self._report(spec, JobResult(FAILED, error=message), overrides)
             raise
         self._report(spec, ended, overrides)
-        return ended.metrics
+        return ended.value
+
+    def _why_not(self, cfg: "DictConfig") -> str | None:
+        """Why no further job of the sweep is to start; None: one is."""
+        if self.register.stopped:
+            return "the sweep was stopped"
+        limit = cfg.get("stop_after_failures")
+        if isinstance(limit, int) and 0 < limit <= self.register.failures():
+            return f"stop_after_failures={limit}: no further run was started"
+        return None
 
     def _in_process(self, spec: RunSpec, jobs: int, number: int) -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
@@ -152,7 +169,8 @@ class Job:
             from seq2seq_lab.training.train import train
 
         try:
-            return JobResult(FINISHED, train(*spec, jobs=jobs, command=self.command, verbose=self.verbose))
+            train(*spec, jobs=jobs, command=self.command, verbose=self.verbose)
+            return JobResult(FINISHED, _value(spec))
         except Interrupted as error:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if spec.config["fresh"] else ""
@@ -169,6 +187,12 @@ class Job:
                 f"{spec.folder}: the machine's memory is full; train fewer runs at the same time"
             ) from None
 
+    @staticmethod
+    def jobs_at_once(hydra: Any) -> int:
+        """Number of runs that the launcher trains at the same time on this machine."""
+        jobs = hydra.launcher.get("n_jobs", 1) or 1
+        return int(jobs) if jobs > 0 else os.cpu_count() or 1
+
     def _report(self, spec: RunSpec | None, ended: JobResult, overrides: list[str]) -> None:
         error = f"{ended.error}\n  in the job {' '.join(overrides)}" if ended.error else ""
         # Only the launching process and its children write to the user's terminal; other processes write to files.
@@ -183,7 +207,8 @@ class Job:
             compare_all(self.register.close())
 
 
-def _jobs(hydra: Any) -> int:
-    """Number of runs that the launcher trains at the same time on this machine."""
-    jobs = hydra.launcher.get("n_jobs", 1) or 1
-    return int(jobs) if jobs > 0 else os.cpu_count() or 1
+def _value(spec: RunSpec) -> float | None:
+    """The best value of the metric `monitor` of a run, which its best checkpoint has; None if it was not measured."""
+    monitor = spec.config["monitor"]
+    best = Run(spec.folder).best(monitor["metric"], "higher" if monitor["mode"] == "max" else "lower")
+    return best[0] if best else None

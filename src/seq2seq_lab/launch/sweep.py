@@ -71,6 +71,8 @@ def show(entries: Sequence[Entry]) -> None:
         if entry.result in (FAILED, INTERRUPTED):
             why = entry.error.splitlines()[0].removeprefix(f"{entry.folder}: ") if entry.error else ""
             print(f"  {entry.result}: {entry.folder or 'a job'}{f': {why}' if why else ''}", file=sys.stderr)
+    for why in dict.fromkeys(entry.error.splitlines()[0] for entry in entries if entry.result == NOT_STARTED):
+        print(why, file=sys.stderr)
     if counts[INTERRUPTED] + counts[NOT_STARTED]:
         print("the same command goes on from there", file=sys.stderr)
 
