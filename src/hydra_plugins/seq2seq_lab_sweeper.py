@@ -85,6 +85,30 @@ class Sweeper(BasicSweeper):
         """Nothing is left to check."""
 
 
+class Search(Sweeper):
+    """Optuna chooses the values of each trial; the arguments are the keys of `conf/hydra/sweeper/optuna.yaml`."""
+
+    def __init__(self, params: Any, **settings: Any) -> None:
+        super().__init__(None, params, None, None)
+        self.settings = settings
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Train the trials, and say which is the best."""
+        from seq2seq_lab.launch.search import Search as Study
+
+        nodes = {key: _container(value) for key, value in self.settings.items()}
+        parser = OverridesParser.create(config_loader=self.loader)
+        given = [*self._parse_config(), *arguments]
+        Study(self.job, given, parser.parse_overrides, self._composed, self._launch, nodes).run()
+
+    def _launch(self, jobs: Sequence[Sequence[str]], first: int) -> Sequence[Any]:
+        returns: Sequence[Any] = self.launcher.launch(jobs, initial_job_idx=first)  # type: ignore[union-attr]
+        return returns
+
+
+def _container(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
 def _plain(value: Any) -> list[Any]:
-    found: Any = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-    return list(found or [])
+    return list(_container(value) or [])

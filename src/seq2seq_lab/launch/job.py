@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +11,7 @@ from seq2seq_lab import terminal
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
-from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
+from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED, Entry, Register
 from seq2seq_lab.launch.spec import given, run_spec
 from seq2seq_lab.launch.sweep import compare_all
 from seq2seq_lab.runs.place import RunSpec
@@ -19,6 +19,8 @@ from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from seq2seq_lab.training.callbacks.interruption import ShouldPrune
 
 
 class JobResult(NamedTuple):
@@ -52,6 +54,7 @@ class Job:
     Attributes:
         error: the error of a single run, for the process that launched it; errors of a sweep are in the register.
         at_once: how many jobs of the sweep run at the same time on this machine.
+        pruning: of a search: the number of a job's trial → what decides whether its run is given up.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Job:
         self.dry_run = dry_run
         self.verbose = verbose
         self.at_once = 1
+        self.pruning: Callable[[int], ShouldPrune] | None = None
         self.error: UserError | None = None
         self._launcher = os.getpid()
 
@@ -105,7 +109,9 @@ class Job:
             return None
         try:
             spec = run_spec(cfg, hydra, overrides, self.swept)
-            ended = self._in_process(spec, self.jobs_at_once(hydra), int(hydra.job.num))
+            trial = hydra.sweeper.get("trial")
+            prune = self.pruning(int(trial)) if self.pruning and trial is not None else None
+            ended = self._in_process(spec, self.jobs_at_once(hydra), int(hydra.job.num), prune)
         except UserError as error:
             ended = JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
@@ -127,13 +133,15 @@ class Job:
             return f"stop_after_failures={limit}: no further run was started"
         return None
 
-    def _in_process(self, spec: RunSpec, jobs: int, number: int) -> JobResult:
+    def _in_process(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
         if jobs > 1 and os.getpid() != self._launcher and isolate.available():
             with startup.imports():
                 import seq2seq_lab.training.train  # noqa: F401, so that the process of each job need not
             try:
-                return isolate.in_own_process(lambda: self._isolated(spec, jobs, number), self._launcher)
+                return isolate.in_own_process(
+                    lambda: self._isolated(spec, jobs, number, prune), self._launcher
+                )
             except isolate.KilledError as error:
                 with suppress(UserError, OSError):
                     if (run := Run(spec.folder)).exists():
@@ -141,23 +149,23 @@ class Job:
                 raise UserError(
                     f"{spec.folder}: {error}; the same command goes on from its last checkpoint"
                 ) from None
-        ended = self.run(spec, jobs)
+        ended = self.run(spec, jobs, prune)
         if ended.by_user:
             raise KeyboardInterrupt
         return ended
 
-    def _isolated(self, spec: RunSpec, jobs: int, number: int) -> JobResult:
+    def _isolated(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """What became of a run, errors of the user included."""
         isolate.take_cards(number, spec.config["trainer"])
         try:
-            return self.run(spec, jobs)
+            return self.run(spec, jobs, prune)
         except UserError as error:
             return JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
             return JobResult(INTERRUPTED, by_user=True)
 
-    def run(self, spec: RunSpec, jobs: int = 1) -> JobResult:
-        """Train a run; `jobs` train at the same time on this machine.
+    def run(self, spec: RunSpec, jobs: int = 1, prune: "ShouldPrune | None" = None) -> JobResult:
+        """Train a run; `jobs` train at the same time on this machine, and `prune` says whether it is given up.
 
         Raises:
             UserError: the run cannot be trained.
@@ -165,12 +173,15 @@ class Job:
         with startup.imports():
             from pytorch_lightning.utilities import rank_zero_only
 
-            from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
+            from seq2seq_lab.training.callbacks.interruption import Interrupted, Pruned, TimeOver
             from seq2seq_lab.training.train import train
 
         try:
-            train(*spec, jobs=jobs, command=self.command, verbose=self.verbose)
+            train(*spec, jobs=jobs, command=self.command, verbose=self.verbose, should_prune=prune)
             return JobResult(FINISHED, _value(spec))
+        except Pruned:
+            print(f"{spec.folder}: given up, as it is worse than other trials at the same epoch", flush=True)
+            return JobResult(PRUNED)
         except Interrupted as error:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if spec.config["fresh"] else ""
@@ -200,7 +211,7 @@ class Job:
         if error and shown:
             print(error, file=sys.stderr)
         path = str(spec.folder.absolute()) if spec else None
-        compare = spec is not None and spec.config["compare"] and ended.result != INTERRUPTED
+        compare = spec is not None and spec.config["compare"] and ended.result not in (INTERRUPTED, PRUNED)
         self.register.add(Entry(path, compare, ended.result, error, shown))
         print(f"{self.register.progress()}\n", flush=True)
         if self.register.abandoned():

@@ -46,11 +46,9 @@ def planned(
     built: set[str] = set()
     for number, overrides in enumerate(jobs):
         try:
-            spec = _spec(job, compose(overrides), number)
-            _build(spec.config, built)
+            spec = checked_spec(job, compose(overrides), number, built)
         except Exception as error:
-            why = str(error) if isinstance(error, UserError) else explain_error(error, overrides, job.extra)
-            if why is None:
+            if (why := refusal(error, overrides, job)) is None:
                 raise
             refused.append((apart(overrides, job.swept), why))
             continue
@@ -67,8 +65,18 @@ def planned(
     return [overrides for overrides, _ in specs.values()]
 
 
-def _spec(job: Job, composed: "DictConfig", number: int) -> RunSpec:
-    """What Hydra would pass to a job, checked."""
+def checked_spec(job: Job, composed: "DictConfig", number: int, built: set[str] | None = None) -> RunSpec:
+    """What a job would train, checked as far as that is quick.
+
+    Args:
+        job: the task of the sweep.
+        composed: the whole configuration of a job, Hydra's own included.
+        number: of the job.
+        built: nodes that were built before, to which those of this job are added.
+
+    Raises:
+        UserError: it cannot be.
+    """
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf, open_dict
 
@@ -80,9 +88,16 @@ def _spec(job: Job, composed: "DictConfig", number: int) -> RunSpec:
     job.at_once = job.jobs_at_once(hydra)
     task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     try:
-        return run_spec(task, hydra, given(hydra.overrides.task), job.swept)
+        spec = run_spec(task, hydra, given(hydra.overrides.task), job.swept)
     finally:
         OmegaConf.set_readonly(composed.hydra, None)  # the launcher sets its number
+    _build(spec.config, set() if built is None else built)
+    return spec
+
+
+def refusal(error: Exception, overrides: Sequence[str], job: Job) -> str | None:
+    """Why a job cannot be; None if that is no fault of the user."""
+    return str(error) if isinstance(error, UserError) else explain_error(error, overrides, job.extra)
 
 
 def _build(config: Mapping[str, Any], built: set[str]) -> None:

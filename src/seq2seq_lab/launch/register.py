@@ -19,7 +19,13 @@ from seq2seq_lab.runs.lock import has_ended, this_process
 _SIGN = 5.0  # seconds between two signs of the process that waits for the jobs
 _ATTENTION = 60.0  # without a sign for so many seconds it is gone; a shared file system may show one late
 _FORGOTTEN = 30 * 86400.0  # seconds after which jobs of a cluster that nobody waits for are given up
-FINISHED, FAILED, INTERRUPTED, NOT_STARTED = "finished", "failed", "interrupted", "not started"
+FINISHED, FAILED, INTERRUPTED, NOT_STARTED, PRUNED = (
+    "finished",
+    "failed",
+    "interrupted",
+    "not started",
+    "pruned",
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Entry:
     Attributes:
         folder: the folder of its run; None if the configuration was invalid before the folder was known.
         compare: whether to compare the run with the others.
-        result: finished, failed, interrupted, or not started as the sweep was stopped before.
+        result: finished, failed, interrupted, pruned by a search, or not started as the sweep was stopped before.
         error: the error message; empty if the job did not fail.
         shown: whether the error was already printed on the user's terminal.
     """
