@@ -83,6 +83,7 @@ def launch(
         ):
             run()
     except Shown:
+        register.close()
         return 0
     except KeyboardInterrupt:
         sweep.show(register.entries() if register.outlived else register.close())

@@ -23,7 +23,7 @@ _BUILT = ("split", "forcing", "target", "objective", "optimizer", "lr_schedule")
 
 
 class Shown(Exception):  # noqa: N818, as it is not an error
-    """The plan was shown, and nothing is to be trained."""
+    """All that was asked for, or is left, was shown; nothing is to be trained."""
 
 
 def planned(

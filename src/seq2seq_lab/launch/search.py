@@ -155,7 +155,8 @@ class Search:
         new = total - len(self.study.trials)
         done = len(self.study.trials) - len(left)
         print(f"a search of {counted(total, 'trial')}, {done} of them ended: {self.storage}", flush=True)
-        if self.job.dry_run:
+        if self.job.dry_run or not (waiting or new):
+            self._show_best()
             raise Shown
         self.job.register.expect((len(waiting) + new) * len(self.seeds))
         while waiting or new:
