@@ -2,6 +2,7 @@
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +33,8 @@ def space(*overrides):
 
 
 def test_what_is_searched_over_is_written_in_hydras_grammar():
-    fixed, found = space(
-        "a=interval(0.1,1)", "b=tag(log,interval(1,8))", "c=range(1,8,2)", "d=x,2", "e=3", "f=1,2", "f=4"
-    )
+    numbers = ("a=interval(0.1,1)", "b=tag(log,int(interval(1,8)))", "c=range(1,8,2)")
+    fixed, found = space(*numbers, "d=x,2", "e=3", "f=1,2", "f=4")
     assert fixed == ["e=3", "f=4"]
     kinds = {key: each.distribution for key, each in found.items()}
     assert kinds["a"] == optuna.distributions.FloatDistribution(0.1, 1)
@@ -69,10 +69,8 @@ def test_a_trial_of_several_seeds_has_their_mean(outputs, capsys):
     folders = tiny.folders(outputs)
     assert [folder.name for folder in folders] == ["seed-3", "seed-5"]
     values = [Run(folder).best("val/loss_forced", "lower")[0] for folder in folders]
-    assert (
-        f"val/loss_forced {sum(values) / 2:.4g}, the mean of {values[0]:.4g}, {values[1]:.4g}"
-        in capsys.readouterr().out
-    )
+    said = f"val/loss_forced {sum(values) / 2:.4g}, the mean of {values[0]:.4g}, {values[1]:.4g}"
+    assert said in capsys.readouterr().out
 
 
 def test_a_search_that_is_interrupted_goes_on_with_the_same_trial(outputs, capsys):
@@ -96,17 +94,13 @@ def test_a_trial_that_fails_is_one_of_the_study(outputs, capsys):
     ]
 
 
-def test_a_trial_that_is_worse_than_others_is_given_up_and_could_go_on(outputs, monkeypatch, capsys):
-    pruner = [
-        "hydra/sweeper/pruner=median",
-        "hydra.sweeper.pruner.n_startup_trials=1",
-        "hydra.sweeper.pruner.n_warmup_steps=0",
-    ]
-    assert search(*pruner, "trainer.max_epochs=4", trials=4) == 0
+def test_a_trial_that_is_worse_than_others_is_given_up_and_could_go_on(outputs, capsys):
+    at_once = ("hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=0")
+    assert search("hydra/sweeper/pruner=median", *at_once, "trainer.max_epochs=4", trials=4) == 0
     out = capsys.readouterr().out
     given_up = re.findall(r"^(.*): given up", out, flags=re.MULTILINE)
     assert given_up, "of four trials one is worse than the median"
-    run = Run(__import__("pathlib").Path(given_up[0]))
+    run = Run(Path(given_up[0]))
     assert run.summary()["status"] == "interrupted"
     assert "a search gave it up" in run.summary()["stopped"]
     assert 1 <= run.epochs < 4
