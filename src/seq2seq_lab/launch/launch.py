@@ -16,7 +16,7 @@ from seq2seq_lab.config.texts import as_texts
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.combine import as_overrides
-from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.plan import Shown
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
 
@@ -66,7 +66,7 @@ def launch(
         math.prod(values.values()) if multirun else None,
         outlived=slurm.LAUNCHER in overrides,
     )
-    job = Job(
+    job = TaskFunction(
         command, Path.cwd(), register, swept=list(values), extra=extra, dry_run=dry_run, verbose=verbose
     )
     if dry_run and not multirun:
@@ -94,7 +94,7 @@ def launch(
     return _status(job, overrides, multirun=multirun)
 
 
-def _status(job: Job, overrides: Sequence[str], *, multirun: bool) -> int:
+def _status(job: TaskFunction, overrides: Sequence[str], *, multirun: bool) -> int:
     """Show what became of the jobs, and compare their runs; returns the exit status."""
     entries = job.register.close()
     sweep.show(entries)

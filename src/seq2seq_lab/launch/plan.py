@@ -9,7 +9,7 @@ from seq2seq_lab.config.explain import explain_error
 from seq2seq_lab.errors import UserError, counted
 from seq2seq_lab.launch.combine import apart, swept
 from seq2seq_lab.launch.forecast import show
-from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.spec import given, run_spec
 from seq2seq_lab.runs.identity import LENGTH, fingerprint
 from seq2seq_lab.runs.place import RunSpec
@@ -27,7 +27,7 @@ class Shown(Exception):  # noqa: N818, as it is not an error
 
 
 def planned(
-    job: Job, jobs: Sequence[list[str]], compose: Callable[[Sequence[str]], "DictConfig"]
+    job: TaskFunction, jobs: Sequence[list[str]], compose: Callable[[Sequence[str]], "DictConfig"]
 ) -> list[list[str]]:
     """The jobs of a sweep that are to be launched: each run once.
 
@@ -65,7 +65,9 @@ def planned(
     return [overrides for overrides, _ in specs.values()]
 
 
-def checked_spec(job: Job, composed: "DictConfig", number: int, built: set[str] | None = None) -> RunSpec:
+def checked_spec(
+    job: TaskFunction, composed: "DictConfig", number: int, built: set[str] | None = None
+) -> RunSpec:
     """What a job would train, checked as far as that is quick.
 
     Args:
@@ -95,7 +97,7 @@ def checked_spec(job: Job, composed: "DictConfig", number: int, built: set[str] 
     return spec
 
 
-def refusal(error: Exception, overrides: Sequence[str], job: Job) -> str | None:
+def refusal(error: Exception, overrides: Sequence[str], job: TaskFunction) -> str | None:
     """Why a job cannot be; None if that is no fault of the user."""
     return str(error) if isinstance(error, UserError) else explain_error(error, overrides, job.extra)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.config.misuse import not_installed
 from seq2seq_lab.errors import UserError, counted, first_line
-from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.plan import Shown, checked_spec, refusal
 from seq2seq_lab.launch.register import FAILED, PRUNED, Entry
 from seq2seq_lab.launch.space import parsed_space, written
@@ -81,7 +81,7 @@ class Search:
         settings: those of `conf/hydra/sweeper/optuna.yaml`.
     """
 
-    job: Job
+    job: TaskFunction
     arguments: Sequence[str]
     parse: Callable[[list[str]], Sequence[Any]]
     compose: Callable[[Sequence[str]], "DictConfig"]
