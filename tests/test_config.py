@@ -140,7 +140,7 @@ def test_a_metric_of_held_out_pairs_is_refused_where_none_are(capsys, outputs):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("data.keep", "a-zA-Z.!?"), ("data.archive", "~/fra.txt"), ("name", "é"), ("name", "a'b")],
+    [("data.keep", "a-zA-Z.!?"), ("data.archive", "~/fra.txt"), ("data.url", "é"), ("data.url", "a'b")],
 )
 def test_the_quotes_that_a_message_suggests_work(key, value):
     with pytest.raises(UserError) as caught:
