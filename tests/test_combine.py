@@ -1,5 +1,7 @@
 """The jobs of a sweep: combinations, values in step, joined sweeps; what is planned, refused, and stopped."""
 
+import re
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -75,7 +77,7 @@ def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     assert cli.main(plan) == 0
     out = capsys.readouterr().out
     assert "6 runs: 1 finished, 5 new" in out
-    assert "expected time: about 0 s for 1 run; unknown for 4 runs of other kinds" in out
+    assert re.search(r"expected time: about \d+ s for 1 run; unknown for 4 runs of other kinds", out)
     assert str(tmp_path / "out" / "a" / "seed-0") in out
     assert sorted(tmp_path.rglob("*")) == before
     assert cli.main([*command, "seed=0,1", "--dry-run"]) == 1
