@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.commands.chosen import add_chosen
-from seq2seq_lab.errors import UserError, printable
+from seq2seq_lab.errors import UserError, counted, printable
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.facts import (
     OF_ALL,
@@ -28,7 +28,7 @@ from seq2seq_lab.runs.facts import (
 from seq2seq_lab.runs.filters import check_key, outputs, split
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import Selection, require_runs, select
-from seq2seq_lab.terminal import write_control
+from seq2seq_lab.terminal import duration, write_control
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures
@@ -172,7 +172,8 @@ def _count(selection: Selection) -> str:
     states = Counter(activity(run) for run in selection.runs)
     of = f" of {len(selection.every)}" if len(selection.every) > len(selection.runs) else ""
     counts = ", ".join(f"{number} {status}" for status, number in states.most_common())
-    return f"{len(selection.runs)}{of} runs: {counts}"
+    number = f"{len(selection.runs)}{of} runs" if of else counted(len(selection.runs), "run")
+    return f"{number}: {counts}"
 
 
 def _notes(selection: Selection) -> list[str]:
@@ -233,11 +234,3 @@ def typed(folder: Path) -> str:
 def _rows_on_screen(lines: Sequence[str]) -> int:
     width = shutil.get_terminal_size((120, 24)).columns
     return sum(max(1, math.ceil(len(line) / width)) for line in lines)
-
-
-def duration(seconds: float) -> str:
-    """A time in one unit, such as 40 s, 12 min, 3 h or 5 d."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"
