@@ -4,7 +4,9 @@ A part applies or does not, each by itself: so a job of any model and policy gai
 """
 
 import copy
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -67,6 +69,7 @@ class FusedUpdates(EagerUpdates):
         self.parts = tuple(name for name, reason in found.items() if reason is None)
         self.refused: Mapping[str, str] = {name: reason for name, reason in found.items() if reason}
         self.trained = job.model
+        self.parameters = list(job.model.parameters())
         if "loss" in self.parts:
             assert isinstance(job.objective, NegativeLogLikelihood)
             objective = FusedLikelihood(label_smoothing=job.objective.label_smoothing)
@@ -78,17 +81,19 @@ class FusedUpdates(EagerUpdates):
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
         self.job.model.train(self.trained.training)
-        return super().__call__(block, plan, CompiledDraws.of(draws))
+        with _young_garbage_only():
+            return super().__call__(block, plan, CompiledDraws.of(draws))
 
     def update(self, batch: Batch, plan: Plan, draws: Draws) -> UpdateResult:
         """One optimizer step on the pairs of a batch."""
+        gc.collect(1)  # what the update before has left; see `_young_garbage_only`
         if "optimizer" not in self.parts:
             return super().update(batch, plan, draws)
         job = self.job
         job.optimizer.zero_grad()
         made = backward(job.model, job.objective, batch, plan, draws, target=job.target)
         if job.gradient_clip is not None:
-            _clip(job.model, job.gradient_clip)
+            _clip(self.parameters, job.gradient_clip)
         _step(job.optimizer)
         return made
 
@@ -102,12 +107,24 @@ def _with_fused_layers(model: nn.Module) -> Seq2Seq:
     return fused
 
 
-def _clip(model: nn.Module, limit: float) -> None:
-    """As `clip_grad_norm_`, which multiplies all gradients even by 1."""
-    gradients = [each.grad for each in model.parameters() if each.grad is not None]
-    share = limit / (float(nn.utils.get_total_norm(gradients)) + 1e-6)
-    if not share >= 1:  # NaN, too
-        nn.utils.clip_grad_norm_(model.parameters(), limit)
+@contextmanager
+def _young_garbage_only() -> Iterator[None]:
+    """Leave the automatic garbage collection, which goes through all objects of the process again and again: a tenth of
+    an update."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _clip(parameters: Sequence[nn.Parameter], limit: float) -> None:
+    """As `clip_grad_norm_`, which multiplies the gradients even where that is by 1."""
+    norm = nn.utils.get_total_norm([each.grad for each in parameters if each.grad is not None])
+    if not limit / (float(norm) + 1e-6) >= 1:  # NaN, too
+        nn.utils.clip_grads_with_norm_(parameters, limit, norm)
 
 
 def _step(optimizer: Optimizer) -> None:
