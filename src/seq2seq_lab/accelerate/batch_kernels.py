@@ -46,9 +46,7 @@ def draw(pairs: Array, base: int, first: int, least: Any, scale: float, out: Arr
                     row[i] = (np.float32(np.int64(bits)) + np.float32(0.5)) * np.float32(2.0**-23)
             else:
                 for i in range(len(row)):
-                    row[i] = (
-                        scale if mixed(here + np.uint64(i + 1) * GOLDEN) >= least else np.float32(0)
-                    )
+                    row[i] = scale if mixed(here + np.uint64(i + 1) * GOLDEN) >= least else np.float32(0)
 
 
 @fast
@@ -85,7 +83,7 @@ def losses(scores: Array, words: Array, normalisers: Array, gold: Array, uniform
 def losses_back(
     scores: Array, words: Array, normalisers: Array, of_gold: Array, of_uniform: Array, back: Array
 ) -> None:
-    """The gradient of the scores, [N, V], from those of the two losses, [N] each; `back` may be the scores themselves."""
+    """The gradient of the scores, [N, V], from those of the two losses, [N] each."""
     for n in range(len(scores)):
         row, out = scores[n], back[n]
         share, rest = of_gold[n] + of_uniform[n], of_uniform[n] / len(row)
@@ -150,70 +148,6 @@ def gru_row_back(
         of_inputs[i] = of_recurrent[i]
 
 
-@fast
-def lstm_row(
-    gates: Array, recurrent: Array, state: Array, cell: Array, out: Array, column: int,
-    before: Array, cell_before: Array,
-) -> None:  # fmt: skip
-    """`lstm` for one sentence."""
-    size = len(state)
-    for i in range(2 * size):
-        gates[i] = sigmoid(gates[i] + recurrent[i])
-    for i in range(size):
-        gates[2 * size + i] = tanh(gates[2 * size + i] + recurrent[2 * size + i])
-    for i in range(size):
-        gates[3 * size + i] = sigmoid(gates[3 * size + i] + recurrent[3 * size + i])
-    for i in range(size):
-        before[i] = state[i]
-    for i in range(size):
-        cell_before[i] = cell[i]
-    for i in range(size):
-        cell[i] *= gates[size + i]
-    for i in range(size):
-        cell[i] += gates[i] * gates[2 * size + i]
-    for i in range(size):
-        state[i] = gates[3 * size + i] * tanh(cell[i])
-    for i in range(size):
-        out[column + i] = state[i]
-
-
-@fast
-def lstm_row_back(
-    gates: Array, cell_before: Array, of_out: Array, column: int,
-    of_state: Array, of_cell: Array, of_inputs: Array, of_recurrent: Array,
-) -> None:  # fmt: skip
-    """`lstm_back` for one sentence; the cell after the step is computed again."""
-    size = len(of_state)
-    for i in range(size):
-        of_state[i] += of_out[column + i]
-    for i in range(size):  # f · c
-        of_recurrent[i] = gates[size + i] * cell_before[i]
-    for i in range(size):  # tanh of the cell
-        of_recurrent[i] = tanh(of_recurrent[i] + gates[i] * gates[2 * size + i])
-    for i in range(size):
-        o = gates[3 * size + i]
-        of_inputs[3 * size + i] = of_state[i] * of_recurrent[i] * o * (ONE - o)
-    for i in range(size):
-        of_recurrent[i] = ONE - of_recurrent[i] * of_recurrent[i]
-    for i in range(size):
-        of_recurrent[i] *= of_state[i] * gates[3 * size + i]
-    for i in range(size):
-        of_cell[i] += of_recurrent[i]
-    for i in range(size):
-        x = gates[i]
-        of_inputs[i] = of_cell[i] * gates[2 * size + i] * x * (ONE - x)
-    for i in range(size):
-        f = gates[size + i]
-        of_inputs[size + i] = of_cell[i] * cell_before[i] * f * (ONE - f)
-    for i in range(size):
-        g = gates[2 * size + i]
-        of_inputs[2 * size + i] = of_cell[i] * gates[i] * (ONE - g * g)
-    for i in range(size):
-        of_cell[i] *= gates[size + i]
-    for i in range(4 * size):
-        of_recurrent[i] = of_inputs[i]
-
-
 @entry
 def gru(
     place: Array, where: Array, inputs: Array, recurrent: Array, bias: Array, column: int,
@@ -248,29 +182,4 @@ def gru_back(
         gru_row_back(
             gates[place[i]], before[i], candidate[i], of_out[where[i]], column,
             of_state[i], of_inputs[place[i]], of_recurrent[i],
-        )  # fmt: skip
-
-
-@entry
-def lstm(
-    place: Array, where: Array, inputs: Array, recurrent: Array, column: int,
-    state: Array, cell: Array, out: Array, before: Array, cell_before: Array,
-) -> None:  # fmt: skip
-    """One step of an LSTM for n sentences, as `gru`; inputs [N, 4H] are replaced by i, f, g and o."""
-    for i in range(len(place)):
-        lstm_row(
-            inputs[place[i]], recurrent[i], state[i], cell[i], out[where[i]], column, before[i], cell_before[i]
-        )
-
-
-@entry
-def lstm_back(
-    place: Array, where: Array, gates: Array, cell_before: Array, column: int,
-    of_out: Array, of_state: Array, of_cell: Array, of_inputs: Array, of_recurrent: Array,
-) -> None:  # fmt: skip
-    """Its gradients: of the inputs [N, 4H], which are also those of U h, and of the cell, in place."""
-    for i in range(len(place)):
-        lstm_row_back(
-            gates[place[i]], cell_before[i], of_out[where[i]], column,
-            of_state[i], of_cell[i], of_inputs[place[i]], of_recurrent[i],
         )  # fmt: skip

@@ -30,9 +30,7 @@ class CompiledDraws(Draws):
         scale = float(torch.ones(1, dtype=torch.bool) / (1 - p))
         return self._drawn(purpose, positions, size, first, least << (64 - BITS), scale)
 
-    def _drawn(
-        self, purpose: str, positions: int, size: int, first: int, least: int, scale: float
-    ) -> Tensor:
+    def _drawn(self, purpose: str, positions: int, size: int, first: int, least: int, scale: float) -> Tensor:
         out = torch.empty(len(self.pairs), positions, size)
         batch_kernels().draw(
             self.pairs.numpy().view(np.uint64),

@@ -72,7 +72,7 @@ def _function(module: str = "sentence_kernel") -> tuple[Any, Path]:
         found = import_module(f"seq2seq_lab.accelerate.{module}")
     finally:
         config.CACHE_DIR = before
-    said = []
+    said: list[str] = []
 
     class Announcement(event.Listener):  # type: ignore[misc]
         def on_start(self, event: Any) -> None:
@@ -92,7 +92,9 @@ def _folder(module: str = "sentence_kernel") -> Path:
     and of this processor.
     """
     here = Path(__file__).parent
-    version = hashlib.sha256(b"".join((here / name).read_bytes() for name in _MODULES[module][0])).hexdigest()[:12]
+    version = hashlib.sha256(
+        b"".join((here / name).read_bytes() for name in _MODULES[module][0])
+    ).hexdigest()[:12]
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_dir() / "numba")
     folder = base.expanduser() / f"{version}-{compile_cache.machine()}"
     try:
@@ -121,17 +123,15 @@ def _compile(dtype: np.dtype[Any]) -> None:
 def _compile_batches(dtype: np.dtype[Any]) -> None:
     """Compile by calling each function with arrays of one row."""
     kernels = batch_kernels()
-    one, four = np.zeros((1, 1), dtype), np.zeros((1, 4), dtype)
+    one, three = np.zeros((1, 1), dtype), np.zeros((1, 3), dtype)
     row, place = np.zeros(1, dtype), np.zeros(1, np.int64)
     kernels.draw(
         place.view(np.uint64), np.uint64(0), 0, np.uint64(0), np.float32(0), np.zeros((1, 1, 1), np.float32)
     )
     kernels.losses(one, place, row, row, row)
     kernels.losses_back(one, place, row, row, row, one)
-    kernels.gru(place, place, four, four, row, 0, one, one, one, one)
-    kernels.gru_back(place, place, four, one, one, 0, one, one, four, four)
-    kernels.lstm(place, place, four, four, 0, one, one, one, one, one)
-    kernels.lstm_back(place, place, four, one, 0, one, one, one, four, four)
+    kernels.gru(place, place, three, three, row, 0, one, one, one, one)
+    kernels.gru_back(place, place, three, one, one, 0, one, one, three, three)
 
 
 def _say(line: str) -> None:

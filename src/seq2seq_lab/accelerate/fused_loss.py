@@ -1,4 +1,4 @@
-"""The negative log-likelihood of gold words, the smoothed one and their gradient, without a tensor of log-probabilities."""
+"""Negative log-likelihood of gold words, label smoothing and their gradient without a tensor of log-probabilities."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class _Losses(torch.autograd.Function):
     """Scores [N, V], words [N] → −log p(word), and the mean of −log p over all words, [N] each."""
 
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(ctx: Any, scores: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         scores, words = scores.contiguous(), words.contiguous()
         normalisers, gold, uniform = scores.new_empty(3, len(scores)).unbind()
         batch_kernels().losses(
@@ -56,8 +56,8 @@ class _Losses(torch.autograd.Function):
         return gold, uniform
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, of_gold: Tensor, of_uniform: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, of_gold: Tensor, of_uniform: Tensor) -> tuple[Tensor, None]:
         scores, words, normalisers = ctx.saved_tensors
         back = torch.empty_like(scores)
         batch_kernels().losses_back(

@@ -46,7 +46,7 @@ def refused_parts(job: Job) -> dict[str, str | None]:
     """The parts, and of those that do not apply to a job the reason.
 
     draws: random numbers and dropout masks in one pass. loss: negative log-likelihood, label smoothing and gradient in
-    one pass. optimizer: the step of all weights in one kernel. recurrent: GRU and LSTM over whole sequences.
+    one pass. optimizer: the step of a weight in one kernel. recurrent: a GRU over whole sequences.
     """
     return {
         "draws": None,

@@ -1,16 +1,17 @@
-"""Recurrent layers over whole sequences: the gradient of a weight is one product a sequence, gates are one compiled pass.
+"""GRU layers over whole sequences: the gradient of a weight is one product a sequence, gates are one compiled pass.
 
-PyTorch's own layers on a CPU are a graph of a dozen nodes a step, each with a product for the gradient of the weights.
+PyTorch's own GRU on a CPU is a graph of a dozen nodes a step, each with a product for the gradient of the weights. (Its
+LSTM is not: oneDNN computes a sequence in one call.)
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from seq2seq_lab.accelerate.compiler import batch_kernels
 from seq2seq_lab.data.draws import Draws
@@ -47,7 +48,7 @@ def layout_of(sentences: int, positions: int, lengths: Tensor | None) -> Layout:
 
 
 class FusedRNN(RNN):
-    """The layers of an `RNN`, which must all be plain `nn.GRU` or `nn.LSTM`, on a CPU."""
+    """The layers of an `RNN`, which must all be plain `nn.GRU`, on a CPU."""
 
     def __init__(self, rnn: RNN) -> None:
         nn.Module.__init__(self)
@@ -66,84 +67,64 @@ class FusedRNN(RNN):
         """As `RNN.forward`."""
         layout = layout_of(inputs.shape[0], inputs.shape[1], lengths)
         after: list[Tensor] = []
-        each = len(state) // len(self.layers) if state else 0
         for number, layer in enumerate(self.layers):
             if number:
                 inputs = self.dropouts[number - 1](inputs, draws, first)
-            before = state[number * each : (number + 1) * each] if state else ()
-            inputs, *last = _Layer.apply(  # type: ignore[no-untyped-call]
-                inputs, layout, isinstance(layer, nn.LSTM), len(before), *before, *layer.parameters()
-            )
-            after.extend(last)
+            before = state[number] if state else inputs.new_zeros(len(inputs), self.hidden_size)
+            inputs, last = _Layer.apply(inputs, before, layout, *layer.parameters())  # type: ignore[no-untyped-call]
+            after.append(last)
         return inputs, tuple(after)
 
 
-class _Direction(NamedTuple):
-    """What one direction keeps for its backward pass."""
+class _Kept(NamedTuple):
+    """What one direction keeps for its backward pass: r, z and n of each row of the inputs, [·, 3H]; h before each
+    position and U h + c of its n, [N, H]."""
 
-    gates: Tensor  # of each input row
-    before: Tensor  # h before each position, [N, H]
-    other: Tensor  # for a GRU, U h + b of the candidate; for an LSTM the cell before
+    gates: Tensor
+    before: Tensor
+    candidate: Tensor
 
 
 class _Layer(torch.autograd.Function):
-    """Inputs [B, T, E], state before → outputs [B, T, H], state after; see `torch.nn.GRU` and `LSTM`."""
+    """Inputs [B, T, E], state [B, H] → outputs [B, T, H], state after the last position; see `torch.nn.GRU`."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, inputs: Tensor, layout: Layout, is_lstm: bool, states: int, *given: Tensor
-    ) -> tuple[Tensor, ...]:
-        before, weights = given[:states], given[states:]
+    def forward(
+        ctx: Any, inputs: Tensor, state: Tensor, layout: Layout, *weights: Tensor
+    ) -> tuple[Tensor, Tensor]:
         sentences, positions, width = inputs.shape
         rows = inputs.reshape(-1, width)
         if layout.order is not None:
             rows = rows[torch.from_numpy(layout.outputs)]
-        size = weights[1].shape[1]
         directions = len(weights) // 4
-        whole = layout.order is None
-        out = (inputs.new_empty if whole else inputs.new_zeros)(sentences, positions, directions * size)
+        out = inputs.new_zeros(sentences, positions, state.shape[1])
         kept: list[Tensor] = [rows]
-        last: list[list[Tensor]] = []
-        for number in range(directions):
-            columns = slice(number * size, (number + 1) * size)
-            own = [_sorted(each[:, columns], layout).clone() for each in before]
-            own = own or [inputs.new_zeros(sentences, size) for _ in range(1 + is_lstm)]
-            run = _lstm if is_lstm else _gru
-            made = run(rows, own, weights[4 * number : 4 * number + 4], layout, out, number)
-            kept.extend(made)
-            last.append([_unsorted(each, layout) for each in own])
+        states = [_sorted(each, layout).clone() for each in state.chunk(directions, dim=1)]
+        for number, own in enumerate(states):
+            kept += _forward(rows, own, weights[4 * number : 4 * number + 4], layout, out, number)
         ctx.save_for_backward(*kept, *weights)
-        ctx.layout, ctx.is_lstm, ctx.states, ctx.shape = layout, is_lstm, states, inputs.shape
-        joined = [each[0] if len(each) == 1 else torch.cat(each, dim=1) for each in zip(*last, strict=True)]
-        return out, *joined
+        ctx.layout, ctx.shape = layout, inputs.shape
+        return out, torch.cat([_unsorted(each, layout) for each in states], dim=1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, of_out: Tensor, *of_last: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    @once_differentiable
+    def backward(ctx: Any, of_out: Tensor, of_last: Tensor) -> tuple[Tensor | None, ...]:
         rows, *saved = ctx.saved_tensors
-        layout, is_lstm = ctx.layout, ctx.is_lstm
-        directions = len(saved) // 7
-        weights = saved[3 * directions :]
-        size = weights[1].shape[1]
-        of_out = of_out.contiguous()
+        layout, directions = ctx.layout, len(saved) // 7
+        weights, of_out = saved[3 * directions :], of_out.contiguous()
+        states = [_sorted(each, layout).clone() for each in of_last.chunk(directions, dim=1)]
         of_rows: Tensor | None = None
         of_weights: list[Tensor] = []
-        of_before: list[list[Tensor]] = []
-        for number in range(directions):
-            columns = slice(number * size, (number + 1) * size)
-            own = [_sorted(each[:, columns], layout).clone() for each in of_last]
-            kept = _Direction(*saved[3 * number : 3 * number + 3])
-            w, u, _, _ = weights[4 * number : 4 * number + 4]
-            run = _lstm_back if is_lstm else _gru_back
-            of_inputs, of_recurrent = run(kept, own, u, layout, of_out, number)
-            of_weights += [
-                of_inputs.t() @ rows, of_recurrent.t() @ kept.before, of_inputs.sum(0), of_recurrent.sum(0)
-            ]  # fmt: skip
-            of_before.append([_unsorted(each, layout) for each in own])
+        for number, own in enumerate(states):
+            kept = _Kept(*saved[3 * number : 3 * number + 3])
+            w, u = weights[4 * number : 4 * number + 2]
+            of_inputs, of_recurrent = _backward(kept, own, u, layout, of_out, number)
+            of_weights += [of_inputs.t() @ rows, of_recurrent.t() @ kept.before]
+            of_weights += [of_inputs.sum(0), of_recurrent.sum(0)]
             if ctx.needs_input_grad[0]:
                 of_rows = of_inputs @ w if of_rows is None else of_rows.addmm_(of_inputs, w)
-        before = [torch.cat(each, dim=1) for each in zip(*of_before, strict=True)] if ctx.states else []
-        return _scattered(of_rows, layout, ctx.shape), None, None, None, *before, *of_weights
+        of_state = torch.cat([_unsorted(each, layout) for each in states], dim=1)
+        return _scattered(of_rows, layout, ctx.shape), of_state, None, *of_weights
 
 
 def _sorted(state: Tensor, layout: Layout) -> Tensor:
@@ -177,11 +158,11 @@ def _transposed(matrix: Tensor, layout: Layout) -> Tensor:
     return matrix.t().contiguous() if len(layout.counts) > 7 else matrix.t()
 
 
-def _gru(
-    rows: Tensor, own: list[Tensor], weights: Sequence[Tensor], layout: Layout, out: Tensor, number: int
-) -> _Direction:
+def _forward(
+    rows: Tensor, state: Tensor, weights: Sequence[Tensor], layout: Layout, out: Tensor, number: int
+) -> _Kept:
+    """One direction; writes its outputs to their columns of `out`, and replaces the state."""
     w, u, b, c = weights
-    (state,) = own
     size, count = state.shape[1], len(layout.inputs)
     bias = b.clone()
     bias[: 2 * size] += c[: 2 * size]
@@ -195,13 +176,13 @@ def _gru(
         n = here.stop - here.start
         torch.mm(state[:n], transposed, out=products[:n])
         step(layout.inputs[here], layout.outputs[here], *arrays, column, h, y, kept[here], found[here])
-    return _Direction(gates, before, candidate)
+    return _Kept(gates, before, candidate)
 
 
-def _gru_back(
-    kept: _Direction, own: list[Tensor], u: Tensor, layout: Layout, of_out: Tensor, number: int
+def _backward(
+    kept: _Kept, of_state: Tensor, u: Tensor, layout: Layout, of_out: Tensor, number: int
 ) -> tuple[Tensor, Tensor]:
-    (of_state,) = own
+    """The gradients of W x + b and of U h + c at each position; that of the state is replaced."""
     size = of_state.shape[1]
     of_inputs = torch.empty_like(kept.gates)
     of_recurrent = kept.gates.new_empty(len(layout.inputs), 3 * size)
@@ -213,43 +194,4 @@ def _gru_back(
             layout.inputs[here], layout.outputs[here], gates, before[here], candidate[here], column, y, h, x, r[here]
         )  # fmt: skip
         of_state[: here.stop - here.start].addmm_(of_recurrent[here], u)
-    return of_inputs, of_recurrent
-
-
-def _lstm(
-    rows: Tensor, own: list[Tensor], weights: Sequence[Tensor], layout: Layout, out: Tensor, number: int
-) -> _Direction:
-    w, u, b, c = weights
-    state, cell = own
-    size, count = state.shape[1], len(layout.inputs)
-    gates = torch.addmm(b + c, rows, w.t())
-    before, cells = rows.new_empty(count, size), rows.new_empty(count, size)
-    products, transposed = rows.new_empty(len(state), 4 * size), _transposed(u, layout)
-    y, h, c_now = out.view(-1, out.shape[2]).numpy(), state.numpy(), cell.numpy()
-    given, recurrent, kept, kept_cells = gates.numpy(), products.numpy(), before.numpy(), cells.numpy()
-    step, column = batch_kernels().lstm, number * size
-    for here in _steps(layout, reverse=number == 1):
-        n = here.stop - here.start
-        torch.mm(state[:n], transposed, out=products[:n])
-        step(
-            layout.inputs[here], layout.outputs[here], given, recurrent, column, h, c_now, y, kept[here],
-            kept_cells[here],
-        )  # fmt: skip
-    return _Direction(gates, before, cells)
-
-
-def _lstm_back(
-    kept: _Direction, own: list[Tensor], u: Tensor, layout: Layout, of_out: Tensor, number: int
-) -> tuple[Tensor, Tensor]:
-    of_state, of_cell = own
-    size = of_state.shape[1]
-    of_inputs = torch.empty_like(kept.gates)
-    of_recurrent = kept.gates.new_empty(len(layout.inputs), 4 * size)
-    gates, _, cells = (each.numpy() for each in kept)
-    y, x, r = of_out.view(-1, of_out.shape[2]).numpy(), of_inputs.numpy(), of_recurrent.numpy()
-    h, c, step, column = of_state.numpy(), of_cell.numpy(), batch_kernels().lstm_back, number * size
-    for here in _steps(layout, reverse=number == 0):
-        step(layout.inputs[here], layout.outputs[here], gates, cells[here], column, y, h, c, x, r[here])
-        n = here.stop - here.start
-        torch.mm(of_recurrent[here], u, out=of_state[:n])
     return of_inputs, of_recurrent

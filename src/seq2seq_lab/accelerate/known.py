@@ -52,11 +52,9 @@ PLACES: dict[str, type] = {
         }.items()
     },
 }
-# Further classes and places, where only the recurrent layers have to be known.
+# Further ones, where a layer is replaced and the rest of the model is only copied.
 MORE_PLACES: dict[str, tuple[type, ...]] = {
     "decoder.attention": SCORES,
-    "encoder.rnn.layers.*": (nn.GRU, nn.LSTM),
-    "decoder.rnn.layers.*": (nn.GRU, nn.LSTM),
     "encoder.bridge": (Bridge,),
     "encoder.bridge.linears": (nn.ModuleList,),
     "encoder.bridge.linears.*": (nn.Linear,),
@@ -73,7 +71,6 @@ ATTRIBUTES: dict[type, Iterable[str]] = {
     Dropout: ("p", "site"),
     nn.ModuleList: (),
     nn.GRU: vars(nn.GRU(1, 1)),
-    nn.LSTM: vars(nn.LSTM(1, 1)),
     nn.Embedding: vars(nn.Embedding(1, 1)),
     nn.Linear: vars(nn.Linear(1, 1)),
 }
@@ -131,10 +128,8 @@ def unknown_layers(model: nn.Module) -> str | None:
     """Why the recurrent layers of a model cannot be replaced by others with the same parameters; None if they can."""
     if reason := _unknown_class(model, MORE_PLACES):
         return reason
-    for layer in model.modules():
-        if isinstance(layer, nn.RNNBase) and not (_is_one_layer(layer) and layer.proj_size == 0):
-            return "a recurrent layer has no bias, or has several layers or dropout"
-    return None
+    known = all(_is_one_layer(each) for each in model.modules() if isinstance(each, nn.GRU))
+    return None if known else "a GRU has no bias, or has several layers or dropout"
 
 
 def unknown_module(model: nn.Module) -> str | None:
@@ -207,8 +202,8 @@ def _is_plain(gru: nn.GRU) -> bool:
     return _is_one_layer(gru) and not gru.bidirectional
 
 
-def _is_one_layer(layer: nn.RNNBase) -> bool:
-    return layer.num_layers == 1 and layer.bias and not layer.dropout and layer.batch_first
+def _is_one_layer(gru: nn.GRU) -> bool:
+    return gru.num_layers == 1 and gru.bias and not gru.dropout and gru.batch_first
 
 
 def unknown_step(optimizer: Optimizer) -> str | None:
