@@ -11,7 +11,6 @@ from benchmarks.table import ARCHIVE, module_of, show, single_thread
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.beam import beam_search
-from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.decoding.unroll import Steps, encode
 from seq2seq_lab.evaluation.evaluate import Evaluator
 from seq2seq_lab.models.attention.general import GeneralAttention
@@ -64,8 +63,8 @@ def search(model: Model, batch: Batch, longest: int, beam: int) -> list[list[int
 
 def evaluated(model: Model, batch: Batch, longest: int) -> None:
     """An evaluation as it was: each pass over the target encodes the sources."""
-    model(batch.source, batch.target, source_lengths=batch.source_lengths)
-    greedy(model, batch.source, batch.source_lengths, longest, at_least=batch.target.shape[1])
+    encode(model, batch.source, batch.source_lengths)
+    Evaluator(str, longest).add(model, batch)
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""Mini-batches of the baselines: plain PyTorch and the accelerated updates in turns, and the arithmetic of an update."""
+"""Mini-batches of the baselines: plain PyTorch and the fused updates in turns, and the arithmetic of an update."""
 
 import time
 from statistics import median
