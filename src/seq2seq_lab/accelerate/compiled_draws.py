@@ -1,6 +1,7 @@
 """The same random numbers as `Draws`, bit for bit, in one compiled pass."""
 
 import math
+from functools import cache
 
 import numpy as np
 import torch
@@ -25,10 +26,8 @@ class CompiledDraws(Draws):
         return self._drawn(purpose, *sizes, first, 0, 0.0)
 
     def kept(self, purpose: str, p: float, positions: int, size: int, first: int = 0) -> Tensor:
-        # A number is (k + 1/2) / 2^BITS, so that it is at least p from some k on.
-        least = math.ceil(float(np.float32(p)) * 2**BITS - 0.5)
-        scale = float(torch.ones(1, dtype=torch.bool) / (1 - p))
-        return self._drawn(purpose, positions, size, first, least << (64 - BITS), scale)
+        least, scale = _kept_from(p)
+        return self._drawn(purpose, positions, size, first, least, scale)
 
     def _drawn(self, purpose: str, positions: int, size: int, first: int, least: int, scale: float) -> Tensor:
         out = torch.empty(len(self.pairs), positions, size)
@@ -41,3 +40,10 @@ class CompiledDraws(Draws):
             out.numpy(),
         )
         return out
+
+
+@cache
+def _kept_from(p: float) -> tuple[int, float]:
+    """The least hash of a value that is kept, and its factor: a number, (k + 1/2) / 2^BITS, is at least p from a k on."""
+    least = math.ceil(float(np.float32(p)) * 2**BITS - 0.5)
+    return least << (64 - BITS), float(torch.ones(1, dtype=torch.bool) / (1 - p))

@@ -1,7 +1,8 @@
 """GRU layers over whole sequences: the gradient of a weight is one product a sequence, gates are one compiled pass.
 
-PyTorch's own GRU on a CPU is a graph of a dozen nodes a step, each with a product for the gradient of the weights. (Its
-LSTM is not: oneDNN computes a sequence in one call.)
+PyTorch's own GRU on a CPU is a graph of a dozen nodes a step, each with a product for the gradient of the weights. Its
+LSTM is not: oneDNN computes a sequence in one call. But it orders all weights anew in each call, so that single steps
+are made by PyTorch's cell.
 """
 
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def layout_of(sentences: int, positions: int, lengths: Tensor | None) -> Layout:
 
 
 class FusedRNN(RNN):
-    """The layers of an `RNN`, which must all be plain `nn.GRU`, on a CPU."""
+    """The layers of an `RNN`, which must all be plain `nn.GRU`, or all plain `nn.LSTM`, on a CPU."""
 
     def __init__(self, rnn: RNN) -> None:
         nn.Module.__init__(self)
@@ -65,6 +66,10 @@ class FusedRNN(RNN):
         first: int = 0,
     ) -> tuple[Tensor, State]:
         """As `RNN.forward`."""
+        if isinstance(self.layers[0], nn.LSTM):
+            if state is None or inputs.shape[1] > 1 or torch.is_grad_enabled():
+                return super().forward(inputs, state, lengths=lengths, draws=draws, first=first)
+            return self._lstm_step(inputs, state, draws, first)
         layout = layout_of(inputs.shape[0], inputs.shape[1], lengths)
         after: list[Tensor] = []
         for number, layer in enumerate(self.layers):
@@ -73,6 +78,19 @@ class FusedRNN(RNN):
             before = state[number] if state else inputs.new_zeros(len(inputs), self.hidden_size)
             inputs, last = _Layer.apply(inputs, before, layout, *layer.parameters())  # type: ignore[no-untyped-call]
             after.append(last)
+        return inputs, tuple(after)
+
+    def _lstm_step(
+        self, inputs: Tensor, state: State, draws: Draws | None, first: int
+    ) -> tuple[Tensor, State]:
+        after: list[Tensor] = []
+        for number, layer in enumerate(self.layers):
+            if number:
+                inputs = self.dropouts[number - 1](inputs, draws, first)
+            before = state[2 * number : 2 * number + 2]
+            h, c = torch.lstm_cell(inputs[:, 0], before, *layer.parameters())
+            inputs = h.unsqueeze(1)
+            after += (h, c)
         return inputs, tuple(after)
 
 

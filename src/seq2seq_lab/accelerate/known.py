@@ -55,6 +55,8 @@ PLACES: dict[str, type] = {
 # Further ones, where a layer is replaced and the rest of the model is only copied.
 MORE_PLACES: dict[str, tuple[type, ...]] = {
     "decoder.attention": SCORES,
+    "encoder.rnn.layers.*": (nn.LSTM,),
+    "decoder.rnn.layers.*": (nn.LSTM,),
     "encoder.bridge": (Bridge,),
     "encoder.bridge.linears": (nn.ModuleList,),
     "encoder.bridge.linears.*": (nn.Linear,),
@@ -71,6 +73,7 @@ ATTRIBUTES: dict[type, Iterable[str]] = {
     Dropout: ("p", "site"),
     nn.ModuleList: (),
     nn.GRU: vars(nn.GRU(1, 1)),
+    nn.LSTM: vars(nn.LSTM(1, 1)),
     nn.Embedding: vars(nn.Embedding(1, 1)),
     nn.Linear: vars(nn.Linear(1, 1)),
 }
@@ -128,8 +131,11 @@ def unknown_layers(model: nn.Module) -> str | None:
     """Why the recurrent layers of a model cannot be replaced by others with the same parameters; None if they can."""
     if reason := _unknown_class(model, MORE_PLACES):
         return reason
-    known = all(_is_one_layer(each) for each in model.modules() if isinstance(each, nn.GRU))
-    return None if known else "a GRU has no bias, or has several layers or dropout"
+    layers = [each for each in model.modules() if isinstance(each, nn.RNNBase)]
+    if len({type(each) for each in layers}) > 1:
+        return "the recurrent layers are of several classes"
+    known = all(_is_one_layer(each) and each.proj_size == 0 for each in layers)
+    return None if known else "a recurrent layer has no bias, or has several layers, dropout or projections"
 
 
 def unknown_module(model: nn.Module) -> str | None:
@@ -202,8 +208,8 @@ def _is_plain(gru: nn.GRU) -> bool:
     return _is_one_layer(gru) and not gru.bidirectional
 
 
-def _is_one_layer(gru: nn.GRU) -> bool:
-    return gru.num_layers == 1 and gru.bias and not gru.dropout and gru.batch_first
+def _is_one_layer(layer: nn.RNNBase) -> bool:
+    return layer.num_layers == 1 and layer.bias and not layer.dropout and layer.batch_first
 
 
 def unknown_step(optimizer: Optimizer) -> str | None:

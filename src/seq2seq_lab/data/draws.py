@@ -5,7 +5,7 @@ be saved.
 """
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
@@ -74,7 +74,12 @@ class Draws:
         """What the numbers of all pairs have in common: a signed number of 64 bits."""
         if self.passes:
             purpose = f"{purpose}/pass {self.passes}"
-        return _mix_number(_key(self.seed, purpose) + self.epoch * _GOLDEN)
+        return _base(self.seed, purpose, self.epoch)
+
+
+@lru_cache(maxsize=4096)
+def _base(seed: int, purpose: str, epoch: int) -> int:
+    return _mix_number(_key(seed, purpose) + epoch * _GOLDEN)
 
 
 @cache
