@@ -44,6 +44,6 @@ class CompiledDraws(Draws):
 
 @cache
 def _kept_from(p: float) -> tuple[int, float]:
-    """The least hash of a value that is kept, and its factor: a number, (k + 1/2) / 2^BITS, is at least p from a k on."""
+    """The least hash of a value that is kept, and its factor: (k + 1/2) / 2^BITS is at least p from some k on."""
     least = math.ceil(float(np.float32(p)) * 2**BITS - 0.5)
     return least << (64 - BITS), float(torch.ones(1, dtype=torch.bool) / (1 - p))
