@@ -254,3 +254,12 @@ def test_half_precision_and_other_devices_are_refused():
     )
     assert "float32" in str(FusedParts().refuses(job._replace(model=model.to(torch.bfloat16))))
     assert "only the CPU" in str(FusedParts().refuses(job._replace(model=model.to("meta"))))
+
+
+def test_a_run_has_the_weights_and_the_optimizer_of_plain_pytorch(run):
+    settings = ("model=attention", "forcing=mixed", "model.dropout=0.2", "+trainer.precision=64-true")
+    settings += ("loader.batch_size=5", "optimizer=adam", "gradient_clip=1")
+    one, other = (tiny.checkpoint(run(name, *settings, f"accelerate={name}")) for name in ("auto", "off"))
+    torch.testing.assert_close(one["state_dict"], other["state_dict"], rtol=1e-7, atol=1e-9)
+    (ours,), (theirs,) = (each["optimizer_states"] for each in (one, other))
+    assert ours["param_groups"] == theirs["param_groups"]

@@ -470,18 +470,11 @@ class TestUpdatesInTheSummary:
         one, other = run("one"), run("one", "accelerate=off")
         assert one == other
 
-    @pytest.mark.parametrize("more", [(), ("loader.batch_size=5", "optimizer=adam", "gradient_clip=1")])
-    def test_compiled_and_eager_runs_have_equal_weights(self, run, more):
-        settings = (
-            "model=attention",
-            "forcing=mixed",
-            "model.dropout=0.2",
-            "+trainer.precision=64-true",
-            *more,
-        )
+    def test_compiled_and_eager_runs_have_equal_weights(self, run):
+        settings = ("model=attention", "forcing=mixed", "model.dropout=0.2", "+trainer.precision=64-true")
         one, other = (tiny.weights(run(name, *settings, f"accelerate={name}")) for name in ("auto", "off"))
         for name, weight in one.items():
-            torch.testing.assert_close(weight, other[name], rtol=1e-7, atol=1e-9)
+            torch.testing.assert_close(weight, other[name], rtol=1e-9, atol=1e-9)
 
 
 class TestProgress:
