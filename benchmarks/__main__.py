@@ -2,12 +2,14 @@
 
 import argparse
 
-from benchmarks import batches, data, decoding, startup, targets, updates
+from benchmarks import batches, data, decode, decoding, minibatches, startup, targets, updates
 from benchmarks.table import ARCHIVE, machine
 
 TABLES = {
     "updates": updates.main,
     "batches": batches.main,
+    "minibatches": minibatches.main,
+    "decode": decode.main,
     "decoding": decoding.main,
     "targets": targets.main,
     "data": data.main,

@@ -10,10 +10,14 @@ from statistics import median
 import torch
 from threadpoolctl import threadpool_limits
 
-from seq2seq_lab.data.datamodule import Recipe
+from seq2seq_lab.config.compose import composed
+from seq2seq_lab.data.datamodule import Recipe, TranslationDataModule
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.runs import provenance
+from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.parts.data import make_data
+from seq2seq_lab.training.parts.module import make_module
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # for the literal references
 ARCHIVE = os.environ.get("ENG_FRA_ARCHIVE")
@@ -35,6 +39,13 @@ def seminar_recipe() -> Recipe:
     from data_reference import SEMINAR_PREFIXES
 
     return ArchiveCorpus(prefixes=SEMINAR_PREFIXES, max_words=6) if ARCHIVE else ToyCorpus()
+
+
+def module_of(experiment: str, *overrides: str) -> tuple[TranslationModule, TranslationDataModule]:
+    """The module and the data of an experiment, before its first update."""
+    config = composed([f"experiment={experiment}", *overrides]) | {"choices": {"accelerate": "auto"}}
+    data = make_data(config)
+    return make_module(config, data), data
 
 
 def seconds(work: Callable[[], object], repeats: int = 1) -> float:

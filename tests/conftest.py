@@ -57,6 +57,7 @@ def _mode(*_: Any, **__: Any) -> RunMode | None:
 def compiled() -> None:
     """Compile the sentence update before a test reads the output of a run."""
     available()
+    available(module="batch_kernels")
 
 
 @pytest.fixture(autouse=True)

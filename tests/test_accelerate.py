@@ -273,10 +273,10 @@ def test_without_numba_updates_are_eager_and_the_reason_is_shown(monkeypatch):
 
 @pytest.mark.parametrize("fault", [True, False])
 def test_a_fault_that_makes_updates_slow_is_said(monkeypatch, run, capsys, fault):
-    from seq2seq_lab.accelerate import compiled_sentence
+    from seq2seq_lab.accelerate import compiled_sentence, fused_parts
 
-    if fault:
-        monkeypatch.setattr(compiled_sentence, "available", lambda dtype: Fault("pickle data was truncated"))
+    for module in (compiled_sentence, fused_parts) if fault else ():
+        monkeypatch.setattr(module, "available", lambda *_: Fault("pickle data was truncated"))
     run("a", "trainer.max_epochs=1")
     said = [line for line in capsys.readouterr().out.splitlines() if "slower" in line]
     assert said == ["updates are plain PyTorch's, which are slower: pickle data was truncated"] * fault

@@ -121,3 +121,20 @@ def test_sos_is_never_the_reason_to_stop(build):
         model.decoder.output.bias[SOS] = 50.0
     (found, *_) = beam_search(model, SOURCES, LENGTHS, 4, beam=2)
     assert found[0].words == [SOS] * 4
+
+
+def test_a_sentence_whose_search_has_ended_is_computed_no_further(build, monkeypatch):
+    model = build(seed=1)
+    fed = []
+    decode = type(model).decode
+
+    def counted(self, inputs, *arguments, **settings):
+        fed.append(len(inputs))
+        return decode(self, inputs, *arguments, **settings)
+
+    monkeypatch.setattr(type(model), "decode", counted)
+    found = beam_search(model, SOURCES, LENGTHS, 12, beam=3, n_best=3)
+    last = [max(len(each.words) for each in several) for several in found]
+    for step, rows in enumerate(fed):
+        assert rows <= 3 * sum(length > step for length in last)
+    assert len(fed) == max(last)

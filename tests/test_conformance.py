@@ -210,6 +210,7 @@ class TestAccelerators:
 
     def test_some_accelerator_applies_to_the_default_run(self):
         assert self.pair("auto", "compiled_sentence", "seq2seq", "full") is not None
+        assert self.pair("auto", "fused_parts", "seq2seq", "full", batch_size=5) is not None
 
 
 class TestMeasures:

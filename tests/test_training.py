@@ -448,9 +448,9 @@ class TestUpdatesInTheSummary:
             (["accelerate=off"], "eager", "updates: eager\n"),
             (
                 ["-v", "loader.batch_size=4"],
-                "eager",
-                "updates: eager (not compiled_sentence: only single sentences are supported, not "
-                "loader.batch_size=4)\n",
+                "fused_parts",
+                "updates: fused_parts, parts draws, loss, optimizer, recurrent (not compiled_sentence: only single "
+                "sentences are supported, not loader.batch_size=4)\n",
             ),
         ],
     )

@@ -54,7 +54,7 @@ class CompiledUpdates(EagerUpdates):
         super().__init__(job)
         assert isinstance(job.model, Seq2Seq)  # as `refuses` has found: only its parts are known here
         encoder, decoder = job.model.encoder, job.model.decoder
-        self.parts = encoder, decoder
+        self.sides = encoder, decoder
         combine = decoder.attention.combine if decoder.attention is not None else None
         self.compiled = SentenceUpdates(
             encoder_embedding=encoder.embedding.weight,
@@ -102,7 +102,7 @@ class CompiledUpdates(EagerUpdates):
 
     def _masks(self, block: Block, draws: Draws, zero: Tensor | None) -> DropoutMasks | None:
         """Dropout masks; they also set the decoder's inputs to zero where `zero` [N, T] is True."""
-        encoder, decoder = self.parts
+        encoder, decoder = self.sides
         drops = any(isinstance(module, Dropout) and module.active for module in self.job.model.modules())
         found: list[Tensor | None] = []
         for part, positions in ((encoder, block.source.shape[1]), (decoder, block.target.shape[1])):

@@ -3,7 +3,7 @@
 Classes are compared exactly: a subclass, a new attribute or a hook is never ignored.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
 import torch
@@ -13,10 +13,13 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as torch_optimizer
 
 from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.models.attention.additive import AdditiveAttention
 from seq2seq_lab.models.attention.dot import DotAttention
+from seq2seq_lab.models.attention.general import GeneralAttention
+from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
 from seq2seq_lab.models.decoder import Decoder
 from seq2seq_lab.models.dropout import Dropout
-from seq2seq_lab.models.encoder import Encoder
+from seq2seq_lab.models.encoder import Bridge, Encoder
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.targets.base import Target
@@ -25,6 +28,7 @@ from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import Job
 
+SCORES = (DotAttention, ScaledDotAttention, GeneralAttention, AdditiveAttention)
 # Place, where `*` is a number → the exact class there.
 PLACES: dict[str, type] = {
     "": Seq2Seq,
@@ -48,16 +52,28 @@ PLACES: dict[str, type] = {
         }.items()
     },
 }
+# Further ones, where a layer is replaced and the rest of the model is only copied.
+MORE_PLACES: dict[str, tuple[type, ...]] = {
+    "decoder.attention": SCORES,
+    "encoder.rnn.layers.*": (nn.LSTM,),
+    "decoder.rnn.layers.*": (nn.LSTM,),
+    "encoder.bridge": (Bridge,),
+    "encoder.bridge.linears": (nn.ModuleList,),
+    "encoder.bridge.linears.*": (nn.Linear,),
+    **{f"decoder.attention.{name}": (nn.Linear,) for name in ("project", "of_state", "of_output", "vector")},
+}
 # Exact class → the attributes that it may have beside its parameters and modules.
 ATTRIBUTES: dict[type, Iterable[str]] = {
     Seq2Seq: (),
+    Bridge: (),
     Encoder: ("bridge", "unmasked_positions"),
     Decoder: ("attention", "embedding_relu", "input_feeding"),
-    DotAttention: (),
+    **dict.fromkeys(SCORES, ()),
     RNN: ("hidden_size",),
     Dropout: ("p", "site"),
     nn.ModuleList: (),
     nn.GRU: vars(nn.GRU(1, 1)),
+    nn.LSTM: vars(nn.LSTM(1, 1)),
     nn.Embedding: vars(nn.Embedding(1, 1)),
     nn.Linear: vars(nn.Linear(1, 1)),
 }
@@ -97,19 +113,41 @@ def unknown_target(target: Target) -> str | None:
     return None if type(target) is Gold else f"the target is {type(target).__name__}, not Gold"
 
 
-def unknown_objective(objective: Objective) -> str | None:
-    """Why an objective is not the plain negative log-likelihood; None where it is."""
+def unknown_objective(objective: Objective, *, smoothing: bool = False) -> str | None:
+    """Why an objective is not the plain negative log-likelihood; None where it is.
+
+    Args:
+        objective: what is minimised.
+        smoothing: whether label smoothing is supported.
+    """
     if type(objective) is not NegativeLogLikelihood:
         return f"the objective is {type(objective).__name__}, not NegativeLogLikelihood"
-    return "the objective uses label smoothing" if objective.label_smoothing else None
+    if vars(objective).keys() != {"label_smoothing"}:
+        return "the objective has an unsupported attribute"
+    return "the objective uses label smoothing" if objective.label_smoothing and not smoothing else None
+
+
+def unknown_layers(model: nn.Module) -> str | None:
+    """Why the recurrent layers of a model cannot be replaced by others with the same parameters; None if they can."""
+    if reason := _unknown_class(model, MORE_PLACES):
+        return reason
+    layers = [each for each in model.modules() if isinstance(each, nn.RNNBase)]
+    if len({type(each) for each in layers}) > 1:
+        return "the recurrent layers are of several classes"
+    known = all(_is_one_layer(each) and each.proj_size == 0 for each in layers)
+    return None if known else "a recurrent layer has no bias, or has several layers, dropout or projections"
 
 
 def unknown_module(model: nn.Module) -> str | None:
     """The first part of a model that is not on the lists, in a few words; None if everything is on them."""
+    return _unknown_class(model, {}) or _unknown_parameter(model)
+
+
+def _unknown_class(model: nn.Module, more: Mapping[str, tuple[type, ...]]) -> str | None:
     for path, module in model.named_modules():
         place = ".".join("*" if part.isdecimal() else part for part in path.split("."))
         name = f"{path or 'the model'} ({type(module).__name__})"
-        if type(module) is not PLACES.get(place):
+        if type(module) not in (PLACES.get(place), *more.get(place, ())):
             return f"{name} is of an unsupported class"
         if extra := set(vars(module)) - _OF_EVERY_MODULE - set(ATTRIBUTES[type(module)]):
             return f"{name} has an unsupported attribute: {sorted(extra)[0]}"
@@ -119,7 +157,7 @@ def unknown_module(model: nn.Module) -> str | None:
         return "some modules are in training mode and some are not"
     if any(getattr(nn_module, hooks) for hooks in _GLOBAL_HOOKS):
         return "there is a hook on all modules"
-    return _unknown_parameter(model)
+    return None
 
 
 def _unknown_parameter(model: nn.Module) -> str | None:
@@ -167,7 +205,21 @@ def unknown_setting(model: nn.Module) -> str | None:
 
 
 def _is_plain(gru: nn.GRU) -> bool:
-    return gru.num_layers == 1 and gru.bias and not gru.bidirectional and not gru.dropout and gru.batch_first
+    return _is_one_layer(gru) and not gru.bidirectional
+
+
+def _is_one_layer(layer: nn.RNNBase) -> bool:
+    return layer.num_layers == 1 and layer.bias and not layer.dropout and layer.batch_first
+
+
+def unknown_step(optimizer: Optimizer) -> str | None:
+    """Why PyTorch has no fused step on the CPU for an optimizer; None if it has one."""
+    if type(optimizer) not in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        return f"the optimizer is {type(optimizer).__name__}"
+    for name in ("fused", "foreach", "capturable", "differentiable"):
+        if any(group.get(name) for group in optimizer.param_groups):
+            return f"the optimizer has {name}=True"
+    return None
 
 
 def unknown_optimizer(optimizer: Optimizer, model: nn.Module) -> str | None:

@@ -5,14 +5,14 @@ be saved.
 """
 
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from torch import Tensor
 
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # 2⁶⁴ divided by the golden ratio, as a signed number
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64)
-_BITS = 23  # bits of a uniform number; with the added half, it is exact in single precision
+BITS = 23  # bits of a uniform number; with the added half, it is exact in single precision
 
 
 class Draws:
@@ -39,15 +39,15 @@ class Draws:
 
     def __getitem__(self, rows: slice | Tensor) -> "Draws":
         """The draws of some of the pairs."""
-        return Draws(self.seed, self.epoch, self.pairs[rows], self.passes)
+        return type(self)(self.seed, self.epoch, self.pairs[rows], self.passes)
 
     def of_pass(self, number: int) -> "Draws":
         """The draws of the same pairs for pass `number` over their targets; those of pass 0 are the pair's own."""
-        return Draws(self.seed, self.epoch, self.pairs, number)
+        return type(self)(self.seed, self.epoch, self.pairs, number)
 
     def to(self, device: torch.device) -> "Draws":
         """The same draws, computed on `device`."""
-        return Draws(self.seed, self.epoch, self.pairs.to(device), self.passes)
+        return type(self)(self.seed, self.epoch, self.pairs.to(device), self.passes)
 
     def uniform(self, purpose: str, *sizes: int, first: int = 0) -> Tensor:
         """Numbers in (0, 1), float32 [N, *sizes].
@@ -59,14 +59,27 @@ class Draws:
             sizes: at most two: positions, and numbers per position.
             first: the position of the first number.
         """
-        if self.passes:
-            purpose = f"{purpose}/pass {self.passes}"
-        keys = _mix(self.pairs + _mix_number(_key(self.seed, purpose) + self.epoch * _GOLDEN))
+        keys = _mix(self.pairs + self._base(purpose))
         for axis, size in enumerate(sizes):
             start = first if axis == 0 else 0
             counter = torch.arange(start + 1, start + size + 1, device=keys.device)
             keys = _mix(keys.unsqueeze(-1) + counter * _GOLDEN)
-        return (_shift(keys, 64 - _BITS).float() + 0.5) * 2.0**-_BITS
+        return (_shift(keys, 64 - BITS).float() + 0.5) * 2.0**-BITS
+
+    def kept(self, purpose: str, p: float, positions: int, size: int, first: int = 0) -> Tensor:
+        """Factors of dropout, float32 [N, positions, size]: 0 with probability `p`, else 1 / (1 − p)."""
+        return (self.uniform(purpose, positions, size, first=first) >= p) / (1 - p)
+
+    def _base(self, purpose: str) -> int:
+        """What the numbers of all pairs have in common: a signed number of 64 bits."""
+        if self.passes:
+            purpose = f"{purpose}/pass {self.passes}"
+        return _base(self.seed, purpose, self.epoch)
+
+
+@lru_cache(maxsize=4096)
+def _base(seed: int, purpose: str, epoch: int) -> int:
+    return _mix_number(_key(seed, purpose) + epoch * _GOLDEN)
 
 
 @cache

@@ -49,7 +49,8 @@ def beam_search(
     At each step the most probable continuations of all unfinished hypotheses are kept; one that ends with `<eos>`
     leaves the beam, which is then narrower by one (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215). The search
     of a sentence ends when its beam is empty, or at the maximum length, where unfinished hypotheses are taken as they
-    are. So a beam of 1 is greedy decoding, and nothing is lost by ending early.
+    are. So a beam of 1 is greedy decoding, and nothing is lost by ending early. A sentence whose search has ended is
+    computed no further.
 
     Args:
         source: ids [B, S]; its lengths [B] are as in `Model.forward`.
@@ -65,25 +66,28 @@ def beam_search(
         raise ValueError(f"beam must be at least 1, got {beam}")
     if not 1 <= n_best <= beam:
         raise ValueError(f"n_best must be between 1 and the beam, {beam}, got {n_best}")
-    sentences = len(source)
     decoding = Steps(model, encode(model, source, source_lengths))
     # A beam begins with one hypothesis, the empty one.
-    scores = torch.zeros(sentences, 1, dtype=torch.float64, device=source.device)
-    words = source.new_full((sentences, 1, 1), SOS)
-    found: list[list[Hypothesis]] = [[] for _ in range(sentences)]
+    scores = torch.zeros(len(source), 1, dtype=torch.float64, device=source.device)
+    words = source.new_full((len(source), 1, 1), SOS)
+    found: list[list[Hypothesis]] = [[] for _ in source]
+    going = found  # of the sentences that are still searched
     for length in range(1, max_length + 1):
         logits = decoding.step(model.embed(words[:, :, -1].reshape(-1, 1))).logits
         continued = scores.unsqueeze(2) + _log_softmax(logits).view(*scores.shape, -1)
-        free = beam - torch.tensor([len(each) for each in found], device=source.device)
-        scores, parents, last = _best(continued, beam, free)
-        rows = torch.arange(sentences, device=source.device).unsqueeze(1)
+        free = beam - torch.tensor([len(each) for each in going], device=source.device)
+        scores, parents, last = _best(continued, free)
+        rows = torch.arange(len(going), device=source.device).unsqueeze(1)
         words = torch.cat((words[rows, parents], last.unsqueeze(2)), dim=2)
         ended = ((last == EOS) | (length == max_length)) & scores.isfinite()
-        _collect(found, words, scores, ended, alpha)
+        _collect(going, words, scores, ended, alpha)
         scores = scores.masked_fill(ended, -torch.inf)
-        if not scores.isfinite().any():
+        on = scores.isfinite().any(dim=1)
+        going = [each for each, goes_on in zip(going, on.tolist(), strict=True) if goes_on]
+        if not going:
             break
-        decoding.select((rows * continued.shape[1] + parents).flatten())
+        scores, words = scores[on], words[on]
+        decoding.select((rows * continued.shape[1] + parents)[on].flatten())
     return [sorted(each, key=lambda one: -one.score)[:n_best] for each in found]
 
 
@@ -92,7 +96,7 @@ def _log_softmax(logits: Tensor) -> Tensor:
     return logits.double().log_softmax(dim=-1)
 
 
-def _best(continued: Tensor, beam: int, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _best(continued: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The best continuations: their scores, the hypotheses they continue, and their words, all [B, K].
 
     Args:
@@ -100,7 +104,7 @@ def _best(continued: Tensor, beam: int, free: Tensor) -> tuple[Tensor, Tensor, T
         free: for each sentence, the number of continuations to keep [B]; the others get −∞.
     """
     flat = continued.flatten(1)
-    width = min(beam, flat.shape[1])
+    width = min(int(free.max()), flat.shape[1])
     if width == 1:
         scores, place = flat.max(dim=1, keepdim=True)
     else:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.decoding.unroll import Encoded, Steps, encode
 from seq2seq_lab.models.interface import Decoded, Model
 
 
@@ -32,6 +32,7 @@ def greedy(
     max_length: int,
     *,
     at_least: int | None = None,
+    encoded: Encoded | None = None,
 ) -> Hypotheses:
     """The most probable word at each position, fed back as the next input.
 
@@ -40,8 +41,9 @@ def greedy(
         max_length: maximum number of positions, L.
         at_least: the number of positions after which decoding may end, as soon as every sentence has its `<eos>`; None:
             it does not end before `max_length`.
+        encoded: the sources, if they have already been encoded.
     """
-    decoding = Steps(model, encode(model, source, source_lengths))
+    decoding = Steps(model, encoded or encode(model, source, source_lengths))
     word = source.new_full((len(source), 1), SOS)
     ended = torch.zeros_like(word, dtype=torch.bool)
     steps, words = list[Decoded](), list[Tensor]()

@@ -76,6 +76,7 @@ class Steps:
         self.encoded = encoded
         self.draws = draws
         self.state = model.first_state(encoded.memory)
+        self.sentences = torch.arange(len(encoded.source), device=encoded.source.device)  # of the rows
         self.inputs: list[Tensor] = []
 
     def step(self, fed: Tensor) -> Decoded:
@@ -89,8 +90,10 @@ class Steps:
         return decoded
 
     def select(self, rows: Tensor) -> None:
-        """Go on with some of the sentences, each as often as `rows` names it."""
-        self.encoded = self.encoded.select(rows)
+        """Go on with some of the rows, each as often as `rows` names it."""
+        sentences = self.sentences[rows]
+        if not torch.equal(sentences, self.sentences):  # a beam mostly takes another row of the same sentence
+            self.encoded, self.sentences = self.encoded.select(rows), sentences
         self.state = select(self.state, rows)
         self.inputs = [each[rows] for each in self.inputs] if self.model.overrides_forward else self.inputs
 

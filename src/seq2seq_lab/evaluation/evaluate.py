@@ -10,6 +10,7 @@ from torch import Tensor
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import SOS
 from seq2seq_lab.decoding.greedy import before_end, greedy
+from seq2seq_lab.decoding.unroll import encode
 from seq2seq_lab.evaluation.measures import Measure
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses, sum_of_first
@@ -105,10 +106,11 @@ class Evaluator:
     def add(self, model: Model, batch: Batch) -> None:
         """Evaluate the pairs of a batch."""
         pairs, length = batch.target.shape
-        decoded = model(batch.source, batch.target, source_lengths=batch.source_lengths)
-        found = greedy(
-            model, batch.source, batch.source_lengths, max(self.max_length, length), at_least=length
-        )
+        source, lengths = batch.source, batch.source_lengths
+        encoded = encode(model, source, lengths)
+        decoded = model(source, batch.target, source_lengths=lengths, memory=encoded.memory)
+        longest = max(self.max_length, length)
+        found = greedy(model, source, lengths, longest, at_least=length, encoded=encoded)
         ends = (
             batch.target.new_full((pairs,), length) if batch.target_lengths is None else batch.target_lengths
         )

@@ -41,8 +41,7 @@ class Dropout(nn.Module):
 
     def mask(self, draws: Draws, positions: int, size: int, first: int = 0) -> Tensor:
         """The factors of the values: 0 or 1 / (1 − p), float32 [B, positions, size]."""
-        kept = draws.uniform(f"dropout/{self.site}", positions, size, first=first) >= self.p
-        return kept / (1 - self.p)
+        return draws.kept(f"dropout/{self.site}", self.p, positions, size, first)
 
     def extra_repr(self) -> str:
         """For `print(model)`."""

@@ -15,7 +15,11 @@ from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult
 
 
 class Updates(Protocol):
-    """Makes the updates of a block one after the other."""
+    """Makes the updates of a block one after the other.
+
+    One that replaces parts of plain PyTorch, each by itself, has `parts`, the names of those that apply, and `refused`,
+    the reason why another does not.
+    """
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
@@ -44,22 +48,26 @@ class Selection(NamedTuple):
     Attributes:
         updates: the updates.
         name: name of the accelerator; `eager` is plain PyTorch.
-        refused: the accelerators that do not support the job: name → reason.
+        refused: the accelerators that do not support the job, and the parts of the selected one that do not apply to
+            it: name → reason.
+        parts: the parts of the selected one that apply; empty where it has no parts.
     """
 
     updates: Updates
     name: str
     refused: Mapping[str, str]
+    parts: tuple[str, ...] = ()
 
     @property
     def faults(self) -> str:
         """What is wrong with the machine, if the updates are slower for that reason; else empty."""
         found = [reason for reason in self.refused.values() if isinstance(reason, Fault)]
-        return "; ".join(found) if self.name == "eager" else ""
+        return "; ".join(dict.fromkeys(found)) if self.name == "eager" else ""
 
     def __str__(self) -> str:
         reasons = "; ".join(f"not {name}: {reason}" for name, reason in self.refused.items())
-        return f"updates: {self.name}" + (f" ({reasons})" if reasons else "")
+        parts = f", parts {', '.join(self.parts)}" if self.parts else ""
+        return f"updates: {self.name}{parts}" + (f" ({reasons})" if reasons else "")
 
 
 def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
@@ -68,6 +76,8 @@ def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
     for name, accelerator in accelerators.items():
         reason = accelerator.refuses(job)
         if reason is None:
-            return Selection(accelerator.updates(job), name, refused)
+            updates = accelerator.updates(job)
+            refused |= {f"{name}.{part}": why for part, why in getattr(updates, "refused", {}).items()}
+            return Selection(updates, name, refused, tuple(getattr(updates, "parts", ())))
         refused[name] = reason
     return Selection(EagerUpdates(job), "eager", refused)

@@ -239,18 +239,22 @@ class EagerUpdates:
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
-        job = self.job
         made = [
-            update(
-                job.model,
-                job.optimizer,
-                job.objective,
-                batch,
-                plan.rows(batch.rows, batch.target.shape[1]),
-                draws[batch.rows],
-                target=job.target,
-                gradient_clip=job.gradient_clip,
-            )
+            self.update(batch, plan.rows(batch.rows, batch.target.shape[1]), draws[batch.rows])
             for batch in block
         ]
         return joined(made)
+
+    def update(self, batch: Batch, plan: Plan, draws: Draws) -> UpdateResult:
+        """One optimizer step on the pairs of a batch."""
+        job = self.job
+        return update(
+            job.model,
+            job.optimizer,
+            job.objective,
+            batch,
+            plan,
+            draws,
+            target=job.target,
+            gradient_clip=job.gradient_clip,
+        )

@@ -13,4 +13,5 @@ class GeneralAttention(Attention):
         self.project = nn.Linear(hidden_size, hidden_size, bias=False)
 
     def score(self, states: Tensor, outputs: Tensor) -> Tensor:
-        return states @ self.project(outputs).transpose(1, 2)  # type: ignore[no-any-return]
+        # W_aᵀ h_t, not W_a e_s: a step has one state, but all outputs.
+        return states @ self.project.weight @ outputs.transpose(1, 2)

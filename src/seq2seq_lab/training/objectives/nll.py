@@ -1,8 +1,8 @@
 """Negative log-likelihood."""
 
-import torch
 from torch import Tensor
 
+from seq2seq_lab.models.likelihood import sum_of_first
 from seq2seq_lab.training.objectives.base import Objective, Outcome
 
 
@@ -28,10 +28,9 @@ class NegativeLogLikelihood(Objective):
         """The loss of each pair, [B]."""
         if not self.label_smoothing:
             return outcome.losses
-        uniform = -outcome.decoded.logits.log_softmax(dim=2).mean(
-            dim=2
-        )  # the cross-entropy of a uniform target
-        lengths = outcome.aim.lengths
-        if lengths is not None:
-            uniform = uniform * (torch.arange(uniform.shape[1], device=uniform.device) < lengths.unsqueeze(1))
-        return (1 - self.label_smoothing) * outcome.losses + self.label_smoothing * uniform.sum(dim=1)
+        return (1 - self.label_smoothing) * outcome.losses + self.label_smoothing * self.uniform(outcome)
+
+    def uniform(self, outcome: Outcome) -> Tensor:
+        """The cross-entropy of a uniform target, summed over positions, [B]."""
+        uniform = -outcome.decoded.logits.log_softmax(dim=2).mean(dim=2)
+        return sum_of_first(uniform, outcome.aim.lengths)
