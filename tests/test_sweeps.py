@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -13,8 +12,6 @@ from pathlib import Path
 import pytest
 
 import tiny
-from hydra_plugins.seq2seq_lab_sweeper import Sweeper, _ComposedOnce
-from seq2seq_lab.config.options import config_dir
 from seq2seq_lab.launch import isolate
 from seq2seq_lab.launch import register as registers
 from seq2seq_lab.launch.register import Entry, Register, remove_stale, under_way
@@ -318,39 +315,3 @@ def test_each_job_gets_cards_of_its_own(monkeypatch, visible, count, devices, ex
         isolate.take_cards(job, {"devices": devices})
         found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert found == expected
-
-
-class Loader:
-    """A loader of configurations that counts what it composes."""
-
-    def __init__(self):
-        self.composed = []
-
-    def load_sweep_config(self, master_config, sweep_overrides):
-        self.composed.append(tuple(sweep_overrides))
-        return {"of": list(sweep_overrides)}
-
-    def get_sources(self):
-        return ["a source"]
-
-
-def test_each_configuration_of_a_sweep_is_composed_once_and_a_job_elsewhere_composes_its_own():
-    loader = Loader()
-    once = _ComposedOnce(loader)
-    jobs = [["seed=0"], ["seed=1"]]
-    checked = [once.load_sweep_config(None, job) for job in jobs]
-    launched = [once.load_sweep_config(None, job) for job in jobs]
-    assert launched == checked == [{"of": job} for job in jobs]
-    assert loader.composed == [("seed=0",), ("seed=1",)]
-    once.load_sweep_config(None, jobs[0])
-    assert len(loader.composed) == 3, "nothing is kept after the launch"
-    assert once.get_sources() == ["a source"]
-    assert type(pickle.loads(pickle.dumps(once))) is Loader
-
-
-def test_the_sweeper_of_this_package_is_the_default():
-    from hydra import compose, initialize_config_dir
-
-    with initialize_config_dir(str(config_dir()), version_base="1.3"):
-        config = compose("train", return_hydra_config=True)
-    assert config.hydra.sweeper._target_ == f"{Sweeper.__module__}.{Sweeper.__name__}"
