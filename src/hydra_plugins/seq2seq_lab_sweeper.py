@@ -33,7 +33,8 @@ class _ComposedOnce:
         overrides = [_parsed(each) for each in sweep_overrides]
         if any(each.is_hydra_override() for each in overrides):
             return self._loader.load_sweep_config(master_config, sweep_overrides)
-        choices, keys = [], []
+        choices: list[Override] = []
+        keys: list[Override] = []
         for each in overrides:
             (choices if self._is_choice(each, master_config) else keys).append(each)
         composed = _COMPOSED.setdefault(self._sweep, {})
