@@ -81,13 +81,20 @@ class Job:
         if hydra.mode == RunMode.MULTIRUN:
             return self._in_sweep(cfg, hydra)
         try:
-            ended = self.run(run_spec(cfg, hydra, given(hydra.overrides.task), self.swept))
+            ended = self.run(self._spec(cfg, hydra))
         except UserError as error:
             self.error = error
             return None
         if ended.result == INTERRUPTED and ended.by_user:
             raise KeyboardInterrupt
         return ended.metrics
+
+    def _spec(self, cfg: "DictConfig", hydra: Any) -> RunSpec:
+        """The run of a job; the check of its configuration imports what it names, and so PyTorch and Lightning."""
+        with startup.imports():
+            spec = run_spec(cfg, hydra, given(hydra.overrides.task), self.swept)
+            import seq2seq_lab.training.train  # noqa: F401, so that this is done once in a process
+        return spec
 
     def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> dict[str, float] | None:
         """Train one run of a sweep, and add what became of it to the register."""
@@ -96,7 +103,7 @@ class Job:
             return None
         overrides, spec = given(hydra.overrides.task), None
         try:
-            spec = run_spec(cfg, hydra, overrides, self.swept)
+            spec = self._spec(cfg, hydra)
             ended = self._in_process(spec, _jobs(hydra), int(hydra.job.num))
         except UserError as error:
             ended = JobResult(FAILED, error=str(error))
@@ -113,8 +120,6 @@ class Job:
     def _in_process(self, spec: RunSpec, jobs: int, number: int) -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
         if jobs > 1 and os.getpid() != self._launcher and isolate.available():
-            with startup.imports():
-                import seq2seq_lab.training.train  # noqa: F401, so that the process of each job need not
             try:
                 return isolate.in_own_process(lambda: self._isolated(spec, jobs, number), self._launcher)
             except isolate.KilledError as error:
@@ -145,11 +150,10 @@ class Job:
         Raises:
             UserError: the run cannot be trained.
         """
-        with startup.imports():
-            from pytorch_lightning.utilities import rank_zero_only
+        from pytorch_lightning.utilities import rank_zero_only
 
-            from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
-            from seq2seq_lab.training.train import train
+        from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
+        from seq2seq_lab.training.train import train
 
         try:
             return JobResult(FINISHED, train(*spec, jobs=jobs, command=self.command, verbose=self.verbose))
