@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.sources.columns import read_columns
 from seq2seq_lab.data.sources.parallel import ParallelCorpus
@@ -260,3 +261,32 @@ def test_train_says_the_first_caution_in_one_line(tmp_path, outputs, capsys):
     (caution,) = cautions
     assert caution.startswith(f"caution: {path} line 1: an entity of HTML or Moses &amp;")
     assert caution.endswith("(2 more: seq2seq-lab data)")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            "data=scan data.max_words=4",
+            "monitor.metric=val/bleu says little of actions; measures=errors selects by",
+        ),
+        ("data=scan data.max_words=4 measures=errors", ""),
+        ("data=toy objective=self_critical", "the model's own sentences alone"),
+        ("data=toy objective=self_critical objective.mix=0.5", ""),
+    ],
+)
+def test_a_choice_that_tells_nothing_is_said_before_training(given, said, outputs, capsys):
+    settings = [each for each in tiny.SETTINGS if not each.startswith("data") and each != "split=source"]
+    assert cli.main(["train", *settings, "trainer.max_epochs=1", *given.split()]) == 0
+    lines = [each for each in capsys.readouterr().err.splitlines() if each.startswith("caution: ")]
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)
+
+
+def test_measures_of_errors_select_by_exact_match():
+    config = tiny.configuration("data=scan", "measures=errors")
+    assert config["monitor"] == {"metric": "val/exact_match", "mode": "max"}
+    assert (
+        tiny.configuration("measures=errors", "monitor.metric=train/loss")["monitor"]["metric"]
+        == "train/loss"
+    )

@@ -14,7 +14,7 @@ from seq2seq_lab.config.compose import composed
 from seq2seq_lab.config.options import config_dir, options
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.job import TaskFunction
 
 # Overrides, and what the message must contain.
 ERRORS = [
@@ -229,13 +229,13 @@ def test_errors_of_jobs_in_other_processes_are_shown_once(capfd, outputs):
 
 
 def test_errors_of_jobs_on_other_machines_are_shown_at_the_end(capsys, outputs, monkeypatch):
-    here = Job.__call__
+    here = TaskFunction.__call__
 
     def elsewhere(job, cfg):
         job._launcher = -1  # as if the launching process were not a parent of this one
         return here(job, cfg)
 
-    monkeypatch.setattr(Job, "__call__", elsewhere)
+    monkeypatch.setattr(TaskFunction, "__call__", elsewhere)
     assert cli.main([*LITTLE, "forcing=mixed", "forcing.ratio=1.5,2"]) == 1
     out, err = capsys.readouterr()
     assert "training" not in out

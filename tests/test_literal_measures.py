@@ -18,7 +18,7 @@ from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.analyses import ANALYSES
 from seq2seq_lab.evaluation.losses import LossForcedPerCharacter, LossFreePerCharacter
 from seq2seq_lab.evaluation.measures import REGISTRY
-from seq2seq_lab.evaluation.part import Part, evaluate
+from seq2seq_lab.evaluation.part import Part, evaluate_part
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.evaluation.prefixes import PrefixBias
 from seq2seq_lab.evaluation.recovery import Recovery
@@ -99,7 +99,7 @@ def both(pairs, truth, *, by_source=True, predict_sos=False, seed=0, perfect=Fal
     )
     indices, words = np.arange(len(pairs)), corpus.target_vocabulary.words
     segments = corpus.source_groups().tolist() if by_source else None
-    found = evaluate(
+    found = evaluate_part(
         model,
         Part(
             corpus=corpus,
@@ -156,7 +156,7 @@ def test_the_values_of_a_perfect_model_of_the_toy_grammar():
     references = corpus.references(indices)
     words = dict.fromkeys(word for row in references for text in row for word in text.split())
     target = Vocabulary(list(dict.fromkeys([*corpus.target_vocabulary.words, *words])))
-    found = evaluate(
+    found = evaluate_part(
         Perfect(distribution=truth, source_vocabulary=corpus.source_vocabulary, target_vocabulary=target),
         Part(
             corpus=corpus.encoded(corpus.source_vocabulary, target),
@@ -219,7 +219,7 @@ def test_a_target_of_one_symbol_a_character_has_the_loss_per_character():
         predict_sos=False,
         max_length=9,
     )
-    values = evaluate(trained(corpus, 0), part).measures
+    values = evaluate_part(trained(corpus, 0), part).measures
     for kind, per_character in (("forced", LossForcedPerCharacter()), ("free", LossFreePerCharacter())):
         assert values[per_character.facts.name] == pytest.approx(values[f"loss_{kind}"])
         symbols = np.mean(corpus.target.lengths)

@@ -15,7 +15,7 @@ from seq2seq_lab.data.sources.recursive import RecursiveCorpus
 from seq2seq_lab.data.splits import ByRow, parts_of
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analyses import ANALYSES
-from seq2seq_lab.evaluation.part import Part, evaluate
+from seq2seq_lab.evaluation.part import Part, evaluate_part
 from seq2seq_lab.evaluation.perfect import Perfect
 
 DEFAULT = RecursiveCorpus()
@@ -154,7 +154,7 @@ def test_the_perfect_model_has_no_bias_on_long_targets():
     complete = RecursiveCorpus(pairs=60).load()
     corpus = complete.numbered(np.arange(60), unknown=False)
     indices, truth = np.arange(60), complete.distribution
-    values = evaluate(
+    values = evaluate_part(
         Perfect(
             distribution=truth,
             source_vocabulary=corpus.source_vocabulary,

@@ -291,3 +291,19 @@ class TestAddresses:
 def test_what_a_run_of_this_package_names_needs_no_trust(settings):
     """Also where an option takes one of a group that is nested in another one."""
     check_targets(tiny.configuration("data=toy", *settings.split()), "")
+
+
+def test_train_trusts_the_model_of_a_teacher(theirs, tmp_path, outputs, capsys, monkeypatch):
+    """A run of the user's own model is a teacher, once its module is trusted."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_models.py").write_text(
+        "from seq2seq_lab.models import attention_model\n\n\ndef mine(**sizes):\n    return attention_model(**sizes)\n"
+    )
+    forge(theirs, lambda config: config["model"].update(_target_="my_models.mine"))
+    settings = tiny.sized(*tiny.SETTINGS, "model=attention", "split.test=0.2", "trainer.max_epochs=1")
+    given = ("train", *settings, "target=teacher", f"target.run={theirs}")
+    assert cli.main([*given]) == 1
+    assert "give --trust my_models" in capsys.readouterr().err
+    monkeypatch.setenv("SEQ2SEQ_LAB_TRUST", "")  # what the command sets is taken back
+    status = cli.main([*given, "--trust", "my_models"])
+    assert status == 0, capsys.readouterr().err

@@ -51,8 +51,10 @@ def main(args: argparse.Namespace) -> int:
         return launch_file(
             args.config, args.overrides, command=args.command_line, trusted=args.trust, verbose=args.verbose
         )
+    from seq2seq_lab.config.trust import trust
     from seq2seq_lab.launch.launch import launch
 
+    trust(args.trust)
     flags = ["--multirun"] if args.multirun else []
     if args.cfg:
         flags += ["--cfg", args.cfg, *(["--resolve"] if args.resolve else [])]

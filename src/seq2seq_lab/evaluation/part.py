@@ -94,7 +94,7 @@ class Results:
     analyses: dict[str, Any] = field(default_factory=dict)
 
 
-def evaluate(
+def evaluate_part(
     model: Model,
     part: Part,
     *,

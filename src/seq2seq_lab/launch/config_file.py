@@ -10,7 +10,7 @@ from seq2seq_lab.config.schema import CODE
 from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError, first_line
-from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
@@ -43,7 +43,7 @@ def launch_file(
     path = path / layout.CONFIG if path.is_dir() else path
     config = _checked(path, overrides, trusted)
     spec = RunSpec(config, _folder(path, config, overrides))
-    ended = Job(command, Path.cwd(), Register(Path()), verbose=verbose).run(spec)
+    ended = TaskFunction(command, Path.cwd(), Register(Path()), verbose=verbose).run(spec)
     if ended.result == INTERRUPTED and ended.by_user:
         raise KeyboardInterrupt
     return 0

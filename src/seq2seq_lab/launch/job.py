@@ -37,7 +37,7 @@ class JobResult(NamedTuple):
     by_user: bool = False
 
 
-class Job:
+class TaskFunction:
     """Trains one run from a composed configuration. It can be pickled, as launchers send it to other processes.
 
     Args:

@@ -13,7 +13,7 @@ from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
-from seq2seq_lab.launch.job import Job
+from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
 
 
@@ -51,7 +51,7 @@ def launch(
     register = Register.new(
         folder_of_sweeps, count if multirun else None, outlived=slurm.LAUNCHER in overrides
     )
-    job = Job(command, Path.cwd(), register, swept=list(swept), verbose=verbose)
+    job = TaskFunction(command, Path.cwd(), register, swept=list(swept), verbose=verbose)
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     if multirun and count > 1:
         print(f"a sweep of {count} runs", flush=True)

@@ -17,7 +17,7 @@ from seq2seq_lab.data.splits import Parts, components_of, parts_of
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analysis import Analysis, at_equal_distances
-from seq2seq_lab.evaluation.part import Part, evaluate
+from seq2seq_lab.evaluation.part import Part, evaluate_part
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.files import write_text
 from seq2seq_lab.models.interface import check_model
@@ -122,7 +122,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     )
     lengths = part.corpus.to_predict(predict_sos=part.predict_sos).lengths
     call(check_model, f"{path}: model", model=model, source=part.corpus.source.lengths, target=lengths)
-    results = evaluate(
+    results = evaluate_part(
         model, part, beams=request.beams, alpha=request.alpha, analyses=request.analyses, seed=0
     )
     _, checkpoint = find_checkpoint(path, request.checkpoint)

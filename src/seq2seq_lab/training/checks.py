@@ -7,15 +7,13 @@ from seq2seq_lab.config.build import call
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.runs.load import load_model
-from seq2seq_lab.targets.base import Fed, Target
+from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
-from seq2seq_lab.targets.own import goes_on
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.objectives.minimum_risk import MinimumRisk
-from seq2seq_lab.training.objectives.self_critical import SelfCritical
+from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.update import backward
 
 
 def check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
@@ -51,20 +49,21 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
     always_gold = not any(bool(each.own.any()) for each in plans) and _certain(plans[-1])
     if (reason := target.refuses(plans[-1], always_gold=always_gold)) is not None:
         raise UserError(f"target: {reason}")
-    if not always_gold and getattr(module.objective, "ignores_feeding", False):
+    objective = module.objective
+    if not always_gold and objective.ignores_feeding:
         raise UserError(
             "objective: nothing of the words that forcing feeds is minimised; use forcing=full, or objective.mix=0.5"
         )
-    if plans[-1].first_pass and isinstance(module.objective, MinimumRisk | SelfCritical):
+    if plans[-1].first_pass and objective.own_sentences:
         raise UserError(
             "objective: its own sentences do not depend on what is fed, and would count in both passes; use "
             "forcing.first_pass=0"
         )
-    refuses = getattr(module.objective, "refuses", None)
-    if refuses is not None and (reason := refuses(module.model, target)) is not None:
+    if (reason := objective.refuses(module.model, target)) is not None:
         raise UserError(f"objective: {reason}")
-    if not isinstance(target, Gold):
-        call(_try, "target", module=module, block=block, plan=plans[-1], always_gold=always_gold)
+    if not isinstance(target, Gold) or type(objective) is not NegativeLogLikelihood:
+        key = "objective" if isinstance(target, Gold) else "target"
+        call(_try, key, module=module, block=block, plan=plans[-1], always_gold=always_gold)
 
 
 def _certain(plan: Plan) -> bool:
@@ -72,30 +71,11 @@ def _certain(plan: Plan) -> bool:
     return plan.ratio is None or bool((plan.ratio == 1).all())
 
 
-@torch.no_grad()
 def _try(module: TranslationModule, block: Block, plan: Plan, always_gold: bool) -> None:
-    """Ask a target about the block, fed own words wherever it may be."""
-    model, target = module.model, module.target
+    """Compute the gradient of one update, fed own words wherever it may be, and forget it."""
     if not always_gold:
         plan = plan._replace(gold=torch.zeros_like(plan.gold))
     (batch,) = block
     draws = module.pairs(block, 0, 1).draws
-    batch, plan = target.extended(batch, plan)
-    followed = follow(
-        model,
-        batch.source,
-        batch.target,
-        plan,
-        source_lengths=batch.source_lengths,
-        target_lengths=batch.target_lengths,
-        draws=draws,
-    )
-    words, inputs, logits = followed.words, followed.inputs, followed.decoded.logits
-    share = plan.scheduled.get("target")
-    wanted = target(Fed(model, batch, words, inputs, followed.gold, logits, draws, share, goes_on(plan)))
-    losses = wanted.losses(logits)
-    if losses.shape != batch.target.shape:
-        raise ValueError(
-            f"the losses of what it wants must have the shape {tuple(batch.target.shape)} [B, T], not "
-            f"{tuple(losses.shape)}"
-        )
+    backward(module.model, module.objective, batch, plan, draws, target=module.target)
+    module.model.zero_grad()

@@ -21,7 +21,7 @@ from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.accelerator import Selection
 from seq2seq_lab.training.lr_schedules import LRSchedule
-from seq2seq_lab.training.objectives.base import Objective
+from seq2seq_lab.training.objectives.base import Objective, OfOutcome, Outcome
 from seq2seq_lab.training.update import Job, UpdateResult, joined, scheduled
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -62,7 +62,7 @@ class TranslationModule(pl.LightningModule):
         forcing: plans what the decoder is fed.
         optimizer: parameters → optimizer.
         lr_schedule: changes its learning rate.
-        objective: what is minimised.
+        objective: what is minimised; a function gives the loss of each pair.
         select: what makes the updates of a job (`training.accelerator.select`).
         to_text: target ids up to and without `<eos>` → sentence.
         max_length: positions that a hypothesis may have.
@@ -84,7 +84,7 @@ class TranslationModule(pl.LightningModule):
         forcing: ForcingPolicy,
         optimizer: OptimizerFactory,
         lr_schedule: LRSchedule,
-        objective: Objective,
+        objective: Objective | Callable[[Outcome], Tensor],
         select: Callable[[Job], Selection],
         to_text: Callable[[list[int]], str],
         max_length: int,
@@ -104,7 +104,7 @@ class TranslationModule(pl.LightningModule):
         self.forcing = forcing
         self.optimizer = optimizer
         self.lr_schedule = lr_schedule
-        self.objective = objective
+        self.objective = objective if isinstance(objective, Objective) else OfOutcome(objective)
         self.select = select
         self.to_text = to_text
         self.max_length = max_length

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +20,23 @@ from seq2seq_lab.training.module import TranslationModule
 SAMPLES = 10  # translations shown at the end
 
 
-def show_caution(data: TranslationDataModule) -> None:
-    """The first of the cautions about the sentences, and how many more there are, in one line."""
+def show_cautions(config: Mapping[str, Any], data: TranslationDataModule, module: TranslationModule) -> None:
+    """What a user should know before the first update, a line each; of the sentences only the first and a number."""
     first, *others = [*data.corpus.cautions] or [""]
     more = f" ({len(others)} more: seq2seq-lab data)" if others else ""
-    if first:
-        print(f"caution: {printable(first)}{more}", file=sys.stderr, flush=True)
+    found = [f"{printable(first)}{more}"] if first else []
+    task, metric, objective = data.corpus.task, config["monitor"]["metric"], module.objective
+    if not task.graded and measure(metric).graded:
+        found.append(
+            f"monitor.metric={metric} says little of {task.token}s; measures=errors selects by val/exact_match"
+        )
+    if objective.own_sentences and objective.ignores_feeding and config["init_from"] is None:
+        found.append(
+            "this objective learns from the model's own sentences alone, and those of random weights are worth "
+            "nothing; init_from=RUN starts from a trained one"
+        )
+    for each in found:
+        print(f"caution: {each}", file=sys.stderr, flush=True)
 
 
 def caution(scalars: EpochScalars, data: TranslationDataModule, module: TranslationModule) -> str | None:

@@ -10,7 +10,7 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.splits import components_of
 from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
-from seq2seq_lab.evaluation.part import Part, evaluate
+from seq2seq_lab.evaluation.part import Part, evaluate_part
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.checkpoint import epoch_of, read_weights
 from seq2seq_lab.runs.evaluations import contents_of, write_evaluation
@@ -51,7 +51,7 @@ def evaluate_test(
         if corpus.task.graded
         else None,
     )
-    results = evaluate(model, part)
+    results = evaluate_part(model, part)
     contents = contents_of(part, results, name=TEST, checkpoint=name, epoch=epoch, segments=segments)
     write_evaluation(
         run.folder,

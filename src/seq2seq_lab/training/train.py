@@ -32,7 +32,7 @@ from seq2seq_lab.training.parts.module import make_module
 from seq2seq_lab.training.parts.trainer import make_trainer, max_time
 from seq2seq_lab.training.processes import run_of_process, start_processes, to_start
 from seq2seq_lab.training.resume import Start
-from seq2seq_lab.training.show import caution, show_caution, show_result
+from seq2seq_lab.training.show import caution, show_cautions, show_result
 from seq2seq_lab.training.test import evaluate_test
 
 
@@ -112,7 +112,7 @@ def _train_here(
         print(f"training {run.folder}", flush=True)
         if first:
             remember(run.folder, config)
-            show_caution(data)
+            show_cautions(config, data, module)
         try:
             with errors_explained():
                 _fit(trainer, module, data, start.checkpoint)

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Pairs, Plan, mean_over_words
 from seq2seq_lab.models.interface import Decoded, Model, gold_inputs
@@ -52,12 +53,12 @@ def joined(made: Sequence[UpdateResult]) -> UpdateResult:
 def measures_of(target: Target, objective: Objective) -> tuple[str, ...]:
     """The names in `UpdateResult.measured`."""
     own = () if isinstance(target, Gold) else (*MEASURES, *target.measures)
-    return (*own, *getattr(objective, "measures", ()))
+    return (*own, *objective.measures)
 
 
 def scheduled(pairs: Pairs, target: Target, objective: Objective) -> dict[str, Tensor]:
     """The value of the schedule of each pair, [N], of the target and of the objective that have one."""
-    schedules = {"target": target.schedule, "objective": getattr(objective, "schedule", None)}
+    schedules = {"target": target.schedule, "objective": objective.schedule}
     return {name: each.ratio(pairs, name) for name, each in schedules.items() if each is not None}
 
 
@@ -106,7 +107,7 @@ def backward(
         of: pairs of the update, if these are only some of them; None: these are all, and the gradient is that of the
             mean.
     """
-    batch, plan = target.extended(batch, plan)
+    batch, plan = _within(model, *target.extended(batch, plan))
     followed = follow(
         model,
         batch.source,
@@ -124,11 +125,22 @@ def backward(
             model, batch, words, inputs, gold, decoded.logits, draws, shares.get("target"), goes_on(plan)
         )
         wanted = target(fed)
-        losses = sum_of_first(wanted.losses(decoded.logits), wanted.lengths)
+        by_position = wanted.losses(decoded.logits)
+        if by_position.shape != batch.target.shape:
+            raise UserError(
+                f"target: the losses of what it wants must have the shape {tuple(batch.target.shape)} [B, T], not "
+                f"{tuple(by_position.shape)}"
+            )
+        losses = sum_of_first(by_position, wanted.lengths)
         share = shares.get("objective")
         outcome = Outcome(model, batch, decoded, losses, draws, wanted, inputs, share)
         result = objective(outcome)
         minimised, measured = result if isinstance(result, tuple) else (result, {})
+        if minimised.shape != losses.shape:
+            raise UserError(
+                f"objective: it must give the loss of each pair, of shape {tuple(losses.shape)} [B], not "
+                f"{tuple(minimised.shape)}"
+            )
         return Learnt(wanted, losses, minimised, measured)
 
     last = learnt(followed.decoded, followed.gold, followed.words, followed.inputs)
@@ -145,6 +157,14 @@ def backward(
     of_target = {} if isinstance(target, Gold) else _measured(last, batch)
     measured = {name: each.detach().cpu() for name, each in (of_target | dict(last.measured)).items()}
     return UpdateResult(last.losses.detach(), mean_over_words(followed.gold, lengths.cpu()), measured)
+
+
+def _within(model: Model, batch: Batch, plan: Plan) -> tuple[Batch, Plan]:
+    """A batch and its plan, cut to the positions that the model takes."""
+    most = model.target_positions
+    if most is None or batch.target.shape[1] <= most:
+        return batch, plan
+    return batch._replace(target=batch.target[:, :most]), plan.rows(slice(None), most)
 
 
 class Learnt(NamedTuple):

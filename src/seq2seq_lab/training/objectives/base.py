@@ -1,12 +1,15 @@
 """What is minimised."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.forcing.schedules import Schedule
 from seq2seq_lab.models.interface import Decoded, Model
+from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.wanted import Wanted, Words
 
 
@@ -40,14 +43,42 @@ class Outcome(NamedTuple):
         return self.wanted or Words(self.batch.target, self.batch.target_lengths)
 
 
-class Objective(Protocol):
-    """Gives the loss that is minimised; what is logged as `train/loss` is `Outcome.losses` always.
+class Objective:
+    """Gives the loss that is minimised; everything but `__call__` may stay as it is here.
 
-    An objective may have a `schedule`, whose value is `Outcome.share`; `measures`, names of what it measures of each
-    pair: it then returns the losses and a value [B] for each name; `refuses(model, target)`, the reason why it makes no
-    sense with them, or None; and `ignores_feeding`, whether it does not depend on what a policy feeds.
+    What is logged as `train/loss` is `Outcome.losses`, whatever is minimised.
+
+    Attributes:
+        schedule: a value that changes while the model trains: `Outcome.share`; None: there is none.
+        measures: what it measures of each pair; it then returns the losses and a value [B] for each name.
+        ignores_feeding: whether nothing is minimised of the words that a policy feeds.
+        own_sentences: whether the model's own sentences are minimised, which are the same in each pass of a policy.
     """
+
+    schedule: Schedule | None = None
+    measures: tuple[str, ...] = ()
+    ignores_feeding: bool = False
+    own_sentences: bool = False
 
     def __call__(self, outcome: Outcome) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The loss of each pair, [B]."""
-        ...
+        raise NotImplementedError
+
+    def refuses(self, model: Model, target: Target) -> str | None:
+        """Why it makes no sense with a model and a target, and what would do; None where it does."""
+        return None
+
+
+class OfOutcome(Objective):
+    """An objective that is no more than a function of an outcome.
+
+    Args:
+        function: gives the loss of each pair, [B].
+    """
+
+    def __init__(self, function: Callable[[Outcome], Tensor]) -> None:
+        self.function = function
+
+    def __call__(self, outcome: Outcome) -> Tensor:
+        """The loss of each pair, [B]."""
+        return self.function(outcome)

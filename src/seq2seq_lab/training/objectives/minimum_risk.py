@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding.unroll import Encoded, encode, unroll
-from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
+from seq2seq_lab.data.vocabulary import EOS
+from seq2seq_lab.decoding.unroll import Encoded, encode
 from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.passes import scores
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
-from seq2seq_lab.training.objectives.base import Outcome
+from seq2seq_lab.training.objectives.base import Objective, Outcome
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
+from seq2seq_lab.training.objectives.own_sentences import Said, limits_of, rewards, said
 
 
 class Candidates(NamedTuple):
@@ -34,7 +34,7 @@ class Candidates(NamedTuple):
     distinct: Tensor
 
 
-class MinimumRisk:
+class MinimumRisk(Objective):
     """The expected risk of candidate translations; on request mixed with the negative log-likelihood of the target.
 
     Σ_y Q(y) (1 − BLEU(y)), where Q(y) ∝ p(y | source)^α over the distinct candidates, which are samples of the model
@@ -57,6 +57,8 @@ class MinimumRisk:
     Raises:
         ValueError: a value is out of its range.
     """
+
+    own_sentences = True
 
     def __init__(
         self,
@@ -83,11 +85,7 @@ class MinimumRisk:
         self.mix = mix
         self.max_ratio = max_ratio
         self.likelihood = NegativeLogLikelihood(label_smoothing=label_smoothing)
-
-    @property
-    def ignores_feeding(self) -> bool:
-        """Whether nothing is minimised of the words that a policy feeds."""
-        return self.mix == 1
+        self.ignores_feeding = mix == 1
 
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a target."""
@@ -122,7 +120,7 @@ class MinimumRisk:
         self, model: Model, encoded: Encoded, target: Tensor, lengths: Tensor, draws: Draws
     ) -> Candidates:
         """The candidates of B pairs, of their targets [B, T] and lengths [B]; the target itself comes first."""
-        limits = (self.max_ratio * lengths).ceil().long().clamp(min=1)
+        limits = limits_of(model, lengths, self.max_ratio)
         longest, pairs = max(int(limits.max()), target.shape[1]), len(target)
         own = self.candidates - self.reference
         words = target.new_full((pairs, self.candidates, longest), EOS)
@@ -141,49 +139,29 @@ class MinimumRisk:
                 noisy = logits / self.temperature + torch.stack(noise, dim=1).flatten(0, 1)
                 return noisy.argmax(dim=2)
 
-            fed = target.new_full((len(rows), longest + 1), SOS)
-            steps = unroll(
+            samples = said(
                 model,
                 encoded.select(rows),
-                model.embed(fed),
-                words=fed,
-                choose=choose,
-                draws=draws[rows],
+                target[rows],
+                limits[rows],
+                choose,
+                draws[rows],
+                kept=torch.zeros_like(rows),
             )
-            said = steps.need_words()[:, 1:].view(
-                pairs, own, longest
-            )  # what is fed was said a position before
-            words[:, self.candidates - own :] = said
-            ends[:, self.candidates - own :] = _ends(said, limits)
+            words[:, self.candidates - own :, : samples.words.shape[1]] = samples.words.view(pairs, own, -1)
+            ends[:, self.candidates - own :] = samples.lengths.view(pairs, own)
         return Candidates(words, ends, _distinct(words, ends))
 
 
 def risks(found: Candidates, target: Tensor, lengths: Tensor) -> Tensor:
-    """1 − sentence BLEU of each candidate against its target, [B, K] on the CPU; `<sos>` and `<eos>` are no words."""
-    rows = []
-    references = zip(target.tolist(), lengths.tolist(), strict=True)
-    candidates = zip(found.words.tolist(), found.lengths.tolist(), strict=True)
-    for (reference, length), (words, ends) in zip(references, candidates, strict=True):
-        gold = _plain(reference[:length])
-        rows.append(
-            [1 - sentence_bleu(_plain(ids[:end]), gold) for ids, end in zip(words, ends, strict=True)]
-        )
-    return torch.tensor(rows, dtype=torch.float64)
-
-
-def _plain(ids: list[int]) -> list[int]:
-    return [each for each in ids if each not in (SOS, EOS)]
+    """1 − sentence BLEU of each candidate against its target, [B, K]; `<sos>` and `<eos>` are no words."""
+    columns = zip(found.words.unbind(1), found.lengths.unbind(1), strict=True)
+    return torch.stack([1 - rewards("bleu", Said(*column), target, lengths) for column in columns], dim=1)
 
 
 def _repeated(pairs: int, times: int, device: torch.device) -> Tensor:
     """0 … 0, 1 … 1, …: the row of each candidate's pair."""
     return torch.arange(pairs, device=device).repeat_interleave(times)
-
-
-def _ends(words: Tensor, limits: Tensor) -> Tensor:
-    """Lengths [B, K] of candidates [B, K, L]: up to their first `<eos>`, or to the limit [B] of their pair."""
-    before = (words == EOS).cumsum(dim=2) == 0
-    return torch.minimum(before.sum(dim=2) + 1, limits.unsqueeze(1))
 
 
 def _distinct(words: Tensor, ends: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from seq2seq_lab.training.objectives.base import Outcome
+from seq2seq_lab.training.objectives.base import Objective, Outcome
 
 
-class NegativeLogLikelihood:
+class NegativeLogLikelihood(Objective):
     """The loss of what each position should predict, summed over positions.
 
     With `target=gold` it is the negative log-likelihood of the reference.

@@ -30,6 +30,11 @@ class Said(NamedTuple):
     lengths: Tensor
 
 
+def limits_of(model: Model, lengths: Tensor, max_ratio: float) -> Tensor:
+    """The most words of sentences beside references of these lengths, [B]; none is longer than the model takes."""
+    return (max_ratio * lengths).ceil().long().clamp(min=1, max=model.target_positions)
+
+
 @torch.no_grad()
 def said(
     model: Model,
@@ -52,12 +57,14 @@ def said(
         kept: how many gold words each begins with, [B].
     """
     longest = int(limits.max())
-    wide = target.new_full((len(target), longest + 1), EOS)
-    wide[:, : min(target.shape[1], longest + 1)] = target[:, : longest + 1]
-    fed = gold_inputs(wide)  # what is fed at t was said at t − 1
-    own = torch.arange(longest + 1, device=target.device) > kept.unsqueeze(1)
+    gold = target.new_full((len(target), longest), EOS)
+    gold[:, : target.shape[1]] = target[:, :longest]
+    fed = gold_inputs(gold)
+    own = torch.arange(longest, device=target.device) > kept.unsqueeze(1)
     steps = unroll(model, encoded, model.embed(fed), own, words=fed, choose=choose, draws=draws)
-    words = steps.need_words()[:, 1:]
+    end = choose(steps.logits[:, -1:], longest, draws)
+    end = torch.where((kept < longest).unsqueeze(1), end, gold[:, -1:])
+    words = torch.cat((steps.need_words()[:, 1:], end), dim=1)  # what is fed at t was said at t − 1
     before = (words == EOS).cumsum(dim=1) == 0
     return Said(words, torch.minimum(before.sum(dim=1) + 1, limits))
 

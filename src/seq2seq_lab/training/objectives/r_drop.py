@@ -12,11 +12,11 @@ from seq2seq_lab.models.likelihood import sum_of_first
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.n_step import NStep
 from seq2seq_lab.targets.wanted import kl
-from seq2seq_lab.training.objectives.base import Outcome
+from seq2seq_lab.training.objectives.base import Objective, Outcome
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 
 
-class RDrop:
+class RDrop(Objective):
     """The loss of two passes of the same inputs, plus α · ½ [KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁)] at each position.
 
     (Wu et al. 2021, https://arxiv.org/abs/2106.14448.) The passes differ in their dropout masks. It changes neither

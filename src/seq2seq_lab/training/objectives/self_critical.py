@@ -17,13 +17,20 @@ from seq2seq_lab.models.likelihood import position_losses
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.targets.own import lengths_of
-from seq2seq_lab.training.objectives.base import Outcome
-from seq2seq_lab.training.objectives.own_sentences import Reward, Said, rewards, said, without_dropout
+from seq2seq_lab.training.objectives.base import Objective, Outcome
+from seq2seq_lab.training.objectives.own_sentences import (
+    Reward,
+    Said,
+    limits_of,
+    rewards,
+    said,
+    without_dropout,
+)
 
 Unit = Literal["sentence", "prefix"]
 
 
-class SelfCritical:
+class SelfCritical(Objective):
     """−(r(sample) − r(greedy)) · log p(sample), with both decoded from the model in the update.
 
     The baseline is what the model would say (Rennie et al. 2017, https://arxiv.org/abs/1612.00563): samples that are
@@ -48,6 +55,7 @@ class SelfCritical:
     """
 
     measures = ("reward",)
+    own_sentences = True
 
     def __init__(
         self,
@@ -76,11 +84,7 @@ class SelfCritical:
         self.temperature = temperature
         self.mix = mix
         self.max_ratio = max_ratio
-
-    @property
-    def ignores_feeding(self) -> bool:
-        """Whether nothing is minimised of the words that a policy feeds."""
-        return self.unit == "sentence" and self.mix == 1
+        self.ignores_feeding = unit == "sentence" and mix == 1
 
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a target."""
@@ -111,8 +115,7 @@ class SelfCritical:
         lengths = lengths_of(batch)
         places = torch.arange(batch.target.shape[1], device=lengths.device)
         target = batch.target.masked_fill(places >= lengths.unsqueeze(1), EOS)
-        limits = (self.max_ratio * lengths).ceil().long().clamp(min=1)
-        limits = torch.maximum(limits, kept)
+        limits = torch.maximum(limits_of(model, lengths, self.max_ratio), kept)
 
         def sample(logits: Tensor, first: int, _: Draws | None) -> Tensor:
             noise = gumbel(draws, 1, logits.shape[2], first, "objective/sample")
