@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import batches, data, decoding, startup, targets, updates
+from benchmarks import batches, data, decoding, startup, sweep, targets, updates
 from benchmarks.table import ARCHIVE, machine
 
 TABLES = {
@@ -12,6 +12,7 @@ TABLES = {
     "targets": targets.main,
     "data": data.main,
     "startup": startup.main,
+    "sweep": sweep.main,
 }
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

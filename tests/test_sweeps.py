@@ -17,6 +17,7 @@ from seq2seq_lab.launch import register as registers
 from seq2seq_lab.launch.register import Entry, Register, remove_stale, under_way
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
+from waiting import wait
 
 SWEEP = (
     *(each for each in tiny.SETTINGS if not each.startswith("trainer.")),
@@ -27,7 +28,7 @@ SWEEP = (
     "accelerate=off",
 )
 FOREVER = "trainer.max_epochs=100000"
-PATIENCE = 60
+PATIENCE = 600  # until a sweep that was asked to stop has stopped, on a loaded machine
 
 
 @pytest.fixture
@@ -67,15 +68,15 @@ def start(tmp_path):
                 os.kill(int(process), signal.SIGKILL)
 
 
-def training(outputs, count=2):
+def training(sweep, outputs, count=2):
     """Wait until some runs have reached their second epoch; returns seed → process that trains it."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        folders = tiny.folders(outputs)
-        if sum(Run(folder).summary().get("epochs", 0) >= 2 for folder in folders) >= count:
-            return {Run(folder).seed: process_of(folder) for folder in folders}
-        time.sleep(0.1)
-    raise AssertionError("nothing is trained")
+
+    def found():
+        epochs = [Run(folder).summary().get("epochs", 0) for folder in tiny.folders(outputs)]
+        return sum(each >= 2 for each in epochs) >= count
+
+    assert wait(found, sweep.pid), "nothing is trained"
+    return {Run(folder).seed: process_of(folder) for folder in tiny.folders(outputs)}
 
 
 def process_of(folder):
@@ -89,13 +90,8 @@ def process_of(folder):
     return None
 
 
-def gone(process):
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if process not in running():
-            return True
-        time.sleep(0.1)
-    return False
+def gone(process, sweep):
+    return wait(lambda: process not in running(), sweep.pid)
 
 
 def running():
@@ -115,16 +111,12 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="look
 
 def test_a_job_that_is_killed_ends_alone_and_ctrl_c_lets_the_others_save(start, tmp_path):
     sweep = start(FOREVER, "seed=0,1,2")
-    jobs = training(tmp_path)
+    jobs = training(sweep, tmp_path)
     killed, other = sorted(jobs)
     os.kill(jobs[killed], signal.SIGKILL)
-    assert gone(jobs[killed])
-    until = time.monotonic() + PATIENCE
-    while (
-        2 not in (now := {Run(folder).seed for folder in tiny.folders(tmp_path)}) and time.monotonic() < until
-    ):
-        time.sleep(0.1)
-    assert now == {0, 1, 2}, "the third run takes the place of the killed one"
+    assert gone(jobs[killed], sweep)
+    taken = wait(lambda: {Run(folder).seed for folder in tiny.folders(tmp_path)} == {0, 1, 2}, sweep.pid)
+    assert taken, "the third run takes the place of the killed one"
     assert jobs[other] in running()
     time.sleep(0.5)
     os.killpg(sweep.pid, signal.SIGINT)
@@ -145,10 +137,10 @@ def test_a_job_that_is_killed_ends_alone_and_ctrl_c_lets_the_others_save(start, 
 
 def test_if_the_sweep_is_killed_its_jobs_save_and_end(start, tmp_path):
     sweep = start(FOREVER, "seed=0,1,2")
-    jobs = training(tmp_path)
+    jobs = training(sweep, tmp_path)
     sweep.kill()
     sweep.wait()
-    assert all(gone(process) for process in jobs.values())
+    assert all(gone(process, sweep) for process in jobs.values())
     folders = tiny.folders(tmp_path)
     assert {Run(folder).summary()["status"] for folder in folders} == {"interrupted"}
     assert {Run(folder).seed for folder in folders} == set(jobs), "no further run begins"
@@ -255,11 +247,6 @@ def test_a_sweep_remembers_its_jobs_where_somebody_removes_the_register(tmp_path
     monkeypatch.setattr(registers, "_SIGN", 0.01)
     register = Register.new(tmp_path, 3, outlived=False)
 
-    def wait(condition):
-        until = time.monotonic() + PATIENCE
-        while not condition() and time.monotonic() < until:
-            time.sleep(0.01)
-
     with register.open():
         register.add(Entry("a", True, "failed", "why"))
         wait(lambda: register.seen)
@@ -315,3 +302,20 @@ def test_each_job_gets_cards_of_its_own(monkeypatch, visible, count, devices, ex
         isolate.take_cards(job, {"devices": devices})
         found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert found == expected
+
+
+def test_a_sweep_releases_the_memory_of_its_runs(tmp_path):
+    script = """
+import gc, sys
+from seq2seq_lab.commands import main as cli
+assert cli.main(sys.argv[1:]) == 0
+from seq2seq_lab.training.module import TranslationModule
+gc.collect()
+print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
+gc.unfreeze()
+print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
+"""
+    arguments = ["train", "-m", "seed=0,1,2", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
+    command = [sys.executable, "-c", script, *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout.split()[-2:] == ["0", "0"]

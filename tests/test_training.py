@@ -404,24 +404,6 @@ class TestTrainersOwnSettings:
             run("devices", f"trainer.devices={devices}")
 
 
-@pytest.mark.whole
-def test_a_sweep_releases_the_memory_of_its_runs(tmp_path):
-    script = """
-import gc, sys
-from seq2seq_lab.commands import main as cli
-assert cli.main(sys.argv[1:]) == 0
-from seq2seq_lab.training.module import TranslationModule
-gc.collect()
-print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
-gc.unfreeze()
-print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
-"""
-    arguments = ["train", "-m", "seed=0,1,2", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
-    command = [sys.executable, "-c", script, *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert answer.stdout.split()[-2:] == ["0", "0"]
-
-
 def test_without_git_the_commit_is_none(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert commit() is None

@@ -25,7 +25,6 @@ from seq2seq_lab.config.explain import explained
 from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import derived_name, run_folder
@@ -85,8 +84,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True, folder: Path | None
     check(config)
     config["name"] = derived_name(choices, config)
     folder = folder or run_folder(config, settings, named=False)
-    with mock.patch.object(ToyCorpus, "load", _load):
-        train(config, folder)
+    train(config, folder)
     return folder
 
 
@@ -127,9 +125,6 @@ def _loader() -> tuple[Any, Any]:
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         loader: Any = GlobalHydra.instance().config_loader()
         return _ComposedOnce(loader, "tests"), loader.load_configuration(ROOT, [], run_mode=RunMode.RUN)
-
-
-_load = cache(ToyCorpus.load)  # half of what a tiny run takes
 
 
 def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:
