@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake bench tensorboard
+.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -53,6 +53,9 @@ check: $(INSTALLED) ## lint, format and types
 docs: $(INSTALLED) ## write docs/measures.md and the pictures of docs/forcing.md anew
 	$(BIN)/python -m seq2seq_lab.evaluation.measures_page > docs/measures.md
 	$(BIN)/python docs/draw_forcing.py
+
+pictures: $(INSTALLED) ## take the pictures of the README anew, with Chromium (some minutes)
+	$(BIN)/python docs/take_pictures.py
 
 SEMINAR := $(addprefix outputs/seminar/,attention_mixed seq2seq_mixed seq2seq_full)
 seminar: $(INSTALLED) ## the seminar's three experiments on the real corpus, 40 epochs, five seeds

@@ -189,7 +189,7 @@ class TestData:
         assert cli.main(["data", *overrides]) == 0
         assert f", either {either} ({either / len(parts.test):.1%})" in capsys.readouterr().out
 
-    def test_the_share_in_the_readme_is_that_of_20_random_splits(self, real_archive):
+    def test_the_share_in_the_documentation_is_that_of_20_random_splits(self, real_archive):
         corpus = build(composed([f"data.archive={real_archive}"])["data"], "data").load()
         shares = []
         for seed in range(20):
@@ -198,7 +198,7 @@ class TestData:
             source, target = (np.isin(side[parts.test], side[parts.train]) for side in sides)
             shares.append(100 * float((source | target).mean()))
         figure = f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares):.1f} %"
-        assert figure in (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+        assert figure in (Path(__file__).parents[1] / "docs" / "data.md").read_text(encoding="utf-8")
 
     @pytest.mark.parametrize(
         "overrides", [["split=source", "split.test=0"], ["split=none", "loader.predict_sos=true"]]

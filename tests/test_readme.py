@@ -1,4 +1,4 @@
-"""The README's commands, run as they stand there, but on little data."""
+"""The commands of the README and of the guide's pages, run as they stand there, but on little data."""
 
 import io
 import re
@@ -14,9 +14,12 @@ from seq2seq_lab.commands.main import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-IN_TEXT = re.findall(r"`(seq2seq-lab \w+ [^`]+)`", README)
-COMMANDS = [line for kind, block in BLOCKS if not kind for line in block.splitlines()] + IN_TEXT
+GUIDE = [ROOT / "docs" / f"{name}.md" for name in ("data", "sweeps", "tensorboard", "translating")]
+TEXT = "\n".join([README, *(page.read_text(encoding="utf-8") for page in GUIDE)])
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+IN_TEXT = re.findall(r"`(seq2seq-lab \w+ [^`]+)`", TEXT)
+LINES = [line for kind, block in BLOCKS if not kind for line in block.splitlines()]
+COMMANDS = list(dict.fromkeys([*LINES, *IN_TEXT]))  # each once
 ON_WINDOWS = ".venv\\Scripts\\"  # before a command, until it is on the PATH
 LITTLE = [
     "data=toy",
@@ -58,6 +61,8 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     arguments = shlex.split(command)[1:]
     if arguments[0] == "train" and "--help" not in arguments:
         arguments += [word for word in LITTLE if word.split("=")[0] not in command]
+    if "data=scan" in arguments:
+        arguments[arguments.index("data.pairs=40")] = "data.max_words=4"
     if stdin:
         monkeypatch.setattr("sys.stdin", io.StringIO(Path(stdin).read_text(encoding="utf-8")))
     return main(arguments)
@@ -122,15 +127,42 @@ def test_its_python_runs(workplace, monkeypatch):
     assert "run" in names
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        *("README.md", "README.ko.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-        *("docs/extending.md", "docs/promises.md", "docs/cluster.md", "docs/tutorial.ipynb"),
-        *("experiments/baselines/README.md", "experiments/forcing_ratio/README.md"),
-    ],
+PAGES = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "experiments").rglob("*.md")]
 )
+
+
+def links(page):
+    """The files that a page links to."""
+    return re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_links_to_exists(page):
-    path = ROOT / page
-    links = re.findall(r"\]\((?!http)([^)#]+)", path.read_text(encoding="utf-8"))
-    assert [link for link in links if not (path.parent / link).exists()] == []
+    assert [link for link in links(page) if not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_reached_from_the_readme():
+    reached, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached and page.suffix == ".md" and page.is_file():
+            reached.add(page)
+            ahead += [(page.parent / link).resolve() for link in links(page)]
+    assert set(PAGES) - reached == set()
+
+
+def test_the_korean_readme_has_the_same_commands_and_figures():
+    korean = (ROOT / "README.ko.md").read_text(encoding="utf-8")
+    blocks = [
+        re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL) for text in (README, korean)
+    ]
+    blocks[0] = [block for block in blocks[0] if not block.startswith(" ")]  # the demo's table
+    assert blocks[0] == blocks[1]
+    rows = [
+        [line.split("|")[2:4] for line in text.splitlines() if line.startswith("| [")]
+        for text in (README, korean)
+    ]
+    figures = [[re.findall(r"[\d.]+", "".join(row)) for row in table] for table in rows]
+    assert figures[0] == figures[1] != []
