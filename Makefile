@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake bench tensorboard
+.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake exposure-measures bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -137,6 +137,13 @@ scan-lake: $(INSTALLED) ## the recipe of Lake & Baroni on SCAN, four splits, fiv
 	$(LAB) $(SWEEP) experiment=scan/lake2018 $(SPLITS) seed=0,1,2,3,4 compare=false
 	$(LAB) evaluate outputs/scan/*/seed-* --analyses by_target_length,by_form
 	$(BIN)/python -m experiments.scan.report outputs/scan
+
+GRAMMAR := $(SWEEP) compare=false experiment=exposure_bias/grammar data.longest=10,20,40 data.pairs=500,2000 model.hidden_size=32,128
+exposure-measures: $(INSTALLED) ## which measure detects exposure bias? 216 runs on a grammar (two hours on two processors)
+	$(LAB) $(GRAMMAR) seed=0,1,2 forcing=full,free,mixed,two_pass,word_dropout
+	$(LAB) $(GRAMMAR) seed=0,1,2 forcing=scheduled forcing/decay=inverse_sigmoid
+	$(LAB) evaluate outputs/exposure_bias/*/seed-*
+	$(BIN)/python -m experiments.exposure_bias.measures outputs/exposure_bias
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

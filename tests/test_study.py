@@ -147,3 +147,27 @@ def test_policies_are_compared_with_full_forcing_within_seeds(script, tmp_path):
     assert (detectable["comparisons"], detectable["chrf"]) == ("2", "–")
     differences = [[1.5 + 0.01 * seed for seed in range(4)], [-2 * seed for seed in range(4)]]
     assert float(detectable["bleu"]) == pytest.approx(literal.detectable(differences), rel=5e-3)
+
+
+def test_a_measure_that_orders_runs_as_the_exact_one_correlates_with_it():
+    """Within a cell and over all of them; a shift between cells is seen over all runs alone."""
+    from experiments.exposure_bias import measures
+
+    rows = []
+    for (cell, longest), number in product(enumerate((10, 20, 40)), range(6)):
+        exact = number + 10 * cell
+        values = dict.fromkeys(measures.MEASURES, 1.0) | {
+            "exposure_gap": exact,
+            "accuracy_gap": -exact,
+            "eb_m": number - 100 * cell,
+        }
+        row = {"longest": longest, "pairs": 500, "units": 32, "eb_c": exact, "outside": exact, **values}
+        rows.append({name: str(value) for name, value in row.items()})
+    found = {row["measure"]: row for row in measures.table(rows) if row["exact"] == "eb_c"}
+    assert (
+        found["exposure_gap"]["within cells"] == found["exposure_gap"]["over all runs"] == "1.00 [1.00, 1.00]"
+    )
+    assert found["accuracy_gap"]["over all runs"] == "-1.00 [-1.00, -1.00]"
+    assert found["eb_m"]["within cells"] == "1.00 [1.00, 1.00]"
+    assert found["eb_m"]["over all runs"].startswith("-0.")
+    assert found["repetition_4"]["within cells"] == ""
