@@ -13,7 +13,7 @@ help: ## this list
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[dev,parallel]'
+	$(BIN)/pip install --quiet --editable '.[dev,parallel,optuna]'
 	@touch $@
 
 demo: $(INSTALLED) ## the three experiments on the embedded corpus, then their comparison (about a minute)

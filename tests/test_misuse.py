@@ -60,12 +60,12 @@ WRONG = {
     "+callbacks.x._target_=os.getcwd": ("callbacks.x: str is not a callback", ""),
     # Grammar
     "forcing.ratio=[0.1": ("forcing.ratio=[0.1: Hydra cannot read this value", ""),
-    "name=a=b": ("name=a=b: Hydra cannot read this value", "'name=\"a=b\"'"),
+    "+optimizer.x=a=b": ("+optimizer.x=a=b: Hydra cannot read this value", "'+optimizer.x=\"a=b\"'"),
     "seed=0,1": ("seed=0,1: several values; -m sweeps over them", ""),
     # Sweeps, launchers, and what is Hydra's own
     "-m seed=range(0,0)": ("seed=range(0,0): no value", ""),
     "-m seed=glob(*)": ("seed=glob(*): no value", ""),
-    "-m seed=interval(0,1)": ("Hydra's basic sweeper takes no interval(…)", "range(START,STOP)"),
+    "-m seed=interval(0,1)": ("the sweeper takes no interval(…)", "hydra/sweeper=optuna"),
     "hydra/launcher=nope": ("hydra/launcher=nope: no such option", "seq2seq-lab[ray]"),
     "hydra/sweeper=nope": ("hydra/sweeper=nope: no such option", "basic"),
     "hydra/job_logging=nope": ("hydra/job_logging=nope: no such option", ""),

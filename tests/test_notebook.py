@@ -5,12 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 import tiny
 from seq2seq_lab import load_run, load_runs, sweep
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.commands import runs
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.launch import notebook
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
 pandas = pytest.importorskip("pandas")
@@ -60,7 +62,8 @@ def test_what_is_no_run_is_named(tmp_path):
 
 
 def test_a_sweep_from_python_is_that_of_the_command_line(tmp_path):
-    settings = dict(each.split("=", 1) for each in (*tiny.SETTINGS, *tiny.LEAN) if not each.startswith("~"))
+    given = (each.partition("=") for each in (*tiny.SETTINGS, *tiny.LEAN) if not each.startswith("~"))
+    settings = {key: yaml.safe_load(value) for key, _, value in given}
     settings |= {"~callbacks.translations": None, "~callbacks.best_checkpoint": None}
     removed = {key: settings.pop(key) for key in list(settings) if key.startswith("~")}
     assert removed
@@ -69,8 +72,49 @@ def test_a_sweep_from_python_is_that_of_the_command_line(tmp_path):
         {**settings, "forcing": "mixed", "forcing.ratio": [0, 1], "seed": range(2)}, output_dir=tmp_path
     )
     assert sorted(zip(swept["ratio"], swept["seed"], strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    with pytest.raises(UserError, match="failed"):
+    with pytest.raises(UserError, match="1 of 2 runs cannot be, so nothing was trained:\n  seed=-1: "):
         sweep({**settings, "seed": [0, -1]}, output_dir=tmp_path)
+    with pytest.raises(UserError, match="failed"):
+        sweep({**settings, "optimizer.lr": [0.01, 1e30]}, output_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ({"callbacks": [["default", "early_stopping"]]}, ["callbacks=[default,early_stopping]"]),
+        ({"callbacks": ["default", "none"]}, ["callbacks=default,none"]),
+        ({"monitor": {"metric": "val/chrf", "mode": "max"}}, ["monitor={metric:val/chrf,mode:max}"]),
+        ({"name": "2024"}, ["name='2024'"]),
+        ({"name": ["a b, c=1", "한국", "null", "1e3"]}, ["name='a b, c=1','한국','null','1e3'"]),
+        ({"seed": range(2), "optimizer.lr": 1e-5}, ["seed=0,1", "optimizer.lr=1e-05"]),
+        ({"fresh": True, "init_from": None}, ["fresh=true", "init_from=null"]),
+        ({"~callbacks.translations": None}, ["~callbacks.translations"]),
+    ],
+    ids=str,
+)
+def test_values_from_python_are_passed_as_they_are(monkeypatch, given, passed):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    seen = []
+    monkeypatch.setattr(notebook, "launch", lambda overrides, **_: seen.extend(overrides))
+    monkeypatch.setattr(notebook, "load_runs", lambda folder: None)
+    sweep(given)
+    assert seen[: len(passed)] == passed
+    for override, value in zip(seen, given.values(), strict=False):
+        parsed = OverridesParser.create().parse_override(override)
+        if isinstance(value, str | dict):
+            assert parsed.value() == value
+        elif isinstance(value, list) and len(value) > 1 and "'" in override:
+            assert [each.text for each in parsed.sweep_iterator()] == value
+
+
+def test_sweeps_from_python_are_joined_and_values_taken_in_step(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(notebook, "launch", lambda overrides, **how: seen.update(how))
+    monkeypatch.setattr(notebook, "load_runs", lambda folder: None)
+    sweep([{"seed": [0, 1]}, {"model": "attention"}], zipped=[["seed", "threads"]])
+    assert seen["sweeps"] == [["seed=0,1"], ["model=attention"]]
+    assert seen["zipped"] == ["seed,threads"]
 
 
 def test_the_list_of_runs(outputs, capsys):
@@ -119,10 +163,10 @@ def test_a_run_that_was_killed_and_one_that_failed_are_said_to_be(tmp_path, caps
 
     Run(folder).write_summary(status="running")
     cli.main(["runs", str(tmp_path)])
-    assert "1 runs: 1 killed" in capsys.readouterr().out
+    assert "1 run: 1 killed" in capsys.readouterr().out
     with Run(folder).lock():
         cli.main(["runs", str(tmp_path)])
-        assert "1 runs: 1 running" in capsys.readouterr().out
+        assert "1 run: 1 running" in capsys.readouterr().out
     Run(folder).write_summary(status="failed", stopped="for a reason")
     cli.main(["runs", str(tmp_path)])
     assert "for a reason" in capsys.readouterr().out

@@ -302,7 +302,7 @@ class TestRunFolder:
         assert not err
         assert out.splitlines()[0] == f"training {folder}"
         assert len(re.findall(r"^  .* → .* → .*$", out, flags=re.MULTILINE)) == 10
-        assert re.search(rf"^{re.escape(str(folder))}: train/loss [\d.]+ after 1 epochs", out, re.MULTILINE)
+        assert re.search(rf"^{re.escape(str(folder))}: train/loss [\d.]+ after 1 epoch, ", out, re.MULTILINE)
         assert re.search(r"epoch 1/1  train/loss ", out)
 
 
@@ -362,7 +362,7 @@ class TestNames:
             (["data=toy", "trainer.max_epochs=3"], "seq2seq-full,toy/seed-0"),
             (["data=toy", "optimizer.lr=0.1"], "seq2seq-full,lr=0.1,toy/seed-0"),
             (["data.prefixes=[i am, he s]"], "seq2seq-full,prefixes=_i_am,_he_s_~e8e9273f/seed-0"),
-            (["name=my/study", "model=attention"], "my/study,model=attention/seed-0"),
+            (["name=my/study", "model=attention"], "my/study/seed-0"),
             (["experiment=seminar/attention_mixed"], "seminar/attention_mixed/seed-0"),
             (
                 ["experiment=seminar/seq2seq_mixed", "forcing.ratio=1", "seed=4"],

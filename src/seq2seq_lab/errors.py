@@ -52,6 +52,11 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: "1 run", "2 runs"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def nearest(word: str, candidates: Iterable[str], before: str = "") -> str:
     """A suggestion to append to an unknown word: `before` and the most similar candidate; empty if none is similar."""
     close = difflib.get_close_matches(word, list(candidates), n=1)

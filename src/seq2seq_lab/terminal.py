@@ -34,6 +34,14 @@ def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
     return write
 
 
+def duration(seconds: float) -> str:
+    """A time in one unit, such as 40 s, 12 min, 3 h or 5 d."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
 def write_control(code: str) -> None:
     """Write a control code of our own to the terminal, such as one that clears it."""
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
+from seq2seq_lab.errors import counted
 from seq2seq_lab.files import write_text
 
 
@@ -39,5 +40,7 @@ def main(args: argparse.Namespace) -> int:
     for error in errors:
         print(f"{error}; left out", file=sys.stderr)
     write_text(args.output, text)
-    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {len(args.folders) - len(errors)} runs")
+    print(
+        f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {counted(len(args.folders) - len(errors), 'run')}"
+    )
     return int(bool(errors))

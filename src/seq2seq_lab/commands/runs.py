@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.errors import printable
+from seq2seq_lab.errors import counted, printable
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.lock import is_locked
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.terminal import write_control
+from seq2seq_lab.terminal import duration, write_control
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures
@@ -74,7 +74,7 @@ def table(paths: Sequence[Path], *, height: int | None = None) -> str:
         newest = newest[min(more, len(newest) - 1) :]
         lines = _lines(together, newest)
     states = Counter(activity(run) for run in runs)
-    count = f"{len(runs)} runs: {', '.join(f'{number} {status}' for status, number in states.most_common())}"
+    count = f"{counted(len(runs), 'run')}: {', '.join(f'{number} {status}' for status, number in states.most_common())}"
     failed = [run for run in runs if activity(run) == "failed"]
     reasons = [f"  {run.name}: {run.summary().get('stopped') or 'see its output'}" for run in failed[:_FEW]]
     reasons += [f"  and {len(failed) - _FEW} more"] if len(failed) > _FEW else []
@@ -143,11 +143,3 @@ def _to_go(epochs: int, summary: Mapping[str, Any], config: Mapping[str, Any]) -
     if not epochs or not isinstance(wanted, int) or not isinstance(seconds, int | float):
         return ""
     return duration(seconds / epochs * max(0, wanted - epochs))
-
-
-def duration(seconds: float) -> str:
-    """A time in one unit, such as 40 s, 12 min, 3 h or 5 d."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"

@@ -29,6 +29,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="train again what the config.yaml of a run says; OVERRIDEs change its keys",
     )
+    parser.add_argument(
+        "--sweep",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="OVERRIDE",
+        help="with -m, may be repeated: several sweeps joined, each with these overrides beside the common ones",
+    )
+    parser.add_argument(
+        "--zip",
+        action="append",
+        default=[],
+        metavar="KEY,KEY",
+        help="with -m, may be repeated: take the values of these keys in step",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show which runs would be trained, and write nothing"
+    )
     add_trust(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show how the updates of a run are made")
     parser.add_argument("--resolve", action="store_true", help="with --cfg: resolve interpolations")
@@ -45,6 +63,10 @@ def main(args: argparse.Namespace) -> int:
         return show_help(args, [*GROUPS, EXPERIMENT])
     if (args.resolve or args.package) and not args.cfg:
         args.parser.error("--resolve and --package require --cfg")
+    if (args.sweep or args.zip) and not args.multirun:
+        args.parser.error("--sweep and --zip require -m")
+    if args.dry_run and (args.cfg or args.config):
+        args.parser.error("--dry-run: not with --cfg or --config")
     if args.config:
         from seq2seq_lab.launch.config_file import launch_file
 
@@ -64,5 +86,8 @@ def main(args: argparse.Namespace) -> int:
         command=args.command_line,
         folder=args.config_dir,
         flags=flags,
+        zipped=args.zip,
+        sweeps=args.sweep,
+        dry_run=args.dry_run,
         verbose=args.verbose,
     )

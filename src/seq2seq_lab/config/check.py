@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import os
 import pkgutil
 from collections.abc import Mapping
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 
 from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import groups
-from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, NODES, SETS, Root
+from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, LONGEST_NAME, NODES, SETS, Root
 from seq2seq_lab.config.trainer import check_trainer
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.config.unknown import meant, meant_beside
@@ -76,7 +77,7 @@ def _check_keys(config: Node, keys: type, path: str) -> None:
 
 
 def _check_ranges(config: Node) -> None:
-    for key, least in (("seed", 0), ("threads", 1)):
+    for key, least in (("seed", 0), ("threads", 1), ("stop_after_failures", 1)):
         if config[key] is not None and config[key] < least:
             raise UserError(f"{key}: {config[key]} is less than {least}")
     lr = config["optimizer"].get("lr", 1)
@@ -87,9 +88,22 @@ def _check_ranges(config: Node) -> None:
     check_trainer(config["trainer"])
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
-    name = config["name"]
-    if name is not None and (not name.strip() or Path(name).is_absolute() or ".." in Path(name).parts):
-        raise UserError(f"name: {name!r} is not the path of a folder below output_dir, such as my/run")
+    if config["name"] is not None:
+        _check_name(config["name"])
+
+
+def _check_name(name: str) -> None:
+    parts = Path(name).parts
+    if not name.strip() or not parts or parts[0] == os.sep or any(part.startswith(".") for part in parts):
+        raise UserError(
+            f"name: {name!r} is not the path of a folder below output_dir, such as my/run; no folder "
+            "of it may begin with a dot"
+        )
+    if (longest := max(len(os.fsencode(part)) for part in parts)) > LONGEST_NAME:
+        raise UserError(
+            f"name: a folder's name has at most {LONGEST_NAME} bytes, this one has {longest}; "
+            "a letter that is not ASCII has 2 to 4 of them"
+        )
 
 
 def _check_group(config: Node, group: str) -> None:

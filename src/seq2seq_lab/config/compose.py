@@ -1,6 +1,5 @@
 """From overrides to a configuration: Hydra composes it, and what it refuses is explained."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.config.explain import explained, unresolved
 from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.config.texts import as_texts, quoted
 from seq2seq_lab.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def composed(overrides: Sequence[str], folder: Path | None = None) -> dict[str, 
     from hydra import compose, initialize_config_dir
 
     overrides, extra = search_path(overrides, folder)
+    overrides = as_texts(overrides, extra)
     refuse_misuse(overrides, extra)
     with explained(overrides, extra), initialize_config_dir(str(config_dir()), version_base="1.3"):
         return resolve(compose(ROOT, overrides=overrides))
@@ -78,7 +79,7 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
         if place.startswith("file://") and not Path(place.removeprefix("file://")).is_dir():
             raise UserError(f"{_SEARCH_PATH}: {place} is not a folder")
     if places:
-        rest.append(f"{_SEARCH_PATH}=[{','.join(map(_quoted, places))}]")
+        rest.append(f"{_SEARCH_PATH}=[{','.join(map(quoted, places))}]")
     paths = [Path(place.removeprefix("file://")) for place in places if not place.startswith("pkg://")]
     return rest, [path for path in paths if path.is_dir()]
 
@@ -93,9 +94,3 @@ def _list(override: str) -> list[str] | None:
     except OverrideParseException:
         return None
     return [str(each) for each in value] if isinstance(value, list) else None
-
-
-def _quoted(text: str) -> str:
-    """A string as Hydra's grammar reads it; backslashes count only before a quotation mark."""
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
-    return f"'{escaped}'"

@@ -82,7 +82,10 @@ def explain_error(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
         return f"{found[1]}: {first_line(error.__cause__ or error)}"
     if found := re.search(r"does not support sweep type : (\w+)_SWEEP", str(error)):
         kind = found[1].lower()
-        return f"Hydra's basic sweeper takes no {kind}(…); write values with commas, or range(START,STOP)"
+        return (
+            f"the sweeper takes no {kind}(…), as hydra/sweeper=optuna does; write values with commas, or "
+            "range(START,STOP)"
+        )
     if isinstance(error, OmegaConfBaseException) and getattr(error, "full_key", None):
         return f"{error.full_key}: {unresolved(error)}"
     if found := re.search(r"Could not override '([^']+)'", lines[0] if lines else ""):

@@ -17,7 +17,8 @@ EXTRAS = {
         "submitit_slurm": "slurm",
         "submitit_local": "slurm",
         "ray": "ray",
-    }
+    },
+    "hydra/sweeper": {"optuna": "optuna"},
 }
 
 

@@ -75,7 +75,7 @@ def _folder(path: Path, config: Mapping[str, Any], overrides: Sequence[str]) -> 
     if of_a_run and there.difference(config) is None:
         return path.parent
     _check_output(config, path, overrides)
-    folder = find_folder(run_folder(config, [], named=True), config)
+    folder = find_folder(run_folder(config, [], named=True), config, typed=True)
     if of_a_run and (changed := changed_code(there, config)):
         say_changed(there, changed, folder)
     return folder

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +11,7 @@ from seq2seq_lab import terminal
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
-from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
+from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED, Entry, Register
 from seq2seq_lab.launch.spec import given, run_spec
 from seq2seq_lab.launch.sweep import compare_all
 from seq2seq_lab.runs.place import RunSpec
@@ -20,19 +20,21 @@ from seq2seq_lab.runs.run import Run
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from seq2seq_lab.training.callbacks.interruption import ShouldPrune
+
 
 class JobResult(NamedTuple):
     """What became of a job.
 
     Attributes:
         result: as in `register.Entry`.
-        metrics: the last value of each; None if it did not finish.
+        value: the best one of the metric `monitor`; None if the run did not finish.
         error: of the user; empty if there is none.
         by_user: whether Ctrl-C or SIGTERM stopped it.
     """
 
     result: str
-    metrics: dict[str, float] | None = None
+    value: float | None = None
     error: str = ""
     by_user: bool = False
 
@@ -45,10 +47,14 @@ class TaskFunction:
         working_folder: the working folder of the launch; the user's own modules are imported from it.
         register: the file to which the jobs of a sweep write their results.
         swept: the keys that have several values.
+        extra: folders of the user's own options.
+        dry_run: whether a sweep is only to be planned.
         verbose: whether each run prints how its updates are made.
 
     Attributes:
         error: the error of a single run, for the process that launched it; errors of a sweep are in the register.
+        at_once: how many jobs of the sweep run at the same time on this machine.
+        pruning: of a search: the number of a job's trial → what decides whether its run is given up.
     """
 
     def __init__(
@@ -58,18 +64,24 @@ class TaskFunction:
         register: Register,
         *,
         swept: Collection[str] = (),
+        extra: Sequence[Path] = (),
+        dry_run: bool = False,
         verbose: bool = False,
     ) -> None:
         self.command = command
         self.working_folder = working_folder
         self.register = register
         self.swept = swept
+        self.extra = extra
+        self.dry_run = dry_run
         self.verbose = verbose
+        self.at_once = 1
+        self.pruning: Callable[[int], ShouldPrune] | None = None
         self.error: UserError | None = None
         self._launcher = os.getpid()
 
-    def __call__(self, cfg: "DictConfig") -> dict[str, float] | None:
-        """Train one run; returns the last value of every metric, or None if it failed or was stopped."""
+    def __call__(self, cfg: "DictConfig") -> float | None:
+        """Train one run; returns the best value of the metric `monitor`, or None if it failed or was stopped."""
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
@@ -87,7 +99,7 @@ class TaskFunction:
             return None
         if ended.result == INTERRUPTED and ended.by_user:
             raise KeyboardInterrupt
-        return ended.metrics
+        return ended.value
 
     def _spec(self, cfg: "DictConfig", hydra: Any) -> RunSpec:
         """The run of a job; the check of its configuration imports what it names, and so PyTorch and Lightning."""
@@ -96,15 +108,17 @@ class TaskFunction:
             import seq2seq_lab.training.train  # noqa: F401, so that this is done once in a process
         return spec
 
-    def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> dict[str, float] | None:
+    def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> float | None:
         """Train one run of a sweep, and add what became of it to the register."""
-        if self.register.stopped:
-            self.register.add(Entry(None, False, NOT_STARTED))
-            return None
         overrides, spec = given(hydra.overrides.task), None
+        if (why := self._why_not(cfg)) is not None:
+            self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{' '.join(overrides)}", shown=True))
+            return None
         try:
             spec = self._spec(cfg, hydra)
-            ended = self._in_process(spec, _jobs(hydra), int(hydra.job.num))
+            trial = hydra.sweeper.get("trial")
+            prune = self.pruning(int(trial)) if self.pruning and trial is not None else None
+            ended = self._in_process(spec, self.jobs_at_once(hydra), int(hydra.job.num), prune)
         except UserError as error:
             ended = JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
@@ -115,13 +129,24 @@ class TaskFunction:
             self._report(spec, JobResult(FAILED, error=message), overrides)
             raise
         self._report(spec, ended, overrides)
-        return ended.metrics
+        return ended.value
 
-    def _in_process(self, spec: RunSpec, jobs: int, number: int) -> JobResult:
+    def _why_not(self, cfg: "DictConfig") -> str | None:
+        """Why no further job of the sweep is to start; None: one is."""
+        if self.register.stopped:
+            return "the sweep was stopped"
+        limit = cfg.get("stop_after_failures")
+        if isinstance(limit, int) and 0 < limit <= self.register.failures():
+            return f"stop_after_failures={limit}: no further run was started"
+        return None
+
+    def _in_process(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
         if jobs > 1 and os.getpid() != self._launcher and isolate.available():
             try:
-                return isolate.in_own_process(lambda: self._isolated(spec, jobs, number), self._launcher)
+                return isolate.in_own_process(
+                    lambda: self._isolated(spec, jobs, number, prune), self._launcher
+                )
             except isolate.KilledError as error:
                 with suppress(UserError, OSError):
                     if (run := Run(spec.folder)).exists():
@@ -129,34 +154,38 @@ class TaskFunction:
                 raise UserError(
                     f"{spec.folder}: {error}; the same command goes on from its last checkpoint"
                 ) from None
-        ended = self.run(spec, jobs)
+        ended = self.run(spec, jobs, prune)
         if ended.by_user:
             raise KeyboardInterrupt
         return ended
 
-    def _isolated(self, spec: RunSpec, jobs: int, number: int) -> JobResult:
+    def _isolated(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """What became of a run, errors of the user included."""
         isolate.take_cards(number, spec.config["trainer"])
         try:
-            return self.run(spec, jobs)
+            return self.run(spec, jobs, prune)
         except UserError as error:
             return JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
             return JobResult(INTERRUPTED, by_user=True)
 
-    def run(self, spec: RunSpec, jobs: int = 1) -> JobResult:
-        """Train a run; `jobs` train at the same time on this machine.
+    def run(self, spec: RunSpec, jobs: int = 1, prune: "ShouldPrune | None" = None) -> JobResult:
+        """Train a run; `jobs` train at the same time on this machine, and `prune` says whether it is given up.
 
         Raises:
             UserError: the run cannot be trained.
         """
         from pytorch_lightning.utilities import rank_zero_only
 
-        from seq2seq_lab.training.callbacks.interruption import Interrupted, TimeOver
+        from seq2seq_lab.training.callbacks.interruption import Interrupted, Pruned, TimeOver
         from seq2seq_lab.training.train import train
 
         try:
-            return JobResult(FINISHED, train(*spec, jobs=jobs, command=self.command, verbose=self.verbose))
+            train(*spec, jobs=jobs, command=self.command, verbose=self.verbose, should_prune=prune)
+            return JobResult(FINISHED, _value(spec))
+        except Pruned:
+            print(f"{spec.folder}: given up, as it is worse than other trials at the same epoch", flush=True)
+            return JobResult(PRUNED)
         except Interrupted as error:
             over = isinstance(error, TimeOver)
             but = ", without fresh=true" if spec.config["fresh"] else ""
@@ -173,6 +202,12 @@ class TaskFunction:
                 f"{spec.folder}: the machine's memory is full; train fewer runs at the same time"
             ) from None
 
+    @staticmethod
+    def jobs_at_once(hydra: Any) -> int:
+        """Number of runs that the launcher trains at the same time on this machine."""
+        jobs = hydra.launcher.get("n_jobs", 1) or 1
+        return int(jobs) if jobs > 0 else os.cpu_count() or 1
+
     def _report(self, spec: RunSpec | None, ended: JobResult, overrides: list[str]) -> None:
         error = f"{ended.error}\n  in the job {' '.join(overrides)}" if ended.error else ""
         # Only the launching process and its children write to the user's terminal; other processes write to files.
@@ -180,14 +215,15 @@ class TaskFunction:
         if error and shown:
             print(error, file=sys.stderr)
         path = str(spec.folder.absolute()) if spec else None
-        compare = spec is not None and spec.config["compare"] and ended.result != INTERRUPTED
+        compare = spec is not None and spec.config["compare"] and ended.result not in (INTERRUPTED, PRUNED)
         self.register.add(Entry(path, compare, ended.result, error, shown))
         print(f"{self.register.progress()}\n", flush=True)
         if self.register.abandoned():
             compare_all(self.register.close())
 
 
-def _jobs(hydra: Any) -> int:
-    """Number of runs that the launcher trains at the same time on this machine."""
-    jobs = hydra.launcher.get("n_jobs", 1) or 1
-    return int(jobs) if jobs > 0 else os.cpu_count() or 1
+def _value(spec: RunSpec) -> float | None:
+    """The best value of the metric `monitor` of a run, which its best checkpoint has; None if it was not measured."""
+    monitor = spec.config["monitor"]
+    best = Run(spec.folder).best(monitor["metric"], "higher" if monitor["mode"] == "max" else "lower")
+    return best[0] if best else None

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -11,9 +12,12 @@ from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
 from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.config.texts import as_texts
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
+from seq2seq_lab.launch.combine import as_overrides
 from seq2seq_lab.launch.job import TaskFunction
+from seq2seq_lab.launch.plan import Shown
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
 
 
@@ -23,6 +27,9 @@ def launch(
     command: str,
     folder: Path | None = None,
     flags: Sequence[str] = (),
+    zipped: Sequence[str] = (),
+    sweeps: Sequence[Sequence[str]] = (),
+    dry_run: bool = False,
     verbose: bool = False,
 ) -> int:
     """Train one run or a sweep; returns the exit status.
@@ -32,6 +39,9 @@ def launch(
         command: the complete command line, stored in each run's summary.
         folder: a folder with the user's own options, as given by `--config-dir`.
         flags: Hydra's flags, such as `--multirun`.
+        zipped: keys with commas between them, whose values are taken in step.
+        sweeps: the further overrides of each of several sweeps, which are joined.
+        dry_run: whether to show only what would be trained; nothing is written.
         verbose: whether each run prints how its updates are made.
 
     Raises:
@@ -40,36 +50,53 @@ def launch(
     import hydra
 
     overrides, extra = search_path(slurm.with_defaults(overrides), folder)
-    refuse_misuse(overrides, extra)
     multirun = "--multirun" in flags
+    overrides = as_texts(overrides, extra, sweep=multirun)
+    parts = [as_texts(part, extra, sweep=True) for part in sweeps]
+    for part in [[], *parts]:
+        refuse_misuse([*overrides, *part], extra)
     if multirun and "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError("-m: a sweep starts the processes of each of its runs itself; leave out torchrun")
     folder_of_sweeps = _output_dir(overrides) / ".hydra"
-    remove_stale(folder_of_sweeps)
-    swept = _swept(overrides)
-    count = math.prod(swept.values())
+    if not dry_run:
+        remove_stale(folder_of_sweeps)
+    values = _swept(overrides)
     register = Register.new(
-        folder_of_sweeps, count if multirun else None, outlived=slurm.LAUNCHER in overrides
+        folder_of_sweeps,
+        math.prod(values.values()) if multirun else None,
+        outlived=slurm.LAUNCHER in overrides,
     )
-    job = TaskFunction(command, Path.cwd(), register, swept=list(swept), verbose=verbose)
+    job = TaskFunction(
+        command, Path.cwd(), register, swept=list(values), extra=extra, dry_run=dry_run, verbose=verbose
+    )
+    if dry_run and not multirun:
+        if values:
+            raise UserError(f"{next(iter(values))}: several values; -m sweeps over them")
+        flags = [*flags, "--multirun"]  # a single run is a sweep of one, of which nothing is written
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
-    if multirun and count > 1:
-        print(f"a sweep of {count} runs", flush=True)
     try:
         with (
             explained(overrides, extra),
-            _surroundings([*flags, *overrides]),
-            register.open() if multirun else nullcontext(),
+            _surroundings([*flags, *overrides, *as_overrides(zipped, parts)]),
+            register.open() if multirun and not dry_run else nullcontext(),
             _attending(overrides, register),
         ):
             run()
+    except Shown:
+        register.close()
+        return 0
     except KeyboardInterrupt:
         sweep.show(register.entries() if register.outlived else register.close())
         raise
     except BaseException:
         sweep.show(register.close())
         raise
-    entries = register.close()
+    return _status(job, overrides, multirun=multirun)
+
+
+def _status(job: TaskFunction, overrides: Sequence[str], *, multirun: bool) -> int:
+    """Show what became of the jobs, and compare their runs; returns the exit status."""
+    entries = job.register.close()
     sweep.show(entries)
     if job.error is not None:
         raise job.error
@@ -105,9 +132,11 @@ def _output_dir(overrides: Sequence[str]) -> Path:
     """The folder for a sweep's register. It is needed before any configuration is composed, as all jobs write to it."""
     default = os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"
     given = [override.partition("=")[2] for override in overrides if override.startswith("output_dir=")]
-    path = given[-1].strip("'\"") if given else ""
-    computed = not path or any(mark in path for mark in ("${", ",", "("))
-    return Path(default if computed else path).absolute()
+    path = given[-1] if given else ""
+    plain = re.fullmatch(r"'(.*)'|\"(.*)\"|([^,(]*)", path)
+    if plain is None or not path or "${" in path:
+        return Path(default).absolute()
+    return Path(plain[plain.lastindex or 0]).absolute()
 
 
 def _swept(overrides: Sequence[str]) -> dict[str, int]:

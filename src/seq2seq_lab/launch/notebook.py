@@ -1,11 +1,12 @@
 """A sweep from Python, as `seq2seq-lab train -m` makes it."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.compare.frame import load_runs
+from seq2seq_lab.config.options import groups
+from seq2seq_lab.config.texts import is_plain, quoted
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.launch import launch
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    settings: Mapping[str, Any],
+    settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     *,
+    zipped: Sequence[Sequence[str]] = (),
     output_dir: str | Path = "outputs",
     jobs: int = 1,
     config_dir: Path | None = None,
@@ -24,8 +26,13 @@ def sweep(
 
         sweep({"data": "toy", "forcing": "mixed", "forcing.ratio": [0.25, 0.5], "seed": range(3)})
 
+    A list is a list of values to sweep over. Each of them, and every other value, is passed as it is: a text stays a
+    text (`"2024"`), a list in the list is one value (`[["default", "early_stopping"]]`), and so is a dictionary.
+
     Args:
-        settings: key → value, or a list of values to sweep over; the keys are those of the command line.
+        settings: key → value, or a list of values; the keys are those of the command line. None for a key that begins
+            with `~` leaves it out. Several of them are sweeps that are joined.
+        zipped: groups of keys whose values are taken in step.
         output_dir: the folder of the runs.
         jobs: how many runs are trained at the same time; more than one needs the extra `parallel`.
         config_dir: a folder with your own options.
@@ -33,23 +40,47 @@ def sweep(
     Raises:
         UserError: a setting cannot be, or a run failed; the finished ones are kept.
     """
-    overrides = [f"{key}={_value(value)}" for key, value in settings.items()]
-    overrides += [f"output_dir={_value(str(output_dir))}", "compare=false"]
+    several = [settings] if isinstance(settings, Mapping) else list(settings)
+    known = groups([config_dir] if config_dir else [])
+    common, *rest = [[_override(key, value, known) for key, value in each.items()] for each in several] or [
+        []
+    ]
+    parts = [common, *rest] if rest else []
+    overrides = [] if rest else common
+    overrides += [f"output_dir={quoted(str(output_dir))}", "compare=false"]
     if jobs > 1:
         overrides += ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}", "hydra.launcher.verbose=0"]
     status = launch(
-        overrides, command=f"seq2seq_lab.sweep({dict(settings)!r})", folder=config_dir, flags=["--multirun"]
+        overrides,
+        command=f"seq2seq_lab.sweep({settings!r})",
+        folder=config_dir,
+        flags=["--multirun"],
+        zipped=[",".join(group) for group in zipped],
+        sweeps=parts,
     )
     if status:
         raise UserError("a run of the sweep failed, see above; the same call goes on from there")
     return load_runs(output_dir)
 
 
-def _value(value: Any) -> str:
-    """A value in Hydra's grammar; several with commas between them."""
+def _override(key: str, value: Any, known: Collection[str]) -> str:
+    """A setting as an override; the options of groups are names, which have no quotation marks."""
+    if key.startswith("~") and value is None:
+        return key
+    is_group = key.lstrip("+~") in known
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        return ",".join(_value(each) for each in value)
-    if isinstance(value, str):
-        plain = value.replace("/", "").replace("_", "").replace("-", "").replace(".", "")
-        return value if plain.isalnum() and plain.isascii() else "'" + value.replace("'", "\\'") + "'"
-    return json.dumps(value)
+        return f"{key}={','.join(_value(each, is_group) for each in value)}"
+    return f"{key}={_value(value, is_group)}"
+
+
+def _value(value: Any, is_group: bool) -> str:
+    """One value in Hydra's grammar."""
+    if hasattr(value, "item") and not isinstance(value, Mapping):  # a number of NumPy or pandas
+        value = value.item()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_value(each, False)}" for key, each in value.items()) + "}"
+    if isinstance(value, str | Path):
+        return str(value) if is_group or is_plain(str(value)) else quoted(str(value))
+    if isinstance(value, Iterable):
+        return f"[{','.join(_value(each, is_group) for each in value)}]"
+    return "null" if value is None else str(value).lower()

@@ -12,13 +12,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.errors import counted
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs.lock import has_ended, this_process
 
 _SIGN = 5.0  # seconds between two signs of the process that waits for the jobs
 _ATTENTION = 60.0  # without a sign for so many seconds it is gone; a shared file system may show one late
 _FORGOTTEN = 30 * 86400.0  # seconds after which jobs of a cluster that nobody waits for are given up
-FINISHED, FAILED, INTERRUPTED, NOT_STARTED = "finished", "failed", "interrupted", "not started"
+FINISHED, FAILED, INTERRUPTED, NOT_STARTED, PRUNED = (
+    "finished",
+    "failed",
+    "interrupted",
+    "not started",
+    "pruned",
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Entry:
     Attributes:
         folder: the folder of its run; None if the configuration was invalid before the folder was known.
         compare: whether to compare the run with the others.
-        result: finished, failed, interrupted, or not started as the sweep was stopped before.
+        result: finished, failed, interrupted, pruned by a search, or not started as the sweep was stopped before.
         error: the error message; empty if the job did not fail.
         shown: whether the error was already printed on the user's terminal.
     """
@@ -40,7 +47,7 @@ class Entry:
     shown: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Register:
     """A file to which each job of a sweep adds an entry.
 
@@ -84,6 +91,16 @@ class Register:
 
     def _begin(self) -> None:
         self._append({"jobs": self.jobs, "outlived": self.outlived, "owner": this_process()})
+
+    def expect(self, jobs: int) -> None:
+        """Note how many jobs the sweep has, once that is known."""
+        self.jobs = jobs
+        if self.path.exists():
+            self._append({"jobs": jobs})
+
+    def failures(self) -> int:
+        """How many jobs have failed so far."""
+        return sum(entry.result == FAILED for entry in self.entries())
 
     def add(self, entry: Entry) -> None:
         """Append an entry, with one write, so that several machines can append to a shared file."""
@@ -178,10 +195,10 @@ class Register:
 
     def progress(self) -> str:
         """The number of jobs that have ended, such as "3 of 12 runs, 1 failed"."""
-        entries = self.entries()
-        failed = sum(entry.result == FAILED for entry in entries)
-        of = f" of {self.jobs}" if self.jobs is not None else ""
-        return f"{len(entries)}{of} runs{f', {failed} failed' if failed else ''}"
+        entries, failed = self.entries(), self.failures()
+        count = f"{len(entries)} of " if self.jobs is not None else ""
+        of = counted(len(entries) if self.jobs is None else self.jobs, "run")
+        return f"{count}{of}{f', {failed} failed' if failed else ''}"
 
 
 def under_way(outputs: Path) -> list[str]:
@@ -189,7 +206,7 @@ def under_way(outputs: Path) -> list[str]:
     found = []
     for path in _registers(outputs / ".hydra"):
         register = Register(path)
-        jobs = next((state["jobs"] for state in register.lines() if "jobs" in state), None)
+        jobs = next((state["jobs"] for state in reversed(register.lines()) if "jobs" in state), None)
         if jobs is not None and not register.is_stale():
             found.append(Register(path, jobs).progress())
     return found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from seq2seq_lab.config.misuse import not_installed
-from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.launch.register import FAILED, Entry, Register
 
 LAUNCHER = "hydra/launcher=submitit_slurm"
@@ -39,7 +39,8 @@ def queue(register: Register) -> Iterator[None]:
         jobs = original(executor, function, *columns)
         array = str(jobs[0].job_id).partition("_")[0]
         print(
-            f"{len(jobs)} jobs are queued as {array}: `squeue -j {array}` shows them, `scancel {array}` stops them.\n"
+            f"{counted(len(jobs), 'job')} queued as {array}: `squeue -j {array}` shows them, "
+            f"`scancel {array}` stops them.\n"
             f"Their output: {jobs[0].paths.stdout.parent}/",
             flush=True,
         )

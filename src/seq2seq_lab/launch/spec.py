@@ -9,7 +9,7 @@ from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, SETS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.code import own_code
-from seq2seq_lab.runs.naming import derived_name, run_folder
+from seq2seq_lab.runs.naming import derived_name, earlier_folder, is_typed, run_folder
 from seq2seq_lab.runs.place import RunSpec, find_folder
 
 if TYPE_CHECKING:
@@ -52,8 +52,14 @@ def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collect
     named = config["name"] is not None
     if not named:
         config["name"] = derived_name(choices, config)
-    folder = run_folder(config, overrides, named, swept)
-    return RunSpec(config, find_folder(folder, config, by_length="trainer.max_epochs" in swept))
+    folder = find_folder(
+        run_folder(config, overrides, named, swept),
+        config,
+        by_length="trainer.max_epochs" in swept,
+        typed=is_typed(overrides),
+        earlier=earlier_folder(config, overrides, named, swept),
+    )
+    return RunSpec(config, folder)
 
 
 def given(overrides: Any) -> list[str]:

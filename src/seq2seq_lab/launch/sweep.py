@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, Entry, Register
+from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED, Entry, Register
 from seq2seq_lab.runs.run import Run
 
 
@@ -64,13 +64,15 @@ def show(entries: Sequence[Entry]) -> None:
         if entry.error and not entry.shown:
             print(entry.error, file=sys.stderr)
     counts = Counter(entry.result for entry in entries)
-    if len(entries) == counts[FINISHED]:
+    if len(entries) == counts[FINISHED] + counts[PRUNED]:
         return
     print(f"\n{', '.join(f'{count} {result}' for result, count in counts.items())}:", file=sys.stderr)
     for entry in entries:
         if entry.result in (FAILED, INTERRUPTED):
             why = entry.error.splitlines()[0].removeprefix(f"{entry.folder}: ") if entry.error else ""
             print(f"  {entry.result}: {entry.folder or 'a job'}{f': {why}' if why else ''}", file=sys.stderr)
+    for why in dict.fromkeys(entry.error.splitlines()[0] for entry in entries if entry.result == NOT_STARTED):
+        print(why, file=sys.stderr)
     if counts[INTERRUPTED] + counts[NOT_STARTED]:
         print("the same command goes on from there", file=sys.stderr)
 

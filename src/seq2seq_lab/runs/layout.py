@@ -27,6 +27,9 @@ RESULTS = "results.csv"
 TASKS = "tasks.csv"  # methods over several tasks
 TENSORBOARD = "tb"  # short, as it is in the names of TensorBoard's runs
 
-# Keys of the configuration that do not change the trained model: where it is stored, how fast it is trained, and
-# how it is shown.
-INCIDENTAL = ("output_dir", "threads", "name", "compare", "fresh", "logger", "accelerate", "reference")
+# Keys of the configuration that do not change the trained model: where it is stored, how fast it is trained, how it
+# is shown, and what becomes of the other runs of its sweep.
+INCIDENTAL = (
+    *("output_dir", "threads", "name", "compare", "fresh", "logger", "accelerate", "reference"),
+    "stop_after_failures",
+)

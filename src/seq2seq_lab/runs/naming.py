@@ -2,21 +2,25 @@
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.config.schema import CHOICES, CODE, LONGEST_NAME
+from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.runs import layout
-from seq2seq_lab.runs.identity import LENGTH
+from seq2seq_lab.runs.identity import LENGTH, identity
 
 # Keys that the derived name already shows.
 _IN_NAME = ("model", "forcing", "forcing.ratio", "target")
 # Keys that have their own part of the path, or that do not change the trained model.
 _NOT_IN_PATH = (*layout.INCIDENTAL, "seed", "experiment", "trainer", "callbacks", "monitor", "segments")
 _LEFT_OUT_GROUPS = (*layout.INCIDENTAL, "callbacks", "monitor", "measures")
-_LONGEST = 120  # characters of a name; file systems allow 255
+_LONGEST = 120  # bytes of what is appended to a name
 _HASH = 8
+_OPTION = f"{CHOICES}."
 
 
 def derived_name(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:
@@ -36,7 +40,9 @@ def run_folder(
 ) -> Path:
     """The folder of a run: `name[,overrides]/seed-N` below the output directory.
 
-    The name comes first, and the data last, because TensorBoard cuts long names of runs at their end.
+    A name of the command line is the folder as typed; only the keys that are swept over are appended to it. To others
+    every override is appended that they do not show. The name comes first, and the data last, because TensorBoard cuts
+    long names of runs at their end.
 
     Args:
         config: the resolved configuration.
@@ -44,22 +50,91 @@ def run_folder(
         named: whether the configuration contained a name; otherwise it was derived from model and forcing.
         swept: the keys that have several values in a sweep.
     """
+    given = [(key, value) for key, _, value in map(_parted, overrides)]
+    if is_typed(overrides):
+        shown = {key for key in swept if key.partition(".")[0] not in (*layout.INCIDENTAL, "seed")}
+        return _folder(config, _parts(config, [(key, value) for key, value in given if key in shown]))
+    return earlier_folder(config, overrides, named, swept)
+
+
+def earlier_folder(
+    config: Mapping[str, Any], overrides: Sequence[str], named: bool, swept: Collection[str] = ()
+) -> Path:
+    """As `run_folder`, with the overrides appended to a name of the command line too, as it was up to version 0.2."""
     left_out = _NOT_IN_PATH if named else (*_NOT_IN_PATH, *_IN_NAME)
     length = [f"trainer.{each}" for each in LENGTH]
-    parts = {}  # sorted by key below, as the order on the command line has no effect; the last override wins
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        group = key.partition(".")[0]
-        if key in left_out or group in _LEFT_OUT_GROUPS or key.startswith("hydra"):
+    given = []
+    for key, _, value in map(_parted, overrides):
+        if key in left_out or key.partition(".")[0] in _LEFT_OUT_GROUPS or key.startswith("hydra"):
             continue
         if key not in length or key in swept:
-            value = _shown(config, key, value)
-            parts[key] = value if key == "data" else f"{re.split('[./]', key)[-1]}={value}"
-    whole = "".join(f",{parts[key]}" for key in sorted(parts, key=lambda key: (key == "data", key)))
+            given.append((key, value))
+    return _folder(config, _parts(config, given))
+
+
+def is_typed(overrides: Sequence[str]) -> bool:
+    """Whether the command line gives a name."""
+    return any(key == "name" for key, _, _ in map(_parted, overrides))
+
+
+def folder_beside(there: Mapping[str, Any], config: Mapping[str, Any], folder: Path) -> Path:
+    """The folder of a run where another one is in the one that it should have: what differs is appended.
+
+    Args:
+        there: the configuration of the other run.
+        config: that of this run.
+        folder: the one that both should have, with its seed.
+    """
+    ours, theirs = (dict(leaves({**identity(each), "seed": None})) for each in (config, there))
+    chosen = {
+        key: value for key, value in ours.items() if key.startswith(_OPTION) and value != theirs.get(key)
+    }
+    parts = {
+        key.removeprefix(_OPTION): value
+        for key, value in chosen.items()
+        if key in theirs or key.rpartition("/")[0] not in chosen  # not the nested groups of another option
+    }
+    groups = [key.replace("/", ".") for key in parts]
+    for key, value in ours.items():
+        of_option = any(key.startswith(f"{group}.") for group in groups) and key not in theirs
+        own = key.startswith((_OPTION, f"{CODE}.")) or key.endswith("_target_")
+        if not own and not of_option and value != theirs.get(key):
+            parts[key] = json.dumps(value, ensure_ascii=False).strip('"')
+    named = [f"{_last(key)}={value}" for key, value in sorted(parts.items())]
+    return folder.parent.with_name(_fitting(folder.parent.name, named)) / folder.name
+
+
+def _parted(override: str) -> tuple[str, str, str]:
+    return override.lstrip("+~").partition("=")
+
+
+def _parts(config: Mapping[str, Any], given: Sequence[tuple[str, str]]) -> list[str]:
+    """What a name shows of overrides, sorted by key, as their order has no effect; the last one of a key wins."""
+    shown = {key: _shown(config, key, value) for key, value in given}
+    return [
+        shown[key] if key == "data" else f"{_last(key)}={shown[key]}"
+        for key in sorted(shown, key=lambda key: (key == "data", key))
+    ]
+
+
+def _last(key: str) -> str:
+    return re.split("[./]", key)[-1]
+
+
+def _folder(config: Mapping[str, Any], parts: Sequence[str]) -> Path:
+    above, name = os.path.split(str(config["name"]))
+    return Path(str(config["output_dir"]), above, _fitting(name, parts), f"seed-{config['seed']}")
+
+
+def _fitting(name: str, parts: Sequence[str]) -> str:
+    """A name and its parts, as a folder can be named."""
+    whole = "".join(f",{part}" for part in parts)
     settings = re.sub(r"[^\w.,=+-]+", "_", whole)
-    if settings != whole or len(settings) > _LONGEST:  # a hash tells what the name does not
-        settings = f"{settings[:_LONGEST]}~{_hash(whole)}"
-    return Path(str(config["output_dir"]), f"{config['name']}{settings}", f"seed-{config['seed']}")
+    most = min(_LONGEST, LONGEST_NAME - len(os.fsencode(name)))
+    if settings != whole or len(os.fsencode(settings)) > most:  # a hash tells what the name does not
+        cut = os.fsencode(settings)[: max(0, most)].decode(errors="ignore")
+        settings = f"{cut}~{_hash(whole)}"
+    return f"{name}{settings}"
 
 
 def _shown(config: Mapping[str, Any], key: str, text: str) -> str:
@@ -69,6 +144,8 @@ def _shown(config: Mapping[str, Any], key: str, text: str) -> str:
         value = value.get(part) if isinstance(value, Mapping) else None
     if isinstance(value, bool | int | float):
         return json.dumps(value)
+    if isinstance(value, str) and text[:1] in ("'", '"'):
+        return value
     return re.sub(r"^\[([\w,]+)\]$", r"\1", text)  # several options of a group
 
 

@@ -9,7 +9,8 @@ from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.code import came_to_nothing, changed_code, say_changed
 from seq2seq_lab.runs.foreign import is_inside
-from seq2seq_lab.runs.identity import fingerprint
+from seq2seq_lab.runs.identity import difference, fingerprint
+from seq2seq_lab.runs.naming import folder_beside
 from seq2seq_lab.runs.run import Run
 
 _HASH = 8
@@ -28,18 +29,34 @@ class RunSpec(NamedTuple):
     folder: Path
 
 
-def find_folder(wanted: Path, config: Mapping[str, Any], *, by_length: bool = False) -> Path:
+def find_folder(
+    wanted: Path,
+    config: Mapping[str, Any],
+    *,
+    by_length: bool = False,
+    typed: bool = False,
+    earlier: Path | None = None,
+) -> Path:
     """The folder of a run: where the same run is, by whatever command, or one that no other run is in.
 
     Args:
         wanted: the one that its overrides give.
         by_length: whether runs that differ only in their length have folders of their own.
+        typed: whether its name was typed: then all seeds of another run keep it from the folder, and what differs is
+            appended.
+        earlier: the one that its overrides gave in an earlier version.
     """
     known = None if by_length else remembered(config)
-    if known is not None and _contains(known, config):
-        return known
+    for folder in (known, wanted, earlier):
+        if folder is not None and _contains(folder, config):
+            return folder
     there = Run(wanted)
-    if not there.exists() or _contains(wanted, config):
+    if typed and (other := _other(wanted, config)):
+        wanted = folder_beside(other.config(), config, wanted)
+        if not Run(wanted).exists() or _contains(wanted, config):
+            return wanted
+        return _beside(wanted, config)
+    if not there.exists():
         return wanted
     beside = _beside(wanted, config)
     if not (changed := changed_code(there, config)):
@@ -48,6 +65,19 @@ def find_folder(wanted: Path, config: Mapping[str, Any], *, by_length: bool = Fa
         return wanted
     say_changed(there, changed, beside)
     return beside
+
+
+def _other(wanted: Path, config: Mapping[str, Any]) -> Run | None:
+    """A run in a folder, or with another seed beside it, that differs from a configuration in its settings."""
+    for folder in (wanted, *sorted(wanted.parent.glob("seed-*"))):
+        run = Run(folder)
+        try:
+            if run.exists():
+                key = difference({**run.config(), "seed": None}, {**config, "seed": None})
+                return None if key is None or changed_code(run, config) else run
+        except UserError:  # damaged
+            continue
+    return None
 
 
 def _contains(folder: Path, config: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import printable
+from seq2seq_lab.errors import counted, printable
 from seq2seq_lab.evaluation.measures import is_shown, measure
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.targets.gold import Gold
@@ -69,7 +69,7 @@ def show_result(
         print(on_screen("  ".join(f"{name} {value:.4g}" for name, value in shown.items())))
         print("test: the {checkpoint} checkpoint, of epoch {epoch}".format(**summary["tested"]))
     print(
-        f"{run.folder}: train/loss {loss:.4f} after {summary['epochs']} epochs, {summary['seconds']:.1f} s",
+        f"{run.folder}: train/loss {loss:.4f} after {counted(summary['epochs'], 'epoch')}, {summary['seconds']:.1f} s",
         f"some {part} {task.items}: source → reference → hypothesis",
         *(
             on_screen(f"  {each['source']} → {each['references'][0]} → {each['hypothesis']}")

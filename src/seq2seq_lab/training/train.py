@@ -19,7 +19,13 @@ from seq2seq_lab.runs.place import remember
 from seq2seq_lab.runs.reference import read_reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.early_stopping import why_stopped
-from seq2seq_lab.training.callbacks.interruption import Interrupted, Interruption, TimeOver
+from seq2seq_lab.training.callbacks.interruption import (
+    Interrupted,
+    Interruption,
+    Pruned,
+    ShouldPrune,
+    TimeOver,
+)
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
 from seq2seq_lab.training.ddp import meet, watched
@@ -43,6 +49,7 @@ def train(
     jobs: int = 1,
     command: str | None = None,
     verbose: bool = False,
+    should_prune: ShouldPrune | None = None,
 ) -> dict[str, float]:
     """Train one run in `folder`; returns the last value of every metric.
 
@@ -55,6 +62,7 @@ def train(
         jobs: number of runs that train at the same time on this machine and share its processors.
         command: the command line that launched it; None: that of this process.
         verbose: whether to print how the updates are made; always printed if `accelerate` is not `auto`.
+        should_prune: as `callbacks.interruption.Interruption` takes it; it can be pickled.
 
     Raises:
         UserError: the configuration is invalid, and nothing was written; or training diverged.
@@ -62,7 +70,7 @@ def train(
         KeyboardInterrupt: stopped by a signal, but the run was already complete.
     """
     if not config["trainer"].get("fast_dev_run"):
-        return _train(config, folder, jobs=jobs, command=command, verbose=verbose)
+        return _train(config, folder, jobs=jobs, command=command, verbose=verbose, should_prune=should_prune)
     tried = {**config, "logger": {}, "fresh": False}
     with tempfile.TemporaryDirectory(prefix="seq2seq-lab-") as temporary:
         results = _train(tried, Path(temporary, folder.name), jobs=jobs, command=command, verbose=verbose)
@@ -71,7 +79,13 @@ def train(
 
 
 def _train(
-    config: Mapping[str, Any], folder: Path, *, jobs: int, command: str | None, verbose: bool
+    config: Mapping[str, Any],
+    folder: Path,
+    *,
+    jobs: int,
+    command: str | None,
+    verbose: bool,
+    should_prune: ShouldPrune | None = None,
 ) -> dict[str, float]:
     """Train one run, or go on with it, in this process or in several."""
     run = Run(folder)
@@ -81,12 +95,19 @@ def _train(
             return _already_finished(start)
         _prepare(config, jobs)
         if count := to_start(config["trainer"]):
-            return start_processes(count, _train, config, folder, jobs=jobs, command=command, verbose=verbose)
-        return _train_here(config, start, own, command=command, verbose=verbose)
+            how = {"jobs": jobs, "command": command, "verbose": verbose, "should_prune": should_prune}
+            return start_processes(count, _train, config, folder, **how)
+        return _train_here(config, start, own, command=command, verbose=verbose, should_prune=should_prune)
 
 
 def _train_here(
-    config: Mapping[str, Any], start: Start, own: Run, *, command: str | None, verbose: bool
+    config: Mapping[str, Any],
+    start: Start,
+    own: Run,
+    *,
+    command: str | None,
+    verbose: bool,
+    should_prune: ShouldPrune | None,
 ) -> dict[str, float]:
     """Train one run in this process: what it starts from is in the folder of the run, and it writes to `own`."""
     run = start.run
@@ -96,7 +117,9 @@ def _train_here(
     check_metrics(config, module)
     reference = read_reference(config["reference"])
     scalars = EpochScalars(described(module))
-    interruption = Interruption(own.last_checkpoint, max_time(config["trainer"]))
+    interruption = Interruption(
+        own.last_checkpoint, max_time(config["trainer"]), should_prune if first else None
+    )
     trainer = make_trainer(
         config if first else {**config, "logger": {}}, own, scalars, interruption, start.identity
     )
@@ -141,6 +164,8 @@ def _already_finished(start: Start) -> dict[str, float]:
 
 def _ended(error: BaseException) -> tuple[str, str | None]:
     """The status of a run that an error ended, and why."""
+    if isinstance(error, Pruned):
+        return "interrupted", "a search gave it up, as it was worse than other trials at the same epoch"
     if isinstance(error, TimeOver):
         return "interrupted", "the time that trainer.max_time gives is over"
     if isinstance(error, Interrupted | KeyboardInterrupt | SystemExit):  # the last: a cluster's time limit

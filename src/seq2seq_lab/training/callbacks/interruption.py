@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -16,7 +17,9 @@ from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2seq_lab.runs import layout
+from seq2seq_lab.training.callbacks.scalars import scalars_of
 
+ShouldPrune = Callable[[Mapping[str, float], int], bool]
 SAME_SIGNAL = 0.5  # seconds in which a second signal is the same one
 
 
@@ -26,6 +29,10 @@ class Interrupted(Exception):  # noqa: N818, as it is not an error
 
 class TimeOver(Interrupted):
     """The time that `trainer.max_time` gives is over; a checkpoint was written."""
+
+
+class Pruned(Interrupted):
+    """A search gave the run up, as it is worse than others were at the same epoch; a checkpoint was written."""
 
 
 class Interruption(Checkpoint):
@@ -38,14 +45,19 @@ class Interruption(Checkpoint):
         checkpoint: the path to save to.
         max_time: seconds after which the run is stopped in the same way; None: no limit. Lightning's own limit cuts an
             epoch short, and a run could not go on from there.
+        should_prune: is told the scalars of an epoch and its number, counted from 1; whether the run is given up.
     """
 
-    def __init__(self, checkpoint: Path, max_time: float | None = None) -> None:
+    def __init__(
+        self, checkpoint: Path, max_time: float | None = None, should_prune: ShouldPrune | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.asked = False  # of all processes of the run, at the end of the last block
         self.asked_at = 0.0  # when the signal came to this process
         self.until = math.inf if max_time is None else time.monotonic() + max_time
         self.over = False
+        self.should_prune = should_prune
+        self.pruned = False
         self._before: dict[int, Any] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -90,7 +102,11 @@ class Interruption(Checkpoint):
             self._stop()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save a checkpoint if a signal was received during the end of the epoch."""
+        """Save a checkpoint if a signal was received during the end of the epoch, or the run is given up."""
+        prune = bool(
+            self.should_prune and self.should_prune(scalars_of(trainer).rows[-1], trainer.current_epoch + 1)
+        )
+        self.pruned = trainer.strategy.reduce_boolean_decision(prune, all=False)
         if self._must_stop(trainer):
             trainer.save_checkpoint(self.checkpoint)
 
@@ -116,10 +132,10 @@ class Interruption(Checkpoint):
         anywhere = partial(trainer.strategy.reduce_boolean_decision, all=False)
         self.asked = self.asked or anywhere(self.asked_at > 0)
         self.over = self.over or anywhere(time.monotonic() > self.until)
-        return self.asked or self.over
+        return self.asked or self.over or self.pruned
 
     def _stop(self) -> None:
-        raise Interrupted if self.asked else TimeOver
+        raise Interrupted if self.asked else TimeOver if self.over else Pruned
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Restore the original signal handlers."""

@@ -1,0 +1,188 @@
+"""The jobs of a sweep: combinations, values in step, joined sweeps; what is planned, refused, and stopped."""
+
+import re
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.launch.combine import apart, combined, swept
+from seq2seq_lab.launch.register import Register
+from seq2seq_lab.runs.run import Run
+
+LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
+
+
+def jobs(*arguments, **how):
+    return combined(arguments, OverridesParser.create().parse_overrides, **how)
+
+
+def test_without_more_all_values_are_combined():
+    assert jobs("a=1,2", "b=x", "c=3,4") == [
+        ["a=1", "b=x", "c=3"],
+        ["a=1", "b=x", "c=4"],
+        ["a=2", "b=x", "c=3"],
+        ["a=2", "b=x", "c=4"],
+    ]
+
+
+def test_values_in_step_are_combined_with_all_others():
+    found = jobs("a=1,2", "b=x,y", "c=3,4", zipped=[["a", "c"]])
+    assert {frozenset(job) for job in found} == {
+        frozenset({f"a={a}", f"b={b}", f"c={c}"}) for a, c in (("1", "3"), ("2", "4")) for b in "xy"
+    }
+    assert len(found) == 4
+
+
+def test_joined_sweeps_have_the_common_overrides_and_each_job_once():
+    found = jobs("seed=0,1", "f=full", sweeps=[["f=mixed", "f.ratio=0.5,1"], ["f=free"], ["seed=1,2"], []])
+    assert len(found) == 4 + 2 + 2 + 1
+    assert ["seed=0", "f=mixed", "f.ratio=0.5"] in found
+    assert ["seed=1", "f=free"] in found
+    assert found.count(["seed=1", "f=full"]) == 1
+
+
+def test_what_sets_jobs_apart_is_what_has_several_values():
+    found = jobs("a=1,2", "b=x", sweeps=[["c=1"], ["c=1", "+d=2"]])
+    assert swept(found) == ["a", "d"]
+    assert apart(["a=1", "b=x", "+d=2"], ["a", "d"]) == "a=1 +d=2"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("a=1,2", "b=1,2,3"), "zip: a has 2 values, b has 3 values; in step they have equally many"),
+        (("a=1,2", "b=1"), "zip: a has 2 values, b has 1 value"),
+        (("a=1,2",), "zip: a has 2 values, b has 0 values"),
+        (("a=1",), "zip: a and b have no several values"),
+    ],
+)
+def test_keys_in_step_have_equally_many_values(given, said):
+    with pytest.raises(UserError, match=said):
+        jobs(*given, zipped=[["a", "b"]])
+
+
+def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
+    command = [*LITTLE, "name=a", f"output_dir={tmp_path / 'out'}"]
+    assert cli.main([*command, "--dry-run"]) == 0
+    assert "1 run: 1 new; nothing was trained or written\nexpected time: unknown" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+    assert cli.main([*command, "seed=0"]) == 0
+    before = sorted(tmp_path.rglob("*"))
+    capsys.readouterr()
+    sweeps = ["--sweep", "optimizer.lr=0.01,0.02", "model.hidden_size=8,9", "--sweep", "forcing=mixed"]
+    plan = [*command, "-m", "seed=0,1", "--zip", "optimizer.lr,model.hidden_size", *sweeps, "--dry-run"]
+    assert cli.main(plan) == 0
+    out = capsys.readouterr().out
+    assert "6 runs: 1 finished, 5 new" in out
+    assert re.search(r"expected time: about \d+ s for 1 run; unknown for 4 runs of other kinds", out)
+    assert str(tmp_path / "out" / "a" / "seed-0") in out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert cli.main([*command, "seed=0,1", "--dry-run"]) == 1
+    assert "seed: several values; -m sweeps over them" in capsys.readouterr().err
+
+
+def test_an_experiment_file_joins_sweeps_and_takes_values_in_step(tmp_path, capsys):
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nhydra:\n  sweeper:\n    params: {seed: '0,1', optimizer.lr: '0.1,0.2'}\n"
+        "    zip: [seed, optimizer.lr]\n    sweeps:\n      - [forcing=mixed, 'forcing.ratio=0.5,1']\n"
+        "      - [forcing=scheduled]\n",
+        encoding="utf-8",
+    )
+    mine = ["-m", "experiment=mine", "--config-dir", str(tmp_path / "conf"), f"output_dir={tmp_path / 'out'}"]
+    assert cli.main([*LITTLE, *mine, "--dry-run"]) == 0
+    assert "6 runs: 6 new" in capsys.readouterr().out
+
+
+def test_impossible_runs_are_named_before_the_first_one_is_trained(outputs, capsys):
+    assert cli.main([*LITTLE, "-m", "forcing=full,mixed", "forcing.ratio=0.5,1.5"]) == 1
+    out, err = capsys.readouterr()
+    assert "training" not in out
+    first, *rest = err.splitlines()
+    assert first == "3 of 4 runs cannot be, so nothing was trained:"
+    assert [line.partition(": ")[0] for line in rest] == [
+        "  forcing=full forcing.ratio=0.5",
+        "  forcing=full forcing.ratio=1.5",
+        "  forcing=mixed forcing.ratio=1.5",
+    ]
+    assert not tiny.folders(outputs)
+    assert not list(outputs.rglob("sweep-*"))
+
+
+def test_a_sweep_stops_after_so_many_failures(outputs, capsys):
+    failing = [*LITTLE, "-m", "optimizer.lr=1e30,0.01,1e35,0.02,0.03"]
+    assert cli.main([*failing, "stop_after_failures=2"]) == 1
+    err = capsys.readouterr().err
+    assert "2 failed, 1 finished, 2 not started:" in err
+    assert "stop_after_failures=2: no further run was started" in err
+    assert cli.main([*failing, "stop_after_failures=3"]) == 1
+    assert "2 failed, 3 finished:" in capsys.readouterr().err
+    assert len(tiny.folders(outputs)) == 5, "how many failures are allowed is no part of what a run is"
+
+
+def test_one_run_is_not_said_to_be_several(tmp_path):
+    register = Register(tmp_path / "sweep-a", 1)
+    assert register.progress() == "0 of 1 run"
+    register.expect(2)
+    assert register.progress() == "0 of 2 runs"
+    assert Register(tmp_path / "sweep-b").progress() == "0 runs"
+
+
+class TestNames:
+    """`name=` is the folder as typed."""
+
+    def folders(self, outputs):
+        return [folder.relative_to(outputs).as_posix() for folder in tiny.folders(outputs)]
+
+    @pytest.mark.parametrize("name", ["a", "my study/first try", "a,b=1", "한국어 실험", "n" * 200])
+    def test_the_folder_is_the_name(self, outputs, name):
+        assert cli.main([*LITTLE, f"name={name}", "optimizer.lr=0.02"]) == 0
+        assert self.folders(outputs) == [f"{name}/seed-0"]
+        assert cli.main([*LITTLE, f"init_from={outputs}/{name}/seed-0", "name=from there"]) == 0
+        assert Run(outputs / "from there" / "seed-0").config()["init_from"] == f"{outputs}/{name}/seed-0"
+
+    def test_what_is_swept_over_is_appended_and_nothing_else(self, outputs):
+        assert (
+            cli.main([*LITTLE, "-m", "name=a", "optimizer.lr=0.02,0.03", "loader.batch_size=2", "seed=3,4"])
+            == 0
+        )
+        assert self.folders(outputs) == [f"a,lr={lr}/seed-{seed}" for lr in (0.02, 0.03) for seed in (3, 4)]
+
+    def test_what_differs_is_appended_where_another_run_has_the_folder(self, outputs):
+        for more in (
+            [],
+            ["optimizer.lr=0.02"],
+            ["optimizer.lr=0.02", "seed=1"],
+            ["model=attention"],
+            ["seed=2"],
+        ):
+            assert cli.main([*LITTLE, "name=a", *more]) == 0
+        assert self.folders(outputs) == [
+            "a/seed-0",
+            "a/seed-2",
+            "a,lr=0.02/seed-0",
+            "a,lr=0.02/seed-1",
+            "a,model=attention/seed-0",
+        ]
+
+    def test_a_run_in_the_folder_of_an_earlier_version_is_found(self, outputs, tmp_path, capsys):
+        assert cli.main([*LITTLE, "name=a", "optimizer.lr=0.02"]) == 0
+        (folder,) = tiny.folders(outputs)
+        earlier = outputs / (
+            "a,pairs=40,updates_per_block=8,embedding_size=8,hidden_size=8,lr=0.02,split=source,test=0,toy"
+        )
+        folder.parent.rename(earlier)
+        capsys.readouterr()
+        assert cli.main([*LITTLE, "name=a", "optimizer.lr=0.02"]) == 0
+        out = capsys.readouterr().out
+        assert "already finished" in out, self.folders(outputs)
+        assert len(tiny.folders(outputs)) == 1
+
+    @pytest.mark.parametrize("name", [".hidden", "a/../b", "/tmp/a", "한" * 100, ".", "a/.b"])
+    def test_a_name_that_is_no_folder_is_refused(self, outputs, name, capsys):
+        assert cli.main([*LITTLE, f"name={name}"]) == 1
+        assert capsys.readouterr().err.startswith("name: ")
+        assert not tiny.folders(outputs)

@@ -1,0 +1,157 @@
+"""A search: Optuna chooses values, and each trial is one or several ordinary runs."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.runs.run import Run
+
+optuna = pytest.importorskip("optuna")
+from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: E402
+
+from seq2seq_lab.launch.search import Pruning, _storage  # noqa: E402
+from seq2seq_lab.launch.space import parsed_space, written  # noqa: E402
+
+SEARCH = (
+    *("train", "-m", *tiny.SETTINGS, *tiny.LEAN, "hydra/sweeper=optuna", "name=s"),
+    "monitor.metric=val/loss_forced",
+    "monitor.mode=min",
+    "optimizer.lr=tag(log,interval(0.01,1))",
+)
+
+
+def search(*overrides, trials):
+    return cli.main([*SEARCH, *overrides, f"hydra.sweeper.n_trials={trials}"])
+
+
+def space(*overrides):
+    return parsed_space(OverridesParser.create().parse_overrides(list(overrides)))
+
+
+def test_what_is_searched_over_is_written_in_hydras_grammar():
+    numbers = ("a=interval(0.1,1)", "b=tag(log,int(interval(1,8)))", "c=range(1,8,2)")
+    fixed, found = space(*numbers, "d=x,2", "e=3", "f=1,2", "f=4")
+    assert fixed == ["e=3", "f=4"]
+    kinds = {key: each.distribution for key, each in found.items()}
+    assert kinds["a"] == optuna.distributions.FloatDistribution(0.1, 1)
+    assert kinds["b"] == optuna.distributions.IntDistribution(1, 8, log=True)
+    assert kinds["c"] == optuna.distributions.IntDistribution(1, 7, step=2)
+    assert kinds["d"] == optuna.distributions.CategoricalDistribution(["x", "2"])
+    assert [written(each) for each in (0.123456, 3, "x", 1e-7)] == ["0.1235", "3", "x", "1e-07"]
+
+
+def test_a_study_goes_on_and_says_its_best_trial(outputs, capsys):
+    assert search(trials=2) == 0
+    before = tiny.folders(outputs)
+    assert len(before) == 2
+    capsys.readouterr()
+    assert search(trials=4) == 0
+    out = capsys.readouterr().out
+    assert "a search of 4 trials, 2 of them ended" in out
+    assert out.count("training ") == 2, "the trials of before are not trained again"
+    runs = [Run(folder) for folder in tiny.folders(outputs)]
+    assert len(runs) == 4, "a study that goes on draws other values"
+    best = min(runs, key=lambda run: run.best("val/loss_forced", "lower"))
+    last = out[out.index("the best of 4 trials") :]
+    assert str(best.folder) in last
+    assert f"val/loss_forced {best.best('val/loss_forced', 'lower')[0]:.4g} " in last
+    assert "partly the luckiest" in last
+    assert search(trials=4) == 0
+    assert "training " not in capsys.readouterr().out
+
+
+def test_a_trial_of_several_seeds_has_their_mean(outputs, capsys):
+    assert search("hydra.sweeper.seeds=[3,5]", trials=1) == 0
+    folders = tiny.folders(outputs)
+    assert [folder.name for folder in folders] == ["seed-3", "seed-5"]
+    values = [Run(folder).best("val/loss_forced", "lower")[0] for folder in folders]
+    said = f"val/loss_forced {sum(values) / 2:.4g}, the mean of {values[0]:.4g}, {values[1]:.4g}"
+    assert said in capsys.readouterr().out
+
+
+def test_a_search_that_is_interrupted_goes_on_with_the_same_trial(outputs, capsys):
+    with tiny.interrupted_in_block(3):
+        assert search(trials=1) == 130
+    (folder,) = tiny.folders(outputs)
+    assert Run(folder).summary()["status"] == "interrupted"
+    assert search(trials=1) == 0
+    assert tiny.folders(outputs) == [folder]
+    assert Run(folder).finished
+    assert "the best of 1 trial is trial 0" in capsys.readouterr().out
+
+
+def test_a_trial_that_fails_is_one_of_the_study(outputs, capsys):
+    assert search("model.hidden_size=8,-1", "hydra/sweeper/sampler=random", trials=4) == 1
+    out, err = capsys.readouterr()
+    assert "hidden_size" in err
+    assert "the best of" in out
+    assert not [
+        folder for folder in tiny.folders(outputs) if "hidden_size=-1" in str(folder) and Run(folder).finished
+    ]
+
+
+def test_a_trial_that_is_worse_than_others_is_given_up_and_could_go_on(outputs, capsys):
+    at_once = ("hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=0")
+    assert search("hydra/sweeper/pruner=median", *at_once, "trainer.max_epochs=4", trials=4) == 0
+    out = capsys.readouterr().out
+    given_up = re.findall(r"^(.*): given up", out, flags=re.MULTILINE)
+    assert given_up, "of four trials one is worse than the median"
+    run = Run(Path(given_up[0]))
+    assert run.summary()["status"] == "interrupted"
+    assert "a search gave it up" in run.summary()["stopped"]
+    assert 1 <= run.epochs < 4
+    assert f"the best of {4 - len(given_up)} trial" in out
+    lr = run.config()["optimizer"]["lr"]
+    usual = [each for each in SEARCH if not each.startswith(("hydra", "optimizer", "-m"))]
+    assert cli.main([*usual, "trainer.max_epochs=4", f"optimizer.lr={lr}"]) == 0
+    assert Run(run.folder).finished, "the same run without a search goes on"
+
+
+def test_each_epoch_is_reported_from_any_process(tmp_path):
+    storage = str(tmp_path / "a.optuna")
+    study = optuna.create_study(study_name="a", storage=_storage(storage), direction="maximize")
+    for value in (5.0, 4.0):
+        trial = study.ask()
+        trial.report(value, 1)
+        study.tell(trial, value)
+    worse = study.ask()
+    node = {"_target_": "optuna.pruners.MedianPruner", "n_startup_trials": 1, "n_warmup_steps": 0}
+    decide = Pruning(storage, "a", "val/bleu", node)(worse.number)
+    assert not decide({"train/loss": 1.0}, 1), "the metric was not measured in this epoch"
+    assert decide({"val/bleu": 1.0}, 1)
+    assert study.trials[worse.number].intermediate_values == {1: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["seed=0,1,2"], "seed: it is not searched over"),
+        (["optimizer.lr=0.1"], "hydra/sweeper=optuna: nothing to search over"),
+        (["hydra.sweeper.direction=maximize"], "hydra.sweeper.direction=maximize: monitor.mode=min"),
+        (["optimizer.lr=interval(2,1)"], "optimizer.lr=interval(2,1)"),
+        (["hydra.sweeper.storage=nope://x"], "hydra.sweeper.storage: nope://x: "),
+        (["optimizer.nope=1"], "optimizer.nope: "),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_in_a_line(outputs, capsys, overrides, said):
+    assert search(*overrides, trials=2) == 1
+    err = capsys.readouterr().err
+    assert err.startswith(said), err
+    assert len(err.splitlines()) <= 2
+    assert not tiny.folders(outputs)
+
+
+def test_a_plan_of_a_search_writes_nothing(outputs, capsys):
+    assert cli.main([*SEARCH, "--dry-run"]) == 0
+    assert "a new search of 20 trials; nothing was trained or written" in capsys.readouterr().out
+    assert not outputs.exists()
+
+
+def test_without_optuna_its_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert search(trials=1) == 1
+    assert "pip install 'seq2seq-lab[optuna]'" in capsys.readouterr().err

@@ -1,0 +1,84 @@
+"""Paths and texts of the command line are read as typed; real lists of values stay lists."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from seq2seq_lab.config.compose import composed
+from seq2seq_lab.config.texts import as_texts, is_plain, quoted
+
+RUNS = ("outputs/a,lr=0.1/seed-0", "outputs/한국 어,b=2/seed-1", "outputs/plain/seed-0", "it's [a] (run)\\")
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in RUNS:
+        (tmp_path / run).mkdir(parents=True)
+
+
+def values(override, sweep=False):
+    """What Hydra reads."""
+    (given,) = as_texts([override], sweep=sweep)
+    parsed = OverridesParser.create().parse_override(given)
+    if parsed.is_sweep_override():
+        return [
+            OverridesParser.create().parse_override(f"k={each}").value()
+            for each in parsed.sweep_string_iterator()
+        ]
+    return parsed.value()
+
+
+@pytest.mark.parametrize("text", [*RUNS, "", "'", "a\\", "a\\'b", "\\\\", "null", "${x}", "a b"])
+def test_a_quoted_text_is_read_as_it_is(text):
+    assert OverridesParser.create().parse_override(f"key={quoted(text)}").value() == text
+
+
+@pytest.mark.parametrize("sweep", [False, True])
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("key", ["init_from", "+target.run", "data.archive"])
+def test_the_path_of_something_is_one_text(key, run, sweep):
+    assert values(f"{key}={run}", sweep) == run
+    assert values(f"{key}={quoted(run)}", sweep) == run, "with quotation marks, as before"
+
+
+def test_paths_with_commas_between_them_are_several():
+    several = ["null", RUNS[0], RUNS[2], RUNS[1]]
+    assert values(f"init_from={','.join(several)}", sweep=True) == [None, *several[1:]]
+
+
+@pytest.mark.parametrize("name", ["a,b", "한국어", "a=b", "my run", "é,b=1", "50 %"])
+def test_a_name_is_any_text(name):
+    assert values(f"name={name}") == name
+
+
+@pytest.mark.parametrize("name", ["한국어,b", "a,b", "choice(a,b)"])
+def test_in_a_sweep_a_name_has_several_values(name):
+    assert len(values(f"name={name}", sweep=True)) == 2
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=0,1",
+        "seed=range(3)",
+        "model=seq2seq,attention",
+        "callbacks=[default,early_stopping]",
+        "name=${x}",
+        "name=[1",
+    ],
+)
+@pytest.mark.parametrize("sweep", [False, True])
+def test_all_else_is_left_to_hydra(override, sweep):
+    assert as_texts([override], sweep=sweep) == [override]
+
+
+def test_every_command_that_composes_reads_paths():
+    assert composed([f"init_from={RUNS[0]}"])["init_from"] == RUNS[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("a", True), ("a/b-1.5", True), ("2024", False), ("null", False), ("a,b", False), ("é", False)],
+)
+def test_what_needs_no_quotation_marks(text, plain):
+    assert is_plain(text) is plain
