@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake exposure-measures bench tensorboard
+.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake exposure-measures bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -21,8 +21,12 @@ demo: $(INSTALLED) ## the three experiments on the embedded corpus, then their c
 	$(LAB) compare outputs/demo --metric train/loss --metric val/exact_match --metric perf/epoch_seconds
 	@echo "See the curves: make tensorboard"
 
-test: $(INSTALLED) ## the tests, but for the slow ones
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+test: $(INSTALLED) ## the tests, but for those of whole sweeps and the slow ones
+	$(PYTEST) -m 'not slow and not whole'
+
+test-all: $(INSTALLED) ## the tests, those of whole sweeps too, but for the slow ones
+	$(PYTEST)
 
 test-slow: $(INSTALLED) ## the slow ones
 	$(BIN)/pytest -m slow

@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import batches, data, decode, decoding, minibatches, startup, targets, updates
+from benchmarks import batches, data, decode, decoding, minibatches, startup, sweep, targets, updates
 from benchmarks.table import ARCHIVE, machine
 
 TABLES = {
@@ -14,6 +14,7 @@ TABLES = {
     "targets": targets.main,
     "data": data.main,
     "startup": startup.main,
+    "sweep": sweep.main,
 }
 
 parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

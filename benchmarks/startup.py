@@ -1,10 +1,11 @@
-"""The start-up time of the console command."""
+"""The start-up time of the console command, beside that of PyTorch."""
 
+import resource
 import subprocess
 import sys
 import tempfile
 
-from benchmarks.table import ARCHIVE, seconds, show
+from benchmarks.table import ARCHIVE, show
 
 
 def main() -> None:
@@ -21,17 +22,24 @@ def main() -> None:
             f"data data={corpus}": ["data", f"data={corpus}"],
             "train, one update": ["train", *first.split(), *rest.split()],
         }
-        times = {name: seconds(lambda arguments=line: _run(arguments), 2) for name, line in commands.items()}
-    rows = [(f"seq2seq-lab {name}", f"{taken:.2f}") for name, taken in times.items()]
-    rows.append(("(python -c 'import torch')", f"{seconds(lambda: _python('-c', 'import torch'), 2):.2f}"))
-    show("Start-up", ("command", "s"), rows)
+        _run(commands["train, one update"])  # compiles where that was not done yet
+        times = {f"seq2seq-lab {name}": _run(line) for name, line in commands.items()}
+    for libraries in ("torch", "torch, pytorch_lightning"):
+        times[f"(python -c 'import {libraries}')"] = _python("-c", f"import {libraries}")
+    least = times["(python -c 'import torch')"]
+    rows = [(name, f"{taken:.2f}", f"{taken / least:.2f}") for name, taken in times.items()]
+    show("Start-up, processor time", ("command", "s", "ratio to PyTorch's import"), rows)
 
 
-def _run(arguments: list[str]) -> None:
-    _python("-m", "seq2seq_lab", *arguments)
+def _run(arguments: list[str]) -> float:
+    return _python("-m", "seq2seq_lab", *arguments)
 
 
-def _python(*arguments: str) -> None:
+def _python(*arguments: str) -> float:
+    """Run Python; returns its processor time in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

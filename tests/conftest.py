@@ -1,10 +1,12 @@
 """Fixtures for all tests: separate folders, and one thread, so that results do not depend on the machine's load."""
 
+import gc
 import os
 import shutil
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,19 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before anything imports NumPy or PyTorch
 # The same cache for all tests, as compiling takes 20 s.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "numba"))
 
+from seq2seq_lab.launch import startup
+
+with startup.imports():
+    import seq2seq_lab.training.train  # noqa: F401, what most tests import
+
 import tiny
 from seq2seq_lab.accelerate.compiler import available
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare.views import figures
 
-# Files with single tests that take long: they come first, so that at the end no process waits for another one.
-LONG = (
+# Files whose tests start processes, or run whole sweeps and studies. They come first, so that at the end no process
+# waits for another one.
+WHOLE = (
     "test_notebook",
     "test_sweeps",
     "test_export",
@@ -30,12 +38,35 @@ LONG = (
     "test_study",
     "test_readme",
     "test_kills",
+    "test_extending",
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile once, before the processes that run the tests start: each of them would compile."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        double = "from seq2seq_lab.accelerate.compiler import available; available('float64')"
+        with subprocess.Popen([sys.executable, "-c", double]):
+            available()
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first."""
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    """Mark the files of whole sweeps, before tests are chosen by marks, and put them first."""
+    for item in items:
+        if item.path.stem in WHOLE:
+            item.add_marker(pytest.mark.whole)
+    items.sort(key=lambda item: not item.get_closest_marker("whole"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays: the garbage collector need not look at it, now or later."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

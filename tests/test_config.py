@@ -11,7 +11,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.config.options import config_dir, options
+from seq2seq_lab.config.options import config_dir
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.job import TaskFunction
@@ -283,12 +283,6 @@ def test_the_default_configuration_is_valid():
     config = tiny.configuration()
     check(config)
     assert set(GROUPS) < set(config)
-
-
-@pytest.mark.parametrize("group", GROUPS)
-def test_every_option_of_every_group_composes_and_is_valid(group):
-    for option in options(group):
-        check(tiny.configuration(f"{group}={option}"))
 
 
 def test_the_first_line_of_each_configuration_file_describes_it():

@@ -324,6 +324,7 @@ class TestLosses:
         )
 
 
+@pytest.mark.whole
 class TestExport:
     """`torch.export` with any number of sentences and positions."""
 

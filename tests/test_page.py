@@ -131,6 +131,7 @@ def trained(tmp_path_factory):
     return get
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
 def test_translations_and_probabilities_are_those_of_the_package(trained, settings):
     folder = trained(*settings)
@@ -253,6 +254,7 @@ document.body.append(element("pre", JSON.stringify(seen), { id: "seen" }));
 """
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("predict_sos", [False, True])
 def test_the_page_is_used_by_keyboard_and_says_what_it_does(trained, tmp_path, predict_sos):
     folder = trained("model=attention", f"loader.predict_sos={str(predict_sos).lower()}")

@@ -14,11 +14,19 @@ NOBODY = 65534
 LITTLE = [*tiny.SETTINGS, "logger=none", "~callbacks.translations", "split.test=0.2", "accelerate=off"]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The output folder of a run."""
+    place = tmp_path_factory.mktemp("trained")
+    assert cli.main(["train", *LITTLE, f"output_dir={place}"]) == 0
+    return place
+
+
 @pytest.fixture
-def run():
+def run(trained):
     """The folder of a run in a folder of its own, both of which this process cannot write; root may write anything."""
     place = Path(tempfile.mkdtemp())
-    assert cli.main(["train", *LITTLE, f"output_dir={place}"]) == 0
+    shutil.copytree(trained, place, dirs_exist_ok=True)
     (folder,) = tiny.folders(place)
     paths = [place, *place.rglob("*")]
     for path in paths:

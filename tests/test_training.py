@@ -309,6 +309,7 @@ class TestRunFolder:
 class TestNames:
     """The path of a run describes it."""
 
+    @pytest.mark.whole
     def test_the_folders_of_a_sweep_are_named_by_the_swept_keys(self, tmp_path):
         sweep = ["-m", "model=seq2seq,attention", "forcing=mixed", "forcing.ratio=0.5", "seed=0,1"]
         arguments = ["train", *sweep, *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
@@ -321,6 +322,7 @@ class TestNames:
             ("seq2seq-mixed-0.5", "seed-1"),
         ]
 
+    @pytest.mark.whole
     def test_seeds_added_to_a_sweep_are_compared_with_the_others(self, tmp_path, capsys):
         arguments = [
             "train",
@@ -336,6 +338,7 @@ class TestNames:
         assert len(report.read_text().splitlines()) == 1 + 3
         assert not list(tmp_path.rglob("sweep-*"))
 
+    @pytest.mark.whole
     def test_a_comparison_of_some_runs_does_not_replace_that_of_all(self, tmp_path, capsys):
         arguments = ["train", "-m", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}", "compare=true"]
         assert cli.main([*arguments, "trainer.max_epochs=1", "optimizer.lr=0.01,0.02,0.03", "seed=0,1"]) == 0
@@ -401,28 +404,12 @@ class TestTrainersOwnSettings:
             run("devices", f"trainer.devices={devices}")
 
 
-def test_a_sweep_releases_the_memory_of_its_runs(tmp_path):
-    script = """
-import gc, sys
-from seq2seq_lab.commands import main as cli
-assert cli.main(sys.argv[1:]) == 0
-from seq2seq_lab.training.module import TranslationModule
-gc.collect()
-print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
-gc.unfreeze()
-print(sum(isinstance(each, TranslationModule) for each in gc.get_objects()))
-"""
-    arguments = ["train", "-m", "seed=0,1,2", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
-    command = [sys.executable, "-c", script, *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert answer.stdout.split()[-2:] == ["0", "0"]
-
-
 def test_without_git_the_commit_is_none(monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
     assert commit() is None
 
 
+@pytest.mark.whole
 def test_characters_that_the_terminal_cannot_encode_are_replaced(tmp_path):
     arguments = ["train", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}"]
     answer = subprocess.run(

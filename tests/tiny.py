@@ -13,11 +13,18 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import open_dict
 
+from hydra_plugins.seq2seq_lab_sweeper import _ComposedOnce
 from seq2seq_lab.config.check import check
-from seq2seq_lab.config.compose import composed
+from seq2seq_lab.config.compose import resolve
+from seq2seq_lab.config.explain import explained
+from seq2seq_lab.config.misuse import refuse_misuse
+from seq2seq_lab.config.options import ROOT, config_dir
 from seq2seq_lab.data.corpus import Corpus
-from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.naming import derived_name, run_folder
@@ -77,8 +84,7 @@ def train(outputs: Path, *overrides: str, lean: bool = True, folder: Path | None
     check(config)
     config["name"] = derived_name(choices, config)
     folder = folder or run_folder(config, settings, named=False)
-    with mock.patch.object(ToyCorpus, "load", _load):
-        train(config, folder)
+    train(config, folder)
     return folder
 
 
@@ -102,8 +108,23 @@ def configuration(*overrides: str) -> dict[str, Any]:
     return copy.deepcopy(_composed(overrides))
 
 
-_composed = cache(composed)
-_load = cache(ToyCorpus.load)  # half of what a tiny run takes
+@cache
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    """As `composed`, but each set of choices is composed once; `test_sweeper` compares with Hydra."""
+    refuse_misuse(overrides, [])
+    loader, master = _loader()
+    with explained(overrides, []):
+        config = loader.load_sweep_config(master, list(overrides))
+        with open_dict(config):
+            del config["hydra"]
+        return resolve(config)
+
+
+@cache
+def _loader() -> tuple[Any, Any]:
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        loader: Any = GlobalHydra.instance().config_loader()
+        return _ComposedOnce(loader, "tests"), loader.load_configuration(ROOT, [], run_mode=RunMode.RUN)
 
 
 def stop(outputs: Path, *overrides: str, block: int, lean: bool = True) -> Path:

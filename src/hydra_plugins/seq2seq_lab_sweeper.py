@@ -1,47 +1,79 @@
 """Hydra's plug-in of this package. Hydra finds plug-ins by this folder, `hydra_plugins`, which has no `__init__.py`."""
 
+import copy
+import uuid
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+# By sweep, and then by choices. A worker of joblib gets a loader with each job, and keeps what it has composed here.
+_COMPOSED: dict[str, dict[tuple[str, ...], DictConfig]] = {}
+
 
 class _ComposedOnce:
-    """A loader of configurations that keeps what it composes until it is asked for it again.
+    """A loader of configurations that composes each set of choices once.
 
-    Hydra composes the configuration of each job twice: to check all of them before the first is launched, and for its
-    launch. That takes most of the time of a sweep whose runs are finished.
+    Jobs of a sweep mostly differ in values of keys. Hydra would read and merge all files of the choices again for each
+    job, twice: that takes most of the time of a sweep whose runs are finished. What it composes from the choices is
+    kept here. The values of keys come after it, by Hydra's own function and in its order: the result is the same.
     """
 
-    def __init__(self, loader: ConfigLoader) -> None:
+    def __init__(self, loader: ConfigLoaderImpl, sweep: str) -> None:
         self._loader = loader
-        self._kept: dict[tuple[str, ...], DictConfig] = {}
+        self._sweep = sweep
+        self._groups: Any = None
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        key = tuple(sweep_overrides)
-        if key in self._kept:
-            return self._kept.pop(key)
-        return self._kept.setdefault(key, self._loader.load_sweep_config(master_config, sweep_overrides))
+        overrides = [_parsed(each) for each in sweep_overrides]
+        if any(each.is_hydra_override() for each in overrides):
+            return self._loader.load_sweep_config(master_config, sweep_overrides)
+        choices: list[Override] = []
+        keys: list[Override] = []
+        for each in overrides:
+            (choices if self._is_choice(each, master_config) else keys).append(each)
+        composed = _COMPOSED.setdefault(self._sweep, {})
+        chosen = tuple(str(each.input_line) for each in choices)
+        if chosen not in composed:
+            composed[chosen] = self._loader.load_sweep_config(master_config, [*chosen])
+        config = copy.deepcopy(composed[chosen])
+        self._loader._apply_overrides_to_config(keys, config)
+        config.hydra.overrides.task = sweep_overrides
+        dirname = config.hydra.job.config.override_dirname
+        config.hydra.job.override_dirname = get_overrides_dirname(
+            overrides, kv_sep=dirname.kv_sep, item_sep=dirname.item_sep, exclude_keys=dirname.exclude_keys
+        )
+        OmegaConf.copy_cache(from_config=master_config, to_config=config)
+        return config
+
+    def _is_choice(self, override: Override, master_config: DictConfig) -> bool:
+        if self._groups is None:
+            hydra: Any = OmegaConf.to_container(master_config.hydra.overrides.hydra)
+            _, self._groups = self._loader._parse_overrides_and_create_caching_repo(
+                master_config.hydra.job.config_name, hydra
+            )
+        return self._groups.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A launcher's job in another process composes what it needs itself."""
-        return _same, (self._loader,)
+        return _ComposedOnce, (self._loader, self._sweep)
 
 
-def _same(loader: ConfigLoader) -> ConfigLoader:
-    return loader
+@cache
+def _parsed(override: str) -> Override:
+    return OverridesParser.create().parse_override(override)
 
 
 class Sweeper(BasicSweeper):
-    """Hydra's basic sweeper, which composes each configuration once, and checks all of them before the first job.
+    """Hydra's basic sweeper, which composes each set of choices once, and checks all of them before the first job.
 
     Args:
         max_batch_size: as of the basic sweeper.
@@ -58,7 +90,8 @@ class Sweeper(BasicSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Set up the sweeper and its launcher."""
-        loader: Any = _ComposedOnce(hydra_context.config_loader)
+        own: Any = hydra_context.config_loader
+        loader: Any = _ComposedOnce(own, uuid.uuid4().hex)
         self.loader = loader
         context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
         super().setup(hydra_context=context, task_function=task_function, config=config)

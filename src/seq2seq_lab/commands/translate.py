@@ -143,7 +143,7 @@ def translate(
             "no sentence to translate; give sentences as arguments, or one per line on standard input"
         )
     if attention is not None and drawn:
-        from seq2seq_lab.training.callbacks.samples import attention_figure
+        from seq2seq_lab.evaluation.heat_maps import attention_figure
 
         with replacing(attention) as temporary:
             attention_figure(drawn).savefig(temporary, format="png", dpi=150)

@@ -87,12 +87,19 @@ def read(path: Path) -> dict[str, Any]:
 def nests(path: Path, group: str) -> set[str]:
     """The groups below `group` of which an option's file, by its defaults list, takes an option."""
     found: set[str] = set()
-    for entry in read(path).get("defaults") or ():
+    state = path.stat()
+    for entry in _defaults(path, state.st_mtime_ns, state.st_size):
         if isinstance(entry, dict):  # without `override` and the package
             found |= {key.split()[-1].partition("@")[0].removeprefix(f"/{group}/") for key in map(str, entry)}
         elif (beside := path.parent / f"{entry}.yaml").is_file() and entry != "_self_":
             found |= nests(beside, group)  # another option of the group, whose keys it has too
     return found
+
+
+@cache
+def _defaults(path: Path, modified: int, size: int) -> list[Any]:
+    """The defaults list of an option's file; parsing takes most of the time of what asks for options."""
+    return read(path).get("defaults") or []
 
 
 def _files(group: str, extra: Sequence[Path]) -> dict[str, Path]:

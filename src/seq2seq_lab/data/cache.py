@@ -4,6 +4,7 @@ import json
 import logging
 import os
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,19 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
 
 
 def read_corpus(path: Path) -> Corpus | None:
-    """Read a stored corpus; ``None`` if there is no such file or the file is damaged."""
+    """Read a stored corpus; ``None`` if there is no such file or the file is damaged.
+
+    The runs of a sweep mostly have the same one, so the last ones stay in memory while their files are unchanged.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _read(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, modified: int, size: int) -> Corpus | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             state = json.loads(file["state"].tobytes())
@@ -77,8 +90,6 @@ def read_corpus(path: Path) -> Corpus | None:
             if corpus.fingerprint != state["fingerprint"]:
                 raise ValueError("wrong fingerprint")
             return corpus
-    except FileNotFoundError:
-        return None
     except Exception as error:  # a damaged file can raise almost any exception
         _log.info("%s is damaged (%s); the corpus is prepared again", path, error)
         return None

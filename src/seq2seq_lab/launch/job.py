@@ -94,13 +94,20 @@ class TaskFunction:
         if hydra.mode == RunMode.MULTIRUN:
             return self._in_sweep(cfg, hydra)
         try:
-            ended = self.run_alone(run_spec(cfg, hydra, given(hydra.overrides.task), self.swept))
+            ended = self.run_alone(self._spec(cfg, hydra))
         except UserError as error:
             self.error = error
             return None
         if ended.result == INTERRUPTED and ended.by_user:
             raise KeyboardInterrupt
         return ended.value
+
+    def _spec(self, cfg: "DictConfig", hydra: Any) -> RunSpec:
+        """The run of a job; the check of its configuration imports what it names, and so PyTorch and Lightning."""
+        with startup.imports():
+            spec = run_spec(cfg, hydra, given(hydra.overrides.task), self.swept)
+            import seq2seq_lab.training.train  # noqa: F401, so that this is done once in a process
+        return spec
 
     def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> float | None:
         """Train one run of a sweep, and add what became of it to the register."""
@@ -109,7 +116,7 @@ class TaskFunction:
             self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{' '.join(overrides)}", shown=True))
             return None
         try:
-            spec = run_spec(cfg, hydra, overrides, self.swept)
+            spec = self._spec(cfg, hydra)
             trial = hydra.sweeper.get("trial")
             prune = self.pruning(int(trial)) if self.pruning and trial is not None else None
             ended = self._in_process(spec, self.jobs_at_once(hydra), int(hydra.job.num), prune)
@@ -137,8 +144,6 @@ class TaskFunction:
     def _in_process(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
         if jobs > 1 and os.getpid() != self._launcher and isolate.available():
-            with startup.imports():
-                import seq2seq_lab.training.train  # noqa: F401, so that the process of each job need not
             try:
                 return isolate.in_own_process(
                     lambda: self._isolated(spec, jobs, number, prune), self._launcher
@@ -187,11 +192,10 @@ class TaskFunction:
         Raises:
             UserError: the run cannot be trained.
         """
-        with startup.imports():
-            from pytorch_lightning.utilities import rank_zero_only
+        from pytorch_lightning.utilities import rank_zero_only
 
-            from seq2seq_lab.training.callbacks.interruption import Interrupted, Pruned, TimeOver
-            from seq2seq_lab.training.train import train
+        from seq2seq_lab.training.callbacks.interruption import Interrupted, Pruned, TimeOver
+        from seq2seq_lab.training.train import train
 
         try:
             train(*spec, jobs=jobs, command=self.command, verbose=self.verbose, should_prune=prune)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.explain import explain_error
 from seq2seq_lab.errors import UserError, counted
+from seq2seq_lab.launch import startup
 from seq2seq_lab.launch.combine import apart, swept
 from seq2seq_lab.launch.forecast import show
 from seq2seq_lab.launch.job import TaskFunction
@@ -90,7 +91,8 @@ def checked_spec(
     job.at_once = job.jobs_at_once(hydra)
     task = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     try:
-        spec = run_spec(task, hydra, given(hydra.overrides.task), job.swept)
+        with startup.imports():
+            spec = run_spec(task, hydra, given(hydra.overrides.task), job.swept)
     finally:
         OmegaConf.set_readonly(composed.hydra, None)  # the launcher sets its number
     _build(spec.config, set() if built is None else built)

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, replace
 from functools import cache
 
+from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.sources import grammar
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
 from seq2seq_lab.data.sources.filters import keep_pairs
@@ -11,6 +12,7 @@ from seq2seq_lab.data.text import Normalisation, words
 from seq2seq_lab.errors import UserError
 
 _MAX_WORDS = 6  # on each side, as in the seminar
+_LAST: dict[str, Corpus] = {}  # by the settings of its source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,13 @@ class ToyCorpus(PairSource):
             targets=[target for _, target in drawn],
             available=available,
         )
+
+    def load(self) -> Corpus:
+        """The corpus; the last one stays in memory, as the runs of a sweep mostly have the same."""
+        if (settings := repr(self)) not in _LAST:
+            _LAST.clear()
+            _LAST[settings] = super().load()
+        return _LAST[settings]
 
     def distribution(self) -> grammar.Translations:
         """The distribution that the pairs are drawn from: of a source, each pair that the filters keep is as probable

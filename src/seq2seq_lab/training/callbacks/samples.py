@@ -12,8 +12,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
-from seq2seq_lab.errors import printable
 from seq2seq_lab.evaluation.attention import attention_table
+from seq2seq_lab.evaluation.heat_maps import attention_image
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.training.module import TranslationModule
@@ -26,7 +26,7 @@ class SampleTranslations(Checkpoint):
 
     Args:
         sentences: number of sentences.
-        maps: number of sentences whose attention is drawn as a heat map; each one takes a quarter of a second.
+        maps: number of sentences whose attention is drawn as a heat map, in the last epoch.
         every_n_epochs: number of epochs between two logs; the first and the last epoch are always logged,
             also where training stops early.
     """
@@ -44,7 +44,7 @@ class SampleTranslations(Checkpoint):
         self.every_n_epochs = every_n_epochs
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log a table of the translations, and heat maps if the model has attention."""
+        """Log a table of the translations, and in the last epoch heat maps if the model has attention."""
         epoch = trainer.current_epoch + 1
         steps = 0 < trainer.max_steps <= trainer.global_step
         last = epoch == trainer.max_epochs or trainer.should_stop or steps
@@ -57,11 +57,11 @@ class SampleTranslations(Checkpoint):
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_text("translations", as_markdown(samples), epoch)
-                for number, sample in enumerate(samples[: self.maps]):
+                for number, sample in enumerate(samples[: self.maps if last else 0]):
                     if "attention" in sample:
                         # TensorBoard sorts ~ last: a hundred heat maps must not come before the curves.
-                        logger.experiment.add_figure(
-                            f"~attention/{number}", attention_figure([sample]), epoch
+                        logger.experiment.add_image(
+                            f"~attention/{number}", attention_image(sample), epoch, dataformats="HWC"
                         )
 
     def samples(self, data: TranslationDataModule, module: TranslationModule) -> list[dict[str, Any]]:
@@ -104,23 +104,3 @@ def as_markdown(samples: list[dict[str, Any]]) -> str:
     lines = ["| source | reference | hypothesis |", "| --- | --- | --- |"]
     lines += [f"| {s['source']} | {' / '.join(s['references'])} | {s['hypothesis']} |" for s in samples]
     return "\n".join(lines)
-
-
-def attention_figure(samples: list[dict[str, Any]]) -> Any:
-    """One heat map per sample, from its `attention_table`; empty for a translation without a row, of `<sos>` alone."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.figure import Figure
-
-    rows, columns = ([[*map(printable, each[side])] for each in samples] for side in ("rows", "columns"))
-    heights = [max(2.2, 1.3 + 0.4 * len(labels)) for labels in rows]  # room for the label of the scale
-    figure = Figure(figsize=(1.8 + 0.6 * max(map(len, columns)), sum(heights)), layout="constrained")
-    grid = figure.subplots(len(samples), 1, squeeze=False, height_ratios=heights)
-    for axes, sample, row_labels, column_labels in zip(grid[:, 0], samples, rows, columns, strict=True):
-        if row_labels:
-            axes.imshow(np.array(sample["attention"]), cmap="viridis", vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(column_labels)), column_labels, rotation=45, ha="right", parse_math=False)
-        axes.set_yticks(range(len(row_labels)), row_labels, parse_math=False)
-        axes.set_xlabel("source")
-        axes.set_ylabel("hypothesis")
-    figure.colorbar(ScalarMappable(cmap="viridis"), ax=grid[:, 0].tolist(), label="attention weight")
-    return figure
