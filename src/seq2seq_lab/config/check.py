@@ -7,7 +7,7 @@ import pkgutil
 import shlex
 import shutil
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -147,7 +147,7 @@ def check_node(config: Node, path: str) -> None:
 def _check_target(node: Node, path: str) -> None:
     target = _locate(node["_target_"], path)
     try:
-        parameters = inspect.signature(target).parameters
+        parameters = _parameters(target)
     except ValueError as error:  # some classes of Python itself have none
         raise UserError(
             f"{path}._target_: {node['_target_']} has no signature to check its keys by"
@@ -179,6 +179,13 @@ def _locate(target: Any, path: str) -> Any:
     return found
 
 
+# A sweep checks the same classes for each of its runs.
+@cache
+def _parameters(target: Any) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(target).parameters
+
+
+@cache
 def _hints(target: Any) -> dict[str, Any]:
     if isinstance(target, partial):
         return _hints(target.func)

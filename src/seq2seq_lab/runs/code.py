@@ -17,6 +17,7 @@ from seq2seq_lab.runs.run import Run
 
 _HASH = 12
 _PACKAGE = Path(__file__).parents[1]
+_LIBRARY = tuple(Path(sysconfig.get_path(each)) for each in ("stdlib", "platstdlib"))
 _INSTALLED = ("site-packages", "dist-packages")
 # Module → its specification as it was imported, and the source at that time: what is edited later does not run.
 _sources: dict[str, tuple[ModuleSpec | None, bytes]] = {}
@@ -88,8 +89,7 @@ def _is_own(spec: ModuleSpec) -> bool:
     if spec.origin is None:
         return spec.submodule_search_locations is not None  # a folder without __init__.py
     path = Path(spec.origin)
-    library = [Path(sysconfig.get_path(each)) for each in ("stdlib", "platstdlib")]
-    outside = not any(path.is_relative_to(folder) for folder in (_PACKAGE, *library))
+    outside = not any(path.is_relative_to(folder) for folder in (_PACKAGE, *_LIBRARY))
     return path.suffix == ".py" and outside and not set(_INSTALLED) & set(path.parts)
 
 
