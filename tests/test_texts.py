@@ -46,7 +46,9 @@ def test_paths_with_commas_between_them_are_several():
     assert values(f"init_from={','.join(several)}", sweep=True) == [None, *several[1:]]
 
 
-@pytest.mark.parametrize("name", ["a,b", "한국어", "a=b", "my run", "é,b=1", "50 %"])
+@pytest.mark.parametrize(
+    "name", ["a,b", "한국어", "a=b", "my run", "é,b=1", "50 %", "2024", "1e3", "true", "-1"]
+)
 def test_a_name_is_any_text(name):
     assert values(f"name={name}") == name
 
@@ -54,6 +56,17 @@ def test_a_name_is_any_text(name):
 @pytest.mark.parametrize("name", ["한국어,b", "a,b", "choice(a,b)"])
 def test_in_a_sweep_a_name_has_several_values(name):
     assert len(values(f"name={name}", sweep=True)) == 2
+
+
+def test_in_a_sweep_a_comma_before_a_space_belongs_to_a_name():
+    assert values("name=my run, with spaces", sweep=True) == "my run, with spaces"
+    assert values("name=a, b,2024", sweep=True) == ["a, b", "2024"]
+
+
+@pytest.mark.parametrize("override", ["name=null", "name=", r"name=a\,b", "name='a, b'", "output_dir=out"])
+@pytest.mark.parametrize("sweep", [False, True])
+def test_what_hydra_reads_as_a_text_or_as_null_is_left_to_it(override, sweep):
+    assert as_texts([override], sweep=sweep) == [override]
 
 
 @pytest.mark.parametrize(

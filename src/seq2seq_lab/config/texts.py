@@ -19,8 +19,8 @@ def as_texts(overrides: Sequence[str], extra: Sequence[Path] = (), *, sweep: boo
     """The overrides, with quotation marks of Hydra's grammar around a value that is one text.
 
     Such a value is the path of something that exists, as `init_from=outputs/a,lr=0.1/seed-0`; with commas between them
-    there may be several. For keys that take any text, as `name`, it is also one that Hydra cannot read, or that has
-    commas and there is no sweep.
+    there may be several. For keys that take any text, as `name`, it is also one that Hydra cannot read, or reads as
+    something else, such as a number. In a sweep commas separate several of them, but not commas before a space.
 
     Args:
         overrides: as on the command line.
@@ -31,9 +31,8 @@ def as_texts(overrides: Sequence[str], extra: Sequence[Path] = (), *, sweep: boo
     found = []
     for override in overrides:
         key, equals, value = override.partition("=")
-        special = (
-            re.search(r"[^\w./-]|[^\x00-\x7f]", value) and not value.startswith(_BEGINS) and "${" not in value
-        )
+        odd = re.search(r"[^\w./-]|[^\x00-\x7f]", value) or (key in _TEXTS and not _is_text(value))
+        special = odd and not value.startswith(_BEGINS) and "${" not in value
         if equals and special and key.lstrip("+") not in known:
             value = _as_text(key.lstrip("+"), value, sweep)
         found.append(f"{key}{equals}{value}")
@@ -60,11 +59,10 @@ def is_plain(text: str) -> bool:
 def _as_text(key: str, value: str, sweep: bool) -> str:
     if paths := _paths(value):
         return ",".join(each if re.fullmatch(_PLAIN, each) else quoted(each) for each in paths)
-    if key not in _TEXTS or re.fullmatch(r"\w+\(.*\)", value) or _is_read(value, sweeps=sweep):
+    if key not in _TEXTS or re.fullmatch(r"\w+\(.*\)", value):
         return value
-    if not sweep:
-        return quoted(value)
-    return ",".join(each if _is_read(each, sweeps=True) else quoted(each) for each in value.split(","))
+    pieces = re.split(r",(?! )", value) if sweep else [value]
+    return ",".join(each if _is_text(each) else quoted(each) for each in pieces)
 
 
 def _paths(value: str) -> list[str]:
@@ -93,13 +91,14 @@ def _exists(path: str) -> bool:
 
 
 @cache
-def _is_read(value: str, *, sweeps: bool) -> bool:
-    """Whether Hydra reads a value."""
+def _is_text(value: str) -> bool:
+    """Whether Hydra reads a value as a text, or as null."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import QuotedString
     from hydra.errors import HydraException
 
     try:
-        parsed = OverridesParser.create().parse_override(f"key={value}")
+        read = OverridesParser.create().parse_override(f"key={value}").value()
     except HydraException:
         return False
-    return sweeps or not parsed.is_sweep_override()
+    return read is None or isinstance(read, str | QuotedString)
