@@ -36,6 +36,10 @@ def test_values_in_step_are_combined_with_all_others():
     assert len(found) == 4
 
 
+def test_spaces_beside_the_commas_of_keys_in_step_mean_nothing():
+    assert jobs("a=1,2", "c=3,4", zipped=[["a", " c"]]) == [["a=1", "c=3"], ["a=2", "c=4"]]
+
+
 def test_joined_sweeps_have_the_common_overrides_and_each_job_once():
     found = jobs("seed=0,1", "f=full", sweeps=[["f=mixed", "f.ratio=0.5,1"], ["f=free"], ["seed=1,2"], []])
     assert len(found) == 4 + 2 + 2 + 1
@@ -94,7 +98,14 @@ def test_an_experiment_file_joins_sweeps_and_takes_values_in_step(tmp_path, caps
     )
     mine = ["-m", "experiment=mine", "--config-dir", str(tmp_path / "conf"), f"output_dir={tmp_path / 'out'}"]
     assert cli.main([*LITTLE, *mine, "--dry-run"]) == 0
-    assert "6 runs: 6 new" in capsys.readouterr().out
+    plan = capsys.readouterr().out
+    assert "6 runs: 6 new" in plan
+    folders = re.findall(r"\S*/mine\S*/seed-\d", plan)
+    assert len(set(folders)) == 6, "the name of an experiment shows neither forcing nor ratio"
+    assert sum("ratio=0.5" in folder for folder in folders) == 2
+    for more in ([], ["hydra/sweeper=optuna"]):
+        assert cli.main([*LITTLE, *mine[1:], *more, "--dry-run"]) == 0
+        assert "1 run: 1 new" in capsys.readouterr().out, "without -m the file's sweep is not made"
 
 
 def test_impossible_runs_are_named_before_the_first_one_is_trained(outputs, capsys):

@@ -45,10 +45,11 @@ def combined(
         HydraException: an override has no list of values, such as `interval(0,1)`.
     """
     jobs: dict[frozenset[str], list[str]] = {}
-    unused = [list(group) for group in zipped]
+    zipped = [[key.strip() for key in group] for group in zipped]
+    unused = zipped
     for further in sweeps or [()]:
         values = _values(parse([*arguments, *further]))
-        in_step = [list(group) for group in zipped if _zips(group, values)]
+        in_step = [group for group in zipped if _zips(group, values)]
         unused = [group for group in unused if group not in in_step]
         for job in _combinations(values, in_step):
             jobs.setdefault(frozenset(job), job)

@@ -73,7 +73,10 @@ def launch(
     if dry_run and not multirun:
         if values:
             raise UserError(f"{next(iter(values))}: several values; -m sweeps over them")
-        flags = [*flags, "--multirun"]  # a single run is a sweep of one, of which nothing is written
+        # A single run is a sweep of one, of which nothing is written; what an experiment file sweeps over is not.
+        flags = [*flags, "--multirun"]
+        overrides = [each for each in overrides if not each.startswith(("hydra/sweeper", "hydra.sweeper."))]
+        overrides += [f"hydra.sweeper.{each}=null" for each in ("params", "zip", "sweeps")]
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     with announced(command, register):
         try:

@@ -50,10 +50,11 @@ def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collect
         if each == group or each.startswith(f"{group}/")  # a group nested in it
     }
     named = config["name"] is not None
+    titled = named or bool(choices.get("experiment"))  # then the name does not show the model and the forcing
     if not named:
         config["name"] = derived_name(choices, config)
     folder = find_folder(
-        run_folder(config, overrides, named, swept),
+        run_folder(config, overrides, titled, swept),
         config,
         by_length="trainer.max_epochs" in swept,
         typed=is_typed(overrides),

@@ -47,7 +47,8 @@ def run_folder(
     Args:
         config: the resolved configuration.
         overrides: those of the command line, `key=value`.
-        named: whether the configuration contained a name; otherwise it was derived from model and forcing.
+        named: whether the configuration contained a name, or it is that of an experiment; otherwise it was derived
+            from model and forcing.
         swept: the keys that have several values in a sweep.
     """
     given = [(key, value) for key, _, value in map(_parted, overrides)]
