@@ -16,7 +16,9 @@ from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.commands import runs as command
 from seq2seq_lab.compare.frame import load_runs
+from seq2seq_lab.compare.listing import as_csv
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.launch import notify
 from seq2seq_lab.runs import filters
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.run import Run
@@ -145,7 +147,7 @@ def test_json_is_as_the_schema_says_also_of_runs_that_are_damaged(own, capsys):
     one = by_name["attention-mixed-0.5/seed-1"]
     assert one["value"] == last(own / one["name"], one["metric"])
     assert (one["settings"]["ratio"], one["choices"]["model"]) == (0.5, "attention")
-    assert cli.main(["runs", "status=nothing", "--json"]) == 0
+    assert cli.main(["runs", "status=interrupted", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["runs"] == []
     assert cli.main(["runs"]) == 0, "the table too"
 
@@ -307,7 +309,44 @@ def test_a_running_run_shows_its_speed_and_the_time_to_go(own, capsys):
     assert "120 s/epoch  12 min" not in capsys.readouterr().out
 
 
+def test_a_status_that_there_is_not_is_said(sweep):
+    for sign in ("=", "!="):
+        with pytest.raises(UserError, match=r"no such status; there are running, finished, interrupted"):
+            select([sweep, f"status{sign}fnished"])
+    assert names(sweep, "status=running") == [], "there is such a status, and no such run"
+
+
+def test_two_signs_of_equality_are_one(sweep):
+    assert names(sweep, "model==attention", "seed==1") == names(sweep, "model=attention", "seed=1") != []
+
+
+def test_csv_of_no_run_has_the_columns_of_every_run(sweep):
+    some, none = (
+        [*csv.reader(io.StringIO(as_csv(select([sweep, f"status={each}"]))))]
+        for each in ("finished", "running")
+    )
+    assert none == [some[0][: len(none[0])]]
+
+
+def test_a_column_of_names_has_one_for_each_run(sweep, capsys):
+    assert cli.main(["runs", str(sweep), "status=failed", "--columns", "name,status"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["failed/seed-0", "failed"]
+
+
+def test_only_runs_whose_tags_change_are_counted(own, capsys):
+    for tags, said in (
+        (["a"], "tagged a: 1 run\n"),
+        (["a"], "tagged a: 0 runs; 1 run as before\n"),
+        (["--remove", "b"], "no longer tagged b: 0 runs; 1 run as before\n"),
+    ):
+        assert cli.main(["runs", "tag", *tags, "status=failed"]) == 0
+        assert capsys.readouterr().out == said
+
+
 def test_retry_trains_what_failed_in_its_folder_and_nothing_else(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SEQ2SEQ_LAB_NOTIFY", "true")
+    told = []
+    monkeypatch.setattr(notify, "_call", lambda command, contents: told.append((command, contents)))
     outputs = tmp_path / "outputs"
     done = tiny.train(outputs, "trainer.max_epochs=1", "seed=1")
     lost = tiny.train(outputs, "trainer.max_epochs=1")
@@ -329,6 +368,9 @@ def test_retry_trains_what_failed_in_its_folder_and_nothing_else(tmp_path, capsy
     captured = capsys.readouterr()
     assert "NoCorpus" in captured.err
     assert "1 failed again" in captured.out
+    assert [command for command, _ in told] == ["true", "true"], "once for all runs of a command"
+    assert [contents["status"] for _, contents in told] == ["finished", "failed"]
+    assert [[run["path"] for run in contents["runs"]] for _, contents in told] == [[str(lost)]] * 2
 
 
 def test_several_filters_in_one_text_are_told_apart():

@@ -126,7 +126,13 @@ def flat(selection: Selection, columns: Sequence[str] | None, *, height: int | N
         check_key(key, selection.every, f"--columns {key}")
     rows = [_row(run) for run in runs]
     if columns:
-        rows = [(*(_cell(values(run, key)) for key in columns), typed(run.folder)) for run in runs]
+        rows = [
+            (
+                *(_cell([run.name] if key == "name" else values(run, key)) for key in columns),
+                typed(run.folder),
+            )
+            for run in runs
+        ]
     lines = aligned(_used([(*columns, "run") if columns else _HEADS, *rows]))
     rest = len(selection.runs) - len(runs)
     more = [f"and {rest} more"] if rest else []

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import replace
 
 from seq2seq_lab.commands.chosen import add_chosen
+from seq2seq_lab.errors import counted
 from seq2seq_lab.runs.annotations import check_first, read_annotations, write_annotations
 from seq2seq_lab.runs.select import require_runs, select
 
@@ -24,5 +25,5 @@ def main(args: argparse.Namespace) -> int:
     selection = require_runs(select(args.chosen))
     for run in selection.runs:
         write_annotations(run.folder, replace(read_annotations(run.folder), note=args.text.strip()))
-    print(f"{'noted' if args.text.strip() else 'note removed'}: {len(selection.runs)} runs")
+    print(f"{'noted' if args.text.strip() else 'note removed'}: {counted(len(selection.runs), 'run')}")
     return 0

@@ -2,12 +2,15 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from seq2seq_lab.commands.chosen import add_chosen
 from seq2seq_lab.commands.overrides import add_trust
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.facts import KILLED, activity
 from seq2seq_lab.runs.filters import split
+from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import require_runs, select
 
 _FAILED = ("failed", KILLED)
@@ -34,15 +37,35 @@ def main(args: argparse.Namespace) -> int:
     if not chosen:
         print(f"none of {len(selection.runs)} runs failed or was killed")
         return 0
-    from seq2seq_lab.launch.config_file import launch_file
-
-    failed = []
-    for number, run in enumerate(chosen, start=1):
-        print(f"{number} of {len(chosen)}: {run.folder}", flush=True)
-        try:
-            launch_file(run.folder, [], command=args.command_line, trusted=args.trust, verbose=args.verbose)
-        except UserError as error:
-            failed.append(run)
-            print(error, file=sys.stderr)
+    failed = _retry(chosen, args)
     print(f"{len(chosen) - len(failed)} of {len(chosen)} runs are trained; {len(failed)} failed again")
     return int(bool(failed))
+
+
+def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Run]:
+    """Train runs, and tell of the end of all of them; those that failed again."""
+    from seq2seq_lab.launch.config_file import train_file
+    from seq2seq_lab.launch.notify import announced, for_all
+    from seq2seq_lab.launch.register import FAILED, Entry, Register
+
+    failed, register = [], Register(Path())
+    with announced(args.command_line, register):
+        for number, run in enumerate(chosen, start=1):
+            print(f"{number} of {len(chosen)}: {run.folder}", flush=True)
+            begun = len(register.alone)
+            try:
+                train_file(
+                    run.folder,
+                    [],
+                    register,
+                    command=args.command_line,
+                    trusted=args.trust,
+                    verbose=args.verbose,
+                )
+            except UserError as error:
+                failed.append(run)
+                print(error, file=sys.stderr)
+                if len(register.alone) == begun:  # refused before it could start
+                    folder = str(run.folder.absolute())
+                    register.alone.append(Entry(folder, False, FAILED, str(error), True, for_all()))
+    return failed

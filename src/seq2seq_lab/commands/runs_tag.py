@@ -3,6 +3,7 @@
 import argparse
 
 from seq2seq_lab.commands.chosen import add_chosen
+from seq2seq_lab.errors import counted
 from seq2seq_lab.runs.annotations import (
     check_first,
     parse_tags,
@@ -29,8 +30,16 @@ def main(args: argparse.Namespace) -> int:
     check_first(args.tags, "the tag")
     tags = parse_tags(args.tags)
     selection = require_runs(select(args.chosen))
+    changed = 0
     for run in selection.runs:
-        changed = {"remove": tags} if args.remove else {"add": tags}
-        write_annotations(run.folder, with_tags(read_annotations(run.folder), **changed))
-    print(f"{'no longer tagged' if args.remove else 'tagged'} {', '.join(tags)}: {len(selection.runs)} runs")
+        before = read_annotations(run.folder)
+        after = with_tags(before, **({"remove": tags} if args.remove else {"add": tags}))
+        if after != before:
+            write_annotations(run.folder, after)
+            changed += 1
+    others = len(selection.runs) - changed
+    rest = f"; {counted(others, 'run')} as before" if others else ""
+    print(
+        f"{'no longer tagged' if args.remove else 'tagged'} {', '.join(tags)}: {counted(changed, 'run')}{rest}"
+    )
     return 0

@@ -26,6 +26,26 @@ from seq2seq_lab.runs.select import Selection
 
 VERSION = 1  # of the form; another one if a key goes or means something else, not if one is added
 
+# The columns that CSV has of every run; those of a list without a run.
+_COLUMNS = (
+    "name",
+    "path",
+    "status",
+    "stopped",
+    "seed",
+    "epochs",
+    "max_epochs",
+    "started",
+    "changed",
+    "seconds",
+    "seconds_per_epoch",
+    "seconds_to_go",
+    "metric",
+    "value",
+    "note",
+    "tags",
+)
+
 
 def as_json(selection: Selection) -> str:
     """The runs that were chosen, and the notes; a number that is not finite is null."""
@@ -41,7 +61,7 @@ def as_json(selection: Selection) -> str:
 def as_csv(selection: Selection) -> str:
     """The same facts without the configuration, a row a run; a column `last METRIC` for each metric."""
     apart = settings(selection.runs)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for run in selection.runs:
         entry = _entry(run, apart.get(run, {}))
         row = {key: value for key, value in entry.items() if not isinstance(value, Mapping | list)}
@@ -49,7 +69,7 @@ def as_csv(selection: Selection) -> str:
         row |= {key: show(value) for key, value in entry["settings"].items()}
         row |= {f"last {metric}": value for metric, value in entry["last"].items()}
         rows.append(row | entry["test"])
-    return text_of(rows)
+    return text_of(rows) if rows else f"{','.join(_COLUMNS)}\n"
 
 
 def settings(runs: Sequence[Run]) -> dict[Run, Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.launch.job import TaskFunction
-from seq2seq_lab.launch.notify import announced
+from seq2seq_lab.launch.notify import announced, for_all
 from seq2seq_lab.launch.register import INTERRUPTED, Register
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.addresses import check_addresses
@@ -41,15 +41,28 @@ def launch_file(
     Raises:
         UserError: the file is not the configuration of a run, or an override does not fit.
     """
+    register = Register(Path())
+    with announced(command, register):
+        train_file(path, overrides, register, command=command, trusted=trusted, verbose=verbose)
+    return 0
+
+
+def train_file(
+    path: Path,
+    overrides: Sequence[str],
+    register: Register,
+    *,
+    command: str,
+    trusted: Sequence[str] = (),
+    verbose: bool = False,
+) -> None:
+    """As `launch_file`, but nobody is told of the end; what became of the run is noted in a register."""
     path = path / layout.CONFIG if path.is_dir() else path
     config = _checked(path, overrides, trusted)
     spec = RunSpec(config, _folder(path, config, overrides))
-    register = Register(Path())
-    with announced(command, register):
-        ended = TaskFunction(command, Path.cwd(), register, verbose=verbose).run_alone(spec)
+    ended = TaskFunction(command, Path.cwd(), register, verbose=verbose).run_alone(spec)
     if ended.result == INTERRUPTED and ended.by_user:
         raise KeyboardInterrupt
-    return 0
 
 
 def _checked(path: Path, overrides: Sequence[str], trusted: Sequence[str]) -> dict[str, Any]:
@@ -59,7 +72,7 @@ def _checked(path: Path, overrides: Sequence[str], trusted: Sequence[str]) -> di
     except ValueError as error:
         raise UserError(f"--config: {path.parent}: {error}") from None
     _check_places(config, overrides)
-    config = _changed(config | {"fresh": False, "notify": None}, overrides)
+    config = _changed(config | {"fresh": False, "notify": for_all()}, overrides)
     check_targets(config, "", trusted)
     check(config)
     config.pop(CODE, None)

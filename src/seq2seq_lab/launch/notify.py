@@ -17,7 +17,13 @@ from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, Entry, Re
 from seq2seq_lab.runs.facts import monitored
 from seq2seq_lab.runs.run import Run
 
+_VARIABLE = "SEQ2SEQ_LAB_NOTIFY"
 _LONGEST = 60.0  # seconds that the command may take
+
+
+def for_all() -> str | None:
+    """The command that the user's environment names for all training."""
+    return os.environ.get(_VARIABLE) or None
 
 
 @contextmanager

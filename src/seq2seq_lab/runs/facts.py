@@ -14,6 +14,7 @@ from seq2seq_lab.runs.run import Run
 
 BEST = "best "  # before a metric: its best value
 KILLED = "killed"
+STATUSES = ("running", "finished", "interrupted", "failed", KILLED)
 # Keys that every run has, beside its metrics, its options and the keys of its configuration.
 OF_ALL = ("status", "seed", "epochs", "name", "tag", "note")
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from seq2seq_lab.errors import UserError, nearest
-from seq2seq_lab.runs.facts import OF_ALL, keys, values
+from seq2seq_lab.runs.facts import OF_ALL, STATUSES, keys, values
 from seq2seq_lab.runs.run import Run
 
 GRAMMAR = (
@@ -21,7 +21,7 @@ GRAMMAR = (
     "may have * and ?, or be several with commas (\\, is one of its own). All filters hold. < and > need quotes in a "
     "shell: 'val/bleu>30'"
 )
-_FILTER = re.compile(r"\s*(?P<key>[^=<>!\n]+?)\s*(?P<sign>>=|<=|!=|=|>|<)\s*(?P<value>.*?)\s*", re.DOTALL)
+_FILTER = re.compile(r"\s*(?P<key>[^=<>!\n]+?)\s*(?P<sign>>=|<=|!=|==?|>|<)\s*(?P<value>.*?)\s*", re.DOTALL)
 _START = re.compile(r",\s*(?=[\w./@ -]+(?:>=|<=|!=|=|>|<))")  # of the next of several filters in one text
 
 
@@ -45,7 +45,7 @@ class Filter:
     def holds(self, found: Sequence[Any]) -> bool:
         """Whether it holds for the values that a run has for the key; without one, only `!=` does."""
         if self.sign in ("=", "!="):
-            return any(map(self._equals, found)) == (self.sign == "=")
+            return any(map(self.equals, found)) == (self.sign == "=")
         bound = float(self.value)
         return any(self._compares(float(each), bound) for each in found if _is_number(each))
 
@@ -57,7 +57,7 @@ class Filter:
             ">=": value >= bound,
         }[self.sign]
 
-    def _equals(self, found: Any) -> bool:
+    def equals(self, found: Any) -> bool:
         """Whether a value is the one that was typed, or one of those between its commas."""
         parts = re.split(r"(?<!\\),(?! )", self.value)
         return any(_same(found, text.replace("\\,", ",")) for text in dict.fromkeys([self.value, *parts]))
@@ -94,7 +94,7 @@ def parse(text: str) -> Filter | None:
     """
     if not (found := _FILTER.fullmatch(text)):
         return None
-    given = Filter(found["key"], found["sign"], found["value"])
+    given = Filter(found["key"], found["sign"].replace("==", "="), found["value"])
     bound = _number(given.value)
     if given.sign not in ("=", "!=") and (bound is None or math.isnan(bound)):
         raise UserError(f"{text}: {given.value!r} is not a number; {given.sign} compares numbers")
@@ -149,7 +149,15 @@ def matching(runs: Sequence[Run], filters: Sequence[Filter]) -> list[Run]:
     """
     for each in filters:
         check_key(each.key, runs, str(each))
+        if each.key == "status" and each.sign in ("=", "!="):
+            _check_status(each, runs)
     return [run for run in runs if all(each.holds(values(run, each.key)) for each in filters)]
+
+
+def _check_status(given: Filter, runs: Sequence[Run]) -> None:
+    known = dict.fromkeys([*STATUSES, *(value for run in runs for value in values(run, "status"))])
+    if not any(given.equals(status) for status in known):
+        raise UserError(f"{given}: no such status; there are {', '.join(known)}")
 
 
 def check_key(key: str, runs: Sequence[Run], where: str) -> None:
