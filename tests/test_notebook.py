@@ -108,6 +108,25 @@ def test_values_from_python_are_passed_as_they_are(monkeypatch, given, passed):
             assert [each.text for each in parsed.sweep_iterator()] == value
 
 
+def test_a_sweep_from_python_and_its_table_are_of_the_same_folder_as_those_of_the_commands(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(tmp_path / "of all"))
+    seen, read = [], []
+    monkeypatch.setattr(notebook, "launch", lambda overrides, **_: seen.extend(overrides))
+    monkeypatch.setattr(notebook, "load_runs", read.append)
+    sweep({"seed": 0})
+    assert f"output_dir='{tmp_path / 'of all'}'" in seen
+    assert read == [tmp_path / "of all"]
+    shutil.copytree(tiny.train(tmp_path / "of all").parents[1], tmp_path / "other")
+    assert len(load_runs()) == len(load_runs(tmp_path / "other")) == 1
+
+
+def test_a_list_without_values_is_said_to_be(tmp_path):
+    with pytest.raises(UserError, match="seed: an empty list of values"):
+        sweep({"seed": []}, output_dir=tmp_path)
+
+
 def test_sweeps_from_python_are_joined_and_values_taken_in_step(monkeypatch):
     seen = {}
     monkeypatch.setattr(notebook, "launch", lambda overrides, **how: seen.update(how))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_runs(paths: str | Path | Sequence[str | Path] = "outputs") -> "pd.DataFrame":
+def load_runs(paths: str | Path | Sequence[str | Path] = ()) -> "pd.DataFrame":
     """A row for each run below some folders; the index is its path below them.
 
     Columns: `status`, `seed`, `epochs`; `tags` and `note`, if a run has any; the settings in which the runs differ,
@@ -22,7 +22,7 @@ def load_runs(paths: str | Path | Sequence[str | Path] = "outputs") -> "pd.DataF
 
     Args:
         paths: a folder that contains runs at any depth, or several; texts may also be filters, such as
-            `model=attention` and `val/bleu>30`.
+            `model=attention` and `val/bleu>30`. Without a folder, that of `$SEQ2SEQ_LAB_OUTPUTS`, or `outputs`.
 
     Raises:
         UserError: there is no run, or a folder does not exist.

@@ -9,6 +9,7 @@ from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.texts import is_plain, quoted
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.launch import launch
+from seq2seq_lab.runs.filters import outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,11 +19,11 @@ def sweep(
     settings: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     *,
     zipped: Sequence[Sequence[str]] = (),
-    output_dir: str | Path = "outputs",
+    output_dir: str | Path | None = None,
     jobs: int = 1,
     config_dir: Path | None = None,
 ) -> "pd.DataFrame":
-    """Train a run for each combination of values; returns all runs below `output_dir`, as `load_runs` does.
+    """Train a run for each combination of values; returns all runs of its folder, as `load_runs` does.
 
         sweep({"data": "toy", "forcing": "mixed", "forcing.ratio": [0.25, 0.5], "seed": range(3)})
 
@@ -33,13 +34,14 @@ def sweep(
         settings: key → value, or a list of values; the keys are those of the command line. None for a key that begins
             with `~` leaves it out. Several of them are sweeps that are joined.
         zipped: groups of keys whose values are taken in step.
-        output_dir: the folder of the runs.
+        output_dir: the folder of the runs; by default that of `$SEQ2SEQ_LAB_OUTPUTS`, or `outputs`.
         jobs: how many runs are trained at the same time; more than one needs the extra `parallel`.
         config_dir: a folder with your own options.
 
     Raises:
         UserError: a setting cannot be, or a run failed; the finished ones are kept.
     """
+    output_dir = outputs() if output_dir is None else output_dir
     several = [settings] if isinstance(settings, Mapping) else list(settings)
     known = groups([config_dir] if config_dir else [])
     common, *rest = [[_override(key, value, known) for key, value in each.items()] for each in several] or [
@@ -69,7 +71,10 @@ def _override(key: str, value: Any, known: Collection[str]) -> str:
         return key
     is_group = key.lstrip("+~") in known
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        return f"{key}={','.join(_value(each, is_group) for each in value)}"
+        values = [_value(each, is_group) for each in value]
+        if not values:
+            raise UserError(f"{key}: an empty list of values; [[]] is one value, an empty list")
+        return f"{key}={','.join(values)}"
     return f"{key}={_value(value, is_group)}"
 
 
