@@ -99,6 +99,18 @@ def test_a_measure_is_bold_only_where_it_compares_and_has_several_seeds(wide):
     assert [line.count("**") for line in over_tasks.splitlines() if "| 1 |" in line] == [0], "one seed"
 
 
+def test_equal_means_are_not_bold(tmp_path):
+    for ratio in (0.25, 0.75):
+        for seed in (0, 1):
+            settings = config(ratio=ratio, seed=seed)
+            rows = [{"epoch": 1, "val/bleu": 0.0, "val/exact_match": ratio + seed}]
+            write_run(tmp_path / f"{ratio}" / f"seed-{seed}", settings, rows=rows)
+    text = made(tmp_path, "markdown", metrics=["val/bleu", "val/exact_match"])
+    bold = [cell for line in text.splitlines() for cell in line.split(" | ") if "**" in cell]
+    assert len(bold) == 1
+    assert "1.25" in bold[0]
+
+
 def made(root, form, *, metrics=None, **how):
     """The tables alone, without plots."""
     found = gather([root], metrics=metrics, **how)

@@ -129,7 +129,7 @@ def _measured(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> 
     estimates = [group.last(metric) for group in groups]
     measure = groups[0].measure(metric)
     means = [each.mean for each in estimates if each.n > 1 and math.isfinite(each.mean)]
-    judged = measure.better is not None and is_comparable(groups, metric) and len(means) > 1
+    judged = measure.better is not None and is_comparable(groups, metric) and len(set(means)) > 1
     best = (max if measure.better == "higher" else min)(means) if judged else None
     cells = zip(formatted(estimates), intervals(estimates, measure.bounds), estimates, strict=True)
     return Column(
