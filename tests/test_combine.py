@@ -145,6 +145,12 @@ def test_one_run_is_not_said_to_be_several(tmp_path):
 class TestNames:
     """`name=` is the folder as typed."""
 
+    def test_lines_of_a_run_that_goes_on_name_its_folder(self, outputs, capsys):
+        assert cli.main([*LITTLE, "name=a"]) == 0
+        assert cli.main([*LITTLE, "name=b", "trainer.max_epochs=2"]) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if " epoch " in line]
+        assert [line.split()[0] for line in lines if "seed-0" in line.split()[0]] == ["a/seed-0"] * 2
+
     def folders(self, outputs):
         return [folder.relative_to(outputs).as_posix() for folder in tiny.folders(outputs)]
 

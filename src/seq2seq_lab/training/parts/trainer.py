@@ -46,7 +46,7 @@ def make_trainer(
         if not isinstance(each, pl.Callback):
             raise UserError(f"callbacks.{name}: {type(each).__name__} is not a callback of Lightning")
     on_terminal, metric = sys.stdout.isatty(), str(config["monitor"]["metric"])
-    shown = f"{config['name']}/seed-{config['seed']}"
+    shown = f"{run.folder.parent.name}/{run.folder.name}"
     callbacks = [
         Bar(metric) if on_terminal else Lines(shown, metric),
         HyperParameters(hyper_parameters(config), trial(config, run)),
