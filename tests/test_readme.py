@@ -5,12 +5,16 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from fake_runs import config, curves, write_run
 from seq2seq_lab.commands.main import main
+from seq2seq_lab.runs.annotations import Annotations, write_annotations
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,6 +86,51 @@ def test_a_command_of_the_readme_runs(command, workplace, monkeypatch, request):
     assert run(command, monkeypatch) == 0
 
 
+ON_RUNS = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+OF_RUNS = re.findall(r"^seq2seq-lab .*", ON_RUNS, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    """Runs that the commands of the page on runs choose."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQ2SEQ_LAB_OUTPUTS", raising=False)
+    high = {"optimizer": {**config()["optimizer"], "lr": 0.2}}
+    for name, settings, status in (
+        ("attention-mixed-0.5,toy", config(model="attention"), "finished"),
+        ("full", config(model="attention", forcing="full"), "finished"),
+        ("high", config() | high, "failed"),
+    ):
+        rows = [row | {"val/bleu": 31.0} for row in curves(settings, 2)]
+        run = write_run(tmp_path / "outputs" / name / "seed-0", settings, rows=rows, status=status)
+        write_annotations(run, Annotations("", ("paper",)))
+    return tmp_path / "outputs"
+
+
+def interrupted(_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("command", OF_RUNS)
+def test_a_command_of_the_page_on_runs_runs(command, listed, monkeypatch, capsys):
+    trained = []
+    monkeypatch.setattr(
+        "seq2seq_lab.launch.config_file.train_file", lambda path, *_, **__: trained.append(path)
+    )
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    watched = "--watch" in command
+    if watched:
+        monkeypatch.setattr(
+            "seq2seq_lab.commands.runs.time", SimpleNamespace(time=time.time, sleep=interrupted)
+        )
+    assert main(shlex.split(command)[1:]) == (130 if watched else 0)
+    assert capsys.readouterr().out
+    failed = Path("outputs/high/seed-0")
+    assert [path.resolve() for path in trained] == ([failed.resolve()] if "retry" in command else [])
+    assert failed.exists() != (" rm " in command)
+
+
 def test_the_readme_names_targets_that_exist():
     targets = set(re.findall(r"\bmake ([a-z-]+)", README))
     subprocess.run(["make", "-n", *targets], cwd=ROOT, check=True, capture_output=True)
@@ -97,13 +146,13 @@ def test_the_readme_loads_a_run_from_python(workplace, monkeypatch):
 
 def test_the_commands_are_quoted_for_zsh():
     """In zsh a pattern that matches no file is an error."""
-    for command in COMMANDS:
+    for command in [*COMMANDS, *OF_RUNS]:
         unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", "", command)
         assert not re.search(r"[\[\]*?~!]", unquoted), command
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *OF_RUNS])
 def test_zsh_reads_a_command_as_bash_does(command, tmp_path):
     """What the shell passes on is printed instead of run."""
     (tmp_path / "sentences.txt").write_text("")
