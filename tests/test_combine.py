@@ -9,6 +9,7 @@ import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.combine import apart, combined, swept
+from seq2seq_lab.launch.launcher import launcher
 from seq2seq_lab.launch.register import Register
 from seq2seq_lab.runs.run import Run
 
@@ -203,3 +204,22 @@ class TestNames:
         assert cli.main([*LITTLE, f"name={name}"]) == 1
         assert capsys.readouterr().err.startswith("name: ")
         assert not tiny.folders(outputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "chosen"),
+    [
+        ("defaults:\n  - override /hydra/launcher: joblib\n  - _self_\n", (), "joblib"),
+        ("defaults:\n  - /experiment/base\n  - _self_\n", (), "submitit_slurm"),
+        ("defaults:\n  - base\n", (), "submitit_slurm"),
+        ("defaults:\n  - /experiment/base\n", ("hydra/launcher=basic",), "basic"),
+        ("seed: 1\n", (), None),
+    ],
+)
+def test_the_launcher_of_an_experiment_is_attended(tmp_path, text, given, chosen):
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    head = "# @package _global_\n# Mine.\n"
+    (folder / "base.yaml").write_text(f"{head}defaults:\n  - override /hydra/launcher: submitit_slurm\n")
+    (folder / "mine.yaml").write_text(head + text)
+    assert launcher(["seed=0,1", "experiment=mine", *given], [tmp_path / "conf"]) == chosen

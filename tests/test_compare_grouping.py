@@ -5,7 +5,7 @@ import random
 import pytest
 
 from fake_runs import ENG_FRA, TOY, config, curves, write_run, write_sweep
-from seq2seq_lab.compare import gather, grouping
+from seq2seq_lab.compare import gather, grouping, naming
 from seq2seq_lab.compare.grouping import by_corpus
 
 
@@ -259,3 +259,11 @@ def test_a_group_that_is_placed_elsewhere_is_shown_by_its_options_names(tmp_path
         settings["choices"] = {**settings.get("choices", {}), "forcing/decay@target.schedule.decay": option}
         write_run(tmp_path / option, settings)
     assert sorted(labels(tmp_path)) == ["decay=inverse_sigmoid", "decay=linear"]
+
+
+def test_no_setting_has_the_name_of_another_column():
+    """`version` of a part stays beside the version of the package in results.csv."""
+    for name in naming.RESERVED:
+        configs = [{f"model.{name}": 1}, {f"model.{name}": 2}]
+        found = naming.settings(configs, [{}, {}])
+        assert found == [{f"model.{name}": 1}, {f"model.{name}": 2}]

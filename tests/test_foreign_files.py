@@ -141,7 +141,7 @@ def test_a_page_leaves_out_a_run_that_cannot_be_loaded(place, bad, capfd):
     printed = capfd.readouterr()
     assert printed.err.endswith("; left out\n")
     assert len(printed.err.splitlines()) == 1
-    assert printed.out.endswith("1 runs\n")
+    assert printed.out.endswith("1 run\n")
     assert "good" in (place / "translator.html").read_text(encoding="utf-8")
     assert cli.main(["page", "bad/seed-0", "bad/seed-0"]) == 1
     assert layout.VOCABULARIES in capfd.readouterr().err
@@ -234,5 +234,5 @@ def test_no_table_of_a_comparison_has_formulas_or_html(place, bad, capsys):
     text = capsys.readouterr().out
     assert "&lt;script&gt;" in text
     assert "<script>" not in text
-    table = paper.Table([""], [], "a < b")
+    table = paper.Table([], [], [], title="", caption="a < b", label="")
     assert paper._markdown(table).endswith("a &lt; b\n")

@@ -1,9 +1,13 @@
 """A run is what its configuration says, whatever the spelling; two different runs never share a folder."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.options import option_files, read
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
 
@@ -125,3 +129,17 @@ class TestConfigFile:
         folder = tiny.train(tmp_path)
         assert cli.main(["train", "--config", str(folder), override]) == 1
         assert said in capsys.readouterr().err
+
+
+KEYS = json.loads((Path(__file__).parent / "data" / "keys.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("option", KEYS)
+def test_a_new_key_of_an_option_is_one_that_earlier_runs_have_too(option):
+    """A key that an option did not have makes every run of before another run, and a comparison splits them.
+
+    So `runs/earlier.py` has to add it, with the value that means what was before; then it belongs into keys.json.
+    """
+    group, _, name = option.rpartition("/")
+    now = sorted(key for key in read(option_files(group)[name]) if key != "defaults")
+    assert sorted(set(now) - set(KEYS[option])) == []

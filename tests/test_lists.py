@@ -269,7 +269,7 @@ def test_a_watched_list_goes_on_while_runs_are_removed(own, capsys, monkeypatch)
         else:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.time, "sleep", later)
+    monkeypatch.setattr(command, "sleep", later)
     assert cli.main(["runs", "--watch"]) == 130
     assert ["failed/seed-0" in look for look in looks] == [True, False, False, False]
     assert "there is no such folder" in looks[2]

@@ -79,7 +79,9 @@ const run = new Translator(models[0]);
 const { ids } = run.read(sentences[0]);
 const steps = run.steps(ids).map((step) => step.probabilities);
 const notes = sentences.map((each) => run.read(each).notes);
-console.log(JSON.stringify({ translations: sentences.map((each) => run.translate(each, width)), ids, steps, notes }));
+const translations = sentences.map((each) => run.translate(each, width));
+const unused = Object.keys(models[0].weights).filter((name) => !run.network.used.has(name));
+console.log(JSON.stringify({ translations, ids, steps, notes, unused }));
 """
 
 
@@ -142,6 +144,7 @@ def test_translations_and_probabilities_are_those_of_the_package(trained, settin
         expected = [in_python(model, words, sentence, width) for sentence in SENTENCES]
         assert found["translations"] == expected
         assert any(expected)
+        assert found["unused"] == []  # a part that the page does not know would be left out without a word
         assert found["notes"] == [words.encode(sentence).notes for sentence in SENTENCES]
         assert all(bool(said) for said, text in zip(found["notes"], expected, strict=True) if not text)
     ids = [*words.encode(SENTENCES[0]).ids, EOS]

@@ -299,7 +299,7 @@ def test_fresh_trains_again_and_removes_the_files_of_the_old_run(run, capsys):
     ("change", "key"),
     [
         ("trainer=default", "trainer.accelerator"),
-        ("monitor={metric: val/chrf, mode: max}", "callbacks.best_checkpoint.monitor"),
+        ("monitor={metric: val/chrf, mode: max}", "monitor.metric"),
     ],
 )
 def test_another_run_with_the_same_name_is_refused_and_the_message_names_the_key(plain_run, change, key):

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from seq2seq_lab.commands.chosen import add_chosen
@@ -80,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
         if sys.stdout.isatty():
             write_control("\x1b[H\x1b[2J")
         print(text, flush=True)
-        time.sleep(_EVERY)
+        sleep(_EVERY)
 
 
 def _shown(args: argparse.Namespace, *, height: int | None = None) -> str:

@@ -10,17 +10,12 @@ from seq2seq_lab.runs.layout import CODE
 Flat = Mapping[str, Any]  # dotted key → value; lists are values
 ABSENT = "absent"
 TARGET = "_target_"
-_COLUMNS = {
-    "run",
-    "group",
-    "seed",
-    "n",
-    "runs",
-    "status",
-    "averaged",
-    "epochs",
-    "corpus",
-}  # column names of the tables
+OF_SUMMARY = ("seconds", "version", "commit", "machine", "command")  # columns from the summary of a run
+# Column names of the tables, which no setting gets as its short name.
+RESERVED = {
+    *("run", "group", "seed", "n", "runs", "status", "averaged", "epochs", "corpus", "tags", "note"),
+    *OF_SUMMARY,
+}
 # Two corpora differ in every key of their options, so only the name of the option is shown.
 _NAMED_WHOLE = ("data",)
 
@@ -184,7 +179,7 @@ def _shorten(keys: Sequence[str]) -> list[str]:
     def short(path: list[str]) -> str:
         for size in range(1, len(path)):
             name = ".".join(path[-size:])
-            if name not in _COLUMNS and sum(other[-size:] == path[-size:] for other in paths) == 1:
+            if name not in RESERVED and sum(other[-size:] == path[-size:] for other in paths) == 1:
                 return name
         return ".".join(path)
 

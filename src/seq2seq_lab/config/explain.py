@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from seq2seq_lab.config.misuse import not_installed
+from seq2seq_lab.config.misuse import no_such_option
 from seq2seq_lab.config.options import (
     description,
     groups,
@@ -145,7 +145,7 @@ def _no_such_option(wanted: str, extra: Sequence[Path]) -> str:
     there = [group for group in groups(extra) if wanted.startswith(f"{group}/")]
     group = max(there, key=len, default=wanted.rpartition("/")[0])
     if group.partition("/")[0] == "hydra":
-        return not_installed(group, wanted.removeprefix(f"{group}/"))
+        return no_such_option(group, wanted.removeprefix(f"{group}/"))
     option, known = wanted.removeprefix(f"{group}/"), options(group, extra)
     return f"{group}={option}: no such option{nearest(option, known)}\noptions of {group}: {', '.join(known)}"
 

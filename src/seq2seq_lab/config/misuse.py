@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.config.options import groups, options
+from seq2seq_lab.config.options import config_dir, groups, options
 from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, RENAMED, SETS
 from seq2seq_lab.errors import UserError
 
@@ -89,7 +89,7 @@ def _listed(group: str, extra: Sequence[Path]) -> str:
     return ", ".join(options(group, extra))
 
 
-def not_installed(group: str, option: str) -> str:
+def no_such_option(group: str, option: str) -> str:
     """What to say of an option of Hydra that is not there, such as one of a launcher."""
     extras = EXTRAS.get(group, {})
     if option in extras:
@@ -111,4 +111,5 @@ def _of_hydra(group: str) -> list[str]:
     node: Any = ConfigStore.instance().repo
     for part in group.split("/"):
         node = node.get(part, {})
-    return sorted(str(name).removesuffix(".yaml") for name in node)
+    own = {path.stem for path in (config_dir() / group).glob("*.yaml")}
+    return sorted({str(name).removesuffix(".yaml") for name in node} | own)

@@ -96,6 +96,28 @@ def nests(path: Path, group: str) -> set[str]:
     return found
 
 
+def chosen_by(group: str, option: str, wanted: str, extra: Sequence[Path] = ()) -> str | None:
+    """The option of another group that an option chooses in its defaults list, or in those that this names.
+
+    Args:
+        group: of the option, such as ``experiment``.
+        option: its name.
+        wanted: the other group, such as ``hydra/launcher``.
+    """
+    files = option_files(group, extra)
+    found = None
+    for path in [files[option]] if option in files else []:
+        state = path.stat()
+        for entry in _defaults(path, state.st_mtime_ns, state.st_size):
+            if isinstance(entry, dict):
+                for key, value in entry.items():
+                    if str(key).split()[-1].strip("/") == wanted:
+                        return str(value)
+            elif (other := str(entry).removeprefix(f"/{group}/")) in files and other != option:
+                found = chosen_by(group, other, wanted, extra) or found
+    return found
+
+
 @cache
 def _defaults(path: Path, modified: int, size: int) -> list[Any]:
     """The defaults list of an option's file; parsing takes most of the time of what asks for options."""

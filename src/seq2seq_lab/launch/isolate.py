@@ -26,7 +26,7 @@ def available() -> bool:
     return hasattr(os, "fork")
 
 
-def in_own_process(act: Callable[[], T], launcher: int) -> T:
+def in_own_process(act: Callable[[], T], sweep_process: int) -> T:
     """The result of a function that is called in a fork of this process, which has not computed with PyTorch.
 
     A worker of joblib is such a process: it only imports what its jobs need. A worker that the system kills, for want
@@ -34,7 +34,7 @@ def in_own_process(act: Callable[[], T], launcher: int) -> T:
 
     Args:
         act: the function; its result is pickled.
-        launcher: the process that started the sweep. If it ends, the job gets the signal SIGTERM, on which it saves a
+        sweep_process: what started the sweep. If it ends, the job gets the signal SIGTERM, on which it saves a
             checkpoint, and this worker ends.
 
     Raises:
@@ -49,7 +49,7 @@ def in_own_process(act: Callable[[], T], launcher: int) -> T:
         os.close(read)
         status = 1
         try:
-            _watch(lambda: os.getppid() != worker or not is_alive(launcher))
+            _watch(lambda: os.getppid() != worker or not is_alive(sweep_process))
             contents = pickle.dumps(act())
             with os.fdopen(write, "wb") as pipe:
                 pipe.write(contents)
@@ -66,7 +66,7 @@ def in_own_process(act: Callable[[], T], launcher: int) -> T:
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     finally:
         signal.signal(signal.SIGINT, handler)
-    if not is_alive(launcher):
+    if not is_alive(sweep_process):
         os._exit(1)
     if contents and ended == 0:
         return pickle.loads(contents)  # type: ignore[no-any-return]

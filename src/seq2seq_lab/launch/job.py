@@ -79,7 +79,7 @@ class TaskFunction:
         self.at_once = 1
         self.pruning: Callable[[int], ShouldPrune] | None = None
         self.error: UserError | None = None
-        self._launcher = os.getpid()
+        self._sweep_process = os.getpid()
 
     def __call__(self, cfg: "DictConfig") -> float | None:
         """Train one run; returns the best value of the metric `monitor`, or None if it failed or was stopped."""
@@ -87,7 +87,9 @@ class TaskFunction:
         from hydra.types import RunMode
 
         terminal.replace_unencodable()
-        if os.getpid() != self._launcher:  # the command has done it here; or the user's own program prints
+        if (
+            os.getpid() != self._sweep_process
+        ):  # the command has done it here; or the user's own program prints
             terminal.clean_output()
         modules.set_folder(self.working_folder)
         hydra = HydraConfig.get()
@@ -143,10 +145,10 @@ class TaskFunction:
 
     def _in_process(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
-        if jobs > 1 and os.getpid() != self._launcher and isolate.available():
+        if jobs > 1 and os.getpid() != self._sweep_process and isolate.available():
             try:
                 return isolate.in_own_process(
-                    lambda: self._isolated(spec, jobs, number, prune), self._launcher
+                    lambda: self._isolated(spec, jobs, number, prune), self._sweep_process
                 )
             except isolate.KilledError as error:
                 with suppress(UserError, OSError):
@@ -228,7 +230,7 @@ class TaskFunction:
     def _report(self, spec: RunSpec | None, ended: JobResult, overrides: list[str]) -> None:
         error = f"{ended.error}\n  in the job {' '.join(overrides)}" if ended.error else ""
         # Only the launching process and its children write to the user's terminal; other processes write to files.
-        shown = self._launcher in (os.getpid(), os.getppid())
+        shown = self._sweep_process in (os.getpid(), os.getppid())
         if error and shown:
             print(error, file=sys.stderr)
         path = str(spec.folder.absolute()) if spec else None

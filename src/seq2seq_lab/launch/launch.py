@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from seq2seq_lab.config.compose import search_path
@@ -17,6 +17,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.combine import as_overrides
 from seq2seq_lab.launch.job import TaskFunction
+from seq2seq_lab.launch.launcher import attending, launcher
 from seq2seq_lab.launch.notify import announced
 from seq2seq_lab.launch.plan import Shown
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
@@ -50,7 +51,10 @@ def launch(
     """
     import hydra
 
-    overrides, extra = search_path(slurm.with_defaults(overrides), folder)
+    overrides, extra = search_path(list(overrides), folder)
+    chosen = launcher(overrides, extra)
+    if chosen == slurm.LAUNCHER:
+        overrides = slurm.with_defaults(overrides)
     multirun = "--multirun" in flags
     overrides = as_texts(overrides, extra, sweep=multirun)
     parts = [as_texts(part, extra, sweep=True) for part in sweeps]
@@ -65,7 +69,7 @@ def launch(
     register = Register.new(
         folder_of_sweeps,
         math.prod(values.values()) if multirun else None,
-        outlived=slurm.LAUNCHER in overrides,
+        outlived=chosen == slurm.LAUNCHER,
     )
     job = TaskFunction(
         command, Path.cwd(), register, swept=list(values), extra=extra, dry_run=dry_run, verbose=verbose
@@ -84,7 +88,7 @@ def launch(
                 explained(overrides, extra),
                 _surroundings([*flags, *overrides, *as_overrides(zipped, parts)]),
                 register.open() if multirun and not dry_run else nullcontext(),
-                _attending(overrides, register),
+                attending(chosen, register),
             ):
                 run()
         except Shown:
@@ -109,13 +113,6 @@ def _status(job: TaskFunction, overrides: Sequence[str], *, multirun: bool) -> i
         raise UserError(_no_jobs(overrides))
     sweep.compare_all(entries)
     return 1 if any(entry.result == FAILED for entry in entries) else 0
-
-
-def _attending(overrides: Sequence[str], register: Register) -> AbstractContextManager[None]:
-    """What goes on beside the jobs of a launcher."""
-    if "hydra/launcher=joblib" in overrides:
-        return sweep.stopping(register)
-    return slurm.queue(register) if slurm.LAUNCHER in overrides else nullcontext()
 
 
 @contextmanager

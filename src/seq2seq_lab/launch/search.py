@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.config.misuse import not_installed
+from seq2seq_lab.config.misuse import no_such_option
 from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.plan import Shown, checked_spec, refusal
@@ -92,7 +92,7 @@ class Search:
         try:
             import optuna
         except ImportError:
-            raise UserError(not_installed("hydra/sweeper", "optuna")) from None
+            raise UserError(no_such_option("hydra/sweeper", "optuna")) from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.fixed, self.space = parsed_space(self.parse(list(self.arguments)))
         if "seed" in self.space:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from seq2seq_lab.config.misuse import not_installed
+from seq2seq_lab.config.misuse import no_such_option
 from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.launch.register import FAILED, Entry, Register
 
-LAUNCHER = "hydra/launcher=submitit_slurm"
+LAUNCHER = "submitit_slurm"
 _REQUEUES = "hydra.launcher.max_num_timeout"
 _POLL = 3.0  # seconds between two looks at the queue
 _GONE = 5  # looks at which a job without a result is not in the queue
@@ -19,7 +19,7 @@ _OFTEN = 20  # a run that is over its time limit, or pre-empted, is queued again
 
 def with_defaults(overrides: Sequence[str]) -> list[str]:
     """The overrides of a sweep on SLURM; a job that is over its time limit is queued again, if nothing else is said."""
-    if LAUNCHER not in overrides or any(each.lstrip("+").startswith(_REQUEUES) for each in overrides):
+    if any(each.lstrip("+").startswith(_REQUEUES) for each in overrides):
         return list(overrides)
     return [*overrides, f"{_REQUEUES}={_OFTEN}"]
 
@@ -30,7 +30,7 @@ def queue(register: Register) -> Iterator[None]:
     try:
         import submitit
     except ImportError:
-        raise UserError(not_installed(*LAUNCHER.split("="))) from None
+        raise UserError(no_such_option("hydra/launcher", LAUNCHER)) from None
 
     executors: Any = submitit.AutoExecutor
     original = executors.map_array

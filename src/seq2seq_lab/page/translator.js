@@ -133,10 +133,12 @@ class Network {
     this.model = model;
     this.settings = model.settings;
     this.numbers = null;
+    this.used = new Set(); // names of weights, so that a test can see whether all of them count
   }
 
   weight(name) {
     this.numbers ??= numbers(this.model.contents);
+    this.used.add(name);
     const { shape, start } = this.model.weights[name];
     return this.numbers.subarray(start, start + shape.reduce((a, b) => a * b, 1));
   }

@@ -4,9 +4,7 @@ from seq2seq_lab.config.schema import CODE as CODE
 from seq2seq_lab.config.schema import GOLD as GOLD
 
 CONFIG = "config.yaml"  # the whole resolved configuration; written last of what makes a folder a run
-# Status, why it stopped, metrics, the tested epoch, seconds, version, commit, machine, command, identity, corpus,
-# measures, reference, init_from.
-SUMMARY = "summary.json"
+SUMMARY = "summary.json"  # what became of it, what it was made with, its last and best values; see `runs.run.Run.begin`
 METRICS = "metrics.csv"  # a row an epoch; `epoch`, counted from 1, then the scalars of TensorBoard
 TRANSLATIONS = "translations.json"  # sample translations at the end, with attention weights where there are
 VOCABULARIES = "vocabularies.json"  # the words of both sides, in order of their ids
@@ -16,6 +14,7 @@ PERFECT = "evaluation/perfect"  # the same of the perfect model of the run's dat
 ANNOTATIONS = (
     "annotations.json"  # what `seq2seq-lab runs note` and `runs tag` write; no part of what the run is
 )
+OF_TRAINING = (CONFIG, SUMMARY, METRICS, TRANSLATIONS, VOCABULARIES)  # the files that `fresh=true` removes
 CHECKPOINTS = "checkpoints"
 LOCK = ".lock"  # locked by the process that trains
 LAST = "last.ckpt"

@@ -108,6 +108,9 @@ class LoadedRun:
             sentences: raw sentences; they are normalised as in training. A single one is taken too.
             beam: hypotheses of beam search; 1 is greedy.
             length_penalty: of beam search (Wu et al. 2016, https://arxiv.org/abs/1609.08144).
+
+        Raises:
+            UserError: a sentence is longer than the model takes.
         """
         from seq2seq_lab.decoding.beam import beam_search
 
@@ -115,6 +118,10 @@ class LoadedRun:
         ids = [self.vocabularies.encode(each).ids for each in given]
         known = [row for row, each in enumerate(ids) if each]
         found = [""] * len(given)
+        try:
+            self.model.check_lengths(source=1 + max((len(each) for each in ids), default=0))
+        except ValueError as error:
+            raise UserError(f"{self.run.folder}: {error}") from None
         for start in range(0, len(known), _BATCH):
             rows = known[start : start + _BATCH]
             source, lengths = _padded([ids[row] for row in rows])

@@ -274,9 +274,8 @@ class Run:
 
     def clear(self) -> None:
         """Remove the files of an earlier run; other files are kept. The folder must be locked."""
-        names = (layout.CONFIG, layout.SUMMARY, layout.METRICS, layout.TRANSLATIONS, layout.VOCABULARIES)
         of_tensorboard = (*self.folder.glob("events.out.tfevents.*"), self.folder / "hparams.yaml")
-        for path in (*(self.folder / name for name in names), *of_tensorboard):
+        for path in (*(self.folder / name for name in layout.OF_TRAINING), *of_tensorboard):
             path.unlink(missing_ok=True)
         evaluations = (self.folder / layout.EVALUATION).rglob("*.json*")
         checkpoints = (self.folder / layout.CHECKPOINTS).rglob("*.ckpt")

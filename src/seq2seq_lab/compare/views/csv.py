@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.naming import OF_SUMMARY, show
 from seq2seq_lab.compare.pairing import Pair
 from seq2seq_lab.compare.statistics import Bounds, Estimate
 from seq2seq_lab.compare.tasks import Interval, OverTasks
@@ -45,7 +45,7 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
                 row[f"{metric} best"], row[f"{metric} best epoch"] = run.best(metric, better) or (None, None)
         annotations = read_annotations(run.folder)
         row |= {"tags": ", ".join(annotations.tags), "note": annotations.note}
-        row |= {key: run.summary().get(key) for key in ("seconds", "version", "commit", "machine", "command")}
+        row |= {key: run.summary().get(key) for key in OF_SUMMARY}
         rows.append(row)
     return text_of(rows)
 

@@ -38,7 +38,7 @@ def measured(scalars: dict[str, float], width: int, first: str) -> str:
         for name, value in scalars.items():
             if wanted in (name, name.partition("/")[2]) and name.partition("/")[0] != "perf":
                 more = f"  {name} {f'{value:#.4g}':<{_VALUE}}"
-                if sum(map(len, shown.values())) + len(more) <= width:
+                if sum(map(len, shown.values())) + len(more.rstrip()) <= width:
                     shown.setdefault(name, more)
     return "".join(shown.values())
 

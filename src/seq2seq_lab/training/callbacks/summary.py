@@ -40,7 +40,8 @@ class Summary(pl.Callback):
         if chosen is None or self.updates_written:
             return
         self.updates_written = True
-        made = {"updates": chosen.name, "parts": list(chosen.parts), "refused": dict(chosen.refused)}
+        parts = {"parts": list(chosen.parts)} if chosen.parts else {}
+        made = {"updates": chosen.name, **parts, "refused": dict(chosen.refused)}
         self.run.write_summary(accelerate=made)
         if self.show_updates:
             print(chosen, flush=True)
