@@ -8,6 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.launch import sweep
 from seq2seq_lab.launch.combine import apart, combined, swept
 from seq2seq_lab.launch.launcher import launcher
 from seq2seq_lab.launch.register import Register
@@ -124,9 +125,13 @@ def test_impossible_runs_are_named_before_the_first_one_is_trained(outputs, caps
     assert not list(outputs.rglob("sweep-*"))
 
 
-def test_a_sweep_stops_after_so_many_failures(outputs, capsys):
+def test_a_sweep_stops_after_so_many_failures(outputs, capsys, monkeypatch):
     failing = [*LITTLE, "-m", "optimizer.lr=1e30,0.01,1e35,0.02,0.03"]
+    shown = []
+    monkeypatch.setattr(sweep, "compare_all", lambda entries: shown.append("compared"))
+    monkeypatch.setattr(sweep, "show", lambda entries, show=sweep.show: (shown.append("said"), show(entries)))
     assert cli.main([*failing, "stop_after_failures=2"]) == 1
+    assert shown == ["compared", "said"], "the last lines say what failed"
     err = capsys.readouterr().err
     assert "2 failed, 1 finished, 2 not started:" in err
     assert "stop_after_failures=2: no further run was started" in err

@@ -44,6 +44,20 @@ def test_what_is_searched_over_is_written_in_hydras_grammar():
     assert [written(each) for each in (0.123456, 3, "x", 1e-7)] == ["0.1235", "3", "x", "1e-07"]
 
 
+def test_a_study_of_another_search_is_refused_before_anything_is_trained(outputs, tmp_path, capsys):
+    storage = str(tmp_path / "study")
+    study = optuna.create_study(study_name="mine", storage=_storage(storage), direction="minimize")
+    drawn = {
+        "params": {"threads": 1},
+        "distributions": {"threads": optuna.distributions.IntDistribution(1, 2)},
+    }
+    study.add_trial(optuna.trial.create_trial(**drawn, value=1.0))
+    named = ("hydra.sweeper.study_name=mine", f"hydra.sweeper.storage={storage}")
+    assert search(*named, trials=2) == 1
+    assert "mine searches over threads; give this search another name" in capsys.readouterr().err
+    assert not tiny.folders(outputs)
+
+
 def test_a_study_goes_on_and_says_its_best_trial(outputs, capsys):
     assert search(trials=2) == 0
     before = tiny.folders(outputs)

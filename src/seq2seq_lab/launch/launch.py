@@ -106,12 +106,15 @@ def launch(
 def _status(job: TaskFunction, overrides: Sequence[str], *, multirun: bool) -> int:
     """Show what became of the jobs, and compare their runs; returns the exit status."""
     entries = job.register.close()
-    sweep.show(entries)
     if job.error is not None:
         raise job.error
     if multirun and not entries:
         raise UserError(_no_jobs(overrides))
-    sweep.compare_all(entries)
+    try:
+        sweep.compare_all(entries)
+    finally:  # the last lines say what failed
+        sys.stdout.flush()
+        sweep.show(entries)
     return 1 if any(entry.result == FAILED for entry in entries) else 0
 
 

@@ -137,6 +137,12 @@ class Search:
             )
         except Exception as error:  # of the file, or of whatever library reads such an address
             raise UserError(f"hydra.sweeper.storage: {storage}: {first_line(error)}") from error
+        ended = [each for each in study.trials if each.state.is_finished() and each.params]
+        if other := next((each for each in ended if set(each.params) != set(self.space)), None):
+            raise UserError(
+                f"hydra.sweeper.study_name: {name} searches over {', '.join(other.params)}; "
+                "give this search another name"
+            )
         sampler = dict(self.settings["sampler"])
         if sampler.get("seed") is not None:  # a study that goes on does not draw the same values again
             sampler["seed"] += len(study.trials)
@@ -150,7 +156,10 @@ class Search:
         """Train what is left of the trials, and say which is the best."""
         self.job.swept = [*self.space, *(["seed"] if self.settings["seeds"] else [])]
         left = [each for each in self.study.trials if not each.state.is_finished()]
-        waiting = [each for each in left if _is_free(each.user_attrs.get(_OWNER, {}))]
+        whole = [
+            each for each in left if set(each.params) == set(self.space)
+        ]  # not those that were being drawn
+        waiting = [each for each in whole if _is_free(each.user_attrs.get(_OWNER, {}))]
         total = max(self.settings["n_trials"], len(self.study.trials))
         new = total - len(self.study.trials)
         done = len(self.study.trials) - len(left)
