@@ -3,13 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from seq2seq_lab.data.corpus import Dropped
-from seq2seq_lab.data.text import INVISIBLE
-
-if TYPE_CHECKING:
-    from seq2seq_lab.data.sources.base import PairSource, RawPairs
+from seq2seq_lab.data.sources.raw import RawPairs
+from seq2seq_lab.data.text import INVISIBLE, Normalisation
 
 HEADER = "that are a header row"
 EMPTY = "with an empty side"
@@ -54,7 +52,22 @@ class Kept:
         self.dropped[reason] = before._replace(pairs=before.pairs + 1)
 
 
-def keep_pairs(source: "PairSource", raw: "RawPairs") -> Kept:
+class Filters(Protocol):
+    """The settings of a source that say which pairs are kept; see `data.sources.base.PairSource`."""
+
+    @property
+    def prefixes(self) -> Sequence[str] | None: ...
+    @property
+    def max_words(self) -> int | None: ...
+    @property
+    def max_pairs(self) -> int | None: ...
+    @property
+    def drop_duplicates(self) -> bool: ...
+    @property
+    def normalisation(self) -> Normalisation: ...
+
+
+def keep_pairs(source: Filters, raw: RawPairs) -> Kept:
     """Normalise raw pairs and apply the filters of their source."""
     kept = Kept()
     rows = range(len(raw.sources)) if not source.prefixes else list(_with_prefix(source, raw, kept))
@@ -106,7 +119,7 @@ def _why_empty(pair: Sequence[str]) -> str:
     return LETTERS if all(map(_has_letter, pair)) else NOTHING
 
 
-def _with_prefix(source: "PairSource", raw: "RawPairs", kept: Kept) -> Iterator[int]:
+def _with_prefix(source: Filters, raw: RawPairs, kept: Kept) -> Iterator[int]:
     """The rows that the prefixes keep. This filter is the first one, as few pairs pass it."""
     prefixes = tuple(source.prefixes or ())
     prefixed = source.normalisation.lines(raw.targets if raw.prefixed is None else raw.prefixed)

@@ -3,17 +3,15 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq_lab.data.corpus import Removed
 from seq2seq_lab.data.sources.filters import LETTERS, NOTHING, Kept
+from seq2seq_lab.data.sources.raw import RawPairs
 from seq2seq_lab.data.text import ENTITY, INVISIBLE, Normalisation, shortened
-
-if TYPE_CHECKING:
-    from seq2seq_lab.data.sources.base import RawPairs
 
 _LETTERS_LOST = 0.01  # share of the pairs; above it a run says so
 _REMOVED = 0.1  # share of the characters
@@ -97,7 +95,7 @@ class Inspection(NamedTuple):
     cautions: list[str]
 
 
-def inspect(normalise: Normalisation, raw: "RawPairs", kept: Kept) -> Inspection:
+def inspect(normalise: Normalisation, raw: RawPairs, kept: Kept) -> Inspection:
     """Inspect the raw sentences of the pairs that are kept, and the reasons why others are not."""
     kinds = [
         *([] if normalise.unescape else [_ENTITIES]),
@@ -166,7 +164,7 @@ def _rows_with(wanted: str, start: int, codes: NDArray[np.intp]) -> list[int]:
     return found
 
 
-def _caution(kind: _Kind, matches: dict[int, re.Match[str]], raw: "RawPairs", kept: Kept) -> str:
+def _caution(kind: _Kind, matches: dict[int, re.Match[str]], raw: RawPairs, kept: Kept) -> str:
     """What is said about the pairs of a kind."""
     row = min(matches)
     text = matches[row][0]
