@@ -5,10 +5,8 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
 import zipfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -121,9 +119,7 @@ def test_a_command_of_the_page_on_runs_runs(command, listed, monkeypatch, capsys
     monkeypatch.setattr("builtins.input", lambda _: "y")
     watched = "--watch" in command
     if watched:
-        monkeypatch.setattr(
-            "seq2seq_lab.commands.runs.time", SimpleNamespace(time=time.time, sleep=interrupted)
-        )
+        monkeypatch.setattr("seq2seq_lab.commands.runs.sleep", interrupted)
     assert main(shlex.split(command)[1:]) == (130 if watched else 0)
     assert capsys.readouterr().out
     failed = Path("outputs/high/seed-0")
