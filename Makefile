@@ -74,8 +74,9 @@ quirks: seminar ## the seminar's quirks on and off, beside the runs of make semi
 		outputs/seminar/seq2seq_mixed,predict_sos=false/seed-* \
 		outputs/seminar/attention_mixed,predict_sos=false,unmasked_positions=null/seed-*
 
-baselines: $(INSTALLED) ## the presets experiment=baseline/…, six seeds on three splits (about two hours on two processors)
+baselines: $(INSTALLED) ## the presets experiment=baseline/…, up to six seeds and three splits (over two hours on two processors)
 	$(LAB) $(SWEEP) experiment=baseline/attention,baseline/seq2seq seed=0,1,2,3,4,5 split.seed=0,1,2 compare=false
+	$(LAB) $(SWEEP) experiment=baseline/transformer seed=0,1,2 compare=false
 	$(LAB) evaluate outputs/baseline/*/seed-* --beam 1,2,5,10,50
 	$(BIN)/python -m experiments.baselines.report outputs/baseline
 
