@@ -16,7 +16,7 @@ from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.options import options
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.beam import beam_search
-from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Pairs
@@ -149,6 +149,11 @@ class TestNumbers:
             assert best.words == found.words[row, : len(best.words)].tolist()
         fed = model.embed(gold_inputs(found.words))
         same(model(SOURCE, found.words, source_lengths=LENGTHS, inputs=fed).logits, found.logits)
+        wanted = torch.tensor([2, 5, 1])  # some positions of each, after which it leaves
+        shorter = greedy(model, SOURCE, LENGTHS, 7, at_least=wanted)
+        kept = torch.arange(shorter.words.shape[1]) < wanted.unsqueeze(1)
+        kept |= before_end(shorter.words)
+        same(shorter.logits[kept], found.logits[:, : kept.shape[1]][kept])
 
     def test_a_beam_finds_the_models_probabilities(self, model):
         for row, hypotheses in enumerate(beam_search(model, SOURCE, LENGTHS, 6, beam=4, n_best=4)):
