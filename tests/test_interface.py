@@ -164,6 +164,16 @@ class TestNumbers:
                 assert one.log_probability == pytest.approx(expected, abs=1e-9)
 
 
+def test_positions_that_a_validation_computed_first_are_trained_with():
+    model = made("transformer")
+    source, target = (torch.full((1, 29), 3) for _ in range(2))  # more positions than other tests have
+    with torch.inference_mode():
+        found = model(source, target).logits
+    logits = model(source, target).logits
+    same(logits, found.clone())
+    logits.sum().backward()
+
+
 FEEDERS = options("forcing/feeder")
 POLICIES = [
     ("free",),
