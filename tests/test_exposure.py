@@ -373,9 +373,11 @@ def test_a_source_with_a_word_that_the_model_does_not_have_is_left_out():
 # The free-running loss
 
 
-def test_the_losses_are_those_of_a_literal_loop(model):
+@pytest.mark.parametrize("padding", [0, 5])
+def test_the_losses_are_those_of_a_literal_loop(model, padding):
     targets = [[A, B, C, EOS], [D, EOS], [C, A, EOS]]
     data = batch(*targets)
+    data = data._replace(target=torch.nn.functional.pad(data.target, (0, padding)))
     evaluator = Evaluator(to_text=str, max_length=3)
     evaluator.add(model, data)
     found = evaluator.evaluation([[""]] * 3)

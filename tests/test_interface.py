@@ -16,7 +16,7 @@ from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.options import options
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.beam import beam_search
-from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Pairs
@@ -149,6 +149,11 @@ class TestNumbers:
             assert best.words == found.words[row, : len(best.words)].tolist()
         fed = model.embed(gold_inputs(found.words))
         same(model(SOURCE, found.words, source_lengths=LENGTHS, inputs=fed).logits, found.logits)
+        wanted = torch.tensor([2, 5, 1])  # some positions of each, after which it leaves
+        shorter = greedy(model, SOURCE, LENGTHS, 7, at_least=wanted)
+        kept = torch.arange(shorter.words.shape[1]) < wanted.unsqueeze(1)
+        kept |= before_end(shorter.words)
+        same(shorter.logits[kept], found.logits[:, : kept.shape[1]][kept])
 
     def test_a_beam_finds_the_models_probabilities(self, model):
         for row, hypotheses in enumerate(beam_search(model, SOURCE, LENGTHS, 6, beam=4, n_best=4)):
@@ -157,6 +162,16 @@ class TestNumbers:
                 log_p = model(SOURCE[row : row + 1, : LENGTHS[row]], ids).logits.log_softmax(dim=2)
                 expected = log_p.gather(2, ids.unsqueeze(2)).sum().item()
                 assert one.log_probability == pytest.approx(expected, abs=1e-9)
+
+
+def test_positions_that_a_validation_computed_first_are_trained_with():
+    model = made("transformer")
+    source, target = (torch.full((1, 29), 3) for _ in range(2))  # more positions than other tests have
+    with torch.inference_mode():
+        found = model(source, target).logits
+    logits = model(source, target).logits
+    same(logits, found.clone())
+    logits.sum().backward()
 
 
 FEEDERS = options("forcing/feeder")

@@ -1,13 +1,15 @@
 """Properties of the models and of decoding; comparisons with PyTorch's layers."""
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
 import torch
 from torch import nn
 
+from seq2seq_lab import decoding
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Plan
@@ -178,18 +180,40 @@ class TestFeeding:
         for gradient, wanted in zip(stepped, gradients(case.model, whole.sin().sum()), strict=True):
             torch.testing.assert_close(gradient, wanted)
 
-    def test_greedy_decoding_that_ends_early_is_the_beginning_of_the_whole(self, case):
+    def test_greedy_decoding_that_ends_early_gives_what_is_wanted_of_the_whole(self, case, monkeypatch):
         case.model.eval()
         with torch.no_grad():
             case.model.decoder.output.bias[1] += 3.0  # <eos> soon
-        for at_least in (1, 4):
-            whole = greedy(case.model, case.source, case.source_lengths, 9)
+        whole = greedy(case.model, case.source, case.source_lengths, 9)
+        every = (0, 4, torch.tensor([1, 3, 7, 2]))
+        for leaving, at_least in itertools.product((0.01, 0.5, 2.0), every):
+            monkeypatch.setattr(decoding.greedy, "LEAVING", leaving)
             found = greedy(case.model, case.source, case.source_lengths, 9, at_least=at_least)
             length = found.words.shape[1]
-            assert length >= at_least
-            assert torch.equal(found.words, whole.words[:, :length])
-            assert torch.equal(found.logits, whole.logits[:, :length])
-            assert length == 9 or (found.words == 1).any(dim=1).all()
+            there = torch.arange(length) < torch.as_tensor(at_least).expand(B).unsqueeze(1)
+            wanted = before_end(whole.words)[:, :length] | there
+            assert length == 9 or length == int(wanted.sum(dim=1).max())
+            assert torch.equal(before_end(found.words), before_end(whole.words)[:, :length])
+            for one, other in zip(found, whole, strict=True):
+                assert (one is None) == (other is None)
+                if one is not None:
+                    torch.testing.assert_close(one[wanted], other[:, :length][wanted])
+
+    def test_of_a_sentence_that_has_ended_no_step_is_computed(self, case, monkeypatch):
+        case.model.eval()
+        with torch.no_grad():
+            case.model.decoder.output.bias[1] += 1e6  # <eos> at once
+        rows = []
+        decode = type(case.model).decode
+        monkeypatch.setattr(
+            type(case.model),
+            "decode",
+            lambda model, inputs, *rest, **more: (
+                rows.append(len(inputs)) or decode(model, inputs, *rest, **more)
+            ),
+        )
+        greedy(case.model, case.source, case.source_lengths, 9, at_least=torch.tensor([1, 4, 3, 1]))
+        assert rows == [4, 2, 2, 1]
 
     def test_stepping_gives_the_logits_of_the_whole_sequence(self, model):
         model.eval()

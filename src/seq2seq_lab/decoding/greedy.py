@@ -9,14 +9,18 @@ from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.unroll import Encoded, Steps, encode
 from seq2seq_lab.models.interface import Decoded, Model
 
+# Sentences leave the batch as soon as these are at least this share of it: what goes on is copied then.
+LEAVING = 0.25
+
 
 class Hypotheses(NamedTuple):
     """Translations of a model that is fed only its own words.
 
     Attributes:
         words: ids [B, L], where L can be less than the maximum; ignore the words after the first `<eos>` of a sentence.
-        logits: [B, L, V]; the words are their arg-max.
-        weights: attention weights [B, L, S]; None for a model without attention.
+        logits: [B, L, V]; the words up to `<eos>` are their arg-max. Those of a sentence that was wanted no further are
+            zero.
+        weights: attention weights [B, L, S], likewise; None for a model without attention.
     """
 
     words: Tensor
@@ -31,7 +35,7 @@ def greedy(
     source_lengths: Tensor | None,
     max_length: int,
     *,
-    at_least: int | None = None,
+    at_least: Tensor | int | None = None,
     encoded: Encoded | None = None,
 ) -> Hypotheses:
     """The most probable word at each position, fed back as the next input.
@@ -39,27 +43,55 @@ def greedy(
     Args:
         source: ids [B, S]; its lengths [B] are as in `Model.forward`.
         max_length: maximum number of positions, L.
-        at_least: the number of positions after which decoding may end, as soon as every sentence has its `<eos>`; None:
-            it does not end before `max_length`.
+        at_least: the number of positions that are wanted of a sentence even if its `<eos>` comes before, of each [B] or
+            of all; those after it are wanted up to the `<eos>`. None: all are wanted. A sentence of which no more is
+            wanted leaves the batch.
         encoded: the sources, if they have already been encoded.
     """
     decoding = Steps(model, encoded or encode(model, source, source_lengths))
     word = source.new_full((len(source), 1), SOS)
     ended = torch.zeros_like(word, dtype=torch.bool)
+    wanted = torch.as_tensor(max_length if at_least is None else at_least, device=source.device)
+    wanted = wanted.expand(len(source)).unsqueeze(1)
+    rows: Tensor | None = None  # the sentences that go on; None: all
     steps, words = list[Decoded](), list[Tensor]()
     for position in range(1, max_length + 1):
-        steps.append(decoding.step(model.embed(word)))
-        word = steps[-1].logits.argmax(dim=2)
-        words.append(word)
+        step = decoding.step(model.embed(word))
+        word = step.logits.argmax(dim=2)
+        words.append(_in_rows(word, rows, source, EOS))
+        steps.append(
+            Decoded(
+                _in_rows(step.logits, rows, source),
+                None if step.weights is None else _in_rows(step.weights, rows, source),
+            )
+        )
+        if at_least is None:
+            continue
         ended |= word == EOS
-        if at_least is not None and position >= at_least and bool(ended.all()):
+        on = (~ended | (position < wanted)).squeeze(1)
+        going = int(on.sum())
+        if not going:
             break
+        if going <= (1 - LEAVING) * len(on):
+            on = on.nonzero().squeeze(1)
+            decoding.select(on)
+            rows = on if rows is None else rows[on]
+            word, ended, wanted = word[on], ended[on], wanted[on]
     weights = [step.weights for step in steps if step.weights is not None]
     return Hypotheses(
         torch.cat(words, dim=1),
         torch.cat([step.logits for step in steps], dim=1),
         torch.cat(weights, dim=1) if weights else None,
     )
+
+
+def _in_rows(values: Tensor, rows: Tensor | None, source: Tensor, fill: int = 0) -> Tensor:
+    """Values of some of the sentences [n, …] in their rows among all, [B, …]."""
+    if rows is None:
+        return values
+    every = values.new_full((len(source), *values.shape[1:]), fill)
+    every[rows] = values
+    return every
 
 
 def before_end(words: Tensor) -> Tensor:

@@ -109,15 +109,15 @@ class Evaluator:
         source, lengths = batch.source, batch.source_lengths
         encoded = encode(model, source, lengths)
         decoded = model(source, batch.target, source_lengths=lengths, memory=encoded.memory)
-        longest = max(self.max_length, length)
-        found = greedy(model, source, lengths, longest, at_least=length, encoded=encoded)
         ends = (
             batch.target.new_full((pairs,), length) if batch.target_lengths is None else batch.target_lengths
         )
+        longest = max(self.max_length, length)
+        found = greedy(model, source, lengths, longest, at_least=ends, encoded=encoded)
         own_ends = before_end(found.words[:, :length]).sum(dim=1).minimum(ends)
-        forced, free = (
-            position_losses(logits, batch.target) for logits in (decoded.logits, found.logits[:, :length])
-        )
+        own = found.logits[:, :length]  # fewer where all of the rest is padding
+        forced = position_losses(decoded.logits, batch.target)
+        free = position_losses(own, batch.target[:, : own.shape[1]])
 
         def means(losses: Tensor, lengths: Tensor) -> Tensor:
             return sum_of_first(losses, lengths).cpu().double() / lengths.cpu()

@@ -156,7 +156,7 @@ class LoadedRun:
         if not ids:
             raise UserError(f"{sentence!r}: nothing of it can be translated")
         source, lengths = _padded([ids])
-        steps = greedy(self.model, source, lengths, self.vocabularies.max_length)
+        steps = greedy(self.model, source, lengths, self.vocabularies.max_length, at_least=0)
         assert steps.weights is not None
         weights = steps.weights[0]
         if head is not None:

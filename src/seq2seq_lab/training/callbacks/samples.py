@@ -78,7 +78,7 @@ def translate_block(
     was_training = module.training
     module.eval()
     moved = block.to(module.device)
-    found = greedy(module.model, moved.source, moved.source_lengths, module.max_length)
+    found = greedy(module.model, moved.source, moved.source_lengths, module.max_length, at_least=0)
     module.train(was_training)
     samples = []
     for row, index in enumerate(block.indices.tolist()):
