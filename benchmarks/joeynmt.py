@@ -20,6 +20,7 @@ from seq2seq_lab.accelerate.fused_parts import FusedParts
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.beam import beam_search
+from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses, sum_of_first
 from seq2seq_lab.training.accelerator import Updates, select
@@ -205,13 +206,19 @@ def decoding() -> list[tuple[str, ...]]:
                 found["theirs"] = search(other, batch, longest, beam, 1.0)[0]
 
             def ours(beam: int = beam, batch: Batch = batch, found: dict[str, Any] = found) -> None:
-                found["ours"] = beam_search(model, batch.source, batch.source_lengths, longest, beam=beam)
+                if beam == 1:
+                    words = greedy(model, batch.source, batch.source_lengths, longest, at_least=0).words
+                    found["ours"] = words.tolist()
+                else:
+                    best = beam_search(model, batch.source, batch.source_lengths, longest, beam=beam)
+                    found["ours"] = [each[0].words for each in best]
 
             turns.append(tuple(each / len(batch.source) for each in (seconds(joey), seconds(ours))))
             order = theirs.indices.tolist()
             for place, ids in zip(order, found["theirs"].tolist(), strict=True):
                 total += 1
-                same += words_of(ids) == [word for word in found["ours"][place][0].words if word != EOS]
+                mine = found["ours"][place]
+                same += words_of(ids) == mine[: mine.index(EOS) if EOS in mine else None]
         rows.append((*row(f"ms a sentence, {name}", turns, 1), f"{same / total:.3f}"))
     return rows
 
