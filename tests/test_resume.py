@@ -321,7 +321,7 @@ def test_the_same_command_resumes_and_other_pairs_are_refused(tmp_path, monkeypa
     assert "run the same command to resume" in capsys.readouterr().err
     archive.write_text("\n".join(lines[1:]), encoding="utf-8")
     assert cli.main(command) == 1
-    assert "started on different sentence pairs" in capsys.readouterr().err
+    assert "started on different pairs" in capsys.readouterr().err
     archive.write_text("\n".join(lines), encoding="utf-8")
     assert cli.main(command) == 0
     assert cli.main(command) == 0

@@ -151,9 +151,7 @@ class Start:
     def _check_pairs(self, data: TranslationDataModule) -> None:
         known = self.before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
         if known not in (None, data.corpus.fingerprint):
-            raise UserError(
-                f"{self.run.folder} was started on different sentence pairs; use fresh=true to replace it"
-            )
+            raise UserError(f"{self.run.folder} was started on different pairs; use fresh=true to replace it")
 
     def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
         """Refuse to change the number of epochs of a run whose schedules follow it."""

@@ -32,7 +32,7 @@ def show_cautions(config: Mapping[str, Any], data: TranslationDataModule, module
         )
     if objective.own_sentences and objective.ignores_feeding and config["init_from"] is None:
         found.append(
-            "this objective learns from the model's own sentences alone, and those of random weights are worth "
+            "this objective learns from the model's own outputs alone, and those of random weights are worth "
             "nothing; init_from=RUN starts from a trained one"
         )
     for each in found:
