@@ -136,7 +136,7 @@ def _train_here(
             print(f"training {run.folder}", flush=True)
             if first:
                 remember(run.folder, config)
-                show_cautions(config, data, module)
+                show_cautions(config, data, module, start.trained_again())
             with errors_explained():
                 _fit(trainer, module, data, start.checkpoint)
                 if not first:
