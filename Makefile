@@ -143,7 +143,14 @@ exposure-measures: $(INSTALLED) ## which measure detects exposure bias? 216 runs
 	$(LAB) $(GRAMMAR) seed=0,1,2 forcing=full,free,mixed,two_pass,word_dropout
 	$(LAB) $(GRAMMAR) seed=0,1,2 forcing=scheduled forcing/decay=inverse_sigmoid
 	$(LAB) evaluate outputs/exposure_bias/*/seed-*
+	$(LAB) evaluate outputs/exposure_bias/*forcing=full,hidden_size=32/seed-* --perfect
 	$(BIN)/python -m experiments.exposure_bias.measures outputs/exposure_bias
+
+TASK ?= sentences
+exposure-quality: $(INSTALLED) ## which method beats full forcing? TASK=sentences|sounds, G2P_FOLDER=… for sounds (two hours or more)
+	$(BIN)/python -m experiments.exposure_bias.quality train $(TASK) outputs
+	$(LAB) evaluate outputs/exposure_bias/$(TASK)/*/seed-[0-5]
+	$(BIN)/python -m experiments.exposure_bias.quality report $(TASK) outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import batches, data, decode, decoding, minibatches, startup, sweep, targets, updates
+from benchmarks import batches, data, decode, decoding, joeynmt, minibatches, startup, sweep, targets, updates
 from benchmarks.table import ARCHIVE, machine
 
 TABLES = {
@@ -11,6 +11,7 @@ TABLES = {
     "minibatches": minibatches.main,
     "decode": decode.main,
     "decoding": decoding.main,
+    "joeynmt": joeynmt.main,
     "targets": targets.main,
     "data": data.main,
     "startup": startup.main,

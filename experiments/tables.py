@@ -2,13 +2,15 @@
 
 import csv
 import io
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.compare.pairing import difference_of
+from seq2seq_lab.compare.statistics import Difference, Estimate, holm
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 
@@ -21,6 +23,21 @@ def shown(estimate: Estimate | None, digits: int) -> str:
         return ""
     spread = f" ± {estimate.sd:.{digits}f}" if estimate.n > 1 else ""
     return f"{estimate.mean:.{digits}f}{spread}"
+
+
+def differences(groups: Mapping[str, Group], metric: str) -> dict[str, tuple[Difference, float]]:
+    """Name → difference from the first group, and its p-value with Holm's correction."""
+    baseline, *others = groups
+    found = {name: difference_of(groups[baseline], groups[name], metric) for name in others}
+    adjusted = holm([each.p for each in found.values()])
+    return {name: (each, p) for (name, each), p in zip(found.items(), adjusted, strict=True)}
+
+
+def with_interval(difference: Difference, digits: int) -> str:
+    """Mean and 95 % interval; a dash where there is none, as all seeds give the same difference."""
+    if math.isnan(difference.low):
+        return f"{difference.mean:+.{digits}f} –"
+    return f"{difference.mean:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
 
 
 def finished(folders: Sequence[str], preset: str, command: str) -> list[Group]:

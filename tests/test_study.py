@@ -1,6 +1,7 @@
 """The scripts that write the studies from their runs, on a copy of the studies."""
 
 import csv
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import fake_evaluations
 import fake_runs
 import tiny
 from literal import statistics as literal
+from seq2seq_lab.config.compose import composed
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 EPOCH = 20
@@ -163,7 +165,7 @@ def test_a_measure_that_orders_runs_as_the_exact_one_correlates_with_it():
         }
         row = {"longest": longest, "pairs": 500, "units": 32, "eb_c": exact, "outside": exact, **values}
         rows.append({name: str(value) for name, value in row.items()})
-    found = {row["measure"]: row for row in measures.table(rows) if row["exact"] == "eb_c"}
+    found = {row["measure"]: row for row in measures.table(rows, rows[:1]) if row["exact"] == "eb_c"}
     assert (
         found["exposure_gap"]["within cells"] == found["exposure_gap"]["over all runs"] == "1.00 [1.00, 1.00]"
     )
@@ -171,3 +173,52 @@ def test_a_measure_that_orders_runs_as_the_exact_one_correlates_with_it():
     assert found["eb_m"]["within cells"] == "1.00 [1.00, 1.00]"
     assert found["eb_m"]["over all runs"].startswith("-0.")
     assert found["repetition_4"]["within cells"] == ""
+
+
+def test_every_method_of_the_study_composes():
+    from experiments.exposure_bias import quality
+
+    for method, settings in quality.METHODS.items():
+        config = composed(["experiment=exposure_bias/sentences", *(f"{k}={v}" for k, v in settings.items())])
+        assert config["lr_schedule"]["_target_"].endswith("Constant"), method
+        assert config["objective"]["label_smoothing"] == 0, method
+
+
+@pytest.mark.whole
+def test_the_search_chooses_rates_and_the_seeds_have_them(tmp_path, monkeypatch):
+    """Some methods on a tiny task; what is finished is not trained again, and the search is in no result."""
+    from experiments.exposure_bias import quality
+
+    monkeypatch.setattr(quality, "STUDY", tmp_path)
+    monkeypatch.setattr(quality, "JOBS", 1)
+    monkeypatch.setattr(quality, "SEEDS", range(2))
+    task = dataclasses.replace(quality.TASKS["sentences"], rates=(0.001, 0.01))
+    monkeypatch.setitem(quality.TASKS, "sentences", task)
+    (tmp_path / "README.md").write_text("<!-- sentences -->\n<!-- end -->\n", encoding="utf-8")
+    outputs = tmp_path / "outputs"
+    settings = {
+        "data": "toy",
+        "data.subword_size": 150,
+        "model.hidden_size": 4,
+        "model.embedding_size": 4,
+        "loader.batch_size": 256,
+        "trainer.max_epochs": 2,
+    }
+    methods = ["full", "scheduled up", "optimal completion"]
+    for _ in range(2):
+        quality.train("sentences", outputs, methods, **settings)
+        quality.train("sentences", outputs, ["teacher"], **settings)
+    best = quality.search("sentences", outputs)
+    assert set(best) == {*methods, "teacher"}
+    quality.report("sentences", outputs)
+    with (tmp_path / "sentences_rates.csv").open(newline="") as file:
+        rates = list(csv.DictReader(file))
+    with (tmp_path / "sentences.csv").open(newline="") as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert list(rows) == [*methods, "teacher"]
+    for method, row in rows.items():
+        tried = {each["lr"]: float(each["validation"]) for each in rates if each["method"] == method}
+        assert len(tried) == 2
+        assert tried[row["lr"]] == max(tried.values())
+        assert row["seeds"] == "2"
+    assert rows["full"]["difference from full"] == ""

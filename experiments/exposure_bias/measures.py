@@ -1,17 +1,22 @@
 """Measures of exposure bias beside exact ones: `python -m experiments.exposure_bias.measures outputs/exposure_bias`.
 
-After `make exposure-measures`. Writes runs.csv (a row a run), measures.csv and the table of README.md.
+After `make exposure-measures`. Writes runs.csv (a row a run), perfect.csv (a row a corpus), measures.csv, cells.csv and
+their tables in README.md, and measures.png.
 """
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 from experiments.tables import Row, finished, run, write, write_csv
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 
 STUDY = Path(__file__).parent
@@ -29,7 +34,16 @@ MEASURES = (
     "exact_match",
 )
 CELL = ["longest", "pairs", "units"]
+CORPUS = CELL[:2]
 DRAWS = 2000
+COLOURS = {
+    "full": "#0072B2",
+    "free": "#D55E00",
+    "mixed": "#009E73",
+    "scheduled": "#CC79A7",
+    "two_pass": "#E69F00",
+    "word_dropout": "#56B4E9",
+}
 
 
 def row(each: Run) -> Row:
@@ -52,15 +66,33 @@ def row(each: Run) -> Row:
     }
 
 
-def table(rows: Sequence[Row]) -> list[Row]:
-    """For each measure and each exact one, the rank correlation over all runs and within cells."""
+def perfect_row(each: Run) -> Row | None:
+    """The settings of a run's corpus and the measures of its perfect model; None if that was not evaluated."""
+    path = each.folder / layout.PERFECT / "test.json"
+    if not path.exists():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))["measures"]
+    data = each.config()["data"]
+    shown = {name: math.inf if values[name] is None else values[name] for name in (*EXACT, *MEASURES)}
+    return {name: str(data[name]) for name in CORPUS} | {k: f"{v:.6g}" for k, v in shown.items()}
+
+
+def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
+    """Rows with measures as numbers."""
     frame = pd.DataFrame(rows)
     frame[[*EXACT, *MEASURES]] = frame[[*EXACT, *MEASURES]].astype(float)
+    return frame
+
+
+def table(rows: Sequence[Row], perfect: Sequence[Row]) -> list[Row]:
+    """For each measure and each exact one, the rank correlation over all runs and within cells."""
+    frame, ideal = frame_of(rows), frame_of(perfect)
     cells = [cell for _, cell in frame.groupby(CELL)]
     return [
         {
             "measure": measure,
             "exact": exact,
+            "perfect model": _range(ideal[measure]),
             "over all runs": _interval(cells, measure, exact, within=False),
             "within cells": _interval(cells, measure, exact, within=True),
             "runs": str(len(frame)),
@@ -68,6 +100,53 @@ def table(rows: Sequence[Row]) -> list[Row]:
         for exact in EXACT
         for measure in MEASURES
     ]
+
+
+def _range(values: pd.Series) -> str:
+    """The least and the greatest value, one of them where they are shown alike."""
+    low, high = (f"{value:.2g}".replace("inf", "∞") for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def by_cell(rows: Sequence[Row]) -> list[Row]:
+    """The exact values of each method in each cell: mean ± standard deviation over seeds."""
+    frame = frame_of(rows)
+    found = []
+    for exact, digits in zip(EXACT, (2, 3), strict=True):
+        for cell, of_cell in frame.groupby(CELL, sort=False):
+            values: Mapping[str, pd.Series] = dict(list(of_cell.groupby("forcing")[exact]))
+            row = {"exact": exact} | dict(zip(CELL, cell, strict=True))
+            for name in COLOURS:
+                each = values.get(name, pd.Series(dtype=float))
+                spread = f" ± {each.std():.{digits}f}" if len(each) > 1 else ""
+                row[name] = f"{each.mean():.{digits}f}{spread}" if len(each) else ""
+            found.append(row)
+    return sorted(found, key=lambda row: (EXACT.index(row["exact"]), *(int(row[name]) for name in CELL)))
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Each measure over EB-C, a point a run, coloured by method; larger points are of longer targets."""
+    frame = frame_of(rows)
+    figure = Figure(figsize=(11, 5.2), layout="constrained")
+    shown = [name for name in MEASURES if name not in ("accuracy_gap_to_own_end", "exact_match")]
+    for place, measure in zip(figure.subplots(2, 4).flat, shown, strict=True):
+        for method, colour in COLOURS.items():
+            chosen = frame[frame["forcing"] == method]
+            place.scatter(
+                chosen["eb_c"],
+                chosen[measure],
+                s=chosen["longest"].astype(float),
+                color=colour,
+                alpha=0.7,
+                label=method,
+            )
+        place.set_title(measure, fontsize=10)
+        place.set_xlabel("EB-C (exact)", fontsize=9)
+        place.grid(color="#dddddd", linewidth=0.6)
+        place.spines[["top", "right"]].set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
 
 
 def _interval(cells: Sequence[pd.DataFrame], measure: str, exact: str, *, within: bool) -> str:
@@ -95,9 +174,16 @@ def _rho(frame: pd.DataFrame, measure: str, exact: str) -> float:
 def main(folders: list[str]) -> None:
     """Write the files and the table."""
     groups = finished(folders, "exposure_bias/grammar", "make exposure-measures")
-    rows = [row(each) for group in groups for each in group.runs]
+    runs = [each for group in groups for each in group.runs]
+    rows = [row(each) for each in runs]
+    perfect = [found for each in runs if (found := perfect_row(each)) is not None]
+    if not perfect:
+        raise UserError("no perfect model was evaluated; run `make exposure-measures`")
     write_csv(rows, "runs", STUDY)
-    write(table(rows), "measures", STUDY)
+    write_csv(perfect, "perfect", STUDY)
+    write(table(rows, perfect), "measures", STUDY)
+    write(by_cell(rows), "cells", STUDY)
+    draw(rows).savefig(STUDY / "measures.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,8 @@ from experiments.forcing_ratio.report import (
     difference_rows,
     result_rows,
     sorted_policies,
-    with_interval,
 )
-from experiments.tables import run, write, write_csv
+from experiments.tables import run, with_interval, write, write_csv
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.pairing import difference_of
 from seq2seq_lab.errors import UserError

@@ -13,11 +13,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.tables import run, shown, write
+from experiments.tables import differences, run, shown, with_interval, write
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import difference_of
-from seq2seq_lab.compare.statistics import ALPHA, Difference, detectable, holm
+from seq2seq_lab.compare.statistics import ALPHA, detectable
 from seq2seq_lab.errors import UserError
 
 STUDY = Path(__file__).parent
@@ -90,14 +90,6 @@ def _is_baseline(name: str) -> bool:
     return name == "full" or name.endswith("full for as long")
 
 
-def differences(policies: Policies, metric: str) -> dict[str, tuple[Difference, float]]:
-    """Policy → difference from the first one, and its p-value with Holm's correction."""
-    baseline, *others = policies
-    found = {name: difference_of(policies[baseline], policies[name], metric) for name in others}
-    adjusted = holm([each.p for each in found.values()])
-    return {name: (each, p) for (name, each), p in zip(found.items(), adjusted, strict=True)}
-
-
 def result_rows(found: Mapping[str, Policies], metrics: Mapping[str, int]) -> list[dict[str, str]]:
     """A row a model and policy: mean ± sd over seeds."""
     return [
@@ -132,13 +124,6 @@ def difference_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
             row["test"] = " / ".join(dict.fromkeys(by_metric[metric][name][0].method for metric in COMPARED))
             rows.append(row)
     return rows
-
-
-def with_interval(difference: Difference, digits: int) -> str:
-    """Mean and 95 % interval; a dash where there is none, as all seeds give the same difference."""
-    if math.isnan(difference.low):
-        return f"{difference.mean:+.{digits}f} –"
-    return f"{difference.mean:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
 
 
 def detectable_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
