@@ -16,6 +16,7 @@ import zipfile
 
 import pytest
 
+from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.sources import download, transfer
 from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.columns import read_columns
@@ -383,6 +384,21 @@ class TestReadText:
             read_text(tmp_path)
         with pytest.raises(UserError, match="no such file"):
             read_text(tmp_path / "gone")
+
+    @pytest.mark.parametrize("part", ["train", "validation", "test"])
+    @pytest.mark.parametrize("source", ["parallel", "g2p"])
+    def test_the_error_of_a_file_names_its_key(self, tmp_path, capsys, part, source):
+        (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n", encoding="utf-8")
+        files = dict.fromkeys(("train", "validation", "test"), str(tmp_path / "pairs.tsv"))
+        for wrong, what in ((tmp_path / "gone", "no such file"), (tmp_path, "a folder, not a file")):
+            given = [f"data.{each}={path}" for each, path in {**files, part: wrong}.items()]
+            assert cli.main(["data", f"data={source}", *given]) == 1
+            (line,) = capsys.readouterr().err.splitlines()
+            assert line.startswith(f"data.{part}={wrong}: {what}")
+
+    def test_an_archive_that_is_a_folder_names_its_key(self, tmp_path, capsys):
+        assert cli.main(["data", f"data.archive={tmp_path}"]) == 1
+        assert capsys.readouterr().err.startswith(f"data.archive={tmp_path}: a folder, not a file")
 
     def test_an_expected_hash_is_checked(self, tmp_path):
         path = tmp_path / "data.zip"

@@ -271,7 +271,7 @@ def test_train_says_the_first_caution_in_one_line(tmp_path, outputs, capsys):
             "monitor.metric=val/bleu says little of actions; measures=errors selects by",
         ),
         ("data=scan data.max_words=4 measures=errors", ""),
-        ("data=toy data.pairs=40 objective=self_critical", "the model's own sentences alone"),
+        ("data=toy data.pairs=40 objective=self_critical", "the model's own outputs alone"),
         ("data=toy data.pairs=40 objective=self_critical objective.mix=0.5", ""),
     ],
 )

@@ -320,6 +320,21 @@ def test_the_program_exits_with_a_status_and_without_a_traceback(tmp_path):
     assert len(answer.stderr.splitlines()) == 2
 
 
+@pytest.mark.whole
+def test_a_closed_output_does_not_end_a_run(tmp_path):
+    command = [sys.executable, "-m", "seq2seq_lab", *TestOutputDirectory.LITTLE]
+    command += [f"output_dir={tmp_path}", "name=a"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
+    ) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        program.stdout.close()
+        assert program.wait(timeout=100) == 0
+    (folder,) = tiny.folders(tmp_path)
+    assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["status"] == "finished"
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_the_program_with_a_checkpoint_and_no_traceback(tmp_path):
     import signal

@@ -214,7 +214,9 @@ def test_two_groups_are_compared_over_sentences_and_over_seeds(tmp_path):
     shown = " ".join(stream.getvalue().split())  # wrapped to the terminal
     assert drawn + "the interval excludes zero for 2 of 2 seeds: seed 0 +" in shown
     assert "over seeds: +" in stream.getvalue()
-    assert "Two kinds of chance" in (comparison.output / "report.html").read_text()
+    report = (comparison.output / "report.html").read_text(encoding="utf-8")
+    assert "Two kinds of chance" in report
+    assert "<th>over sentences</th>" in report
 
 
 def test_components_are_drawn_where_one_of_the_two_files_names_them(tmp_path):

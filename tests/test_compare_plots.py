@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from fake_runs import config, write_run, write_sweep
 from seq2seq_lab.compare import gather
-from seq2seq_lab.compare.views import plots
+from seq2seq_lab.compare.views import figures, plots
 from seq2seq_lab.compare.views.appearance import looks
 
 
@@ -31,6 +31,19 @@ def test_groups_have_different_looks():
 )
 def test_looks_of_many_groups_are_all_different(settings):
     assert len(set(looks(settings))) == len(settings)
+
+
+@pytest.mark.parametrize("bracket", ["(nats per word)", "(sentences per second)", "(n = 3)"])
+def test_a_long_label_breaks_before_its_bracket_and_not_in_it(bracket):
+    for more in range(40):
+        lines = figures._wrapped(f"{'a ' * more}exposure gap {bracket}", 2.5).splitlines()
+        assert sum(bracket in line for line in lines) == 1
+        assert all(len(line) <= 33 for line in lines)
+
+
+def test_a_bracket_that_is_longer_than_a_line_breaks_between_words():
+    text = "a label (of many words, as many as no line of a panel has room for)"
+    assert " ".join(figures._wrapped(text, 2.5).splitlines()) == text
 
 
 def test_colours_are_in_the_order_of_the_numbers():

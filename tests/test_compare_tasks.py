@@ -13,7 +13,9 @@ import fake_runs
 from literal import statistics as literal
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare.comparison import compare, gather
+from seq2seq_lab.compare.presentation import Presentation, parse_group
 from seq2seq_lab.compare.tasks import interquartile_mean, probability_of_improvement, with_interval
+from seq2seq_lab.errors import UserError
 
 # Of rliable's own tests: runs × tasks.
 X = [[1, 2], [2, 2], [1, 1], [2, 1]]
@@ -56,6 +58,19 @@ def test_the_interval_is_that_of_all_samples_of_the_runs_of_each_task():
     found = with_interval(interquartile_mean, [np.array(each) for each in one], samples=100_000)
     assert found.value == pytest.approx(literal.interquartile_mean(one))
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])), abs=0.02)
+
+
+def test_the_interval_of_the_probability_is_that_of_all_samples_of_both_methods():
+    one, other = [[0.1, 0.5], [0.2, 0.8]], [[0.3, 0.4], [0.2, 0.9]]
+    several = [
+        literal.probability_of_improvement(first, second)
+        for first in literal.all_resamples(one)
+        for second in literal.all_resamples(other)
+    ]
+    sides = ([np.array(each) for each in side] for side in (one, other))
+    found = with_interval(probability_of_improvement, *sides, samples=100_000)
+    assert found.value == pytest.approx(literal.probability_of_improvement(one, other))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(several, [0.025, 0.975])), abs=0.02)
 
 
 def test_one_run_of_a_task_has_no_interval():
@@ -127,6 +142,52 @@ def test_the_tables_of_a_paper_too(two_tasks, capsys):
     assert said.count(r"\begin{table}") == 2 + 2 + said.count("two-sided t-test")
     assert "val/exact\\_match over 2 tasks" in said
     assert "short sentences. Mean" in said
+
+
+def test_the_baseline_is_the_reference_method_in_every_view(two_tasks, capsys):
+    assert cli.main(["compare", str(two_tasks), "--baseline", "ratio=0.75"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(
+        r"method .* P\(better than ratio=0\.75\)\n.*ratio=0\.25 .* 0\.00 \[0\.00, 0\.00\]\n", said
+    )
+    assert re.search(r"ratio=0\.75 .* –\n", said)
+    folder = two_tasks / "comparison"
+    assert "P(better than ratio=0.75)" in (folder / "report.html").read_text(encoding="utf-8")
+    with (folder / "tasks.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["reference"] for row in rows} == {"ratio=0.75"}
+    assert [row["P(better)"] for row in rows] == ["0.0", "0.0", ""] * 2
+    assert cli.main(["compare", str(two_tasks), "--baseline", "ratio=0.75", "--format", "latex"]) == 0
+    assert "Reference method: ratio=0.75." in capsys.readouterr().out
+
+
+def test_the_reference_is_found_by_its_label_of_one_corpus_and_by_an_own_one(two_tasks):
+    labels = {each.label for each in gather([two_tasks]).groups}
+    (of_one,) = (label for label in labels if label.startswith("ratio=0.5, corpus=long"))
+    shown = Presentation([parse_group("ratio=0.5: half")], "half")
+    for presentation, name in ((Presentation(baseline=of_one), "ratio=0.5"), (shown, "half")):
+        exact = gather([two_tasks], presentation=presentation).over_tasks[0]
+        assert exact.reference == name
+        assert [method.name for method in exact.methods if method.better is None] == [name]
+
+
+def test_a_reference_that_no_run_has_ends_in_a_line_that_names_each_method_once(two_tasks):
+    with pytest.raises(UserError) as error:
+        gather([two_tasks], presentation=Presentation(baseline="ratio=0.6"))
+    assert str(error.value) == (
+        "--baseline ratio=0.6: no group matches; there are ratio=0.25; ratio=0.5; ratio=0.75"
+    )
+
+
+def test_a_reference_that_some_task_lacks_is_said_to_be_another_one(two_tasks):
+    for seed in range(3):
+        run(two_tasks, "long", 1.0, seed, 0.02, 1)
+    found = gather([two_tasks], presentation=Presentation(baseline="ratio=1"))
+    assert {pair.first.label for pair in found.pairs} == {"ratio=1"}
+    assert found.over_tasks[0].reference == "ratio=0.25"
+    (note,) = (each for each in found.notes if "baseline" in each)
+    assert "(ratio=1) is not one method that every task has" in note
+    assert note.endswith("is ratio=0.25; it may be ratio=0.25; ratio=0.5; ratio=0.75")
 
 
 def test_one_task_or_methods_without_a_common_task_are_not_compared_over_tasks(tmp_path):

@@ -66,6 +66,19 @@ def test_a_suggestion_can_be_written_as_it_stands(given):
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        ["sede=0,1"],
+        ["seed=0", "--sweep", "sede=0", "--sweep", "sede=1"],
+        ["threads=1,2", "--sweep", "sede=1"],
+    ],
+)
+def test_a_sweep_suggests_what_a_run_does(outputs, capsys, given):
+    assert cli.main(["train", "-m", "data=toy", *given]) == 1
+    assert capsys.readouterr().err == "sede: no such key; did you mean seed?\n"
+
+
+@pytest.mark.parametrize(
     "given", ["nonsense=1", "optimizer.params=1", "name.x=1", "loader.num_workers=2", "logger.csv.save_dir=x"]
 )
 def test_nothing_is_suggested_where_nothing_is_meant(given):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import tiny
+from seq2seq_lab.compare import gather
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.identity import fingerprint
@@ -95,3 +96,24 @@ def test_what_is_no_run_is_refused(tmp_path, given, said):
     with pytest.raises(UserError, match=said):
         tiny.train(tmp_path / "a", given)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_run_that_was_trained_again_is_noticed_by_those_that_use_it(tmp_path, capsys):
+    first = tiny.train(tmp_path / "first", *STILL)
+    uses = (f"init_from='{first}'", "forcing=mixed")
+    folder = tiny.train(tmp_path / "second", *uses, *STILL)
+    said = f"init_from: {first} was trained again or further since this run used it"
+    tiny.train(tmp_path / "second", *uses, *STILL)
+    assert gather([folder]).notes == []
+    assert said not in capsys.readouterr().out
+    tiny.train(tmp_path / "first", "fresh=true", *STILL)  # equal, but another training
+    tiny.train(tmp_path / "second", *uses, *STILL)
+    assert said in capsys.readouterr().out
+    assert any(said in note for note in gather([folder]).notes)
+    tiny.train(tmp_path / "second", *uses, *STILL, "trainer.max_epochs=2")
+    assert f"caution: {said}" in capsys.readouterr().err
+    tiny.train(tmp_path / "second", *uses, *STILL, "fresh=true")
+    assert gather([folder]).notes == []
+    shutil.rmtree(first)  # it is needed no more
+    tiny.train(tmp_path / "second", *uses, *STILL)
+    assert said not in capsys.readouterr().out

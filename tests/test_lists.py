@@ -343,6 +343,24 @@ def test_only_runs_whose_tags_change_are_counted(own, capsys):
         assert capsys.readouterr().out == said
 
 
+def test_retry_takes_settings_that_leave_it_the_same_run(tmp_path, capsys):
+    outputs = tmp_path / "outputs"
+    folder = tiny.train(outputs, "trainer.max_epochs=1")
+    Run(folder).write_summary(status="failed")
+    assert cli.main(["runs", "retry", str(outputs), "--set", "model.hidden_size=7"]) == 1
+    (refused,) = capsys.readouterr().err.splitlines()
+    assert "model.hidden_size: that is another run, which `train --config " in refused
+    assert Run(folder).status == "failed"
+    assert cli.main(["runs", "retry", str(outputs), "--set", "compare=true", "--set", "fresh=true"]) == 0
+    assert tiny.folders(outputs) == [folder]
+    assert Run(folder).status == "finished"
+    assert Run(folder).config()["compare"] is True
+    assert cli.main(["runs", "retry", str(outputs), "trainer.max_epochs=7"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "KEY=VALUE is a filter here, and --set KEY=VALUE changes a setting\n"
+    )
+
+
 def test_retry_trains_what_failed_in_its_folder_and_nothing_else(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("SEQ2SEQ_LAB_NOTIFY", "true")
     told = []

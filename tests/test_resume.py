@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tiny
@@ -225,6 +226,51 @@ def test_a_second_ctrl_c_stops_at_once_and_the_run_is_resumed_from_its_last_epoc
     assert_same_run(folder, uninterrupted(*STATEFUL))
 
 
+class TestFirstMoments:
+    """Ctrl-C before the first update: the run is interrupted, whatever is half made, and keeps what it has reached."""
+
+    @staticmethod
+    def raises(error):
+        def raised(*given, **more):
+            raise error
+
+        return raised
+
+    @pytest.mark.parametrize("place", ["remember", "show_cautions", "_fit", "evaluate_test"])
+    def test_the_run_is_interrupted(self, tmp_path, monkeypatch, place):
+        monkeypatch.setattr(training, place, self.raises(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            tiny.train(tmp_path)
+        (folder,) = tiny.folders(tmp_path)
+        assert Run(folder).status == "interrupted"
+
+    def test_also_where_what_is_half_made_cannot_be_taken_down(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(TranslationModule, "configure_optimizers", self.raises(KeyboardInterrupt()))
+        monkeypatch.setattr(SingleDeviceStrategy, "teardown", self.raises(AttributeError("half made")))
+        with pytest.raises(KeyboardInterrupt):
+            tiny.train(tmp_path)
+        (folder,) = tiny.folders(tmp_path)
+        assert (Run(folder).status, Run(folder).summary()["stopped"]) == ("interrupted", None)
+
+    def test_an_error_alone_is_a_failure(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(TranslationModule, "configure_optimizers", self.raises(ValueError("no")))
+        with pytest.raises(ValueError, match="no"):
+            tiny.train(tmp_path)
+        (folder,) = tiny.folders(tmp_path)
+        assert Run(folder).status == "failed"
+
+    def test_a_run_that_goes_on_keeps_what_it_has_reached(self, tmp_path, monkeypatch):
+        folder = tiny.stop(tmp_path, block=BLOCKS + 1)
+        before = Run(folder).summary()
+        monkeypatch.setattr(training, "_fit", self.raises(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            tiny.train(tmp_path)
+        after = Run(folder).summary()
+        assert before["epochs"] == 1
+        for key in ("epochs", "last", "best"):
+            assert after[key] == before[key]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_handlers_are_restored_after_a_run(stop, number, monkeypatch):
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -321,7 +367,7 @@ def test_the_same_command_resumes_and_other_pairs_are_refused(tmp_path, monkeypa
     assert "run the same command to resume" in capsys.readouterr().err
     archive.write_text("\n".join(lines[1:]), encoding="utf-8")
     assert cli.main(command) == 1
-    assert "started on different sentence pairs" in capsys.readouterr().err
+    assert "started on different pairs" in capsys.readouterr().err
     archive.write_text("\n".join(lines), encoding="utf-8")
     assert cli.main(command) == 0
     assert cli.main(command) == 0

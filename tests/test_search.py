@@ -44,6 +44,28 @@ def test_what_is_searched_over_is_written_in_hydras_grammar():
     assert [written(each) for each in (0.123456, 3, "x", 1e-7)] == ["0.1235", "3", "x", "1e-07"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("hydra.sweeper.n_trials=0", "n_trials=0: it must be a whole number, at least 1"),
+        ("hydra.sweeper.n_jobs=0", "n_jobs=0: it must be a whole number, at least 1"),
+        ("hydra.sweeper.seeds=3", "seeds=3: it must be a list of different seeds"),
+        ("hydra.sweeper.seeds=[1,1]", "seeds=[1, 1]: it must be a list of different seeds"),
+    ],
+)
+def test_a_number_that_no_search_has_is_refused(outputs, capsys, setting, said):
+    assert cli.main([*SEARCH, setting]) == 1
+    assert capsys.readouterr().err.startswith(f"hydra.sweeper.{said}")
+    assert not outputs.exists() or not list(outputs.rglob("*.optuna"))
+
+
+@pytest.mark.parametrize("given", [("--zip", "seed,threads"), ("--sweep", "seed=1")])
+def test_sweeps_in_step_or_joined_are_no_search(outputs, capsys, given):
+    assert cli.main([*SEARCH, *given]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{given[0].removeprefix('--')}: a search chooses each value itself")
+
+
 def test_a_study_of_another_search_is_refused_before_anything_is_trained(outputs, tmp_path, capsys):
     storage = str(tmp_path / "study")
     study = optuna.create_study(study_name="mine", storage=_storage(storage), direction="minimize")

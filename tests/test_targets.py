@@ -276,7 +276,7 @@ MISTAKES = [
     ),
     (
         "target=mixed objective=self_critical",
-        "objective: a reward of the own sentences has no target; use target=gold",
+        "objective: a reward of the own outputs has no target; use target=gold",
     ),
     ("target=n_step target.steps=0", "target.steps must be at least 1, got 0"),
     ("target=n_step target.discount=0", "target.discount must lie in (0, 1], got 0"),

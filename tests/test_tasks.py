@@ -9,13 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fake_runs
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.compare import gather
 from seq2seq_lab.data.sources.g2p import G2pCorpus
 from seq2seq_lab.data.sources.path_star import PathStarCorpus
 from seq2seq_lab.data.sources.scan import ScanCorpus, commands, form
 from seq2seq_lab.data.splits import ByComponent, ByRow, NoSplit, parts_of
+from seq2seq_lab.data.task import with_article
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measure import in_words
+from seq2seq_lab.evaluation.measures import REGISTRY
 
 SIZES = {  # of Lake & Baroni 2018
     "simple": (16728, 4182),
@@ -238,6 +243,10 @@ class TestG2p:
         page = (outputs / "page.html").read_text(encoding="utf-8")
         assert ">Word</label>" in page
         assert 'placeholder="Type a word"' in page
+        assert "<h2>Phone by phone: " in page
+        assert 'placeholder="a phone of yours"' in page
+        assert cli.main(["translate", str(folder), ""]) == 1
+        assert capsys.readouterr().err.startswith("no word to translate; give words as arguments")
 
     @pytest.mark.skipif(not os.environ.get("G2P_FOLDER"), reason="$G2P_FOLDER is not set")
     def test_the_french_words_of_the_shared_task(self):
@@ -282,6 +291,41 @@ class TestData:
         assert "walk twice → I_WALK I_WALK" in said
         assert "whose command is also in train" in said
         assert "sentence" not in said
+
+
+class TestWords:
+    """What a reader sees has the words of the task; the keys of measures are those of all tasks."""
+
+    @pytest.mark.parametrize(
+        ("name", "label", "unit"),
+        [
+            ("perf/sentences_per_second", "speed", "commands per second"),
+            ("val/loss_forced", "teacher-forced loss", "nats per action"),
+            ("val/loss_free_per_word", "free-running loss per action", "nats per action"),
+            ("test/accuracy_own", "accuracy under own actions", "share of actions"),
+            ("test/length_ratio", "length ratio", "actions of hypotheses / of references"),
+            ("test/symbol_error_rate", "symbol error rate", "edits per symbol of the text"),
+        ],
+    )
+    def test_measures(self, tmp_path, name, label, unit):
+        corpus = {**fake_runs.TOY, "item": "command", "token": "action", "graded": False}
+        fake_runs.write_run(tmp_path / "a" / "seed-0", fake_runs.config(), corpus=corpus)
+        found = gather([tmp_path]).groups[0].measure(name)
+        assert (found.name, found.label, found.unit) == (name.rpartition("/")[2], label, unit)
+
+    def test_no_label_speaks_of_sentences_where_there_are_none(self):
+        for facts in REGISTRY.values():
+            said = in_words(facts, item="graph", token="node").axis
+            assert "sentence" not in said
+            assert "word" not in said
+            assert in_words(facts, item="sentence", token="word") == facts
+
+    def test_articles(self):
+        assert [with_article(noun) for noun in ("action", "word", "utterance")] == [
+            "an action",
+            "a word",
+            "an utterance",
+        ]
 
 
 class TestPresets:

@@ -1,10 +1,16 @@
 """What a process prints: nothing that a terminal would obey, and nothing that its encoding does not contain."""
 
 import io
+import os
 import sys
 from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 from seq2seq_lab.errors import printable
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def replace_unencodable() -> None:
@@ -32,6 +38,28 @@ def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:
         return type(stream).write(stream, first + printable(rest))
 
     return write
+
+
+def ignore_closed() -> None:
+    """Go on where nobody reads the output any longer, as after `| head`: what is printed later is lost.
+
+    For commands that train: a log without a reader must not end a run. It comes after `clean_output`.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.write = _unless_closed(stream, stream.write)  # type: ignore[method-assign]
+            stream.flush = _unless_closed(stream, partial(type(stream).flush, stream))  # type: ignore[method-assign]
+
+
+def _unless_closed(stream: io.TextIOWrapper, act: Callable[P, R]) -> Callable[P, R]:
+    def tried(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return act(*args, **kwargs)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            return act(*args, **kwargs)
+
+    return tried
 
 
 def duration(seconds: float) -> str:

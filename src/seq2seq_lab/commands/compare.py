@@ -63,7 +63,8 @@ def _add_presentation(parser: argparse.ArgumentParser) -> None:
         "--baseline",
         metavar="GROUP",
         help="the group that all others are compared with, by its label or by filters, such as "
-        "'model=attention, ratio=0.5'; without it, groups that differ in one setting are",
+        "'model=attention, ratio=0.5'; without it, groups that differ in one setting are. Over several tasks, the "
+        "reference method",
     )
     parser.add_argument(
         "--group",

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="KEY=VALUE",
         help="evaluate on pairs that the run's corpus lacks, with these settings of its data, such as "
-        "'data.prefixes=[]'; may be given several times. Pairs with a sentence of the training part are left out",
+        "'data.prefixes=[]'; may be given several times. Pairs with a source or a target of the training part are "
+        "left out",
     )
     parser.add_argument("--max-pairs", type=int, metavar="N", help="the most pairs, at equal distances")
     parser.add_argument(
@@ -177,7 +178,7 @@ def _show(found: Sequence[Mapping[str, Any]]) -> None:
     segment = "source" if first["segments"] == "source" else "pair"
     task = first["task"]
     symbol = task["token"] if first["units"] == "words" else first["units"].removesuffix("s")
-    print(f"losses: in nats per {symbol}, with one <eos> a {task['item']}")
+    print(f"losses: in nats per {symbol}, with one <eos> per {task['item']}")
     print(f"scores: each {segment} is one segment, {first['segment_count']:,} in all")
     for name, signature in first["signature"].items():
         print(f"{name}: {signature}, on normalised text, all translations of a source as references")
@@ -233,5 +234,5 @@ def _left_out(numbers: Mapping[str, int]) -> str:
         return ""
     return (
         f"; left out: {numbers['pairs_of_corpus']:,} pairs of the run's own corpus, and "
-        f"{numbers['with_sentence_of_training']:,} with a sentence of its training part"
+        f"{numbers['with_sentence_of_training']:,} with a source or a target of its training part"
     )

@@ -35,7 +35,7 @@ COMMANDS = {
     "train": (train, "train a run, or a sweep of runs with -m"),
     "data": (data, "show statistics of the training data"),
     "evaluate": (evaluate, "evaluate trained runs on the test part: scores, losses, exposure bias"),
-    "translate": (translate, "translate sentences with a trained run"),
+    "translate": (translate, "translate sentences, commands, words, … with a trained run"),
     "runs": (runs, "list runs: status, epochs, time to go, main measure"),
     "runs rm": (runs_rm, "remove runs, after asking"),
     "runs retry": (runs_retry, "train again what failed"),

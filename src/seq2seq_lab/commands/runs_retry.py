@@ -12,6 +12,7 @@ from seq2seq_lab.runs.facts import KILLED, activity
 from seq2seq_lab.runs.filters import split
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import require_runs, select
+from seq2seq_lab.terminal import ignore_closed
 
 _FAILED = ("failed", KILLED)
 
@@ -23,13 +24,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checkpoint, with the settings in its config.yaml. With status=interrupted also those that were interrupted."
     )
     add_chosen(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="change a setting that does not make it another run, such as threads=1 or accelerate=off; may be repeated",
+    )
     add_trust(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show how the updates of a run are made")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status: 1 if a run failed again."""
-    selection = require_runs(select(args.chosen))
+    try:
+        selection = require_runs(select(args.chosen))
+    except UserError as error:
+        filters = split(args.chosen)[1]
+        more = "; KEY=VALUE is a filter here, and --set KEY=VALUE changes a setting" if filters else ""
+        raise UserError(f"{error}{more}") from None
     wanted = (
         ("interrupted", *_FAILED) if any(each.key == "status" for each in split(args.chosen)[1]) else _FAILED
     )
@@ -37,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
     if not chosen:
         print(f"none of {len(selection.runs)} runs failed or was killed")
         return 0
+    ignore_closed()
     failed = _retry(chosen, args)
     print(f"{len(chosen) - len(failed)} of {len(chosen)} runs are trained; {len(failed)} failed again")
     return int(bool(failed))
@@ -56,8 +71,9 @@ def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Run]:
             try:
                 train_file(
                     run.folder,
-                    [],
+                    args.overrides,
                     register,
+                    in_place=True,
                     command=args.command_line,
                     trusted=args.trust,
                     verbose=args.verbose,

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from seq2seq_lab.commands.overrides import add_overrides, add_trust, show_help
+from seq2seq_lab.terminal import ignore_closed
 
 DESCRIPTION = """\
 Trains one run. With -m (--multirun), trains one run for each combination of comma-separated values:
@@ -61,6 +62,7 @@ def main(args: argparse.Namespace) -> int:
         from seq2seq_lab.config.schema import EXPERIMENT, GROUPS
 
         return show_help(args, [*GROUPS, EXPERIMENT])
+    ignore_closed()
     if (args.resolve or args.package) and not args.cfg:
         args.parser.error("--resolve and --package require --cfg")
     if (args.sweep or args.zip) and not args.multirun:

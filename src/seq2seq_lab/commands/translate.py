@@ -22,7 +22,9 @@ _BATCH = 64  # lines of a file that are translated at a time
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.description = "Translates sentences with a trained run, and prints one translation per line."
+    parser.description = (
+        "Translates sentences, or what else a run was trained on, and prints one translation per line."
+    )
     parser.add_argument("folder", metavar="RUN", help="the run's folder")
     parser.add_argument(
         "sentences", nargs="*", metavar="SENTENCE", help="default: standard input, one per line"
@@ -116,6 +118,7 @@ def translate(
     from seq2seq_lab.evaluation.attention import check_head
     from seq2seq_lab.runs.chosen import name_of
     from seq2seq_lab.runs.load import load_model
+    from seq2seq_lab.runs.run import Run
 
     search = search or Search()
     _, model, words = load_model(run, checkpoint=checkpoint, trusted=trusted)
@@ -139,8 +142,9 @@ def translate(
                 answered += 1
                 drawn += [_sample(found, model, words, head)] if attention is not None else []
     if not given:
+        item = Run(Path(run)).corpus.item
         raise UserError(
-            "no sentence to translate; give sentences as arguments, or one per line on standard input"
+            f"no {item} to translate; give {item}s as arguments, or one per line on standard input"
         )
     if attention is not None and drawn:
         from seq2seq_lab.evaluation.heat_maps import attention_figure

@@ -124,6 +124,7 @@ def gather(
             *repeats,
             *remarks.not_averaged(groups),
             *remarks.uneven(groups),
+            *remarks.trained_again(groups),
             *remarks.annotated(groups),
         ],
         caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],

@@ -8,6 +8,7 @@ from typing import Any
 
 from seq2seq_lab.compare import naming
 from seq2seq_lab.compare.statistics import Estimate, average
+from seq2seq_lab.evaluation.measure import in_words
 from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
 from seq2seq_lab.runs.facts import flatten
 from seq2seq_lab.runs.find import natural
@@ -58,7 +59,8 @@ class Group:
 
     def measure(self, metric: str) -> Measure:
         """The facts of a metric: from the registry, or else from the summaries of the runs."""
-        return in_units(measure(metric, self.described), self.units)
+        facts = in_units(measure(metric, self.described), self.units)
+        return in_words(facts, item=self.corpus.item, token=self.corpus.token)
 
     def last(self, metric: str) -> Estimate:
         """The last value of a metric, over the finished runs."""

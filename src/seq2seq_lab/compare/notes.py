@@ -8,6 +8,7 @@ from seq2seq_lab.compare.naming import differing
 from seq2seq_lab.compare.pairing import METHODS, Pair
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.runs import used
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.evaluations import PAIR, SOURCE
 from seq2seq_lab.runs.run import Run
@@ -63,6 +64,12 @@ def uneven(groups: Sequence[Group]) -> list[str]:
     if len(versions) > 1:
         notes.append(f"the runs are from several versions of seq2seq-lab: {', '.join(sorted(versions))}")
     return notes
+
+
+def trained_again(groups: Sequence[Group]) -> list[str]:
+    """Runs whose first weights or teacher are of a run that was trained again since."""
+    runs = [run for each in groups for run in each.runs]
+    return [f"{run.name}: {line}" for run in runs for line in used.trained_again(run.summary(), run.config())]
 
 
 def annotated(groups: Sequence[Group]) -> list[str]:

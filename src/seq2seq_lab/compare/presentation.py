@@ -1,6 +1,7 @@
 """How the groups of a comparison are shown: own labels, order and colours, and the group that others are compared with.
 
-A group is named by its label, or by filters that all of its runs match, such as `model=attention, ratio=0.5`.
+A group is named by its label, by its method (see `method`), or by filters that all of its runs match, such as
+`model=attention, ratio=0.5`.
 """
 
 import re
@@ -12,12 +13,14 @@ from typing import Any, get_type_hints
 import yaml
 
 from seq2seq_lab.compare.grouping import Group, by_corpus, corpus_name
+from seq2seq_lab.compare.naming import show
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.files import read_limited
 from seq2seq_lab.runs.facts import values
 from seq2seq_lab.runs.filters import parse_several
 
 _MOST_BYTES = 2**20
+_MOST_LISTED = 8
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 
@@ -42,7 +45,8 @@ class Presentation:
 
     Attributes:
         groups: in this order; the others follow.
-        baseline: which group all others on its corpus are compared with: a label or filters.
+        baseline: which group all others on its corpus are compared with, over several tasks the reference method: a
+            label or filters.
     """
 
     groups: Sequence[Shown] = ()
@@ -146,16 +150,26 @@ def _ordered(groups: Sequence[Group], rank: Mapping[int, int]) -> list[Group]:
     return [groups[place] for place in places]
 
 
-def matching(groups: Sequence[Group], where: str) -> list[Group]:
-    """The groups of a label, or whose runs all match filters.
+def method(group: Group) -> str:
+    """What tells a group apart from the others on its corpus, and is the same on every corpus: its own label, else its
+    settings."""
+    return group.own_label or ", ".join(f"{key}={show(value)}" for key, value in group.settings.items())
+
+
+def matching(groups: Sequence[Group], where: str, *, of: str = "") -> list[Group]:
+    """The groups of a label or a method, or whose runs all match filters.
+
+    Args:
+        of: what an error's line begins with, such as the option that has the filters.
 
     Raises:
         UserError: there is none.
     """
-    if named := [each for each in groups if where in (each.label, each.own_label)]:
+    named = [each for each in groups if where in (each.label, each.own_label)]
+    if named := named or [each for each in groups if where == method(each)]:
         return named
     if not re.search("[=<>]", where):
-        raise UserError(f"{where}: no group has this label; there are {_listed(groups)}")
+        raise UserError(f"{of}{where}: no group has this label; there are {_methods(groups)}")
     filters = parse_several(where)
     found = [
         each
@@ -163,7 +177,7 @@ def matching(groups: Sequence[Group], where: str) -> list[Group]:
         if all(its.holds(values(run, its.key)) for its in filters for run in (*each.runs, *each.others))
     ]
     if not found:
-        raise UserError(f"{where}: no group matches; there are {_listed(groups)}")
+        raise UserError(f"{of}{where}: no group matches; there are {_methods(groups)}")
     return found
 
 
@@ -173,7 +187,7 @@ def baselines(groups: Sequence[Group], where: str) -> list[Group]:
     Raises:
         UserError: no group matches, or several on one corpus do.
     """
-    found = matching(groups, where)
+    found = matching(groups, where, of="--baseline ")
     for on_corpus in by_corpus(found).values():
         if len(on_corpus) > 1:
             raise UserError(f"--baseline {where}: it matches {_listed(on_corpus)}; it should be one group")
@@ -181,7 +195,16 @@ def baselines(groups: Sequence[Group], where: str) -> list[Group]:
 
 
 def _listed(groups: Sequence[Group]) -> str:
-    return "; ".join(each.label for each in groups[:8]) + (" …" if len(groups) > 8 else "")
+    return listed([each.label for each in groups])
+
+
+def _methods(groups: Sequence[Group]) -> str:
+    return listed(list(dict.fromkeys(method(each) or each.label for each in groups)))
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, for a message."""
+    return "; ".join(names[:_MOST_LISTED]) + (" …" if len(names) > _MOST_LISTED else "")
 
 
 def _check_keys(found: Any, kind: type, where: str) -> None:

@@ -11,10 +11,10 @@ from seq2seq_lab.runs.evaluations import Translated, read_translated
 PART, METRIC = "test", "test/bleu"
 _MOST = 30  # pairs of groups; each takes half a second per seed
 _FEW = 6  # seeds that are named
-WHAT = (
-    f"Over sentences: the chance of which sentences are in the test part (paired bootstrap, {SAMPLES:,} samples), each"
+_WHAT = (
+    f"Over {{items}}: the chance of which {{items}} are in the test part (paired bootstrap, {SAMPLES:,} samples), each"
     " seed on its own, with its 95 % interval, its standard deviation and sacreBLEU's p, which is half of a two-sided"
-    " one or less. Over seeds: the chance of initial weights, order and draws, on the same sentences. Only what"
+    " one or less. Over seeds: the chance of initial weights, order and draws, on the same {items}. Only what"
     " holds over both is likely to hold elsewhere."
 )
 
@@ -30,6 +30,11 @@ class OverSentences:
 
     pair: Pair
     by_seed: Mapping[int, Bootstrapped]
+
+    @property
+    def items(self) -> str:
+        """What its sources are, in the plural."""
+        return f"{self.pair.first.corpus.item}s"
 
     @property
     def over_sentences(self) -> str:
@@ -50,9 +55,9 @@ class OverSentences:
     def resampled(self) -> str:
         """What the bootstrap draws, in words."""
         ways = dict.fromkeys(
-            f"{each.units:,} components of {each.sentences:,} sentences drawn"
+            f"{each.units:,} components of {each.sentences:,} {self.items} drawn"
             if each.by_component
-            else f"{each.sentences:,} sentences drawn one by one, as their files name no components"
+            else f"{each.sentences:,} {self.items} drawn one by one, as their files name no components"
             for each in self.by_seed.values()
         )
         return " or ".join(ways)
@@ -61,6 +66,11 @@ class OverSentences:
     def over_seeds(self) -> str:
         """The result over seeds, in words."""
         return f"{self.pair.interval}: {self.pair.verdict}"
+
+
+def two_kinds(items: str) -> str:
+    """What the two comparisons say, for sources that are called so."""
+    return _WHAT.format(items=items)
 
 
 def over_sentences(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.naming import ABSENT, show
+from seq2seq_lab.compare.presentation import listed, method
 from seq2seq_lab.compare.statistics import ALPHA
 from seq2seq_lab.evaluation.measures import TEST
 
@@ -84,25 +85,32 @@ def over_tasks(
     Args:
         metrics: those to show. Those of the test part are compared, if there are any, else all; only those with a
             better direction that every task has.
-        baselines: the reference method, where it is given.
+        baselines: the groups of the reference method, where it is given: on every corpus the same one. Else it is the
+            first method under full forcing, else the first one; if others were given, a note says so.
     """
     tasks = list(by_corpus(groups).values())
     if len(tasks) < 2:
         return [], []
-    methods = [{_name(group): group for group in of_task if group.runs} for of_task in tasks]
+    methods = [{method(group): group for group in of_task if group.runs} for of_task in tasks]
     common = [name for name in methods[0] if all(name in each for each in methods)]
     if len(common) < 2:
         return [], [
             "there are several corpora, but not two methods with runs on each of them: nothing is compared over tasks"
         ]
     others = list(dict.fromkeys(name for each in methods for name in each if name not in common))
-    left_out = [f"not compared over tasks, as not every task has it: {'; '.join(others)}"] if others else []
+    notes = [f"not compared over tasks, as not every task has it: {'; '.join(others)}"] if others else []
     table = [{name: each[name] for name in common} for each in methods]
     names = _task_names([next(iter(each.values())) for each in table])
     tested = [metric for metric in metrics if metric.startswith(f"{TEST}/")]
-    given = next((_name(each) for each in baselines if _name(each) in common), None)
-    found = (_compared(metric, names, table, given or _reference(table)) for metric in tested or metrics)
-    return [each for each in found if each is not None], left_out
+    given = list(dict.fromkeys(map(method, baselines)))
+    reference = given[0] if len(given) == 1 and given[0] in common else _reference(table)
+    if given and given != [reference]:
+        notes.append(
+            f"the baseline ({listed(given)}) is not one method that every task has: over tasks, the reference method "
+            f"is {reference}; it may be {listed(common)}"
+        )
+    found = (_compared(metric, names, table, reference) for metric in tested or metrics)
+    return [each for each in found if each is not None], notes
 
 
 def _compared(
@@ -133,10 +141,6 @@ def _reference(table: Sequence[Mapping[str, Group]]) -> str:
     return next(
         (name for name, each in first.items() if each.choices.get("forcing") == _REFERENCE), next(iter(first))
     )
-
-
-def _name(group: Group) -> str:
-    return group.own_label or ", ".join(f"{key}={show(value)}" for key, value in group.settings.items())
 
 
 def _task_names(groups: Sequence[Group]) -> list[str]:

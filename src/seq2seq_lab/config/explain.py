@@ -156,6 +156,11 @@ def _no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path]) -> s
         return _no_such_group(key, extra)
     if key.startswith("hydra.launcher."):
         return f"{key}: the launcher that is chosen has no such key; hydra/launcher=joblib has n_jobs"
+    if key in ("hydra.sweeper.zip", "hydra.sweeper.sweeps"):  # --zip and --sweep, or an experiment file
+        return (
+            f"{key.rpartition('.')[2].removesuffix('s')}: a search chooses each value itself; leave it out, or leave "
+            "out hydra/sweeper=optuna to train each combination"
+        )
     if key.startswith("hydra."):
         return f"{key}: Hydra has no such key; `seq2seq-lab train --cfg hydra` shows those that it has"
     return no_such_key(key, overrides, extra)

@@ -44,5 +44,10 @@ class Task:
         return {"item": self.item, "token": self.token, "graded": self.graded}
 
 
+def with_article(noun: str) -> str:
+    """`a word`, `an action`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
 TRANSLATION = Task()
 """Sentences and their translations: the task of a source that does not say otherwise."""

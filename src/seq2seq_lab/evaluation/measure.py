@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 Better = Literal["lower", "higher"] | None
@@ -15,8 +15,8 @@ class Measure:
 
     Attributes:
         name: the last part of the names of its metrics, such as `bleu` in `val/bleu`.
-        label: its name in tables and plots.
-        unit: its unit and, if it has one, its range, such as `0–100`; see `bounds`.
+        label: its name in tables and plots; see `in_words`.
+        unit: its unit and, if it has one, its range, such as `0–100`; see `bounds` and `in_words`.
         better: the better direction; None if neither is better, and then it has no best value.
         formula: how it is computed, in one line.
         perfect: its value for a perfect model, which has exactly the data's distribution of translations.
@@ -50,6 +50,19 @@ class Measure:
         if found := re.fullmatch(r"(\d+)–(\d+)", self.unit):
             return float(found[1]), float(found[2])
         return (0.0, 1.0) if self.unit.startswith(("share", "probability")) else None
+
+
+def in_words(facts: Measure, *, item: str, token: str) -> Measure:
+    """The facts of a measure in the words of a task: a sentence is the task's item, a word its token.
+
+    Args:
+        item, token: see `data.task.Task`.
+    """
+
+    def said(text: str) -> str:
+        return re.sub(r"\bsentence(?=s?\b)", item, re.sub(r"\bword(?=s?\b)", token, text))
+
+    return replace(facts, label=said(facts.label), unit=said(facts.unit))
 
 
 def to_dict(measures: Iterable[Measure]) -> dict[str, dict[str, Any]]:

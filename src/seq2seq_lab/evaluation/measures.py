@@ -111,7 +111,7 @@ _TRAINING = (
     ),
     Measure(
         name="own_edit_distance",
-        label="edit distance of own sentences",
+        label="edit distance of own outputs",
         unit=f"{SYMBOL}s",
         better="lower",
         formula="mean over pairs of the edit distance between the words fed and the reference; of `target=teacher` and "
@@ -132,7 +132,7 @@ _TRAINING = (
         label="reward",
         unit="",
         better="higher",
-        formula="mean over pairs of the reward of the sampled sentence; of `objective=self_critical`",
+        formula="mean over pairs of the reward of the sampled output; of `objective=self_critical`",
         stage="training",
         shown=False,
     ),
@@ -172,7 +172,7 @@ _EVALUATION = (
         label="exposure gap",
         unit=_PER_SYMBOL,
         better=None,  # not a measure of quality: an untrained model has no gap
-        formula="loss_free − loss_forced, on the same sentences; own words are scored at the positions of one target, "
+        formula="loss_free − loss_forced, on the same pairs; own words are scored at the positions of one target, "
         "also after the model's own `<eos>`",
         perfect=f"0 {ONE_PLACE}, else ∞",
     ),

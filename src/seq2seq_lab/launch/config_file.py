@@ -1,6 +1,7 @@
 """Train what a configuration file of a run says: `seq2seq-lab train --config RUN/config.yaml`."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,19 @@ def train_file(
     command: str,
     trusted: Sequence[str] = (),
     verbose: bool = False,
+    in_place: bool = False,
 ) -> None:
-    """As `launch_file`, but nobody is told of the end; what became of the run is noted in a register."""
+    """As `launch_file`, but nobody is told of the end; what became of the run is noted in a register.
+
+    Args:
+        in_place: whether overrides that make it another run are refused.
+    """
     path = path / layout.CONFIG if path.is_dir() else path
     config = _checked(path, overrides, trusted)
+    if in_place and overrides and (why := Run(path.parent).difference(config)) is not None:
+        raise UserError(
+            f"{path.parent}: {why}: that is another run, which `train --config {path} {shlex.join(overrides)}` trains"
+        )
     spec = RunSpec(config, _folder(path, config, overrides))
     ended = TaskFunction(command, Path.cwd(), register, verbose=verbose).run_alone(spec)
     if ended.result == INTERRUPTED and ended.by_user:

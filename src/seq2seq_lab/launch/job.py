@@ -91,6 +91,7 @@ class TaskFunction:
             os.getpid() != self._sweep_process
         ):  # the command has done it here; or the user's own program prints
             terminal.clean_output()
+            terminal.ignore_closed()
         modules.set_folder(self.working_folder)
         hydra = HydraConfig.get()
         if hydra.mode == RunMode.MULTIRUN:

@@ -14,7 +14,7 @@ from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.plan import Shown, checked_spec, refusal
 from seq2seq_lab.launch.register import FAILED, PRUNED, Entry
-from seq2seq_lab.launch.space import parsed_space, written
+from seq2seq_lab.launch.space import check_settings, parsed_space, written
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.lock import has_ended, this_process
 from seq2seq_lab.runs.place import RunSpec
@@ -94,6 +94,7 @@ class Search:
         except ImportError:
             raise UserError(no_such_option("hydra/sweeper", "optuna")) from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        check_settings(self.settings)
         self.fixed, self.space = parsed_space(self.parse(list(self.arguments)))
         if "seed" in self.space:
             raise UserError(

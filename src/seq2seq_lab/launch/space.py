@@ -1,6 +1,6 @@
 """What a search may choose from, in Hydra's grammar: `interval(0.1,1)`, `tag(log,interval(…))`, `range(1,5)`, `a,b`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,3 +77,23 @@ def _dimension(override: Any) -> Dimension:
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int)
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Check the numbers of a search.
+
+    Raises:
+        UserError: there is no trial, none at a time, or the seeds are no list of different numbers.
+    """
+    for name in ("n_trials", "n_jobs"):
+        if not _is_whole(settings[name]) or settings[name] < 1:
+            raise UserError(f"hydra.sweeper.{name}={settings[name]}: it must be a whole number, at least 1")
+    seeds = settings["seeds"]
+    if seeds is None:
+        return
+    if not isinstance(seeds, list) or not all(map(_is_whole, seeds)) or len({*seeds}) < len(seeds):
+        raise UserError(f"hydra.sweeper.seeds={seeds}: it must be a list of different seeds, such as [0,1,2]")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

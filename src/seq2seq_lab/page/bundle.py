@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seq2seq_lab.data.task import with_article
 from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
@@ -60,9 +61,12 @@ def page(
     for model, run in zip(models, runs, strict=True):
         model["translations"] = run.translate([each["source"] for each in examples]) if examples else []
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
+    environment.filters["with_article"] = with_article
+    corpus = runs[0].run.corpus
     return environment.get_template("page.html.j2").render(
         title=f"Translator: {', '.join(model['name'] for model in models)}",
-        item=runs[0].run.corpus.item,
+        item=corpus.item,
+        token=corpus.token,
         script=(_HERE / "translator.js").read_text(encoding="utf-8"),
         data=_json({"models": models, "examples": examples}),
     )
@@ -86,7 +90,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
-    """Sentences of the first run that has some, with their references."""
+    """Sources of the first run that has some, with their references."""
     for run in runs:
         try:
             samples = read_json(run.run.folder / layout.TRANSLATIONS, _MOST_BYTES)
@@ -114,6 +118,7 @@ def _model(run: LoadedRun, name: str) -> dict[str, Any]:
         "max_length": words.max_length,
         "forcing": str((run.config.get("choices") or {}).get("forcing", "")),
         "checkpoint": run.checkpoint,
+        "token": run.run.corpus.token,
         "predicts_sos": bool(run.config.get("loader", {}).get("predict_sos")),
     }
 

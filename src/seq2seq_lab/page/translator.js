@@ -379,7 +379,7 @@ class Translator {
     const kept = target.unk === null ? words.filter((word) => !unknown.includes(word)) : words;
     const ids = kept.flatMap((word) => divide(target.units, word)).map((symbol) => this.ids.target.get(symbol) ?? target.unk);
     const replaced = target.unk === null ? "were skipped" : "are fed as <unk>";
-    return { ids, note: unknown.length ? `words that this model never writes ${replaced}: ${quoted(unknown)}` : "" };
+    return { ids, note: unknown.length ? `${this.model.token}s that this model never writes ${replaced}: ${quoted(unknown)}` : "" };
   }
 
   tooLong(ids) { return ids.length > (this.settings.unmasked_positions ?? Infinity); }

@@ -172,8 +172,8 @@ def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path:
         chosen = _shifted(corpora.load(shifted_data), corpus, training)
         if not len(chosen.indices):
             raise UserError(
-                f"{path}: --data gives no pair that the run's own corpus lacks and whose sentences its training part "
-                "lacks"
+                f"{path}: --data gives no pair that the run's own corpus lacks and whose source and target its "
+                "training part lacks"
             )
     if request.max_pairs is None:
         return chosen

@@ -217,6 +217,7 @@ class Run:
         measures: Mapping[str, Any] | None = None,
         reference: Mapping[str, Any] | None = None,
         init_from: Mapping[str, Any] | None = None,
+        used: Mapping[str, Any] | None = None,
         command: str | None = None,
         identity: str | None = None,
         goes_on: bool = False,
@@ -231,6 +232,7 @@ class Run:
             measures: what it measures, as `evaluation.measures.to_dict` gives it.
             reference: the curve to show it beside, as `runs.reference.read_reference` gives it.
             init_from: the run that its weights started from, as `runs.load.start_from` gives it.
+            used: the runs that it uses, as `runs.used.used_runs` gives them.
             command: the command line; that of this process by default.
             identity: a code by which trackers know the run.
             goes_on: whether it goes on from a checkpoint: its summary keeps what it has reached.
@@ -260,6 +262,7 @@ class Run:
             measures=dict(measures or {}),
             reference=dict(reference) if reference else None,
             init_from=dict(init_from) if init_from else None,
+            used=dict(used) if isinstance(used, Mapping) else {},
             started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             config_sha256=hashlib.sha256(text.encode()).hexdigest(),
         )

@@ -56,7 +56,7 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
         )
     if plans[-1].first_pass and objective.own_sentences:
         raise UserError(
-            "objective: its own sentences do not depend on what is fed, and would count in both passes; use "
+            "objective: its own outputs do not depend on what is fed, and would count in both passes; use "
             "forcing.first_pass=0"
         )
     if (reason := objective.refuses(module.model, target)) is not None:

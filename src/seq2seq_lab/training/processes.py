@@ -20,7 +20,7 @@ from lightning_fabric.plugins.environments.lightning import find_free_network_po
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.terminal import clean_output
+from seq2seq_lab.terminal import clean_output, ignore_closed
 from seq2seq_lab.training.callbacks.interruption import SAME_SIGNAL, Interrupted
 from seq2seq_lab.training.ddp import GO_ON, GRACE, LOST, SILENCE, LostError
 from seq2seq_lab.training.machine import devices
@@ -217,6 +217,7 @@ def _work(
     os.environ.update(names)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     clean_output()
+    ignore_closed()
     modules.use(named)
     try:
         _unblock()

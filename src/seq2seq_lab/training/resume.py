@@ -30,6 +30,7 @@ from seq2seq_lab.runs.identity import first_difference
 from seq2seq_lab.runs.load import start_from
 from seq2seq_lab.runs.naming import derived_name
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.runs.used import trained_again, used_runs
 from seq2seq_lab.training.module import TranslationModule
 
 # The earlier versions whose runs go on with this one, as it can read their checkpoints.
@@ -81,7 +82,7 @@ class Start:
 
     def unused(self) -> list[str]:
         """What a command asks for that a finished run does not get, and why: a line for each."""
-        lines = []
+        lines = self.trained_again()
         if self.config["logger"] != self._there.get("logger"):
             trackers = self.config["choices"]["logger"]
             lines.append(f"logger={trackers} is not used: loggers are told of a run while it trains")
@@ -91,6 +92,10 @@ class Start:
                 f"name={self.config['name']} is not used: equal settings are the same run; its folder may be renamed"
             )
         return lines
+
+    def trained_again(self) -> list[str]:
+        """A line for each run that was trained again since this run, which goes on or is finished, used it."""
+        return trained_again(self.before, self.config) if self.resumed else []
 
     def load(self, module: TranslationModule, data: TranslationDataModule) -> None:
         """Choose the checkpoint; without one, give the model the weights of the run that `init_from` names.
@@ -138,6 +143,7 @@ class Start:
             max_length=data.max_length,
             loss_floor=data.loss_floor,
             init_from=self.init_from,
+            used=self.before.get("used") if self.checkpoint else used_runs(self.config),
             identity=self.identity,
             goes_on=self.checkpoint is not None,
             **facts,
@@ -151,9 +157,7 @@ class Start:
     def _check_pairs(self, data: TranslationDataModule) -> None:
         known = self.before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
         if known not in (None, data.corpus.fingerprint):
-            raise UserError(
-                f"{self.run.folder} was started on different sentence pairs; use fresh=true to replace it"
-            )
+            raise UserError(f"{self.run.folder} was started on different pairs; use fresh=true to replace it")
 
     def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
         """Refuse to change the number of epochs of a run whose schedules follow it."""

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,16 @@ from seq2seq_lab.training.module import TranslationModule
 SAMPLES = 10  # translations shown at the end
 
 
-def show_cautions(config: Mapping[str, Any], data: TranslationDataModule, module: TranslationModule) -> None:
+def show_cautions(
+    config: Mapping[str, Any],
+    data: TranslationDataModule,
+    module: TranslationModule,
+    trained_again: Sequence[str] = (),
+) -> None:
     """What a user should know before the first update, a line each; of the sentences only the first and a number."""
     first, *others = [*data.corpus.cautions] or [""]
     more = f" ({len(others)} more: seq2seq-lab data)" if others else ""
-    found = [f"{printable(first)}{more}"] if first else []
+    found = [*trained_again, *([f"{printable(first)}{more}"] if first else [])]
     task, metric, objective = data.corpus.task, config["monitor"]["metric"], module.objective
     if not task.graded and measure(metric).graded:
         found.append(
@@ -32,7 +37,7 @@ def show_cautions(config: Mapping[str, Any], data: TranslationDataModule, module
         )
     if objective.own_sentences and objective.ignores_feeding and config["init_from"] is None:
         found.append(
-            "this objective learns from the model's own sentences alone, and those of random weights are worth "
+            "this objective learns from the model's own outputs alone, and those of random weights are worth "
             "nothing; init_from=RUN starts from a trained one"
         )
     for each in found:

@@ -125,24 +125,27 @@ def _train_here(
     )
     start.load(module, data)
     meet(trainer, (fingerprint(config), data.corpus.fingerprint, start.checkpoint and start.checkpoint.name))
+    shown = verbose or config["choices"]["accelerate"] != "auto"
     with own.lock():
+        summary = Summary(own, scalars, seconds=start.seconds, show_updates=shown)
         start.open_folder(
             own, data, measures=to_dict(described(module).values()), reference=reference, command=command
         )
-        shown = verbose or config["choices"]["accelerate"] != "auto"
-        summary = Summary(own, scalars, seconds=start.seconds, show_updates=shown)
-        trainer.callbacks.append(summary)  # type: ignore[attr-defined]
-        print(f"training {run.folder}", flush=True)
-        if first:
-            remember(run.folder, config)
-            show_cautions(config, data, module)
-        try:
+        try:  # from here on the folder says that it is running
+            trainer.callbacks.append(summary)  # type: ignore[attr-defined]
+            print(f"training {run.folder}", flush=True)
+            if first:
+                remember(run.folder, config)
+                show_cautions(config, data, module, start.trained_again())
             with errors_explained():
                 _fit(trainer, module, data, start.checkpoint)
                 if not first:
                     return scalars.last
                 tested = evaluate_test(run, data, module, trainer, segments=config["segments"])
         except BaseException as error:
+            if _while_interrupted(error):
+                summary.write("interrupted")
+                raise KeyboardInterrupt from error
             summary.write(*_ended(error))
             raise
         finally:
@@ -160,6 +163,14 @@ def _already_finished(start: Start) -> dict[str, float]:
     for line in start.unused():
         print(f"  {line}")
     return dict(start.before["last"])
+
+
+def _while_interrupted(error: BaseException) -> bool:
+    """Whether an error came up while Ctrl-C was handled: what is half made may refuse to be taken down."""
+    within = error.__context__
+    while within is not None and not isinstance(within, KeyboardInterrupt):
+        within = within.__context__
+    return within is not None and not isinstance(error, KeyboardInterrupt | Interrupted)
 
 
 def _ended(error: BaseException) -> tuple[str, str | None]:

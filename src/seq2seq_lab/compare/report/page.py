@@ -18,7 +18,7 @@ from seq2seq_lab.compare.naming import TARGET, differing, show
 from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
-from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
+from seq2seq_lab.compare.significance import METRIC, OverSentences, two_kinds
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
 from seq2seq_lab.compare.tasks import OverTasks
@@ -82,7 +82,7 @@ def page(contents: Contents) -> str:
             what_of_tasks=WHAT_OF_TASKS,
             methods=METHODS,
             intervals=INTERVALS,
-            two_kinds=WHAT,
+            two_kinds=two_kinds(_items(contents.groups)),
             over_sentences_metric=METRIC,
             translations=translations.section(found),
             items=_items(contents.groups),

@@ -1,6 +1,7 @@
 """Draw panels and a legend once, as files for a paper and as SVG elements for the report."""
 
 import io
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Container, Iterator, Mapping
@@ -147,8 +148,14 @@ def _figure(plot: Plot) -> Figure:
 
 
 def _wrapped(text: str, inches: float) -> str:
-    """A text in as many lines as it needs."""
-    return textwrap.fill(text, max(20, int(inches / _CHARACTER)), break_on_hyphens=False)
+    """A text in as many lines as it needs, broken before a bracket that fits a line and not within it."""
+    width = max(20, int(inches / _CHARACTER))
+
+    def whole(bracket: re.Match[str]) -> str:
+        return bracket[0].replace(" ", _FIXED) if len(bracket[0]) <= width else bracket[0]
+
+    lines = textwrap.fill(re.sub(r"\([^()]*\)", whole, text), width, break_on_hyphens=False)
+    return lines.replace(_FIXED, " ")
 
 
 def _title(text: str) -> str:

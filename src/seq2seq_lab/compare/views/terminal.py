@@ -10,7 +10,7 @@ from typing import TextIO
 
 from seq2seq_lab.compare.grouping import Group, by_corpus
 from seq2seq_lab.compare.pairing import Pair, headline
-from seq2seq_lab.compare.significance import METRIC, WHAT, OverSentences
+from seq2seq_lab.compare.significance import METRIC, OverSentences, two_kinds
 from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
 from seq2seq_lab.compare.tasks import OverTasks
 from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns, task_columns
@@ -85,11 +85,11 @@ def over_sentences(several: Sequence[OverSentences]) -> str:
     """Groups compared over the sentences of the test part, beside the comparison over seeds."""
     if not several:
         return ""
-    lines = ["", wrapped(f"{METRIC}, two kinds of chance. {WHAT}")]
+    lines = ["", wrapped(f"{METRIC}, two kinds of chance. {two_kinds(several[0].items)}")]
     for each in several:
         lines += [
             wrapped(each.pair.title, "  "),
-            wrapped(f"over sentences: {each.over_sentences}", "    "),
+            wrapped(f"over {each.items}: {each.over_sentences}", "    "),
             wrapped(f"over seeds: {each.over_seeds}", "    "),
         ]
     return "\n".join(lines)

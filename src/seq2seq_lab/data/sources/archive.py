@@ -57,7 +57,7 @@ class ArchiveCorpus(PairSource):
             UserError: the file cannot be found, downloaded or read, or its hash is not the expected one.
         """
         path = self._path()
-        digest = tsv.digest(path)
+        digest = tsv.digest(path, "data.archive" if self.archive else "")
         downloaded = self._is_download(path)
         if not downloaded:
             tsv.check_digest(path, digest, self.archive_sha256)

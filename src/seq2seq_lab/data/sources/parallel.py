@@ -57,7 +57,10 @@ class ParallelCorpus(PairSource):
 
     def provenance(self) -> Provenance:
         """The paths and hashes of the files."""
-        digests = [(part, [tsv.digest(path) for path in _paths(files)]) for part, files in self._given()]
+        digests = [
+            (part, [tsv.digest(path, f"data.{part}") for path in _paths(files)])
+            for part, files in self._given()
+        ]
         names = ", ".join(str(path) for _, files in self._given() for path in _paths(files))
         columns = (self.source_column, self.target_column)
         return Provenance(origin=names, fingerprint=f"{digests} {columns}")

@@ -20,13 +20,19 @@ _MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\xef\xbb\xb
 _SUFFIXES_OF_NO_TEXT = (".md", ".html", ".xml", ".json", ".pdf", ".license")
 
 
-def digest(path: Path) -> str:
+def digest(path: Path, key: str = "") -> str:
     """The SHA-256 of a file, in hexadecimal.
+
+    Args:
+        key: the setting that names the file, for an error.
 
     Raises:
         UserError: the file cannot be read.
     """
-    return hashlib.sha256(_content(path)).hexdigest()
+    try:
+        return hashlib.sha256(_content(path)).hexdigest()
+    except UserError as error:
+        raise UserError(f"{key}={error}" if key else str(error)) from None
 
 
 def check_digest(name: str | Path, actual: str, expected: str | None) -> None:

@@ -60,12 +60,11 @@ class Summary(pl.Callback):
             stopped: why training ended before its last epoch.
             caution: what a reader of the results should know.
         """
+        reached = {"epochs": len(self.scalars.rows), "last": self.scalars.last, "best": self.scalars.best}
         self.run.write_summary(
             status=status,
             stopped=stopped,
             caution=caution,
-            epochs=len(self.scalars.rows),
-            last=self.scalars.last,
-            best=self.scalars.best,
+            **(reached if self.scalars.rows else {}),  # none yet: a run that goes on is not restored
             seconds=round(time.monotonic() - self.started, 3),
         )

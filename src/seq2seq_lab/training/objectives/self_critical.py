@@ -90,7 +90,7 @@ class SelfCritical(Objective):
         """Why it makes no sense with a target."""
         if self.unit == "prefix" or self.mix < 1 or type(target) is Gold:
             return None
-        return "a reward of the own sentences has no target; use target=gold, or objective.mix below 1"
+        return "a reward of the own outputs has no target; use target=gold, or objective.mix below 1"
 
     def __call__(self, outcome: Outcome) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of each pair and its sample's reward, [B]."""
