@@ -254,7 +254,7 @@ def test_a_sweep_remembers_its_jobs_where_somebody_removes_the_register(tmp_path
         register.add(Entry("a", True, "failed", "why"))
         wait(lambda: register.seen)
         register.path.unlink()
-        wait(register.path.exists)
+        wait(register.lines)
         Register(register.path).add(Entry("b", True))  # from another process
         assert Register(register.path, 3).progress() == "2 of 3 runs, 1 failed"
     assert [(entry.folder, entry.result) for entry in register.close()] == [

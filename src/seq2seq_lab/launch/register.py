@@ -94,7 +94,8 @@ class Register:
                 attending.join()
 
     def _begin(self) -> None:
-        self._append({"jobs": self.jobs, "outlived": self.outlived, "owner": this_process()})
+        begun = {"jobs": self.jobs, "outlived": self.outlived, "owner": this_process()}
+        self._append(begun, *map(asdict, self.seen.values()))
 
     def expect(self, jobs: int) -> None:
         """Note how many jobs the sweep has, once that is known."""
@@ -110,10 +111,10 @@ class Register:
         """Append an entry, with one write, so that several machines can append to a shared file."""
         self._append(asdict(entry))
 
-    def _append(self, state: Mapping[str, Any]) -> None:
+    def _append(self, *states: Mapping[str, Any]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab", buffering=0) as file:
-            file.write((json.dumps(dict(state)) + "\n").encode())
+            file.write("".join(json.dumps(dict(state)) + "\n" for state in states).encode())
 
     def entries(self) -> list[Entry]:
         """The entries so far; of a job that was queued again, the last one."""
@@ -157,8 +158,6 @@ class Register:
                 self.entries()
                 if not any("owner" in state for state in self.lines()):  # somebody removed the file
                     self._begin()
-                    for entry in self.seen.values():
-                        self.add(entry)
             if ended.wait(_SIGN):
                 return
 
