@@ -80,6 +80,11 @@ baselines: $(INSTALLED) ## the presets experiment=baseline/…, up to six seeds 
 	$(LAB) evaluate outputs/baseline/*/seed-* --beam 1,2,5,10,50
 	$(BIN)/python -m experiments.baselines.report outputs/baseline
 
+baselines-full: $(INSTALLED) ## the same on the whole corpus, a recurrent model and a Transformer (over an hour on two processors)
+	$(LAB) $(SWEEP) experiment=baseline/full_corpus,baseline/transformer_full_corpus compare=false
+	$(LAB) evaluate outputs/baseline/*full_corpus/seed-* --beam 1,5
+	$(BIN)/python -m experiments.baselines.report outputs/baseline
+
 # Which policy helps? About four hours on two processors; it goes on where it was stopped.
 STUDY := $(SWEEP) compare=false seed=0,1,2,3,4,5
 CURRICULA := forcing=scheduled forcing/decay=linear,exponential,inverse_sigmoid

@@ -57,9 +57,10 @@ def finished(folders: Sequence[str], preset: str, command: str) -> list[Group]:
 
 
 def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:
-    """Write a study's `name`.csv."""
+    """Write a study's `name`.csv; what a row lacks is empty."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    columns = dict.fromkeys(column for row in rows for column in row)
+    writer = csv.DictWriter(text, list(columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(study / f"{name}.csv", text.getvalue())

@@ -79,6 +79,7 @@ def result_rows(found: Sequence[Preset]) -> list[Row]:
         of_preset = [each for each in found if each.name == name]
         for each in of_preset:
             low, high = each.group.last("test/bleu").interval((0, 100))
+            interval = f"{low:.1f} to {high:.1f}" if len(each.group.runs) > 1 else ""
             rows.append(
                 {
                     "preset": name,
@@ -88,7 +89,7 @@ def result_rows(found: Sequence[Preset]) -> list[Row]:
                         m.removeprefix("test/"): shown(each.group.last(m), digits)
                         for m, digits in measures.items()
                     },
-                    "bleu, 95 % of the mean": f"{low:.1f} to {high:.1f}",
+                    "bleu, 95 % of the mean": interval,
                 }
             )
         if len(of_preset) > 1:
