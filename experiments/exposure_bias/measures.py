@@ -143,6 +143,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         place.set_title(measure, fontsize=10)
         place.set_xlabel("EB-C (exact)", fontsize=9)
         place.grid(color="#dddddd", linewidth=0.6)
+        place.set_axisbelow(True)
         place.spines[["top", "right"]].set_visible(False)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
