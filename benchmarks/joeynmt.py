@@ -37,11 +37,10 @@ def joey_model(ours: Model) -> Any:
     from joeynmt.model import build_model
     from joeynmt.vocabulary import Vocabulary
 
-    names = SimpleNamespace(
-        unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", sep_token=None
+    special = SimpleNamespace(
+        unk_token="<unk>", pad_token="<pad>", bos_token="<s>", eos_token="</s>", sep_token=None, lang_tags=[]
     )
-    ids = SimpleNamespace(unk_id=UNK, pad_id=PAD, bos_id=BOS, eos_id=END, sep_id=None, lang_tags=[])
-    special = SimpleNamespace(**vars(names), **vars(ids))
+    special.unk_id, special.pad_id, special.bos_id, special.eos_id = UNK, PAD, BOS, END
     weights = dict(ours.named_parameters())
     words = [len(weights[f"{part}.embedding.weight"]) - SHIFT for part in ("encoder", "decoder")]
     vocabularies = [Vocabulary([f"w{number}" for number in range(count)], special) for count in words]

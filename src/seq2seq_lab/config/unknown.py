@@ -160,17 +160,15 @@ def _chosen(overrides: Sequence[str], extra: Sequence[Path]) -> dict[str, Any]:
             kept.append(override if option.startswith("[") else f"{group}={option.partition(',')[0]}")
         elif group == _SEARCH_PATH:
             kept.append(override)
-    sweep, GlobalHydra.instance().hydra = (
-        GlobalHydra.instance().hydra,
-        None,
-    )  # while a job is composed, there is one
+    current = GlobalHydra.instance()
+    sweep, current.hydra = current.hydra, None  # while a job is composed, there is one
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             found = OmegaConf.to_container(compose(ROOT, overrides=kept))
     except Exception:  # the command line has another mistake, too
         return {}
     finally:
-        GlobalHydra.instance().hydra = sweep
+        current.hydra = sweep
     return dict(found) if isinstance(found, dict) else {}  # type: ignore[arg-type]
 
 
