@@ -66,6 +66,12 @@ def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:
     write_text(study / f"{name}.csv", text.getvalue())
 
 
+def read_csv(name: str, study: Path) -> list[Row]:
+    """The rows of a study's `name`.csv."""
+    with (study / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write(rows: Sequence[Row], name: str, study: Path) -> None:
     """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README."""
     write_csv(rows, name, study)

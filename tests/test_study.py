@@ -175,6 +175,15 @@ def test_a_measure_that_orders_runs_as_the_exact_one_correlates_with_it():
     assert found["repetition_4"]["within cells"] == ""
 
 
+def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
+    from experiments.exposure_bias import measures
+    from experiments.tables import read_csv
+
+    rows, perfect = (read_csv(name, measures.STUDY) for name in ("runs", "perfect"))
+    assert measures.table(rows, perfect) == read_csv("measures", measures.STUDY)
+    assert measures.by_cell(rows) == read_csv("cells", measures.STUDY)
+
+
 def test_every_method_of_the_study_composes():
     from experiments.exposure_bias import quality
 

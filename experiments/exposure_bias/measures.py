@@ -1,7 +1,8 @@
-"""Measures of exposure bias beside exact ones: `python -m experiments.exposure_bias.measures outputs/exposure_bias`.
+"""Measures of exposure bias beside exact ones: `python -m experiments.exposure_bias.measures [outputs/exposure_bias]`.
 
-After `make exposure-measures`. Writes runs.csv (a row a run), perfect.csv (a row a corpus), measures.csv, cells.csv and
-their tables in README.md, and measures.png.
+Writes runs.csv (a row a run) and perfect.csv (a row a corpus) from the runs of `make exposure-measures`; without a
+folder they are those of the repository. From these two come measures.csv, cells.csv, their tables in README.md, and
+measures.png.
 """
 
 import json
@@ -12,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
-from experiments.tables import Row, finished, run, write, write_csv
+from experiments.tables import Row, finished, read_csv, run, write, write_csv
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
@@ -152,28 +153,34 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 def _interval(cells: Sequence[pd.DataFrame], measure: str, exact: str, *, within: bool) -> str:
     """Spearman's ρ with a bootstrap interval over cells."""
-    each = np.array([_rho(cell, measure, exact) for cell in cells])
+    values = [cell[[measure, exact]].to_numpy() for cell in cells]
+    each = np.array([_rho(cell) for cell in values])
     if np.isnan(each).all():
         return ""
 
     def rho(chosen: np.ndarray) -> float:
         if within:
             return float(np.nanmean(each[chosen]))
-        return _rho(pd.concat([cells[number] for number in chosen]), measure, exact)
+        return _rho(np.concatenate([values[number] for number in chosen]))
 
     draws = np.random.default_rng(0).integers(len(cells), size=(DRAWS if within else DRAWS // 10, len(cells)))
     low, high = np.nanpercentile([rho(draw) for draw in draws], [2.5, 97.5])
     return f"{rho(np.arange(len(cells))):.2f} [{low:.2f}, {high:.2f}]"
 
 
-def _rho(frame: pd.DataFrame, measure: str, exact: str) -> float:
-    if frame[measure].nunique() < 2 or frame[exact].nunique() < 2:
+def _rho(values: np.ndarray) -> float:
+    """Spearman's ρ of two columns, [N, 2]."""
+    if (values == values[0]).all(axis=0).any():
         return float("nan")  # a measure that is the same for all runs orders none
-    return float(spearmanr(frame[measure], frame[exact]).statistic)
+    return float(np.corrcoef(rankdata(values, axis=0), rowvar=False)[0, 1])
 
 
-def main(folders: list[str]) -> None:
-    """Write the files and the table."""
+def read(folders: Sequence[str]) -> None:
+    """Write runs.csv and perfect.csv from the runs of some folders.
+
+    Raises:
+        UserError: none is there, or they were not evaluated.
+    """
     groups = finished(folders, "exposure_bias/grammar", "make exposure-measures")
     runs = [each for group in groups for each in group.runs]
     rows = [row(each) for each in runs]
@@ -182,6 +189,13 @@ def main(folders: list[str]) -> None:
         raise UserError("no perfect model was evaluated; run `make exposure-measures`")
     write_csv(rows, "runs", STUDY)
     write_csv(perfect, "perfect", STUDY)
+
+
+def main(folders: list[str]) -> None:
+    """Write the files and the tables."""
+    if folders:
+        read(folders)
+    rows, perfect = read_csv("runs", STUDY), read_csv("perfect", STUDY)
     write(table(rows, perfect), "measures", STUDY)
     write(by_cell(rows), "cells", STUDY)
     draw(rows).savefig(STUDY / "measures.png", dpi=110)

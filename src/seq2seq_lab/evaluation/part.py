@@ -120,10 +120,8 @@ def evaluate_part(
     rows = first_rows(part.segments, len(part.indices))
     references = [part.references[row] for row in rows]
     graded = part.corpus.task.graded
-    scored = {
-        beam: scores([texts[row] for row in rows], references, graded=graded)
-        for beam, texts in by_beam.items()
-    }
+    scorer = Scorer(references, graded=graded)
+    scored = {beam: scorer([texts[row] for row in rows]) for beam, texts in by_beam.items()}
     first = next(iter(scored))
     measures = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
     found: dict[str, Any] = {}
@@ -143,50 +141,51 @@ def evaluate_part(
         beams=scored,
         hypotheses=by_beam[first],
         segments=len(rows),
-        signature=signatures(references) if graded else {},
+        signature=scorer.signatures() if graded else {},
         analyses=found,
     )
 
 
-def scores(
-    hypotheses: Sequence[str], references: Sequence[Sequence[str]], *, graded: bool = True
-) -> dict[str, float]:
+class Scorer:
     """BLEU, chrF, exact match, error rates, and the ratio of the lengths of hypotheses and of their closest references
     in words.
 
     Args:
+        references: the accepted translations of each segment; their n-grams are counted once for all hypotheses.
         graded: whether BLEU and chrF say something; see `data.task.Task`.
     """
-    bleu, chrf = _metrics()
-    found = bleu.corpus_score(hypotheses, streams(references))
-    nearest, exact = edits(hypotheses, references), exact_match(hypotheses, references)
-    chosen = (
-        {"bleu": found.score, "chrf": chrf.corpus_score(hypotheses, streams(references)).score}
-        if graded
-        else {}
-    )
-    return {
-        **chosen,
-        "exact_match": exact,
-        "symbol_error_rate": nearest.symbol_error_rate,
-        "sequence_error_rate": 1 - exact,
-        "edit_distance": nearest.edit_distance,
-        "length_ratio": found.sys_len / found.ref_len if found.ref_len else 0.0,
-    }
 
+    def __init__(self, references: Sequence[Sequence[str]], *, graded: bool = True) -> None:
+        import sacrebleu  # imported here, as it takes 0.3 s
 
-def signatures(references: Sequence[Sequence[str]]) -> dict[str, str]:
-    """SacreBLEU's signatures, which say how BLEU and chrF are computed."""
-    bleu, chrf = _metrics()
-    for each in (bleu, chrf):
-        each.corpus_score([row[0] for row in references], streams(references))  # it counts the references
-    return {"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())}
+        self.references = references
+        known = streams(references)
+        self.bleu = sacrebleu.BLEU(tokenize="none", force=True, references=known)
+        self.chrf = sacrebleu.CHRF(references=known) if graded else None
 
+    def __call__(self, hypotheses: Sequence[str]) -> dict[str, float]:
+        """The scores of a hypothesis for each segment."""
+        found = self.bleu.corpus_score(hypotheses, None)
+        nearest, exact = edits(hypotheses, self.references), exact_match(hypotheses, self.references)
+        graded = {}
+        if self.chrf is not None:
+            graded = {"bleu": found.score, "chrf": self.chrf.corpus_score(hypotheses, None).score}
+        return {
+            **graded,
+            "exact_match": exact,
+            "symbol_error_rate": nearest.symbol_error_rate,
+            "sequence_error_rate": 1 - exact,
+            "edit_distance": nearest.edit_distance,
+            "length_ratio": found.sys_len / found.ref_len if found.ref_len else 0.0,
+        }
 
-def _metrics() -> tuple[Any, Any]:
-    import sacrebleu  # imported here, as it takes 0.3 s
-
-    return sacrebleu.BLEU(tokenize="none", force=True), sacrebleu.CHRF()
+    def signatures(self) -> dict[str, str]:
+        """SacreBLEU's signatures, which say how its scores are computed."""
+        return {
+            name: str(metric.get_signature())
+            for name, metric in (("bleu", self.bleu), ("chrf", self.chrf))
+            if metric is not None
+        }
 
 
 def _greedy(model: Model, part: Part, blocks: Sequence[Block]) -> Evaluation:

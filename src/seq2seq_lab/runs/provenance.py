@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 
@@ -19,6 +20,7 @@ def machine() -> str:
     return f"{platform.system()}, {os.cpu_count()} × {processor}"
 
 
+@cache  # this process has imported the code of that moment
 def commit() -> str | None:
     """The commit of the checkout that contains the package; None if it was installed from a wheel."""
     root = Path(__file__).parents[3]
