@@ -40,6 +40,12 @@ def test_a_run_that_improves_goes_on_to_its_last_epoch(run, capsys):
     assert "stopped early" not in capsys.readouterr().out
 
 
+def test_a_run_that_did_not_begin_to_learn_is_said(run):
+    never = ("monitor={metric: val/exact_match, mode: max}", "optimizer.lr=1e-9")
+    said = summary(run("a", *STOPPING, *never))["stopped"]
+    assert said.startswith("stopped early: val/exact_match did not improve for 2 evaluations; it was 0,")
+
+
 def test_an_improvement_that_is_too_small_is_none(run):
     folder = run("a", *STOPPING, "monitor.mode=min", "callbacks.early_stopping.min_delta=100")
     assert len(tiny.rows(folder)) == 3

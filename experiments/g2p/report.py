@@ -1,48 +1,57 @@
 """Words and their sounds: `python -m experiments.g2p.report outputs/g2p`; after `make g2p`.
 
-Writes results.csv and the table of README.md: WER and PER in per cent, at each beam of `seq2seq-lab evaluate`.
+Writes runs.csv (a row a run and beam of `seq2seq-lab evaluate`), results.csv and the table of README.md: WER and PER in
+per cent.
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
-from experiments.tables import finished, run, shown, write
+from experiments.tables import Row, finished, read_csv, run, shown, write, write_csv
 from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.runs.run import Run
 
 STUDY = Path(__file__).parent
+MEASURES = {"WER %": "sequence_error_rate", "PER %": "symbol_error_rate"}
+
+
+def rows_of(each: Run) -> Iterator[Row]:
+    """A row for each beam."""
+    evaluated = each.evaluations["test"]
+    words = sum(evaluated.analyses["by_target_length"]["sentences"])
+    single = {"beam": [1]} | {name: [evaluated.measures[name]] for name in MEASURES.values()}
+    table = evaluated.analyses.get("beams") or single
+    for number, beam in enumerate(table["beam"]):
+        measured = {name: f"{100 * table[key][number]:.6g}" for name, key in MEASURES.items()}
+        preset = str(each.config()["name"])
+        yield {"preset": preset, "beam": str(beam), "seed": str(each.seed), **measured, "words": str(words)}
+
+
+def result(rows: list[Row]) -> Row:
+    """Mean ± sd over the runs of a preset and beam, and the 95 % interval that the choice of the words gives."""
+    wer, per = (Estimate.of([float(row[name]) for row in rows]) for name in MEASURES)
+    share, words = wer.mean / 100, int(rows[0]["words"])
+    return {
+        "preset": rows[0]["preset"],
+        "beam": rows[0]["beam"],
+        "WER %": shown(wer, 2),
+        "± of the test words": f"{196 * math.sqrt(share * (1 - share) / words):.2f}",
+        "PER %": shown(per, 2),
+        "words": str(words),
+        "seeds": str(len(rows)),
+    }
 
 
 def main(folders: list[str]) -> None:
-    """Write the table."""
-    rows = []
-    for group in finished(folders, "g2p/", "make g2p"):
-        evaluated = [each.evaluations["test"] for each in group.runs]
-        words = {sum(each.analyses["by_target_length"]["sentences"]) for each in evaluated}
-        tables = [each.analyses.get("beams", {}) for each in evaluated]
-        beams = tables[0].get("beam", [1])
-        for number, beam in enumerate(beams):
-            measured = {
-                name: Estimate.of(
-                    [
-                        100 * (table[name][number] if table else each.measures[name])
-                        for table, each in zip(tables, evaluated, strict=True)
-                    ]
-                )
-                for name in ("sequence_error_rate", "symbol_error_rate")
-            }
-            wer = measured["sequence_error_rate"].mean / 100
-            rows.append(
-                {
-                    "preset": str(group.runs[0].config()["name"]),
-                    "beam": str(beam),
-                    "WER %": shown(measured["sequence_error_rate"], 2),
-                    "± of the test words": f"{196 * math.sqrt(wer * (1 - wer) / max(words)):.2f}",
-                    "PER %": shown(measured["symbol_error_rate"], 2),
-                    "words": ", ".join(map(str, sorted(words))),
-                    "seeds": str(len(group.runs)),
-                }
-            )
-    write(rows, "results", STUDY)
+    """Write the tables; without a folder, from runs.csv."""
+    if folders:
+        groups = finished(folders, "g2p/", "make g2p")
+        write_csv([row for group in groups for each in group.runs for row in rows_of(each)], "runs", STUDY)
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in read_csv("runs", STUDY):
+        alike.setdefault((row["preset"], row["beam"]), []).append(row)
+    write([result(rows) for rows in alike.values()], "results", STUDY)
 
 
 if __name__ == "__main__":

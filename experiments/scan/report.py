@@ -1,12 +1,15 @@
 """SCAN: `python -m experiments.scan.report outputs/scan`; after `make scan`.
 
-Writes results.csv, lengths.csv and the tables of README.md: exact match in per cent, beside the published figures.
+Writes runs.csv (a row a run), results.csv, lengths.csv and the tables of README.md: exact match in per cent, beside the
+published figures.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.tables import finished, run, shown, write
+from experiments.tables import Row, finished, read_csv, run, shown, write, write_csv
 from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.runs.run import Run
 
 STUDY = Path(__file__).parent
 # Of Lake & Baroni 2018: their best model over all tasks, and the best one of each task.
@@ -16,36 +19,67 @@ PUBLISHED = {
     "jump": ("0.08", "1.2"),
     "turn_left": ("90.0", ""),
 }
+MEASURES = {
+    "exact match %": ("test/exact_match", 100),
+    "symbol_error_rate": ("test/symbol_error_rate", 1),
+    "exposure_gap": ("test/exposure_gap", 1),
+}
+
+
+def row_of(each: Run) -> Row:
+    """The preset and the split of a run, and what was measured on the test commands."""
+    config = each.config()
+    measured = {name: f"{scale * each.evaluated[key]:.6g}" for name, (key, scale) in MEASURES.items()}
+    split = str(config["data"]["split_name"])
+    return {"preset": str(config["name"]), "split": split, "seed": str(each.seed), **measured}
+
+
+def lengths_of(each: Run) -> Row:
+    """Exact match in per cent by the number of actions; empty where `evaluate` did not look at it."""
+    table = each.evaluations["test"].analyses.get("by_target_length")
+    if not table:
+        return {}
+    shares = zip(table["group"], table["exact_match"], strict=True)
+    return {f"{length} actions": f"{100 * share:.6g}" for length, share in shares}
+
+
+def result(rows: Sequence[Row]) -> Row:
+    """Mean ± sd over the runs of a preset and split."""
+    exact, errors, gap = (Estimate.of([float(row[name]) for row in rows]) for name in MEASURES)
+    preset, split = rows[0]["preset"], rows[0]["split"]
+    return {
+        "preset": preset,
+        "split": split,
+        "exact match %": shown(exact, 1),
+        "published, best over all": PUBLISHED[split][0],
+        "published, best of the task": PUBLISHED[split][1],
+        "symbol_error_rate": shown(errors, 3),
+        "exposure_gap": shown(gap, 3),
+        "seeds": str(len(rows)),
+    }
 
 
 def main(folders: list[str]) -> None:
-    """Write both tables."""
-    rows, lengths = [], []
-    for group in finished(folders, "scan/", "make scan"):
-        config = group.runs[0].config()
-        split = config["data"]["split_name"]
-        exact = Estimate.of([100 * each.evaluated["test/exact_match"] for each in group.runs])
-        rows.append(
-            {
-                "preset": str(config["name"]),
-                "split": split,
-                "exact match %": shown(exact, 1),
-                "published, best over all": PUBLISHED[split][0],
-                "published, best of the task": PUBLISHED[split][1],
-                "symbol_error_rate": shown(group.last("test/symbol_error_rate"), 3),
-                "exposure_gap": shown(group.last("test/exposure_gap"), 3),
-                "seeds": str(len(group.runs)),
-            }
-        )
-        table = group.runs[0].evaluations["test"].analyses.get("by_target_length")
-        if table:
-            shares = zip(table["group"], table["exact_match"], strict=True)
-            named = {f"{length} actions": f"{100 * share:.1f}" for length, share in shares}
-            lengths.append({"preset": str(config["name"]), "split": split, **named})
-    write(rows, "results", STUDY)
-    names = dict.fromkeys(name for row in lengths for name in row)
-    if lengths:
-        write([{name: row.get(name, "") for name in names} for row in lengths], "lengths", STUDY)
+    """Write the tables; without a folder, from runs.csv."""
+    if folders:
+        runs = [each for group in finished(folders, "scan/", "make scan") for each in group.runs]
+        write_csv([{**row_of(each), **lengths_of(each)} for each in runs], "runs", STUDY)
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in read_csv("runs", STUDY):
+        alike.setdefault((row["preset"], row["split"]), []).append(row)
+    ordered = sorted(
+        alike.values(), key=lambda rows: (rows[0]["preset"], list(PUBLISHED).index(rows[0]["split"]))
+    )
+    write([result(rows) for rows in ordered], "results", STUDY)
+    names = [name for name in ordered[0][0] if name.endswith(" actions")]
+    write([by_length(rows, names) for rows in ordered], "lengths", STUDY)
+
+
+def by_length(rows: Sequence[Row], names: Sequence[str]) -> Row:
+    """Exact match in per cent by the number of actions, mean ± sd over the runs of a preset and split."""
+    of_length = {name: [float(row[name]) for row in rows if row[name]] for name in names}
+    shares = {name: shown(Estimate.of(values), 1) for name, values in of_length.items()}
+    return {"preset": rows[0]["preset"], "split": rows[0]["split"], **shares}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Literal
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
+from seq2seq_lab.evaluation.measures import measure
 from seq2seq_lab.training.callbacks.scalars import scalars_of
 
 
@@ -65,4 +66,12 @@ def _reason(callback: pl.callbacks.EarlyStopping) -> str | None:
     if callback.stopping_reason != EarlyStoppingReason.PATIENCE_EXHAUSTED:
         return f"{callback.monitor} reached its threshold"
     evaluations = "evaluation" if callback.wait_count == 1 else "evaluations"
-    return f"{callback.monitor} did not improve for {callback.wait_count} {evaluations}"
+    said = f"{callback.monitor} did not improve for {callback.wait_count} {evaluations}"
+    bounds = measure(callback.monitor).bounds
+    worst = bounds and bounds[0 if callback.mode == "max" else 1]
+    if worst is None or float(callback.best_score) != worst:
+        return said
+    return (
+        f"{said}; it was {worst:g}, its worst value, in all of them, so that the model may not have begun to learn:"
+        " choose a metric that changes sooner, or more patience"
+    )
