@@ -1,6 +1,7 @@
 """Fixtures for all tests: separate folders, and one thread, so that results do not depend on the machine's load."""
 
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from seq2seq_lab.launch import startup
 with startup.imports():
     import seq2seq_lab.training.train  # noqa: F401, what most tests import
 
+import composing
 import tiny
 from seq2seq_lab.accelerate.compiler import available
 from seq2seq_lab.commands import main as cli
@@ -40,6 +42,8 @@ WHOLE = (
     "test_kills",
     "test_extending",
 )
+composing.compose_once()
+KERNELS = list(itertools.product(("float32", "float64"), ("sentence_kernel", "batch_kernels")))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
         double = "from seq2seq_lab.accelerate.compiler import available; available('float64')"
         with subprocess.Popen([sys.executable, "-c", double]):
             available()
+        for dtype, module in KERNELS:  # the others, as processes that write to one folder may compile twice
+            available(dtype, module)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,9 +92,12 @@ def _mode(*_: Any, **__: Any) -> RunMode | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
-    """Compile the sentence update before a test reads the output of a run."""
-    available()
-    available(module="batch_kernels")
+    """Compile before a test reads the output of a run, all that tests use.
+
+    What a test compiled by a call of its own would not be in the checksums, and so each further process compile anew.
+    """
+    for dtype, module in KERNELS:
+        available(dtype, module)
 
 
 @pytest.fixture(autouse=True)

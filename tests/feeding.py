@@ -17,7 +17,7 @@ from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import Job
 
 MODELS = {"seq2seq": seq2seq_model, "attention": attention_model}
-CORPUS = tiny.lettered(12)
+CORPUS = tiny.lettered(8)
 SIZES = {
     "source_vocabulary_size": len(CORPUS.source_vocabulary),
     "target_vocabulary_size": len(CORPUS.target_vocabulary),

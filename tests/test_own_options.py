@@ -12,6 +12,7 @@ import yaml
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.compose import composed
 from seq2seq_lab.config.options import groups, options
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.runs.run import Run
@@ -95,6 +96,15 @@ def test_both_ways_to_give_a_folder_can_be_combined(own, capsys):
     arguments = ["--config-dir", "conf", "hydra.searchpath=[file://other]", "data=tiny"]
     assert cli.main(["data", *arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pairs"] == 7
+
+
+def test_a_file_that_was_changed_is_read_again(own):
+    found = []
+    for ratio in (0.25, 0.75):
+        text = f"# Mine.\n_target_: own_parts.Rare\nratio: {ratio}\n"
+        (own / "conf" / "forcing" / "rare.yaml").write_text(text, encoding="utf-8")
+        found.append(composed(["forcing=rare"], own / "conf")["forcing"]["ratio"])
+    assert found == [0.25, 0.75]
 
 
 @pytest.mark.parametrize("arguments", [["--help", "-cd", "conf"], ["hydra.searchpath=[conf]", "-h"]])

@@ -1,6 +1,7 @@
-"""Hydra's plug-in: jobs of a sweep get what Hydra composes, each set of choices composed once."""
+"""Jobs of a sweep, by Hydra's plug-in, and tests, by `composing`, get what Hydra composes; each set of choices once."""
 
 import pickle
+from contextlib import nullcontext
 
 import pytest
 from hydra import initialize_config_dir
@@ -9,6 +10,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+import composing
 from hydra_plugins.seq2seq_lab_sweeper import Sweeper, _ComposedOnce
 from seq2seq_lab.config.options import ROOT, config_dir
 
@@ -35,10 +37,11 @@ def hydra():
         yield loader, loader.load_configuration(ROOT, SWEPT, run_mode=RunMode.MULTIRUN)
 
 
-def outcome(loader, master, overrides):
+def outcome(loader, master, overrides, how=composing.anew):
     """Everything that is composed, flags and unresolved interpolations included; or what is said instead."""
     try:
-        config = loader.load_sweep_config(master, overrides)
+        with how():
+            config = loader.load_sweep_config(master, overrides)
     except HydraException as error:
         return str(error)
     return OmegaConf.to_yaml(config), pickle.dumps(OmegaConf.to_container(config)), config._metadata.flags
@@ -53,10 +56,19 @@ def test_a_job_gets_what_hydra_composes(hydra, overrides):
     assert outcome(once, master, overrides) == expected, "of choices that were composed before"
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [["data=toi"], ["data=toy", "sed=1"], ["seed=1", "+seed=2"], ["~data.nothing"], ["data@x=toy"]],
-)
+REFUSED = (["data=toi"], ["data=toy", "sed=1"], ["seed=1", "+seed=2"], ["~data.nothing"], ["data@x=toy"])
+
+
+@pytest.mark.parametrize("overrides", [*JOBS, *REFUSED], ids=" ".join)
+def test_so_does_a_test(hydra, overrides):
+    loader, master = hydra
+    expected = outcome(loader, master, overrides)
+    loader.load_sweep_config(master, ["data=toy"]).loader.batch_size = 7
+    assert outcome(loader, master, overrides, nullcontext) == expected
+    assert outcome(loader, master, overrides, nullcontext) == expected, "of choices that were composed before"
+
+
+@pytest.mark.parametrize("overrides", REFUSED, ids=" ".join)
 def test_what_hydra_refuses_is_refused_with_its_words(hydra, overrides):
     loader, master = hydra
     expected = outcome(loader, master, overrides)

@@ -98,8 +98,10 @@ def sized(*overrides: str) -> tuple[str, ...]:
 
 
 def sized_for(experiment: str, *overrides: str) -> tuple[str, ...]:
-    """The same for the model of an experiment."""
-    name = configuration(experiment)["model"]["_target_"].rpartition(".")[2].removesuffix("_model")
+    """The same for the model of an experiment, on the toy corpus."""
+    name = (
+        configuration(experiment, "data=toy")["model"]["_target_"].rpartition(".")[2].removesuffix("_model")
+    )
     return tuple(each for each in sized(*overrides, f"model={name}") if not each.startswith("model="))
 
 
