@@ -41,6 +41,8 @@ WHOLE = (
     "test_readme",
     "test_kills",
     "test_extending",
+    "test_startup",
+    "test_compiler",
 )
 composing.compose_once()
 KERNELS = list(itertools.product(("float32", "float64"), ("sentence_kernel", "batch_kernels")))
@@ -141,14 +143,19 @@ def evaluated_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(evaluated_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no plot of a comparison, which takes half a second for each."""
+    monkeypatch.setattr(figures, "save", lambda plot, folder: {})
+
+
+@pytest.fixture
+def place(evaluated_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undrawn: None) -> Path:
     """A folder that somebody sent, with the runs `bad` and `good`; the user stands in it. Nothing is drawn."""
     for name in ("bad", "good"):
         shutil.copytree(evaluated_run, tmp_path / "place" / name / "seed-0")
     monkeypatch.chdir(tmp_path / "place")
     monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", "outputs")
     monkeypatch.setenv("SEQ2SEQ_LAB_CACHE", str(tmp_path / "place" / "cache"))
-    monkeypatch.setattr(figures, "save", lambda plot, folder: {})
     return tmp_path / "place"
 
 

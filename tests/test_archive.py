@@ -7,7 +7,6 @@ import http.server
 import io
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from seq2seq_lab.data.sources.columns import read_columns
 from seq2seq_lab.data.sources.download import download_path, locate
 from seq2seq_lab.data.sources.tsv import read_text
 from seq2seq_lab.errors import UserError
+from waiting import wait
 
 PAIRS = "I'm here.\tJe suis là.\nHe's tall.\tIl est grand.\n"
 
@@ -188,7 +188,8 @@ class TestDownload:
         )
         command = [sys.executable, "-c", script, server.url, sha256(server.content)]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        found = {process.communicate(timeout=60)[0].strip() for process in processes}
+        assert wait(lambda: all(process.poll() is not None for process in processes))
+        found = {process.communicate()[0].strip() for process in processes}
         assert [process.returncode for process in processes] == [0, 0]
         assert found == {str(download_path(server.url))}
         assert server.requests == 1
@@ -304,10 +305,8 @@ class TestSharedCache:
             "locate(None, url=sys.argv[1], sha256=None)"
         )
         process = subprocess.Popen([sys.executable, "-c", code, server.url])
-        until = time.monotonic() + 60
-        while not list(cache.rglob(".*.tmp")) and time.monotonic() < until:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        assert wait(lambda: list(cache.rglob(".*.tmp")))
+        process.kill()
         process.wait()
         assert list(cache.rglob(".*.tmp"))
         server.behave = None

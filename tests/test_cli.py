@@ -23,6 +23,7 @@ from seq2seq_lab.config.compose import composed
 from seq2seq_lab.config.options import description, groups, option_files
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import ByComponent, ByRow
+from waiting import wait
 
 HEAVY = {
     "torch",
@@ -311,6 +312,7 @@ def test_a_launch_does_not_change_the_state_of_the_process(outputs):
     assert (dict(os.environ), sys.argv) == before
 
 
+@pytest.mark.whole
 def test_the_program_exits_with_a_status_and_without_a_traceback(tmp_path):
     command = [sys.executable, "-m", "seq2seq_lab", "train", "data=toy", "model=atention"]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
@@ -330,7 +332,8 @@ def test_a_closed_output_does_not_end_a_run(tmp_path):
         assert program.stdout is not None
         program.stdout.readline()
         program.stdout.close()
-        assert program.wait(timeout=100) == 0
+        assert wait(lambda: program.poll() is not None)
+    assert program.returncode == 0
     (folder,) = tiny.folders(tmp_path)
     assert json.loads((folder / "summary.json").read_text(encoding="utf-8"))["status"] == "finished"
 
@@ -347,7 +350,8 @@ def test_ctrl_c_stops_the_program_with_a_checkpoint_and_no_traceback(tmp_path):
         assert program.stdout is not None
         assert any(" epoch 3/200 " in line for line in program.stdout)
         program.send_signal(signal.SIGINT)
-        _, err = program.communicate(timeout=60)
+        assert wait(lambda: program.poll() is not None)
+        _, err = program.communicate()
     assert program.returncode == 130
     assert "Traceback" not in err
     assert "run the same command to resume" in err

@@ -133,6 +133,7 @@ def test_a_diverged_run_does_not_change_the_decimals_of_the_others():
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_characters_that_the_terminal_cannot_encode_are_replaced(sweep):
     comparison, _ = sweep
     raw = io.BytesIO()
@@ -223,6 +224,7 @@ def test_files_of_the_user_are_not_removed(tmp_path):
     assert [path.read_text() for path in notes] == ["mine"] * 3
 
 
+@pytest.mark.whole
 def test_a_closed_pipe_does_not_prevent_writing_the_files(tmp_path):
     write_run(tmp_path / "runs", config())
     command = [sys.executable, "-u", "-m", "seq2seq_lab", "compare", str(tmp_path / "runs")]
@@ -271,6 +273,7 @@ def test_the_command_compares_and_imports_no_slow_library(tmp_path, capsys):
     assert not {"matplotlib", "numpy", "torch", "tensorboard"} & set(modules.split())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_names_options_and_keys_and_no_class(tmp_path):
     write_sweep(tmp_path / "a", ratios=[0.25, 0.5], seeds=[0])
     write_run(tmp_path / "b" / "seed-0", config(forcing="full"))
@@ -286,6 +289,7 @@ def test_the_report_names_options_and_keys_and_no_class(tmp_path):
     assert not [change for change in changes if "seq2seq_lab." in change or "_partial_" in change]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("columns", [60, 80, 120])
 def test_no_row_of_differences_is_wider_than_the_terminal(tmp_path, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))

@@ -30,6 +30,7 @@ def shown(sweep, capsys, form):
     return capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_markdown_has_the_best_in_bold_the_seeds_and_the_corrected_p_value(sweep, capsys):
     results, caption, pairs, about_pairs = shown(sweep, capsys, "markdown").strip().split("\n\n")
     rows = [line.split(" | ") for line in results.splitlines()]
@@ -41,6 +42,7 @@ def test_markdown_has_the_best_in_bold_the_seeds_and_the_corrected_p_value(sweep
     assert "Holm" in about_pairs
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_csv_can_be_read(sweep, capsys):
     first, second = shown(sweep, capsys, "csv").strip().split("\n\n")
     assert [row["ratio"] for row in csv.DictReader(io.StringIO(first))] == ["0.25", "0.75"]
@@ -48,6 +50,7 @@ def test_csv_can_be_read(sweep, capsys):
     assert (pair["test"], pair["seeds"]) == ("paired by seed", "3")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_latex_is_escaped_and_balanced(sweep, capsys):
     text = shown(sweep, capsys, "latex")
     assert text.count(r"\begin{") == text.count(r"\end{") == 4

@@ -120,6 +120,7 @@ def test_an_invalid_summary_does_not_prevent_a_comparison(tmp_path, summary):
     assert [run.seed for run in group.others] == [1]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
     write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0])
     compare([tmp_path], output=tmp_path / "more", stream=io.StringIO())
@@ -128,6 +129,7 @@ def test_neither_hydras_own_configuration_nor_a_comparison_is_a_run(tmp_path):
     assert [run.name for run in gather([tmp_path]).runs] == ["seq2seq-mixed-0.5/seed-0"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_comparison_can_be_written_into_the_folder_of_its_runs(tmp_path):
     write_sweep(tmp_path, seeds=[0])
     compare([tmp_path], output=tmp_path, stream=io.StringIO())

@@ -135,6 +135,7 @@ def test_plots_tensorboard_and_report_show_references(runs):
     assert "<td>theirs</td><td>train/loss</td><td>2–4</td><td>0.3</td><td>ratio=0.25</td>" in report
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_accepts_references_of_any_metric(runs, capsys):
     path = runs / "curves.csv"
     path.write_text("epoch,theirs\n1,10\n8,90\n")

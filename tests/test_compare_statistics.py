@@ -192,6 +192,7 @@ def test_seeds_are_paired_where_they_share_weights_and_data(key, value, paired):
     assert paired_by_seed(base | {key: value}, base) is paired
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_architectures_are_compared_by_welch_s_test_and_ratios_by_seed(tmp_path):
     finished(tmp_path, {0: 40.0, 1: 42.0, 2: 44.5}, model="seq2seq", ratio=0.5)
     finished(tmp_path, {0: 41.0, 1: 43.5, 2: 45.0}, model="seq2seq", ratio=1.0)
@@ -235,6 +236,7 @@ def test_with_unequal_seeds_it_is_said_what_the_difference_is_of(tmp_path):
     assert note.endswith("ratio 0.5 → 1 (2 common of 3 and 2 seeds)")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_equal_differences_the_words_and_tables_say_that_nothing_varies(tmp_path):
     finished(tmp_path, {0: 10.0, 1: 12.0, 2: 14.0}, ratio=0.5)
     finished(tmp_path, {0: 11.0, 1: 13.0, 2: 15.0}, ratio=1.0)

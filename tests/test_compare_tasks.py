@@ -115,6 +115,7 @@ def test_each_score_is_normalised_within_its_task(two_tasks):
     assert [each.iqm.value for each in loss.methods] == pytest.approx([0, 0.5, 1])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_view_has_one_table_a_task_and_one_over_all(two_tasks, tmp_path):
     text = io.StringIO()
     comparison = compare([two_tasks], stream=text)
@@ -136,6 +137,7 @@ def test_every_view_has_one_table_a_task_and_one_over_all(two_tasks, tmp_path):
     assert "0.475" not in said + report
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_tables_of_a_paper_too(two_tasks, capsys):
     assert cli.main(["compare", str(two_tasks), "--format", "latex"]) == 0
     said = capsys.readouterr().out
@@ -144,6 +146,7 @@ def test_the_tables_of_a_paper_too(two_tasks, capsys):
     assert "short sentences. Mean" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_baseline_is_the_reference_method_in_every_view(two_tasks, capsys):
     assert cli.main(["compare", str(two_tasks), "--baseline", "ratio=0.75"]) == 0
     said = capsys.readouterr().out

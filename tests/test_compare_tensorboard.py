@@ -16,6 +16,7 @@ def scalars(folder, tag):
     return {event.step: event.value for event in events.Scalars(tag)}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_group_has_a_run_with_mean_and_band_and_a_chart(tmp_path):
     comparison = compare([write_sweep(tmp_path, ratios=[0.5])], metrics=["val/bleu"], stream=io.StringIO())
     group = comparison.groups[0]
@@ -60,6 +61,7 @@ def tags(folder):
     return set(events.Tags()["scalars"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_on_another_corpus_is_in_charts_of_its_own(tmp_path):
     write_sweep(tmp_path, ratios=[0.5])
     alone = compare([tmp_path], stream=io.StringIO()).output / "tb"

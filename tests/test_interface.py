@@ -282,6 +282,7 @@ def test_it_translates_with_a_picture(run, tmp_path, capsys):
         assert said.splitlines()[-1].startswith(("error: ", "--attention", str(path), "seq2seq-lab"))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_it_is_evaluated_with_every_analysis_and_compared(run, capsys):
     path, trust = run
     assert cli.main(["evaluate", str(path), "--beam", "1,2", "--max-pairs", "4", *trust]) == 0

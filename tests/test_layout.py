@@ -168,6 +168,7 @@ def test_nobody_imports_accelerators():
     assert not {each for module in outside for each in imports(module) if folder_of(each) == "accelerate"}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [

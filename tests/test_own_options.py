@@ -188,6 +188,7 @@ def test_the_choices_of_a_run_contain_nested_groups(own, outputs):
     assert config["model"]["memory"] == {"_target_": "own_parts.Memory", "size": 3}
 
 
+@pytest.mark.whole
 def test_a_class_in_the_working_folder_is_found(own):
     mine = ["experiment=mine", "--config-dir", "conf", "output_dir=runs", "accelerate=off"]
     answer = as_the_console_script(*LITTLE, *mine)
@@ -195,6 +196,7 @@ def test_a_class_in_the_working_folder_is_found(own):
     assert len(tiny.folders(own / "runs")) == 1
 
 
+@pytest.mark.whole
 def test_a_class_in_the_working_folder_is_found_in_the_jobs_of_a_launcher(own):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     (own / "own_data.py").write_text(

@@ -148,8 +148,8 @@ def two_checkpoints(tmp_path):
     return tmp_path
 
 
-def test_the_checkpoints_of_a_run_are_compared_side_by_side(two_checkpoints, capsys, monkeypatch):
-    monkeypatch.setattr(figures, "save", lambda plot, folder: {})
+@pytest.mark.usefixtures("undrawn")
+def test_the_checkpoints_of_a_run_are_compared_side_by_side(two_checkpoints, capsys):
     assert cli.main(["compare", str(two_checkpoints), "--checkpoints", "best,last"]) == 0
     assert "checkpoint best → last" in capsys.readouterr().out
     report = (two_checkpoints / "comparison" / "report.html").read_text(encoding="utf-8")

@@ -16,9 +16,11 @@ LITTLE = [*tiny.SETTINGS, "logger=none", "~callbacks.translations", "split.test=
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The output folder of a run."""
+    """The output folder of a run. What the commands import is imported: nobody need be allowed to read this package."""
     place = tmp_path_factory.mktemp("trained")
     assert cli.main(["train", *LITTLE, f"output_dir={place}"]) == 0
+    assert cli.main(["translate", *map(str, tiny.folders(place)), "je suis grand ."]) == 0
+    assert cli.main(["runs", str(place)]) == 0
     return place
 
 

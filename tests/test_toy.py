@@ -20,6 +20,7 @@ DEFAULT = (
 )
 
 
+@pytest.mark.whole
 def test_the_default_corpus_is_the_same_in_every_process():
     script = "from seq2seq_lab.data.sources.toy import ToyCorpus; print(ToyCorpus().load().fingerprint)"
     for seed in ("1", "2"):
