@@ -1,6 +1,7 @@
 """What else a run that goes on has in its folder: checkpoints of earlier epochs, and what trackers know."""
 
 import csv
+from functools import cache
 from unittest import mock
 
 import pytest
@@ -56,22 +57,33 @@ NAMES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The checkpoints of a run that was not killed, trained once for the same overrides."""
+    return cache(
+        lambda *overrides: checkpoints(
+            tiny.train(tmp_path_factory.mktemp("undisturbed"), EPOCHS, *overrides, lean=False)
+        )
+    )
+
+
 @pytest.mark.parametrize("overrides", NAMES)
-def test_a_killed_run_that_goes_on_has_the_checkpoints_of_an_undisturbed_one(tmp_path, kill, overrides):
-    undisturbed = checkpoints(tiny.train(tmp_path / "a", EPOCHS, *overrides, lean=False))
+def test_a_killed_run_that_goes_on_has_the_checkpoints_of_an_undisturbed_one(
+    tmp_path, kill, undisturbed, overrides
+):
+    wanted = undisturbed(*overrides)
     kill(tmp_path / "b", EPOCHS, *overrides)
     found = checkpoints(tiny.train(tmp_path / "b", EPOCHS, *overrides, lean=False))
-    assert sorted(found) == sorted(undisturbed)
-    for name, weights in undisturbed.items():
+    assert sorted(found) == sorted(wanted)
+    for name, weights in wanted.items():
         assert all(weights[key].equal(found[name][key]) for key in weights), name
 
 
 @pytest.mark.parametrize("overrides", NAMES)
-def test_a_longer_run_has_the_checkpoints_of_one_of_that_length(tmp_path, overrides):
-    undisturbed = checkpoints(tiny.train(tmp_path / "a", EPOCHS, *overrides, lean=False))
+def test_a_longer_run_has_the_checkpoints_of_one_of_that_length(tmp_path, undisturbed, overrides):
     tiny.train(tmp_path / "b", "trainer.max_epochs=2", *overrides, lean=False)
     found = checkpoints(tiny.train(tmp_path / "b", EPOCHS, *overrides, lean=False))
-    assert sorted({*found} - {layout.PREVIOUS}) == sorted({*undisturbed} - {layout.PREVIOUS})
+    assert sorted({*found} - {layout.PREVIOUS}) == sorted({*undisturbed(*overrides)} - {layout.PREVIOUS})
 
 
 def test_the_best_score_is_found_in_a_checkpoint_without_file_names_in_its_keys(tmp_path):
