@@ -15,6 +15,7 @@ import fake_evaluations
 import fake_runs
 import tiny
 from literal import statistics as literal
+from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import composed
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -195,6 +196,7 @@ def test_every_method_and_every_task_of_the_study_composes(monkeypatch):
         for method in methods if name == "sentences-continued" else ["full"]:
             given = plan.TASKS[name].settings() | methods[method]
             config = composed([key if value is None else f"{key}={value}" for key, value in given.items()])
+            check(config)
             assert config["lr_schedule"]["_target_"].endswith("Constant"), (name, method)
             assert not config["objective"].get("label_smoothing"), (name, method)
             assert {"early_stopping", "best_checkpoint"} <= set(config["callbacks"]), (name, method)
@@ -240,12 +242,16 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path):
 
     outputs = tmp_path / "outputs"
     methods = ["full", "teacher"]
+
+    def trained():
+        return {path: path.stat().st_mtime_ns for path in outputs.rglob("metrics.csv")}
+
     study.train("sentences", outputs, methods, **STUDIED)
-    study.train("sentences-continued", outputs, ["full", "self-critical"], **STUDIED)
-    trained = {path: path.stat().st_mtime_ns for path in outputs.rglob("metrics.csv")}
-    assert len(trained) == (2 + 2) * (2 + 2)
-    study.train("sentences-continued", outputs, ["full", "self-critical"], **STUDIED)
-    assert {path: path.stat().st_mtime_ns for path in outputs.rglob("metrics.csv")} == trained
+    first = trained()
+    study.train("sentences-continued", outputs, ["full", "self-critical"], **STUDIED)  # full forcing first
+    both = trained()
+    assert (len(first), len(both)) == (2 * (2 + 2), 4 * (2 + 2))
+    assert {path: both[path] for path in first} == first
 
     starts = study.chosen("sentences", outputs)["full"]
     for runs in study.chosen("sentences-continued", outputs).values():
@@ -253,7 +259,7 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path):
         for seed, each in runs.items():
             assert each.config()["init_from"] == str(starts[seed].folder)
             assert each.config()["init_from_checkpoint"] == "best"
-    order = [Run(path.parent) for path in sorted(trained, key=trained.__getitem__)]
+    order = [Run(path.parent) for path in sorted(both, key=both.__getitem__)]
     for name, several in (("sentences", methods), ("sentences-continued", ["full", "self-critical"])):
         seeds = [each.seed for each in order if f"/{name}/" in each.config()["name"]]
         assert seeds == sorted(seeds, key=[study.SEARCH_SEED, 0, 1].index)

@@ -142,7 +142,10 @@ def report(name: str, folder: Path) -> None:
     ]
     measured = [
         {"method": method, "seed": str(seed), "lr": f"{rate(each):g}"}
-        | {key.removeprefix("test/"): f"{each.last(key):.6g}" for key in task.measures}
+        | {
+            key.removeprefix("test/"): "" if (value := each.last(key)) is None else f"{value:.6g}"
+            for key in task.measures
+        }
         for method, runs in evaluated(name, folder).items()
         for seed, each in runs.items()
     ]
@@ -173,10 +176,11 @@ def table(measured: Sequence[Row], task: Task) -> list[Row]:
 
 
 def by_method(measured: Sequence[Row], column: str) -> dict[str, dict[int, float]]:
-    """Method → seed → value, in the order of the rows."""
-    found: dict[str, dict[int, float]] = {}
+    """Method → seed → value, in the order of the rows; a value that is not finite is missing."""
+    found: dict[str, dict[int, float]] = {row["method"]: {} for row in measured}
     for row in measured:
-        found.setdefault(row["method"], {})[int(row["seed"])] = float(row[column])
+        if row[column]:
+            found[row["method"]][int(row["seed"])] = float(row[column])
     return found
 
 
