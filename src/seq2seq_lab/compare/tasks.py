@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.naming import ABSENT, show
+from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.presentation import listed, method
 from seq2seq_lab.compare.statistics import ALPHA
 from seq2seq_lab.evaluation.measures import TEST
@@ -88,9 +88,10 @@ def over_tasks(
         baselines: the groups of the reference method, where it is given: on every corpus the same one. Else it is the
             first method under full forcing, else the first one; if others were given, a note says so.
     """
-    tasks = list(by_corpus(groups).values())
-    if len(tasks) < 2:
+    corpora = by_corpus(groups)
+    if len(corpora) < 2:
         return [], []
+    names, tasks = list(corpora), list(corpora.values())
     methods = [{method(group): group for group in of_task if group.runs} for of_task in tasks]
     common = [name for name in methods[0] if all(name in each for each in methods)]
     if len(common) < 2:
@@ -100,7 +101,6 @@ def over_tasks(
     others = list(dict.fromkeys(name for each in methods for name in each if name not in common))
     notes = [f"not compared over tasks, as not every task has it: {'; '.join(others)}"] if others else []
     table = [{name: each[name] for name in common} for each in methods]
-    names = _task_names([next(iter(each.values())) for each in table])
     tested = [metric for metric in metrics if metric.startswith(f"{TEST}/")]
     given = list(dict.fromkeys(map(method, baselines)))
     reference = given[0] if len(given) == 1 and given[0] in common else _reference(table)
@@ -141,20 +141,6 @@ def _reference(table: Sequence[Mapping[str, Group]]) -> str:
     return next(
         (name for name, each in first.items() if each.choices.get("forcing") == _REFERENCE), next(iter(first))
     )
-
-
-def _task_names(groups: Sequence[Group]) -> list[str]:
-    """The option of `data` of each task, and its settings where several tasks have the same option."""
-    options = [str(each.choices.get("data", each.corpus.code)) for each in groups]
-    names = []
-    for group, option in zip(groups, options, strict=True):
-        same = [each.config for each, its in zip(groups, options, strict=True) if its == option]
-        keys = [key for key in group.config if key.startswith("data.")]
-        differing = [key for key in keys if len({show(each.get(key, ABSENT)) for each in same}) > 1]
-        settings = ", ".join(f"{key.removeprefix('data.')}={show(group.config[key])}" for key in differing)
-        name = f"{option} ({settings})" if settings else option
-        names.append(f"{name} {group.corpus.code}" if name in names else name)
-    return names
 
 
 def _normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[str, Floats]:
