@@ -1,31 +1,50 @@
 """What does a method lose on other sentences? `python -m experiments.exposure_bias.shift TASK outputs`.
 
 After `make exposure-quality TASK=…`, whose runs it evaluates on pairs that their corpus lacks; what was evaluated is
-not evaluated again. Writes TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table in
-README.md.
+not evaluated again. The task `corrected` has the runs with attention of `make corrected` in their place. Writes
+TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table in README.md.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from experiments.exposure_bias.plan import TASKS, Task
-from experiments.exposure_bias.quality import STUDY, by_method, evaluated, with_values
+from experiments.exposure_bias.plan import OF_SEMINAR, OF_SENTENCES, TASKS, Task
+from experiments.exposure_bias.quality import STUDY, Chosen, by_method, evaluated, with_values
+from experiments.forcing_ratio.report import sorted_policies
 from experiments.tables import Row, paired_differences, run, shown, with_star, write, write_csv
+from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.evaluate import Corpora, Request
 from seq2seq_lab.runs.run import Run
 
 OWN = "test"
+CORRECTED = Task(preset="", rates=(), measures=OF_SENTENCES, shifts=OF_SEMINAR)
 MOST = 2000  # pairs of another kind, at equal distances
 
 
-def measured(name: str, folder: Path) -> list[Row]:
+def of_corrected(folder: Path) -> Chosen:
+    """The runs with attention of the study of forcing ratios, with the policies that version 0.3 corrected.
+
+    Raises:
+        UserError: there are none.
+    """
+    groups = gather([folder / "forcing_ratio"]).groups
+    policies = sorted_policies(groups, ("forcing_ratio/attention",)).get("attention")
+    if not policies:
+        raise UserError(f"no finished run of forcing_ratio/attention in {folder}; run `make corrected`")
+    return {
+        name: {each.seed: each for each in group.runs if each.seed is not None}
+        for name, group in policies.items()
+    }
+
+
+def measured(runs: Chosen, task: Task) -> list[Row]:
     """A row for each run and kind of pairs: its quality there."""
-    task, corpora, found = TASKS[name], Corpora(), []
+    corpora, found = Corpora(), list[Row]()
     quality = task.quality.removeprefix(f"{OWN}/")
-    for method, runs in evaluated(name, folder).items():
-        for seed, each in runs.items():
+    for method, of_method in runs.items():
+        for seed, each in of_method.items():
             for kind, data in task.shifts.items():
                 request = Request(part=kind, data=data, max_pairs=MOST)
                 each = with_values(each, [f"{kind}/{quality}"], request, corpora)
@@ -89,13 +108,14 @@ def _cells(name: str, values: Mapping[str, Mapping[int, float]], task: Task) -> 
 
 def main(arguments: list[str]) -> None:
     """Evaluate and report a task."""
-    known = [name for name, task in TASKS.items() if task.shifts]
+    known = {name: task for name, task in TASKS.items() if task.shifts} | {"corrected": CORRECTED}
     if len(arguments) != 2 or arguments[0] not in known:
         raise UserError(f"usage: shift {'|'.join(known)} OUTPUTS")
     name, folder = arguments[0], Path(arguments[1])
-    rows = measured(name, folder)
+    runs = of_corrected(folder) if known[name] is CORRECTED else evaluated(name, folder)
+    rows = measured(runs, known[name])
     write_csv(rows, f"{name}-shift_runs", STUDY)
-    write(table(rows, TASKS[name]), f"{name}-shift", STUDY)
+    write(table(rows, known[name]), f"{name}-shift", STUDY)
 
 
 if __name__ == "__main__":
