@@ -160,7 +160,7 @@ exposure-quality: $(INSTALLED) ## which method beats full forcing? TASK=sentence
 exposure-continued: ## the same from trained weights of full forcing, TASK=sentences|sounds (an hour or more)
 	$(MAKE) exposure-quality TASK=$(TASK)-continued
 
-exposure-shift: $(INSTALLED) ## what methods lose on other sentences, TASK=corrected|sentences|sentences-continued|transformer (minutes)
+exposure-shift: $(INSTALLED) ## what methods lose on other sentences, TASK=corrected|sentences|sentences-continued|transformer (half an hour)
 	$(BIN)/python -m experiments.exposure_bias.shift $(TASK) outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run

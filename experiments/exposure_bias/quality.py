@@ -3,8 +3,8 @@
 `train` chooses the learning rate of each method with a seed that is not used afterwards, and trains the other seeds:
 all methods of one, then those of the next. What is finished is not trained again, so that a call goes on where the last
 one was stopped. A task that starts from trained weights trains those first. Methods that are named after the folder are
-the only ones. `report` evaluates what was not evaluated yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a
-row a run), and TASK.csv with its table in README.md.
+the only ones beside full forcing. `report` evaluates what was not evaluated yet, and writes TASK_rates.csv (the
+search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
     """Train the search of some methods, then each seed of them with their learning rates.
 
     Args:
-        methods: by default, all of the task.
+        methods: by default, all of the task. Full forcing, which others are compared with, is always one of them.
         settings: further ones of all runs; a test makes them small.
     """
     task = TASKS[name]
@@ -46,12 +46,12 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
         for method in several:
             job = task.settings() | task.methods[method] | settings
             job |= {"name": f"exposure_bias/{name}/{method}", "seed": seed, "optimizer.lr": rates[method]}
-            job |= {"init_from": full[seed].folder} if task.start else {}
-            job |= {"target.run": full[SEARCH_SEED].folder} if method == TEACHER else {}
+            job |= {"init_from": place(full[seed], folder)} if task.start else {}
+            job |= {"target.run": place(full[SEARCH_SEED], folder)} if method == TEACHER else {}
             found.append(job)
         return found
 
-    methods = [method for method in task.methods if method in (methods or task.methods)]
+    methods = [each for each in task.methods if each in ("full", *(methods or task.methods))]
     for of_teacher in (False, True):
         if several := [method for method in methods if (method == TEACHER) == of_teacher]:
             tried = jobs(several, SEARCH_SEED, dict.fromkeys(several, task.rates))
@@ -78,6 +78,11 @@ def chosen(name: str, folder: Path) -> Chosen:
             best = rate(max(tried, key=validation))
             found[method] = {each.seed: each for each in runs if each.seed is not None and rate(each) == best}
     return found
+
+
+def place(each: Run, folder: Path) -> Path:
+    """The folder of a run below the one that was given, so that it is the same one where the study has moved to."""
+    return folder / each.folder.relative_to(folder.resolve())
 
 
 def rate(each: Run) -> float:
