@@ -301,6 +301,32 @@ def test_a_method_is_compared_with_full_forcing_over_the_seeds_that_both_have():
     assert (free["seeds"], free["seeds of both"]) == ("3", "3")
 
 
+def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_each():
+    from experiments.exposure_bias import over_tasks
+
+    values = {
+        "sentences": {"full": (30.0, 34.0), "free": (20.0, 30.0), "mixed": (25.0,)},
+        "sounds": {"full": (0.1, 0.1), "free": (0.2, 0.1)},  # errors
+    }
+    quality = {"sentences": "bleu", "sounds": "sequence_error_rate"}
+    rows = {
+        task: [
+            {"method": method, "seed": str(seed), quality[task]: str(value)}
+            for method, its in methods.items()
+            for seed, value in enumerate(its)
+        ]
+        for task, methods in values.items()
+    }
+    full, free = over_tasks.table(rows)
+    normal = {"full": (10 / 14, 1.0, 1.0, 1.0), "free": (0.0, 10 / 14, 0.0, 1.0)}
+    for row, of_method in ((full, "full"), (free, "free")):
+        middle = sorted(normal[of_method])[1:3]
+        assert float(row["IQM"].split()[0]) == pytest.approx(sum(middle) / 2, abs=0.005)
+        assert row["runs"] == "2, 2"
+    assert free["P(better than full)"].startswith("0.19 [")  # (½ of 4 pairs, and 2 halves of 4) / 2
+    assert full["P(better than full)"] == ""
+
+
 def test_the_loss_on_other_sentences_is_that_to_the_test_part_of_the_same_seed():
     from experiments.exposure_bias import plan, shift
 

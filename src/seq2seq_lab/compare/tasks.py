@@ -121,7 +121,7 @@ def _compared(
     raw = [{name: list(group.by_seed(metric).values()) for name, group in each.items()} for each in table]
     if better is None or not all(values for each in raw for values in each.values()):
         return None
-    normal = [_normalised(each, lower=better == "lower") for each in raw]
+    normal = [normalised(each, lower=better == "lower") for each in raw]
     scores: dict[str, Scores] = {name: [each[name] for each in normal] for name in table[0]}
     methods = [
         Method(
@@ -143,7 +143,7 @@ def _reference(table: Sequence[Mapping[str, Group]]) -> str:
     )
 
 
-def _normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[str, Floats]:
+def normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[str, Floats]:
     """Scores between 0, the worst run of a task, and 1, its best; ½ if all are equal."""
     finite = [value for each in values.values() for value in each if math.isfinite(value)]
     least, most = min(finite, default=0.0), max(finite, default=0.0)
