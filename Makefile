@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake exposure-measures bench tensorboard
+.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines forcing-ratio corrected path-star g2p scan scan-lake exposure-measures exposure-quality exposure-continued exposure-shift bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -153,10 +153,15 @@ exposure-measures: $(INSTALLED) ## which measure detects exposure bias? 216 runs
 	$(BIN)/python -m experiments.exposure_bias.measures outputs/exposure_bias
 
 TASK ?= sentences
-exposure-quality: $(INSTALLED) ## which method beats full forcing? TASK=sentences|sounds, G2P_FOLDER=… for sounds (two hours or more)
-	$(BIN)/python -m experiments.exposure_bias.quality train $(TASK) outputs
-	$(LAB) evaluate outputs/exposure_bias/$(TASK)/*/seed-[0-5]
+exposure-quality: $(INSTALLED) ## which method beats full forcing? TASK=sentences|sounds|…, G2P_FOLDER=… for sounds (two hours or more)
+	$(BIN)/python -m experiments.exposure_bias.quality train $(TASK) outputs $(METHODS)
 	$(BIN)/python -m experiments.exposure_bias.quality report $(TASK) outputs
+
+exposure-continued: ## the same from trained weights of full forcing, TASK=sentences|sounds (an hour or more)
+	$(MAKE) exposure-quality TASK=$(TASK)-continued
+
+exposure-shift: $(INSTALLED) ## what methods lose on other sentences, TASK=corrected|sentences|sentences-continued|transformer (half an hour)
+	$(BIN)/python -m experiments.exposure_bias.shift $(TASK) outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks

@@ -10,12 +10,12 @@ from torch import Tensor
 from benchmarks.table import ARCHIVE, module_of, show, single_thread
 from seq2seq_lab.data.batches import Batch, Block
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding import greedy
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.decoding.unroll import Steps, encode
 from seq2seq_lab.evaluation.evaluate import Evaluator
 from seq2seq_lab.models.attention.general import GeneralAttention
 from seq2seq_lab.models.interface import Model
+from seq2seq_lab.models.likelihood import position_losses
 from seq2seq_lab.training.update import EagerUpdates
 
 EXPERIMENT, UPDATES, TURNS = "baseline/attention", 400, 8
@@ -62,12 +62,21 @@ def search(model: Model, batch: Batch, longest: int, beam: int) -> list[list[int
     return [max(each, key=lambda one: one[0])[1] for each in found]
 
 
-def evaluated(model: Model, batch: Batch, longest: int) -> None:
-    """An evaluation as it was: each pass over the target encodes the sources, and no sentence leaves the batch."""
-    leaving, greedy.LEAVING = greedy.LEAVING, 2.0
-    encode(model, batch.source, batch.source_lengths)
-    Evaluator(str, longest).add(model, batch)
-    greedy.LEAVING = leaving
+@torch.no_grad()
+def evaluated(model: Model, batch: Batch, longest: int) -> list[str]:
+    """An evaluation as it was: each pass encodes the sources, no sentence leaves the batch, and all scores are kept."""
+    source, lengths, target = batch.source, batch.source_lengths, batch.target
+    position_losses(model(source, target, source_lengths=lengths).logits, target)
+    decoding = Steps(model, encode(model, source, lengths))
+    word = source.new_full((len(source), 1), SOS)
+    ended, words, logits = torch.zeros_like(word, dtype=torch.bool), list[Tensor](), list[Tensor]()
+    while len(words) < max(longest, target.shape[1]) and (len(words) < target.shape[1] or not ended.all()):
+        logits.append(decoding.step(model.embed(word)).logits)
+        word = logits[-1].argmax(dim=2)
+        words.append(word)
+        ended |= word == EOS
+    position_losses(torch.cat(logits, dim=1)[:, : target.shape[1]], target)
+    return [str(ids) for ids in torch.cat(words, dim=1).tolist()]
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -10,8 +10,9 @@ from pathlib import Path
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import difference_of
-from seq2seq_lab.compare.statistics import Difference, Estimate, holm
+from seq2seq_lab.compare.statistics import ALPHA, Difference, Estimate, holm, paired_difference
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import measure
 from seq2seq_lab.files import write_text
 
 Row = Mapping[str, str]
@@ -28,7 +29,25 @@ def shown(estimate: Estimate | None, digits: int) -> str:
 def differences(groups: Mapping[str, Group], metric: str) -> dict[str, tuple[Difference, float]]:
     """Name → difference from the first group, and its p-value with Holm's correction."""
     baseline, *others = groups
-    found = {name: difference_of(groups[baseline], groups[name], metric) for name in others}
+    return _corrected({name: difference_of(groups[baseline], groups[name], metric) for name in others})
+
+
+def paired_differences(
+    values: Mapping[str, Mapping[int, float]], metric: str
+) -> dict[str, tuple[Difference, float]]:
+    """The same, paired by seed.
+
+    Args:
+        values: name → seed → value of the metric.
+    """
+    baseline, *others = values
+    bounds = measure(metric).bounds
+    return _corrected(
+        {name: paired_difference(values[baseline], values[name], bounds=bounds) for name in others}
+    )
+
+
+def _corrected(found: Mapping[str, Difference]) -> dict[str, tuple[Difference, float]]:
     adjusted = holm([each.p for each in found.values()])
     return {name: (each, p) for (name, each), p in zip(found.items(), adjusted, strict=True)}
 
@@ -38,6 +57,11 @@ def with_interval(difference: Difference, digits: int) -> str:
     if math.isnan(difference.low):
         return f"{difference.mean:+.{digits}f} –"
     return f"{difference.mean:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
+
+
+def with_star(difference: Difference, adjusted: float, digits: int) -> str:
+    """The same, with a star where the p-value with Holm's correction says that it is not zero."""
+    return with_interval(difference, digits) + (" *" if adjusted < ALPHA else "")
 
 
 def finished(folders: Sequence[str], preset: str, command: str) -> list[Group]:

@@ -6,7 +6,7 @@ import pytest
 
 from fake_runs import ENG_FRA, TOY, config, curves, write_run, write_sweep
 from seq2seq_lab.compare import gather, grouping, naming
-from seq2seq_lab.compare.grouping import by_corpus
+from seq2seq_lab.compare.corpora import by_corpus
 
 
 def labels(path):
@@ -224,6 +224,26 @@ def test_no_setting_is_the_same_in_all_groups_on_a_corpus(tmp_path):
     for on_corpus in by_corpus(gather([tmp_path]).groups).values():
         for key in {key for group in on_corpus for key in group.settings}:
             assert len({str(group.settings.get(key)) for group in on_corpus}) > 1, key
+
+
+def test_a_corpus_is_named_by_what_tells_it_apart(tmp_path):
+    def names():
+        return set(by_corpus(gather([tmp_path]).groups))
+
+    def write(folder, corpus, *, option="toy", pairs=200):
+        settings = config()
+        settings["choices"]["data"], settings["data"]["pairs"] = option, pairs
+        write_run(tmp_path / folder / "seed-0", settings, corpus=corpus)
+
+    other = {**TOY, "fingerprint": "abc" + "0" * 61}
+    write("a", TOY)
+    assert names() == {""}
+    write("b", ENG_FRA, option="eng_fra")
+    assert names() == {"toy", "eng_fra"}
+    write("c", other)
+    assert names() == {"toy 70e00000", "toy abc00000", "eng_fra"}
+    write("c", other, pairs=99)
+    assert names() == {"toy (pairs=200)", "toy (pairs=99)", "eng_fra"}
 
 
 def test_corpora_of_one_option_are_named_by_their_code(tmp_path):

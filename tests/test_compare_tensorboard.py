@@ -73,4 +73,4 @@ def test_a_run_on_another_corpus_is_in_charts_of_its_own(tmp_path):
     assert after == before
     assert len(strays) == 2, "its curves, and its loss floor"
     assert not set.union(*strays) & set.union(*before.values())
-    assert all("corpus e4f00000" in tag for tag in set.union(*strays))
+    assert all(" · toy e4f00000" in tag for tag in set.union(*strays))

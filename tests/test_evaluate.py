@@ -183,6 +183,18 @@ def test_other_pairs_have_no_pair_of_the_corpus_and_no_sentence_of_the_training_
     assert limited["pairs"] == 5
 
 
+def test_hypotheses_of_longer_pairs_than_those_of_training_are_not_cut(evaluate, tmp_path):
+    """A model that has learned nothing goes on to the limit."""
+    overrides = ("data=grammar", "data.longest=5", "optimizer.lr=1e-9", "trainer.max_epochs=1")
+    run = tiny.train(tmp_path, *overrides)
+    longer = ("--data", "longest=12", "--data", "pairs=60", "--analyses", "none")
+    found(evaluate, run, *longer)
+    written = rows(run, "shifted")
+    longest = max(len(row["references"][0].split()) for row in written)
+    assert longest > 5
+    assert max(len(row["hypothesis"].split()) for row in written) == longest + 1
+
+
 def test_the_segments_are_sources_or_pairs(folder, evaluate):
     others = ("--data", "data.pairs=1500", "--analyses", "none")
     result = found(evaluate, folder, *others)

@@ -22,6 +22,7 @@ from seq2seq_lab.forcing.passes import follow
 from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.models import Model, transformer_model
 from seq2seq_lab.models.interface import Described, HasHeads, gold_inputs, select
+from seq2seq_lab.models.likelihood import position_losses
 from seq2seq_lab.page import bundle
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.loaded import load_run
@@ -143,17 +144,20 @@ class TestNumbers:
         assert all(weight.grad is not None and weight.grad.any() for weight in model.parameters())
 
     def test_greedy_is_a_beam_of_one_and_what_it_was_fed(self, model):
-        found = greedy(model, SOURCE, LENGTHS, 7)
+        gold = torch.randint(1, TARGET.max() + 1, (len(SOURCE), 7))
+        found = greedy(model, SOURCE, LENGTHS, 7, gold=gold)
         searched = beam_search(model, SOURCE, LENGTHS, 7, beam=1)
         for row, (best,) in enumerate(searched):
             assert best.words == found.words[row, : len(best.words)].tolist()
         fed = model.embed(gold_inputs(found.words))
-        same(model(SOURCE, found.words, source_lengths=LENGTHS, inputs=fed).logits, found.logits)
+        logits = model(SOURCE, found.words, source_lengths=LENGTHS, inputs=fed).logits
+        assert torch.equal(found.words, logits.argmax(dim=2))
+        same(position_losses(logits, gold), found.losses)
         wanted = torch.tensor([2, 5, 1])  # some positions of each, after which it leaves
-        shorter = greedy(model, SOURCE, LENGTHS, 7, at_least=wanted)
+        shorter = greedy(model, SOURCE, LENGTHS, 7, at_least=wanted, gold=gold)
         kept = torch.arange(shorter.words.shape[1]) < wanted.unsqueeze(1)
         kept |= before_end(shorter.words)
-        same(shorter.logits[kept], found.logits[:, : kept.shape[1]][kept])
+        same(shorter.losses[kept], found.losses[:, : kept.shape[1]][kept])
 
     def test_a_beam_finds_the_models_probabilities(self, model):
         for row, hypotheses in enumerate(beam_search(model, SOURCE, LENGTHS, 6, beam=4, n_best=4)):

@@ -17,8 +17,9 @@ from seq2seq_lab.models import attention_model, seq2seq_model
 from seq2seq_lab.models.attention.additive import AdditiveAttention
 from seq2seq_lab.models.attention.general import GeneralAttention
 from seq2seq_lab.models.attention.scaled_dot import ScaledDotAttention
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import gold_inputs
-from seq2seq_lab.models.likelihood import sentence_losses
+from seq2seq_lab.models.likelihood import position_losses, sentence_losses
 from seq2seq_lab.models.rnn import RNN
 from seq2seq_lab.models.seq2seq import Seq2Seq
 
@@ -184,11 +185,12 @@ class TestFeeding:
         case.model.eval()
         with torch.no_grad():
             case.model.decoder.output.bias[1] += 3.0  # <eos> soon
-        whole = greedy(case.model, case.source, case.source_lengths, 9)
+        gold = torch.randint(1, TARGET, (B, 9))
+        whole = greedy(case.model, case.source, case.source_lengths, 9, gold=gold)
         every = (0, 4, torch.tensor([1, 3, 7, 2]))
         for leaving, at_least in itertools.product((0.01, 0.5, 2.0), every):
             monkeypatch.setattr(decoding.greedy, "LEAVING", leaving)
-            found = greedy(case.model, case.source, case.source_lengths, 9, at_least=at_least)
+            found = greedy(case.model, case.source, case.source_lengths, 9, at_least=at_least, gold=gold)
             length = found.words.shape[1]
             there = torch.arange(length) < torch.as_tensor(at_least).expand(B).unsqueeze(1)
             wanted = before_end(whole.words)[:, :length] | there
@@ -240,16 +242,30 @@ class TestFeeding:
         whole = model(case.source, case.target, inputs=model.decoder.embed(words), **settings)
         torch.testing.assert_close(followed.decoded.logits, whole.logits)
 
-    def test_greedy_words_are_the_arg_max_of_their_logits(self, case):
+    def test_greedy_words_are_the_arg_max_of_the_scores_that_follow_them(self, case):
         case.model.eval()
-        found = greedy(case.model, case.source, case.source_lengths, max_length=9)
+        gold = torch.randint(1, TARGET, (B, 7))
+        found = greedy(case.model, case.source, case.source_lengths, max_length=9, gold=gold)
         assert found.words.shape == (B, 9)
-        assert torch.equal(found.words, found.logits.argmax(dim=2))
+        fed = case.model.embed(gold_inputs(found.words))
+        logits = case.model(case.source, found.words, source_lengths=case.source_lengths, inputs=fed).logits
+        assert torch.equal(found.words, logits.argmax(dim=2))
+        torch.testing.assert_close(found.losses, position_losses(logits[:, :7], gold))
         alone = [
             greedy(case.model, case.source[i : i + 1, :n], None, max_length=9).words
             for i, n in enumerate(case.source_lengths.tolist())
         ]
         assert torch.equal(found.words, torch.cat(alone))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+def test_the_best_word_is_the_first_of_the_largest(dtype):
+    scores = torch.randint(0, 3, (4, 5, 9)).to(dtype)
+    for each in (scores, scores.transpose(0, 1), scores[:, ::2], scores[0, 0]):
+        first = [row.index(max(row)) for row in each.reshape(-1, 9).tolist()]
+        assert best_word(each).shape == each.shape[:-1]
+        assert best_word(each).flatten().tolist() == first
+    assert best_word(torch.tensor([0.0, float("nan"), 1.0], requires_grad=True, dtype=dtype)) == 1
 
 
 class TestDropout:

@@ -15,6 +15,7 @@ import fake_evaluations
 import fake_runs
 import tiny
 from literal import statistics as literal
+from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import composed
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -184,50 +185,169 @@ def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
     assert measures.by_cell(rows) == read_csv("cells", measures.STUDY)
 
 
-def test_every_method_of_the_study_composes():
-    from experiments.exposure_bias import quality
+def test_every_method_and_every_task_of_the_study_composes(monkeypatch):
+    """At a constant learning rate, without label smoothing, until validation stops improving."""
+    from experiments.exposure_bias import plan
 
-    for method, settings in quality.METHODS.items():
-        config = composed(["experiment=exposure_bias/sentences", *(f"{k}={v}" for k, v in settings.items())])
-        assert config["lr_schedule"]["_target_"].endswith("Constant"), method
-        assert config["objective"]["label_smoothing"] == 0, method
+    monkeypatch.setenv("G2P_FOLDER", "words")
+    methods = plan.TASKS["sentences-continued"].methods
+    assert set(methods) - set(plan.METHODS) == {"self-critical", "constant-reward"}
+    for name in plan.TASKS:
+        for method in methods if name == "sentences-continued" else ["full"]:
+            given = plan.TASKS[name].settings() | methods[method]
+            config = composed([key if value is None else f"{key}={value}" for key, value in given.items()])
+            check(config)
+            assert config["lr_schedule"]["_target_"].endswith("Constant"), (name, method)
+            assert not config["objective"].get("label_smoothing"), (name, method)
+            assert {"early_stopping", "best_checkpoint"} <= set(config["callbacks"]), (name, method)
+
+
+STUDIED = {
+    "data": "toy",
+    "data.pairs": 300,
+    "data.subword_size": 150,
+    "model.hidden_size": 4,
+    "model.embedding_size": 4,
+    "loader.batch_size": 256,
+    "trainer.max_epochs": 2,
+}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The part on quality, with a folder for its files, two rates to search and two seeds."""
+    from experiments.exposure_bias import plan, quality, shift
+
+    for module in (quality, shift):
+        monkeypatch.setattr(module, "STUDY", tmp_path)
+    monkeypatch.setattr(quality, "JOBS", 1)
+    names = ("sentences", "sentences-continued")
+    for name in names:
+        small = {"rates": (0.001, 0.01), "seeds": range(2), "shifts": {"more": {"pairs": 1500}}}
+        monkeypatch.setitem(plan.TASKS, name, dataclasses.replace(plan.TASKS[name], **small))
+    marks = [f"<!-- {name} -->\n<!-- end -->\n" for name in (*names, *(f"{name}-shift" for name in names))]
+    (tmp_path / "README.md").write_text("".join(marks), encoding="utf-8")
+    return quality
 
 
 @pytest.mark.whole
-def test_the_search_chooses_rates_and_the_seeds_have_them(tmp_path, monkeypatch):
-    """Some methods on a tiny task; what is finished is not trained again, and the search is in no result."""
-    from experiments.exposure_bias import quality
+def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monkeypatch):
+    """Some methods on a tiny task, from random and from trained weights, then on other pairs.
 
-    monkeypatch.setattr(quality, "STUDY", tmp_path)
-    monkeypatch.setattr(quality, "JOBS", 1)
-    monkeypatch.setattr(quality, "SEEDS", range(2))
-    task = dataclasses.replace(quality.TASKS["sentences"], rates=(0.001, 0.01))
-    monkeypatch.setitem(quality.TASKS, "sentences", task)
-    (tmp_path / "README.md").write_text("<!-- sentences -->\n<!-- end -->\n", encoding="utf-8")
-    outputs = tmp_path / "outputs"
-    settings = {
-        "data": "toy",
-        "data.subword_size": 150,
-        "model.hidden_size": 4,
-        "model.embedding_size": 4,
-        "loader.batch_size": 256,
-        "trainer.max_epochs": 2,
+    What is finished is not trained again, and the search is in no result.
+    """
+    from experiments.exposure_bias import shift
+    from experiments.tables import read_csv
+    from seq2seq_lab.runs.run import Run
+
+    monkeypatch.chdir(tmp_path)
+    outputs = Path("outputs")
+    methods = ["full", "teacher"]
+
+    def trained():
+        return {path: path.stat().st_mtime_ns for path in outputs.rglob("metrics.csv")}
+
+    study.train("sentences", outputs, ["teacher"], **STUDIED)
+    first = trained()
+    study.train("sentences-continued", outputs, ["full", "self-critical"], **STUDIED)  # full forcing first
+    both = trained()
+    assert (len(first), len(both)) == (2 * (2 + 2), 4 * (2 + 2))
+    assert {path: both[path] for path in first} == first
+
+    starts = study.chosen("sentences", outputs)["full"]
+    for runs in study.chosen("sentences-continued", outputs).values():
+        assert set(runs) == {0, 1, study.SEARCH_SEED}
+        for seed, each in runs.items():
+            assert each.config()["init_from"] == str(starts[seed].folder.relative_to(tmp_path))
+            assert each.config()["init_from_checkpoint"] == "best"
+    order = [Run(path.parent) for path in sorted(both, key=both.__getitem__)]
+    for name, several in (("sentences", methods), ("sentences-continued", ["full", "self-critical"])):
+        seeds = [each.seed for each in order if f"/{name}/" in each.config()["name"]]
+        assert seeds == sorted(seeds, key=[study.SEARCH_SEED, 0, 1].index)
+        study.report(name, outputs)
+        rates, rows = read_csv(f"{name}_rates", tmp_path), read_csv(name, tmp_path)
+        assert [row["method"] for row in rows] == several
+        for row in rows:
+            tried = {
+                each["lr"]: float(each["validation"]) for each in rates if each["method"] == row["method"]
+            }
+            assert len(tried) == 2
+            assert tried[row["lr"]] == max(tried.values())
+            assert row["seeds"] == "2"
+            assert row["seeds of both"] == ("" if row["method"] == "full" else "2")
+        assert rows == study.table(read_csv(f"{name}_runs", tmp_path), study.TASKS[name])
+
+    shift.main(["sentences", str(outputs)])
+    rows = read_csv("sentences-shift", tmp_path)
+    assert [(row["pairs"], row["method"]) for row in rows] == list(product(("test", "more"), methods))
+    assert rows == shift.table(read_csv("sentences-shift_runs", tmp_path), study.TASKS["sentences"])
+
+
+def test_a_method_is_compared_with_full_forcing_over_the_seeds_that_both_have():
+    from experiments.exposure_bias import plan, quality
+
+    task = plan.TASKS["sentences"]
+    values = {"full": {0: 30.0, 1: 31.0, 2: 33.0, 3: 90.0}, "free": {0: 29.0, 1: 30.5, 2: 31.0}}
+    rows = [
+        {"method": method, "seed": str(seed), "lr": "0.001"}
+        | dict.fromkeys((key.removeprefix("test/") for key in task.measures), str(value))
+        for method, its in values.items()
+        for seed, value in its.items()
+    ]
+    full, free = quality.table(rows, task)
+    assert (full["seeds"], full["difference from full"], full["seeds of both"]) == ("4", "", "")
+    mean, (low, high), _ = literal.paired(values["full"], values["free"])
+    assert free["difference from full"] == f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
+    assert (free["seeds"], free["seeds of both"]) == ("3", "3")
+
+
+def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_each():
+    from experiments.exposure_bias import over_tasks
+
+    values = {
+        "sentences": {"full": (30.0, 34.0), "free": (20.0, 30.0), "mixed": (25.0,)},
+        "sounds": {"full": (0.1, 0.1), "free": (0.2, 0.1)},  # errors
     }
-    methods = ["full", "scheduled up", "optimal completion"]
-    for _ in range(2):
-        quality.train("sentences", outputs, methods, **settings)
-        quality.train("sentences", outputs, ["teacher"], **settings)
-    best = quality.search("sentences", outputs)
-    assert set(best) == {*methods, "teacher"}
-    quality.report("sentences", outputs)
-    with (tmp_path / "sentences_rates.csv").open(newline="") as file:
-        rates = list(csv.DictReader(file))
-    with (tmp_path / "sentences.csv").open(newline="") as file:
-        rows = {row["method"]: row for row in csv.DictReader(file)}
-    assert list(rows) == [*methods, "teacher"]
-    for method, row in rows.items():
-        tried = {each["lr"]: float(each["validation"]) for each in rates if each["method"] == method}
-        assert len(tried) == 2
-        assert tried[row["lr"]] == max(tried.values())
-        assert row["seeds"] == "2"
-    assert rows["full"]["difference from full"] == ""
+    quality = {"sentences": "bleu", "sounds": "sequence_error_rate"}
+    rows = {
+        task: [
+            {"method": method, "seed": str(seed), quality[task]: str(value)}
+            for method, its in methods.items()
+            for seed, value in enumerate(its)
+        ]
+        for task, methods in values.items()
+    }
+    full, free = over_tasks.table(rows)
+    normal = {"full": (10 / 14, 1.0, 1.0, 1.0), "free": (0.0, 10 / 14, 0.0, 1.0)}
+    for row, of_method in ((full, "full"), (free, "free")):
+        middle = sorted(normal[of_method])[1:3]
+        assert float(row["IQM"].split()[0]) == pytest.approx(sum(middle) / 2, abs=0.005)
+        assert row["runs"] == "2, 2"
+    assert free["P(better than full)"].startswith("0.19 [")  # (½ of 4 pairs, and 2 halves of 4) / 2
+    assert full["P(better than full)"] == ""
+
+
+def test_the_loss_on_other_sentences_is_that_to_the_test_part_of_the_same_seed():
+    from experiments.exposure_bias import plan, shift
+
+    task = dataclasses.replace(plan.TASKS["sentences"], shifts={"longer": {}})
+    values = {
+        ("test", "full"): (40.0, 42.0, 44.0),
+        ("test", "free"): (38.0, 40.1, 42.0),
+        ("longer", "full"): (20.0, 24.0, 22.0),
+        ("longer", "free"): (30.0, 32.0, 34.0),
+    }
+    rows = [
+        {"pairs": kind, "method": method, "seed": str(seed), "n": "9", "bleu": str(value)}
+        | {"other n": "4", "other bleu": str(value - 1)}
+        for (kind, method), its in values.items()
+        for seed, value in enumerate(its)
+    ]
+    found = {(row["pairs"], row["method"]): row for row in shift.table(rows, task)}
+    assert {row["loss"] for (kind, _), row in found.items() if kind == "test"} == {"0.00 ± 0.00"}
+    assert found["longer", "full"]["loss"] == "20.00 ± 2.00"
+    lost = ((20.0, 18.0, 22.0), (8.0, 8.1, 8.0))
+    mean, (low, high), _ = literal.paired(*(dict(enumerate(each)) for each in lost))
+    assert found["longer", "free"]["loss − full"] == f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] *"
+    assert found["longer", "free"]["other bleu"] == "31.00 ± 2.00"
+    assert found["longer", "free"]["seeds"] == "3"

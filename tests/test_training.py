@@ -69,7 +69,8 @@ class TestReproducibility:
 
 def made(*overrides: str):
     """The data and the module of a run, without training."""
-    config = tiny.configuration(*tiny.SETTINGS, *overrides) | {"choices": tiny.DEFAULTS}
+    settings = () if any(each.startswith("data=") for each in overrides) else tiny.SETTINGS
+    config = tiny.configuration(*settings, *overrides) | {"choices": tiny.DEFAULTS}
     check(config)
     data = make_data(config)
     return data, make_module(config, data)
@@ -79,6 +80,14 @@ def orders(*overrides: str) -> list[list[int]]:
     data, _ = made(*overrides)
     blocks = data.train_dataloader()
     return [np.concatenate([block.indices for block in blocks]).tolist() for _ in range(2)]
+
+
+def test_validation_cuts_no_hypothesis_that_could_be_right(tmp_path):
+    for name, length in (("train", 3), ("validation", 9)):
+        (tmp_path / f"{name}.tsv").write_text(f"un mot\t{'word ' * length}\n", encoding="utf-8")
+    files = (f"data.{name}={tmp_path / name}.tsv" for name in ("train", "validation"))
+    data, module = made("data=parallel", *files)
+    assert (data.max_length, module.max_length) == (3 + 1, 9 + 1)
 
 
 class TestRandomness:

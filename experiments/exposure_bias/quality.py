@@ -1,210 +1,205 @@
 """Which method translates better than full forcing? `python -m experiments.exposure_bias.quality train TASK outputs`.
 
-`train` chooses the learning rate of each method with a seed that is not used afterwards, and trains its seeds; what is
-finished is not trained again, so that a call goes on where the last one was stopped. `report`, after `seq2seq-lab
-evaluate`, writes TASK_runs.csv (a row a run), TASK_rates.csv (the search), and TASK.csv with its table in README.md.
+`train` chooses the learning rate of each method with a seed that is not used afterwards, and trains the other seeds:
+all methods of one, then those of the next. What is finished is not trained again, so that a call goes on where the last
+one was stopped. A task that starts from trained weights trains those first. Methods that are named after the folder are
+the only ones beside full forcing. `report` evaluates what was not evaluated yet, and writes TASK_rates.csv (the
+search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.tables import Row, differences, run, shown, with_interval, write, write_csv
+import torch
+
+from experiments.exposure_bias.plan import TASKS, TEACHER, Task
+from experiments.tables import Row, paired_differences, run, shown, with_star, write, write_csv
 from seq2seq_lab import sweep
-from seq2seq_lab.compare.comparison import gather
-from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.statistics import ALPHA
+from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.analyses import ANALYSES
+from seq2seq_lab.runs.evaluate import Corpora, Request, evaluate_run
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.runs.select import select
 
 STUDY = Path(__file__).parent
-SEARCH_SEED, SEEDS, JOBS = 100, range(6), 2
-METHODS: dict[str, dict[str, Any]] = {
-    "full": {"forcing": "full"},
-    "free": {"forcing": "free"},
-    "mixed": {"forcing": "mixed"},
-    "scheduled down": {"forcing": "scheduled", "forcing.share": 0.5},
-    "scheduled up": {"forcing": "scheduled", "forcing.share": 0.5, "forcing.start": 0.0, "forcing.end": 1.0},
-    "two-pass": {"forcing": "two_pass"},
-    "word dropout": {"forcing": "word_dropout"},
-    "uniform": {"forcing": "uniform"},
-    "confidence": {"forcing": "confidence"},
-    "RAML": {"forcing": "full", "target": "reward_sampled"},
-    "optimal completion": {"forcing": "free", "forcing/feeder": "sample", "target": "optimal_completion"},
-    "R-Drop": {"forcing": "full", "objective": "r_drop"},
-    "teacher": {"forcing": "mixed", "forcing/feeder": "sample", "target": "teacher"},
-}
+SEARCH_SEED, JOBS = 100, 2
+Chosen = Mapping[str, Mapping[int, Run]]  # method → seed → run
 
 
-@dataclass(frozen=True)
-class Task:
-    """A task of the study.
-
-    Attributes:
-        rates: learning rates that are tried.
-        measures: what is said of the test part → digits; the first one is the quality.
-        files: the folder that an environment variable names → keys of files in it.
-    """
-
-    rates: Sequence[float]
-    measures: Mapping[str, int]
-    folder: str = ""
-    files: Mapping[str, str] | None = None
-
-    def settings(self, name: str) -> dict[str, Any]:
-        """The settings that all of its runs share."""
-        found: dict[str, Any] = {"experiment": f"exposure_bias/{name}"}
-        if self.files:
-            folder = os.environ.get(self.folder)
-            if not folder:
-                raise UserError(
-                    f"{name}: set {self.folder} to the folder of {', '.join(self.files.values())}"
-                )
-            found |= {key: str(Path(folder) / file) for key, file in self.files.items()}
-        return found
-
-
-EXPOSURE = {"test/loss_forced": 3, "test/exposure_gap": 3, "test/recovery_second_best": 3}
-TASKS = {
-    "sounds": Task(
-        rates=(0.0005, 0.001, 0.002),
-        measures={"test/sequence_error_rate": 4, "test/symbol_error_rate": 4, **EXPOSURE},
-        folder="G2P_FOLDER",
-        files={"data.train": "fre_train.tsv", "data.validation": "fre_dev.tsv", "data.test": "fre_test.tsv"},
-    ),
-    "sentences": Task(
-        rates=(0.0005, 0.001, 0.002),
-        measures={"test/bleu": 2, "test/chrf": 2, "test/exact_match": 3, **EXPOSURE},
-    ),
-}
-
-
-def train(name: str, folder: Path, methods: Sequence[str], **settings: Any) -> None:
-    """Train the search of some methods, then the seeds of each with its learning rate.
+def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any) -> None:
+    """Train the search of some methods, then each seed of them with their learning rates.
 
     Args:
+        methods: by default, all of the task. Full forcing, which others are compared with, is always one of them.
         settings: further ones of all runs; a test makes them small.
     """
     task = TASKS[name]
-    each = {method: task.settings(name) | METHODS[method] | settings for method in methods}
-    for method, common in each.items():
-        common["name"] = f"exposure_bias/{name}/{method}"
-        if method == "teacher":
-            common["target.run"] = str(search(name, folder)["full"].folder)
-    rates = {"optimizer.lr": list(task.rates), "seed": SEARCH_SEED}
-    sweep([common | rates for common in each.values()], output_dir=folder, jobs=JOBS)
-    best = search(name, folder)
-    seeds = [
-        common | {"optimizer.lr": best[method].config()["optimizer"]["lr"], "seed": SEEDS}
-        for method, common in each.items()
-    ]
-    sweep(seeds, output_dir=folder, jobs=JOBS)
+    start = task.start or name
+    if task.start:
+        train(start, folder, ["full"], **settings)
+
+    def jobs(several: Iterable[str], seed: int, rates: Mapping[str, Any]) -> list[dict[str, Any]]:
+        full = chosen(start, folder).get("full", {})
+        found = []
+        for method in several:
+            job = task.settings() | task.methods[method] | settings
+            job |= {"name": f"exposure_bias/{name}/{method}", "seed": seed, "optimizer.lr": rates[method]}
+            job |= {"init_from": place(full[seed], folder)} if task.start else {}
+            job |= {"target.run": place(full[SEARCH_SEED], folder)} if method == TEACHER else {}
+            found.append(job)
+        return found
+
+    methods = [each for each in task.methods if each in ("full", *(methods or task.methods))]
+    for of_teacher in (False, True):
+        if several := [method for method in methods if (method == TEACHER) == of_teacher]:
+            tried = jobs(several, SEARCH_SEED, dict.fromkeys(several, task.rates))
+            sweep(tried, output_dir=folder, jobs=JOBS)
+    rates = {method: rate(its[SEARCH_SEED]) for method, its in chosen(name, folder).items()}
+    for seed in task.seeds:
+        sweep(jobs(methods, seed, rates), output_dir=folder, jobs=JOBS)
 
 
-def groups_of(name: str, folder: Path) -> list[tuple[str, Group]]:
-    """Method and group of the runs of a task."""
-    prefix = f"exposure_bias/{name}/"
-    found = []
-    for group in gather([folder]).groups:
-        method = str((*group.runs, *group.others)[0].config()["name"]).removeprefix(prefix)
-        if group.runs and method in METHODS:
-            found.append((method, group))
+def runs_of(name: str, folder: Path) -> dict[str, list[Run]]:
+    """Method → its finished runs, in the order of the task's methods."""
+    below = folder / "exposure_bias" / name
+    every = [each for each in select([below]).runs if each.finished] if below.exists() else []
+    named = [(Path(each.config()["name"]).name, each) for each in every]
+    return {method: [each for its, each in named if its == method] for method in TASKS[name].methods}
+
+
+def chosen(name: str, folder: Path) -> Chosen:
+    """The runs with the learning rate of the best validation in the search, that of the search among them."""
+    found = {}
+    for method, runs in runs_of(name, folder).items():
+        tried = [each for each in runs if each.seed == SEARCH_SEED]
+        if tried:
+            best = rate(max(tried, key=validation))
+            found[method] = {each.seed: each for each in runs if each.seed is not None and rate(each) == best}
     return found
 
 
-def search(name: str, folder: Path) -> dict[str, Run]:
-    """Method → the run of the search with the best validation."""
-    found: dict[str, tuple[float, Run]] = {}
-    for method, group in groups_of(name, folder):
-        for each in group.runs:
-            value = _validation(each) if each.seed == SEARCH_SEED else None
-            if value is not None and (method not in found or value > found[method][0]):
-                found[method] = value, each
-    return {method: each for method, (_, each) in found.items()}
+def place(each: Run, folder: Path) -> Path:
+    """The folder of a run below the one that was given, so that it is the same one where the study has moved to."""
+    return folder / each.folder.relative_to(folder.resolve())
 
 
-def _validation(each: Run) -> float | None:
-    """The best value of the monitored metric, with its sign such that higher is better."""
+def rate(each: Run) -> float:
+    """The learning rate of a run."""
+    return float(each.config()["optimizer"]["lr"])
+
+
+def validation(each: Run) -> float:
+    """The best value of the monitored metric, with its sign such that higher is better; of none, −∞."""
     monitor = each.config()["monitor"]
-    better = "higher" if monitor["mode"] == "max" else "lower"
-    best = each.best(monitor["metric"], better)
-    return None if best is None else best[0] if better == "higher" else -best[0]
+    sign = 1 if monitor["mode"] == "max" else -1
+    best = each.best(monitor["metric"], "higher" if sign == 1 else "lower")
+    return float("-inf") if best is None else sign * best[0]
+
+
+def evaluated(name: str, folder: Path) -> Chosen:
+    """The runs of the task's seeds, evaluated on the test part.
+
+    Raises:
+        UserError: none of full forcing is there.
+    """
+    task = TASKS[name]
+    found = {
+        method: {seed: each for seed, each in runs.items() if seed in task.seeds}
+        for method, runs in chosen(name, folder).items()
+    }
+    if not found.get("full"):
+        raise UserError(
+            f"no finished run of exposure_bias/{name}/full in {folder}; run `make exposure-quality TASK={name}`"
+        )
+    request = Request(analyses=tuple(ANALYSES.values()))
+    corpora = Corpora()
+    return {
+        method: {seed: with_values(each, task.measures, request, corpora) for seed, each in runs.items()}
+        for method, runs in found.items()
+        if runs
+    }
+
+
+def with_values(each: Run, metrics: Iterable[str], request: Request, corpora: Corpora) -> Run:
+    """A run that has values of some metrics: it is evaluated if it has not."""
+    if all(each.last(metric) is not None for metric in metrics):
+        return each
+    torch.set_num_threads(1)  # more are slower for steps as small as these
+    print(f"evaluating {each.folder} on {request.part}", flush=True)
+    evaluate_run(each.folder, request, corpora)
+    return Run(each.folder)
 
 
 def report(name: str, folder: Path) -> None:
     """Write the files of a task.
 
     Raises:
-        UserError: the runs of full forcing are not there, or were not evaluated.
+        UserError: the runs of full forcing are not there.
     """
     task = TASKS[name]
-    found = groups_of(name, folder)
-    rates = [
-        {"method": method, "lr": f"{each.config()['optimizer']['lr']:g}", "validation": f"{abs(value):.6g}"}
-        for method, group in found
-        for each in group.runs
-        if each.seed == SEARCH_SEED and (value := _validation(each)) is not None
+    tried = [
+        {"method": method, "lr": f"{rate(each):g}", "validation": f"{abs(validation(each)):.6g}"}
+        for method, runs in runs_of(name, folder).items()
+        for each in runs
+        if each.seed == SEARCH_SEED
     ]
-    groups = {
-        method: group for method, group in found if set(group.by_seed(next(iter(task.measures)))) & set(SEEDS)
-    }
-    if "full" not in groups:
-        raise UserError(
-            f"no finished run of exposure_bias/{name}/full in {folder}; run `make exposure-quality`"
-        )
-    seeds = {method: [each for each in group.runs if each.seed in SEEDS] for method, group in groups.items()}
-    ordered = {
-        method: replace(groups[method], runs=tuple(seeds[method])) for method in METHODS if method in groups
-    }
-    write_csv(
-        [
-            {"method": method, "seed": str(each.seed)}
-            | {
-                k.removeprefix("test/"): "" if (v := each.last(k)) is None else f"{v:.6g}"
-                for k in task.measures
-            }
-            for method, group in ordered.items()
-            for each in group.runs
-        ],
-        f"{name}_runs",
-        STUDY,
-    )
-    write_csv(rates, f"{name}_rates", STUDY)
-    write(rows(ordered, task), name, STUDY)
-
-
-def rows(groups: Mapping[str, Group], task: Task) -> list[Row]:
-    """A row a method: its values, and the difference of its quality from that of full forcing."""
-    quality = next(iter(task.measures))
-    against = differences(groups, quality)
-    found = []
-    for method, group in groups.items():
-        row = {"method": method, "lr": f"{group.config['optimizer.lr']:g}"}
-        row |= {
-            key.removeprefix("test/"): shown(group.last(key), digits) for key, digits in task.measures.items()
+    measured = [
+        {"method": method, "seed": str(seed), "lr": f"{rate(each):g}"}
+        | {
+            key.removeprefix("test/"): "" if (value := each.last(key)) is None else f"{value:.6g}"
+            for key in task.measures
         }
-        row["difference from full"] = ""
+        for method, runs in evaluated(name, folder).items()
+        for seed, each in runs.items()
+    ]
+    write_csv(tried, f"{name}_rates", STUDY)
+    write_csv(measured, f"{name}_runs", STUDY)
+    write(table(measured, task), name, STUDY)
+
+
+def table(measured: Sequence[Row], task: Task) -> list[Row]:
+    """A row a method: its values, and the difference of its quality from that of full forcing, paired by seed."""
+    values = {key: by_method(measured, key.removeprefix("test/")) for key in task.measures}
+    against = paired_differences(values[task.quality], task.quality)
+    rates = {row["method"]: row["lr"] for row in measured}
+    found = []
+    for method, seeds in values[task.quality].items():
+        row = {"method": method, "lr": rates[method]}
+        row |= {
+            key.removeprefix("test/"): shown(Estimate.of([*values[key][method].values()]), digits)
+            for key, digits in task.measures.items()
+        }
+        row |= {"seeds": str(len(seeds)), "difference from full": "", "seeds of both": ""}
         if method in against:
             difference, p = against[method]
-            row["difference from full"] = with_interval(difference, task.measures[quality]) + (
-                " *" if p < ALPHA else ""
-            )
-        found.append(row | {"seeds": str(len(group.runs))})
+            row["difference from full"] = with_star(difference, p, task.measures[task.quality])
+            row["seeds of both"] = str(difference.n)
+        found.append(row)
+    return found
+
+
+def by_method(measured: Sequence[Row], column: str) -> dict[str, dict[int, float]]:
+    """Method → seed → value, in the order of the rows; a value that is not finite is missing."""
+    found: dict[str, dict[int, float]] = {row["method"]: {} for row in measured}
+    for row in measured:
+        if row[column]:
+            found[row["method"]][int(row["seed"])] = float(row[column])
     return found
 
 
 def main(arguments: list[str]) -> None:
     """Train or report a task."""
-    if len(arguments) != 3 or arguments[0] not in ("train", "report") or arguments[1] not in TASKS:
-        raise UserError(f"usage: quality train|report {'|'.join(TASKS)} OUTPUTS")
-    what, name, folder = arguments[0], arguments[1], Path(arguments[2])
+    what, name, folder, *methods = [*arguments, *[""] * (3 - len(arguments))]
+    if what not in ("train", "report") or name not in TASKS or not folder:
+        raise UserError(f"usage: quality train|report {'|'.join(TASKS)} OUTPUTS [METHOD …]")
+    if unknown := [method for method in methods if method not in TASKS[name].methods]:
+        raise UserError(f"{unknown[0]}: no such method; those of {name} are {', '.join(TASKS[name].methods)}")
     if what == "train":
-        train(name, folder, [method for method in METHODS if method != "teacher"])
-        train(name, folder, ["teacher"])
+        train(name, Path(folder), methods)
     else:
-        report(name, folder)
+        report(name, Path(folder))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.tables import differences, run, shown, with_interval, write
+from experiments.tables import differences, run, shown, with_interval, with_star, write
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import difference_of
@@ -117,10 +117,7 @@ def difference_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
         for name in sorted(by_metric[COMPARED[0]], key=lambda name: -by_metric[COMPARED[0]][name][0].mean):
             row = {"model": model, "policy": name}
             for metric in COMPARED:
-                difference, p = by_metric[metric][name]
-                digits = RESULTS[metric]
-                star = " *" if p < ALPHA else ""
-                row[metric.removeprefix("test/")] = with_interval(difference, digits) + star
+                row[metric.removeprefix("test/")] = with_star(*by_metric[metric][name], RESULTS[metric])
             row["test"] = " / ".join(dict.fromkeys(by_metric[metric][name][0].method for metric in COMPARED))
             rows.append(row)
     return rows

@@ -4,6 +4,7 @@ Writes runs.csv (a row a run), results.csv, lengths.csv and the tables of README
 published figures.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def main(folders: list[str]) -> None:
         alike.values(), key=lambda rows: (rows[0]["preset"], list(PUBLISHED).index(rows[0]["split"]))
     )
     write([result(rows) for rows in ordered], "results", STUDY)
-    names = [name for name in ordered[0][0] if name.endswith(" actions")]
+    columns = {name for rows in ordered for name in rows[0] if name.endswith(" actions")}
+    names = sorted(columns, key=lambda name: int(re.split(r"\D", name)[0]))
     write([by_length(rows, names) for rows in ordered], "lengths", STUDY)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare import naming
+from seq2seq_lab.compare.corpora import by_corpus, corpus_name
 from seq2seq_lab.compare.statistics import Estimate, average
 from seq2seq_lab.evaluation.measure import in_words
 from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
@@ -153,16 +154,6 @@ def _set_apart(groups: Sequence[Group]) -> list[Group]:
     return [replace(each, settings=settings) for each, settings in zip(groups, apart, strict=True)]
 
 
-def by_corpus(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """The groups on each corpus. The key is a suffix for titles, which is empty if there is only one corpus."""
-    together: dict[str | None, list[Group]] = {}
-    for group in groups:
-        together.setdefault(group.corpus.fingerprint, []).append(group)
-    if len(together) == 1:
-        return {"": list(groups)}
-    return {f" · corpus {each[0].corpus.code}": each for each in together.values()}
-
-
 def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
     """The configuration of each run, without the seed and without the keys that do not change the trained model."""
     flat = {run: dict(flatten(run.config())) for run in runs}
@@ -254,16 +245,6 @@ def _ordered(groups: Sequence[Group]) -> list[Group]:
         )
 
     return sorted(groups, key=order)
-
-
-def corpus_name(group: Group, groups: Sequence[Group]) -> str:
-    """The option `data` where each corpus has its own, else the beginning of the corpus' fingerprint."""
-    option_of: dict[str | None, set[str]] = {}
-    for each in groups:
-        option_of.setdefault(each.corpus.fingerprint, set()).add(str(each.choices.get("data")))
-    options = [option for several in option_of.values() for option in several]
-    told_apart = len(set(options)) == len(options) == len(option_of) and all(each.choices for each in groups)
-    return f"data={group.choices['data']}" if told_apart else f"corpus={group.corpus.code}"
 
 
 def _rank(value: Any) -> tuple[int, float, Any]:

@@ -7,7 +7,8 @@ from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import canonical, determines, show
 from seq2seq_lab.compare.statistics import ALPHA, Difference, holm, paired_difference, welch_difference
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS

@@ -12,7 +12,8 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from seq2seq_lab.compare.grouping import Group, by_corpus, corpus_name
+from seq2seq_lab.compare.corpora import by_corpus, corpus_name
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import show
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.files import read_limited

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq_lab.compare.grouping import Group, by_corpus
-from seq2seq_lab.compare.naming import ABSENT, show
+from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.presentation import listed, method
 from seq2seq_lab.compare.statistics import ALPHA
 from seq2seq_lab.evaluation.measures import TEST
@@ -88,9 +88,10 @@ def over_tasks(
         baselines: the groups of the reference method, where it is given: on every corpus the same one. Else it is the
             first method under full forcing, else the first one; if others were given, a note says so.
     """
-    tasks = list(by_corpus(groups).values())
-    if len(tasks) < 2:
+    corpora = by_corpus(groups)
+    if len(corpora) < 2:
         return [], []
+    names, tasks = list(corpora), list(corpora.values())
     methods = [{method(group): group for group in of_task if group.runs} for of_task in tasks]
     common = [name for name in methods[0] if all(name in each for each in methods)]
     if len(common) < 2:
@@ -100,7 +101,6 @@ def over_tasks(
     others = list(dict.fromkeys(name for each in methods for name in each if name not in common))
     notes = [f"not compared over tasks, as not every task has it: {'; '.join(others)}"] if others else []
     table = [{name: each[name] for name in common} for each in methods]
-    names = _task_names([next(iter(each.values())) for each in table])
     tested = [metric for metric in metrics if metric.startswith(f"{TEST}/")]
     given = list(dict.fromkeys(map(method, baselines)))
     reference = given[0] if len(given) == 1 and given[0] in common else _reference(table)
@@ -121,7 +121,7 @@ def _compared(
     raw = [{name: list(group.by_seed(metric).values()) for name, group in each.items()} for each in table]
     if better is None or not all(values for each in raw for values in each.values()):
         return None
-    normal = [_normalised(each, lower=better == "lower") for each in raw]
+    normal = [normalised(each, lower=better == "lower") for each in raw]
     scores: dict[str, Scores] = {name: [each[name] for each in normal] for name in table[0]}
     methods = [
         Method(
@@ -143,21 +143,7 @@ def _reference(table: Sequence[Mapping[str, Group]]) -> str:
     )
 
 
-def _task_names(groups: Sequence[Group]) -> list[str]:
-    """The option of `data` of each task, and its settings where several tasks have the same option."""
-    options = [str(each.choices.get("data", each.corpus.code)) for each in groups]
-    names = []
-    for group, option in zip(groups, options, strict=True):
-        same = [each.config for each, its in zip(groups, options, strict=True) if its == option]
-        keys = [key for key in group.config if key.startswith("data.")]
-        differing = [key for key in keys if len({show(each.get(key, ABSENT)) for each in same}) > 1]
-        settings = ", ".join(f"{key.removeprefix('data.')}={show(group.config[key])}" for key in differing)
-        name = f"{option} ({settings})" if settings else option
-        names.append(f"{name} {group.corpus.code}" if name in names else name)
-    return names
-
-
-def _normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[str, Floats]:
+def normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[str, Floats]:
     """Scores between 0, the worst run of a task, and 1, its best; ½ if all are equal."""
     finite = [value for each in values.values() for value in each if math.isfinite(value)]
     least, most = min(finite, default=0.0), max(finite, default=0.0)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
 
 
@@ -74,9 +75,9 @@ def beam_search(
     going = found  # of the sentences that are still searched
     for length in range(1, max_length + 1):
         logits = decoding.step(model.embed(words[:, :, -1].reshape(-1, 1))).logits
-        continued = scores.unsqueeze(2) + _log_softmax(logits).view(*scores.shape, -1)
         free = beam - torch.tensor([len(each) for each in going], device=source.device)
-        scores, parents, last = _best(continued, free)
+        parents_of = scores.shape[1]
+        scores, parents, last = _best(scores, logits.view(*scores.shape, -1), free)
         rows = torch.arange(len(going), device=source.device).unsqueeze(1)
         words = torch.cat((words[rows, parents], last.unsqueeze(2)), dim=2)
         ended = ((last == EOS) | (length == max_length)) & scores.isfinite()
@@ -87,31 +88,37 @@ def beam_search(
         if not going:
             break
         scores, words = scores[on], words[on]
-        decoding.select((rows * continued.shape[1] + parents)[on].flatten())
+        decoding.select((rows * parents_of + parents)[on].flatten())
     return [sorted(each, key=lambda one: -one.score)[:n_best] for each in found]
 
 
-def _log_softmax(logits: Tensor) -> Tensor:
-    # In double precision, scores that differ stay different, so that a beam of 1 takes the word of the largest score.
-    return logits.double().log_softmax(dim=-1)
-
-
-def _best(continued: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The best continuations: their scores, the hypotheses they continue, and their words, all [B, K].
+def _best(scores: Tensor, logits: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The best continuations: their scores, the hypotheses they continue, and their words, all [B, K'].
 
     Args:
-        continued: scores of all continuations [B, K, V]; −∞ for those of finished hypotheses.
+        scores: of the hypotheses, [B, K]; −∞ for finished ones.
+        logits: of their next words, [B, K, V].
         free: for each sentence, the number of continuations to keep [B]; the others get −∞.
     """
-    flat = continued.flatten(1)
-    width = min(int(free.max()), flat.shape[1])
-    if width == 1:
-        scores, place = flat.max(dim=1, keepdim=True)
+    width = min(int(free.max()), scores.shape[1] * logits.shape[2])
+    # No more than these of one hypothesis are among the best, so that nothing else needs a log-probability. By its
+    # logit, a beam of 1 takes the word of greedy decoding.
+    each = min(width, logits.shape[2])
+    if each == 1:
+        words = best_word(logits).unsqueeze(2)
+        best = logits.gather(2, words)
     else:
-        scores, place = flat.topk(width, dim=1)
-    rank = torch.arange(width, device=flat.device)
-    scores = scores.masked_fill(rank >= free.unsqueeze(1), -torch.inf)
-    return scores, place // continued.shape[2], place % continued.shape[2]
+        best, words = logits.topk(each, dim=2)
+    continued = (scores.unsqueeze(2) + best.double() - _log_sum_exp(logits)).flatten(1)
+    found, place = continued.topk(width, dim=1)
+    found = found.masked_fill(torch.arange(width, device=free.device) >= free.unsqueeze(1), -torch.inf)
+    return found, place // each, words.flatten(1).gather(1, place)
+
+
+def _log_sum_exp(logits: Tensor) -> Tensor:
+    """Of each hypothesis [B, K, 1], in double precision, from logits [B, K, V]."""
+    most = logits.amax(dim=2, keepdim=True)
+    return most.double() + (logits - most).exp_().sum(dim=2, keepdim=True).double().log()
 
 
 def _collect(
@@ -119,7 +126,6 @@ def _collect(
 ) -> None:
     """Add the hypotheses that have ended, without `<sos>`."""
     penalty = length_penalty(words.shape[2] - 1, alpha)
-    for sentence, slot in ended.nonzero().tolist():
-        log_probability = float(scores[sentence, slot])
-        ids = words[sentence, slot, 1:].tolist()
+    sentences, rows = ended.nonzero()[:, 0].tolist(), words[ended][:, 1:].tolist()
+    for sentence, ids, log_probability in zip(sentences, rows, scores[ended].tolist(), strict=True):
         found[sentence].append(Hypothesis(ids, log_probability, log_probability / penalty))

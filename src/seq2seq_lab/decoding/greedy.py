@@ -7,7 +7,9 @@ from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding.unroll import Encoded, Steps, encode
-from seq2seq_lab.models.interface import Decoded, Model
+from seq2seq_lab.models.best_word import best_word
+from seq2seq_lab.models.interface import Model
+from seq2seq_lab.models.likelihood import position_losses
 
 # Sentences leave the batch as soon as these are at least this share of it: what goes on is copied then.
 LEAVING = 0.25
@@ -18,14 +20,15 @@ class Hypotheses(NamedTuple):
 
     Attributes:
         words: ids [B, L], where L can be less than the maximum; ignore the words after the first `<eos>` of a sentence.
-        logits: [B, L, V]; the words up to `<eos>` are their arg-max. Those of a sentence that was wanted no further are
-            zero.
-        weights: attention weights [B, L, S], likewise; None for a model without attention.
+        weights: attention weights [B, L, S]; zero where a sentence was wanted no further. None for a model without
+            attention.
+        losses: the negative log-likelihood of the gold word at each position, [B, L] or [B, T] if there are fewer,
+            likewise; None where no gold words were given.
     """
 
     words: Tensor
-    logits: Tensor
     weights: Tensor | None
+    losses: Tensor | None
 
 
 @torch.no_grad()
@@ -37,6 +40,7 @@ def greedy(
     *,
     at_least: Tensor | int | None = None,
     encoded: Encoded | None = None,
+    gold: Tensor | None = None,
 ) -> Hypotheses:
     """The most probable word at each position, fed back as the next input.
 
@@ -47,6 +51,7 @@ def greedy(
             of all; those after it are wanted up to the `<eos>`. None: all are wanted. A sentence of which no more is
             wanted leaves the batch.
         encoded: the sources, if they have already been encoded.
+        gold: words [B, T] whose losses are asked for; they are not fed.
     """
     decoding = Steps(model, encoded or encode(model, source, source_lengths))
     word = source.new_full((len(source), 1), SOS)
@@ -54,17 +59,17 @@ def greedy(
     wanted = torch.as_tensor(max_length if at_least is None else at_least, device=source.device)
     wanted = wanted.expand(len(source)).unsqueeze(1)
     rows: Tensor | None = None  # the sentences that go on; None: all
-    steps, words = list[Decoded](), list[Tensor]()
+    words, weights, losses = list[Tensor](), list[Tensor](), list[Tensor]()
     for position in range(1, max_length + 1):
         step = decoding.step(model.embed(word))
-        word = step.logits.argmax(dim=2)
+        word = best_word(step.logits)
         words.append(_in_rows(word, rows, source, EOS))
-        steps.append(
-            Decoded(
-                _in_rows(step.logits, rows, source),
-                None if step.weights is None else _in_rows(step.weights, rows, source),
-            )
-        )
+        if step.weights is not None:
+            weights.append(_in_rows(step.weights, rows, source))
+        if gold is not None and position <= gold.shape[1]:
+            here = gold[:, position - 1 : position]
+            loss = position_losses(step.logits, here if rows is None else here[rows])
+            losses.append(_in_rows(loss, rows, source))
         if at_least is None:
             continue
         ended |= word == EOS
@@ -77,11 +82,10 @@ def greedy(
             decoding.select(on)
             rows = on if rows is None else rows[on]
             word, ended, wanted = word[on], ended[on], wanted[on]
-    weights = [step.weights for step in steps if step.weights is not None]
     return Hypotheses(
         torch.cat(words, dim=1),
-        torch.cat([step.logits for step in steps], dim=1),
         torch.cat(weights, dim=1) if weights else None,
+        torch.cat(losses, dim=1) if losses else None,
     )
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Decoded, Memory, Model, select
 
 
@@ -33,7 +34,7 @@ class Unrolled(NamedTuple):
 
 def argmax(logits: Tensor, first: int = 0, draws: Draws | None = None) -> Tensor:
     """The words with the largest scores [B, n], from scores [B, n, V]; the first one if several are equal."""
-    return logits.argmax(dim=2)
+    return best_word(logits)
 
 
 class Encoded(NamedTuple):

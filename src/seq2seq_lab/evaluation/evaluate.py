@@ -113,11 +113,11 @@ class Evaluator:
             batch.target.new_full((pairs,), length) if batch.target_lengths is None else batch.target_lengths
         )
         longest = max(self.max_length, length)
-        found = greedy(model, source, lengths, longest, at_least=ends, encoded=encoded)
+        found = greedy(model, source, lengths, longest, at_least=ends, encoded=encoded, gold=batch.target)
         own_ends = before_end(found.words[:, :length]).sum(dim=1).minimum(ends)
-        own = found.logits[:, :length]  # fewer where all of the rest is padding
         forced = position_losses(decoded.logits, batch.target)
-        free = position_losses(own, batch.target[:, : own.shape[1]])
+        free = found.losses  # of fewer positions where all of the rest is padding
+        assert free is not None
 
         def means(losses: Tensor, lengths: Tensor) -> Tensor:
             return sum_of_first(losses, lengths).cpu().double() / lengths.cpu()

@@ -94,6 +94,18 @@ class Results:
     analyses: dict[str, Any] = field(default_factory=dict)
 
 
+def limit(known: int, corpus: Corpus, *, predict_sos: bool) -> int:
+    """The maximum number of positions of a hypothesis: none is cut that could be right, as of longer targets than those
+    of training.
+
+    Args:
+        known: that of the model, the length of its longest training target.
+        corpus: the pairs to evaluate on, in the model's vocabularies.
+        predict_sos: whether `<sos>` is the first word to predict.
+    """
+    return max(known, int(corpus.to_predict(predict_sos=predict_sos).lengths.max(initial=0)))
+
+
 def evaluate_part(
     model: Model,
     part: Part,

@@ -12,6 +12,7 @@ from torch import Tensor
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.evaluation.analysis import Subject
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
 
 
@@ -50,7 +51,7 @@ def right_words(model: Model, batch: Batch, unk: int | None = None) -> RightWord
         unk: the id of `<unk>`, which stands for different words and is therefore never right.
     """
     target = batch.target
-    forced = model(batch.source, target, source_lengths=batch.source_lengths).logits.argmax(dim=2)
+    forced = best_word(model(batch.source, target, source_lengths=batch.source_lengths).logits)
     found = greedy(model, batch.source, batch.source_lengths, target.shape[1]).words
     inside = positions(batch)
     known = inside if unk is None else inside & (target != unk)

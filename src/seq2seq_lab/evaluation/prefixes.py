@@ -12,6 +12,7 @@ from seq2seq_lab.decoding.unroll import encode, unroll
 from seq2seq_lab.evaluation.analysis import Subject, some_pairs
 from seq2seq_lab.evaluation.positions import positions
 from seq2seq_lab.evaluation.references import streams
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model, gold_inputs
 
 
@@ -66,7 +67,7 @@ def continued(model: Model, batch: Batch, given: Tensor, length: int) -> list[li
     known = model.embed(gold_inputs(target))
     encoded = encode(model, batch.source, batch.source_lengths)
     # The input of a position is the word before it.
-    found = unroll(model, encoded, known, place > given).logits.argmax(dim=2)
+    found = best_word(unroll(model, encoded, known, place > given).logits)
     return torch.where(place < given, target, found).tolist()
 
 

@@ -11,6 +11,7 @@ from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.evaluation.analysis import Subject
 from seq2seq_lab.evaluation.positions import positions
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model, gold_inputs, select
 
 AFTER = 3  # words after the wrong one
@@ -71,7 +72,7 @@ def recovered(model: Model, batch: Batch, draws: Draws, replaceable: Tensor) -> 
     # Columns at the end, so that the positions after t exist in all targets.
     after = t[:, None] + torch.arange(1, AFTER + 1, device=t.device)
     wanted, exists = (nn.functional.pad(each, (0, AFTER))[pair[:, None], after] for each in (target, inside))
-    predicted = nn.functional.pad(scores.argmax(dim=2), (0, AFTER))[pair[:, None], after]
+    predicted = nn.functional.pad(best_word(scores), (0, AFTER))[pair[:, None], after]
 
     def right(words: Tensor) -> Tensor:
         return ((words == wanted) | ~exists).cumprod(dim=1).bool()
@@ -123,7 +124,7 @@ def _other_word(gold: Tensor, replaceable: Tensor, uniform: Tensor) -> Tensor:
 def _second_best(scores: Tensor, gold: Tensor, replaceable: Tensor) -> Tensor:
     # A probability may be 0, but the word must be another one.
     scores = scores.clamp(min=torch.finfo(scores.dtype).min).masked_fill(~replaceable, -torch.inf)
-    return scores.scatter(1, gold[:, None], -torch.inf).argmax(dim=1)
+    return best_word(scores.scatter(1, gold[:, None], -torch.inf))
 
 
 def _predict(
@@ -143,7 +144,7 @@ def _predict(
             inputs=model.embed(inputs[part]),
             memory=select(memory, pair[part]),
         )
-        found.append(decoded.logits.argmax(dim=2))
+        found.append(best_word(decoded.logits))
     return nn.functional.pad(torch.cat(found), (0, AFTER))
 
 

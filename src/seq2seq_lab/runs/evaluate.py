@@ -17,7 +17,7 @@ from seq2seq_lab.data.splits import Parts, components_of, parts_of
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analysis import Analysis, at_equal_distances
-from seq2seq_lab.evaluation.part import Part, evaluate_part
+from seq2seq_lab.evaluation.part import Part, evaluate_part, limit
 from seq2seq_lab.evaluation.perfect import Perfect
 from seq2seq_lab.files import write_text
 from seq2seq_lab.models.interface import check_model
@@ -41,7 +41,7 @@ class Request:
     """What to evaluate, and how.
 
     Attributes:
-        part: `train`, `validation`, `test`, or `shifted` for other pairs.
+        part: `train`, `validation` or `test`; of other pairs a name, such as `shifted`.
         data: settings of the run's data that are changed, to evaluate on the pairs that the run's corpus lacks.
         max_pairs: the most pairs, which are then taken at equal distances.
         checkpoint: the best or the last; None: the best where there is one, else the last.
@@ -213,14 +213,14 @@ def _part(
         raise UserError(
             f"{path}: the model has no <unk> for unknown words (it was trained with split=none): {error}"
         ) from None
-    by_source = request.segments == SOURCE
+    by_source, predict_sos = request.segments == SOURCE, config["loader"]["predict_sos"]
     is_training = request.part == Parts._fields[0]
     return Part(
         corpus=encoded,
         indices=np.arange(len(pairs)),
         references=chosen.corpus.references(chosen.indices),
-        predict_sos=config["loader"]["predict_sos"],
-        max_length=words.max_length,
+        predict_sos=predict_sos,
+        max_length=limit(words.max_length, encoded, predict_sos=predict_sos),
         segments=chosen.corpus.source_groups()[chosen.indices].tolist() if by_source else None,
         near_duplicates=None
         if is_training or not pairs.task.graded

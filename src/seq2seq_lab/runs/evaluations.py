@@ -75,7 +75,7 @@ def contents_of(
     Args:
         part: the pairs.
         results: what was found.
-        name: of the part: `train`, `validation`, `test` or `shifted`.
+        name: of the part: `train`, `validation` or `test`; of other pairs a name, such as `shifted`.
         checkpoint: `best` or `last`.
         epoch: that it is of, counted from 1; None for a mean of several.
         averaged: the number of kept checkpoints whose mean was evaluated instead.

@@ -3,6 +3,7 @@
 import torch
 
 from seq2seq_lab.forcing.schedules import Schedule
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.targets.base import Fed, Target
 from seq2seq_lab.targets.wanted import WeightedWords
 
@@ -22,7 +23,7 @@ class Mixed(Target):
 
     def __call__(self, fed: Fed) -> WeightedWords:
         assert fed.share is not None
-        gold, own = fed.batch.target, fed.logits.detach().argmax(dim=2)
+        gold, own = fed.batch.target, best_word(fed.logits)
         share = fed.share.to(fed.logits.dtype).view(-1, 1, 1).expand(*gold.shape, 1)
         return WeightedWords(
             torch.stack((gold, own), dim=2),

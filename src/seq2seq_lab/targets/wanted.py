@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.likelihood import position_losses
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd"]
@@ -162,7 +163,7 @@ class Distribution:
         return -(self.logs.exp() * self.logs).sum(dim=2)
 
     def allows(self, words: Tensor) -> Tensor:
-        return self.logs.argmax(dim=2) == words
+        return best_word(self.logs) == words
 
 
 def kl(one: Tensor, other: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.splits import components_of
 from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
-from seq2seq_lab.evaluation.part import Part, evaluate_part
+from seq2seq_lab.evaluation.part import Part, evaluate_part, limit
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.checkpoint import epoch_of, read_weights
 from seq2seq_lab.runs.evaluations import contents_of, write_evaluation
@@ -45,7 +45,7 @@ def evaluate_test(
         indices=np.arange(len(corpus)),
         references=data.references(data.test),
         predict_sos=data.predict_sos,
-        max_length=data.max_length,
+        max_length=limit(data.max_length, corpus, predict_sos=data.predict_sos),
         segments=data.segments(data.test, segments),
         near_duplicates=near_duplicates(corpus, data.corpus.select(data.training)).tolist()
         if corpus.task.graded

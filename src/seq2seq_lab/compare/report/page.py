@@ -13,7 +13,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from seq2seq_lab import __version__
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import TARGET, differing, show
 from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.references import named_by
@@ -114,7 +115,7 @@ def _read(name: str) -> str:
     return files("seq2seq_lab.compare.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Data:
+def _results(name: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Data:
     """The tables of the groups on one corpus: of as many metrics each as fit beside each other on a page."""
     corpus = groups[0].corpus
     floor = f"; loss floor {corpus.loss_floor:.4f}" if corpus.loss_floor is not None else ""
@@ -126,7 +127,7 @@ def _results(title: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Da
             blocks.append({})
         blocks[-1][metric] = columns
     return {
-        "title": title.removeprefix(" · ").capitalize(),
+        "title": f"Corpus {name.removeprefix('corpus ')}" if name else "",
         "corpus": (corpus.origin or "unknown corpus") + floor,
         "tables": [_table(groups, left, block) for block in blocks],
     }
@@ -153,8 +154,8 @@ def _evaluated(groups: Sequence[Group]) -> Iterator[_Data]:
     for part in dict.fromkeys(metric.rpartition("/")[0] for metric in metrics):
         of_part = [metric for metric in metrics if metric.rpartition("/")[0] == part]
         tables = (
-            _results(title, [group for group in on_corpus if set(of_part) & set(group.evaluated)], of_part)
-            for title, on_corpus in by_corpus(groups).items()
+            _results(name, [group for group in on_corpus if set(of_part) & set(group.evaluated)], of_part)
+            for name, on_corpus in by_corpus(groups).items()
             if any(set(of_part) & set(group.evaluated) for group in on_corpus)
         )
         yield {"part": part, "tables": list(tables)}

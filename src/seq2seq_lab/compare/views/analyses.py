@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from seq2seq_lab.compare.analyses import Curves, Drawn, curves
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus, titled
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.views.appearance import Look, looks_of
 from seq2seq_lab.compare.views.figures import GRID, Plot, line_style, plain
 from seq2seq_lab.compare.views.plots import BAND, MANY, Points, band, fill, group_legend
@@ -199,12 +200,14 @@ def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
     for name, (title, several) in _PLOTS.items():
         panels: dict[str, Callable[[Axes], None]] = {}
         shown: dict[Group, Look] = {}
-        for suffix, on_corpus in by_corpus(groups).items():
+        for corpus, on_corpus in by_corpus(groups).items():
             for drawn in (_worded(each, on_corpus[0].corpus) for each in several):
                 found = {group: curves(group, part, drawn) for group in on_corpus}
                 lines = {group: (its, look[group]) for group, its in found.items() if its.points}
                 if lines:
-                    panels[f"{drawn.title}{suffix}"] = partial(_draw, drawn=drawn, lines=list(lines.values()))
+                    panels[titled(drawn.title, corpus)] = partial(
+                        _draw, drawn=drawn, lines=list(lines.values())
+                    )
                     shown |= {group: look[group] for group in lines}
         if panels:
             heading = f"{title}, on {part}: mean over seeds and its 95 % interval"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from seq2seq_lab.compare.comparable import is_comparable
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import independent
 from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.statistics import INTERVALS
@@ -49,15 +50,15 @@ def tables(
     over_tasks: Sequence[OverTasks] = (),
 ) -> str:
     """The groups on each corpus, all tasks together, and the pairs that are compared, in a format."""
-    made = [_results(on_corpus, metrics, title) for title, on_corpus in by_corpus(groups).items()]
+    made = [_results(on_corpus, metrics, corpus) for corpus, on_corpus in by_corpus(groups).items()]
     made += [_over_tasks(each) for each in over_tasks]
     compared = [pair for pair in pairs if pair.difference.n > 1 and pair.metric in metrics]
     if form == "latex":
         on = {
-            title: [pair for pair in compared if pair.first in its]
-            for title, its in by_corpus(groups).items()
+            corpus: [pair for pair in compared if pair.first in its]
+            for corpus, its in by_corpus(groups).items()
         }
-        made += [_differences(several, title, most=_MOST_PAIRS) for title, several in on.items() if several]
+        made += [_differences(several, corpus, most=_MOST_PAIRS) for corpus, several in on.items() if several]
     elif compared:
         made.append(_differences(compared))
     return "\n".join(_WRITERS[form](table) for table in made)
@@ -90,7 +91,7 @@ def _over_tasks(compared: OverTasks) -> Table:
 
 
 def _results(
-    groups: Sequence[Group], metrics: Sequence[str], title: str = "", *, with_intervals: bool = True
+    groups: Sequence[Group], metrics: Sequence[str], corpus: str = "", *, with_intervals: bool = True
 ) -> Table:
     own = any(group.own_label for group in groups)
     # Without intervals a table is brief: what another setting determines is not said.
@@ -106,7 +107,7 @@ def _results(
     seeds = sorted({run.seed for group in groups for run in group.runs if run.seed is not None})
     counts = sorted({len(group.runs) for group in groups})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    of_corpus = f"{groups[0].corpus.origin or title.removeprefix(' · ')}. " if title else ""
+    of_corpus = f"{groups[0].corpus.origin or corpus}. " if corpus else ""
     between = f", and the 95 % interval of the mean ({INTERVALS})" if with_intervals else ""
     caption = (
         f"{of_corpus}Mean ± standard deviation over {number} seeds ({', '.join(map(str, seeds))}){between}; "
@@ -119,8 +120,8 @@ def _results(
         or group.label
         for group in groups
     ]
-    tag = label("results", title.removeprefix(" · corpus "))
-    brief = _results(groups, metrics, title, with_intervals=False) if with_intervals else None
+    tag = label("results", corpus.removeprefix("corpus "))
+    brief = _results(groups, metrics, corpus, with_intervals=False) if with_intervals else None
     return Table(names, values, rows, "group", caption, tag, brief=brief)
 
 
@@ -144,7 +145,7 @@ def _measured(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> 
     )
 
 
-def _differences(pairs: Sequence[Pair], title: str = "", *, most: int | None = None) -> Table:
+def _differences(pairs: Sequence[Pair], corpus: str = "", *, most: int | None = None) -> Table:
     """The pairs; where they are more than `most`, the first ones of the headline metric."""
     every = len(pairs)
     if most is not None and every > most:
@@ -167,8 +168,8 @@ def _differences(pairs: Sequence[Pair], title: str = "", *, most: int | None = N
     )
     titles = [pair.title for pair in pairs]
     sections = [pair.metric for pair in pairs]
-    of_corpus = title.removeprefix(" · corpus ")
-    names, tag = Column("from → to", titles), label("differences", of_corpus)
+    names = Column("from → to", titles)
+    tag = label("differences", corpus.removeprefix("corpus "))
     tests = [f"{_TESTS[pair.difference.method]}, {pair.difference.seeds}" for pair in pairs]
     brief = Table(
         [names],

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.ticker import MaxNLocator
 
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus, titled
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import file_names, show
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.statistics import Estimate
@@ -43,7 +44,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
         (each, _reference_look(each, look, next(markers))) for each in references if each.metric in metrics
     ]
     panels: dict[str, Callable[[Axes], None]] = {}
-    for title, on_corpus in by_corpus(groups).items():
+    for corpus, on_corpus in by_corpus(groups).items():
         for metric in metrics:
             drawn = {group: look[group] for group in on_corpus if metric in group.metrics}
             points = [
@@ -53,7 +54,7 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
             ]
             if drawn:
                 draw = partial(_draw_curves, groups=drawn, metric=metric, references=points)
-                panels[f"{metric}{title}"] = draw
+                panels[titled(metric, corpus)] = draw
     legend = group_legend(look)
     legend |= {f"{each.name} (reference)": its for each, its in beside}
     if TRAINING_LOSS in metrics and any(group.corpus.loss_floor and group.learns_gold for group in groups):
@@ -76,14 +77,15 @@ def sweeps(groups: Sequence[Group], metrics: Sequence[str]) -> list[Plot]:
     plots = []
     for key in setting_keys(groups):
         panels: dict[str, Callable[[Axes], None]] = {}
-        found = {title: _lines_over(key, on_corpus) for title, on_corpus in by_corpus(groups).items()}
+        found = {corpus: _lines_over(key, on_corpus) for corpus, on_corpus in by_corpus(groups).items()}
         every = dict.fromkeys(others for lines in found.values() for others in lines)
         look = dict(zip(every, looks([dict(others) for others in every], nodes_of(groups)), strict=True))
         legend = {_name(others) or "mean over seeds": each for others, each in look.items()}
-        for title, lines in found.items():
+        for corpus, lines in found.items():
             for metric in metrics if lines else ():
                 drawn = [(lines[others], look[others]) for others in lines]
-                panels[f"{metric}{title}"] = partial(_draw_sweep, lines=drawn, metric=metric, key=key)
+                draw = partial(_draw_sweep, lines=drawn, metric=metric, key=key)
+                panels[titled(metric, corpus)] = draw
         if panels:
             title = f"Last values over {key}: mean ± one standard deviation, one dot per seed"
             plots.append(Plot(file_names([f"sweep-{key}"])[0], title, panels, legend))

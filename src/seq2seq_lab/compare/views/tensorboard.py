@@ -12,7 +12,8 @@ from tensorboard.plugins.custom_scalar import metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus, titled
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import ABSENT, file_names, show
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS, tensorboard_tag
@@ -50,8 +51,10 @@ def write(groups: Sequence[Group], references: Sequence[Reference], folder: Path
 def _suffixes(groups: Sequence[Group]) -> dict[CorpusFacts, str]:
     """What follows a metric in the tags of each corpus: nothing for the one with most runs, its name for any other."""
     corpora = by_corpus(groups)
-    main = max(corpora, key=lambda title: sum(len(group.runs) for group in corpora[title]))
-    return {each.corpus: "" if title == main else title for title in corpora for each in corpora[title]}
+    main = max(corpora, key=lambda name: sum(len(group.runs) for group in corpora[name]))
+    return {
+        each.corpus: "" if name == main else titled("", name) for name in corpora for each in corpora[name]
+    }
 
 
 def _runs(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from seq2seq_lab.compare.grouping import Group, by_corpus
+from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import Pair, headline
 from seq2seq_lab.compare.significance import METRIC, OverSentences, two_kinds
 from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
@@ -26,9 +27,9 @@ _PLAIN = {"±": "+/-", "→": "->", "↑": "^", "↓": "v", "–": "-", "·": "-
 def results(groups: Sequence[Group], metrics: Sequence[str], pairs: Sequence[Pair]) -> str:
     """A table of the groups on each corpus, and the differences in the metrics shown."""
     parts = []
-    for title, on_corpus in by_corpus(groups).items():
+    for corpus, on_corpus in by_corpus(groups).items():
         origin = on_corpus[0].corpus.origin
-        parts.append(": ".join(filter(None, (title.removeprefix(" · "), origin if title else ""))))
+        parts.append(": ".join(filter(None, (corpus, origin if corpus else ""))))
         parts.append(render(on_corpus, metrics))
     if compared := [each for each in pairs if each.difference.n > 1]:
         parts.append(_differences(compared))

@@ -6,6 +6,7 @@ from torch import Tensor
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.forcing.passes import Feeding
 from seq2seq_lab.forcing.plan import Feeder
+from seq2seq_lab.models.best_word import best_word
 
 # What a feeder gives: words or mixtures of words made from the decoder's scores, or something that is known in advance.
 WORDS, MIXTURES, KNOWN = "words", "mixtures", "known"
@@ -37,7 +38,7 @@ class WordFeeder:
         noise = self.noise(draws, logits.shape[1], logits.shape[2], first)
         if noise is not None:
             logits = self.scale * logits + noise
-        return logits.argmax(dim=2)
+        return best_word(logits)
 
     def inputs(self, feeding: Feeding) -> Tensor:
         """The decoder's inputs [B, T, E]."""

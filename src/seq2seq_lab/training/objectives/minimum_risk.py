@@ -11,6 +11,7 @@ from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.unroll import Encoded, encode
 from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.passes import scores
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sentence_losses
 from seq2seq_lab.targets.base import Target
@@ -137,7 +138,7 @@ class MinimumRisk(Objective):
                     for number in range(own)
                 ]
                 noisy = logits / self.temperature + torch.stack(noise, dim=1).flatten(0, 1)
-                return noisy.argmax(dim=2)
+                return best_word(noisy)
 
             samples = said(
                 model,

@@ -12,6 +12,7 @@ from seq2seq_lab.decoding.unroll import argmax, encode
 from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.passes import scores
 from seq2seq_lab.forcing.schedules import Schedule
+from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses
 from seq2seq_lab.targets.base import Target
@@ -119,7 +120,7 @@ class SelfCritical(Objective):
 
         def sample(logits: Tensor, first: int, _: Draws | None) -> Tensor:
             noise = gumbel(draws, 1, logits.shape[2], first, "objective/sample")
-            return (logits / self.temperature + noise).argmax(dim=2)
+            return best_word(logits / self.temperature + noise)
 
         encoded = encode(model, batch.source, batch.source_lengths, draws)
         found = said(model, encoded, target, limits, sample, draws, kept=kept)

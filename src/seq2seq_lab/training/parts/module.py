@@ -10,6 +10,7 @@ from seq2seq_lab.config.build import build, build_all, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.part import limit
 from seq2seq_lab.models.interface import check_model
 from seq2seq_lab.training.accelerator import Selection, select
 from seq2seq_lab.training.checks import check_learning, check_plan
@@ -44,7 +45,7 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         target=build(config["target"], "target"),
         select=partial(_select, config),
         to_text=corpus.target_vocabulary.text,
-        max_length=data.max_length,
+        max_length=limit(data.max_length, corpus.select(data.evaluation), predict_sos=data.predict_sos),
         references=data.references(data.evaluation),
         segments=data.segments(data.evaluation, config["segments"]),
         measures=build_all(config, "measures"),

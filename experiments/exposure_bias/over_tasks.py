@@ -1,0 +1,70 @@
+"""The methods over the tasks of part 2 and 3: `python -m experiments.exposure_bias.over_tasks`.
+
+From the TASK_runs.csv files that are there. Writes over_tasks.csv and its table in README.md.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from experiments.exposure_bias.plan import TASKS
+from experiments.exposure_bias.quality import STUDY, by_method
+from experiments.tables import Row, read_csv, run, write
+from seq2seq_lab.compare.tasks import (
+    Interval,
+    interquartile_mean,
+    normalised,
+    probability_of_improvement,
+    with_interval,
+)
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import measure
+
+
+def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
+    """A row for each method that all tasks have, from task → a row a run.
+
+    Raises:
+        UserError: there are not two tasks, or they share no method beside full forcing.
+    """
+    raw, qualities = [], [TASKS[name].quality for name in rows]
+    for of_task, quality in zip(rows.values(), qualities, strict=True):
+        values = by_method(of_task, quality.removeprefix("test/"))
+        raw.append({method: list(its.values()) for method, its in values.items() if its})
+    common = [method for method in raw[0] if all(method in each for each in raw)] if raw else []
+    if len(raw) < 2 or len(common) < 2:
+        raise UserError("nothing is compared over tasks: two tasks with two methods each are needed")
+    of_common = [{method: each[method] for method in common} for each in raw]
+    normal = [
+        normalised(each, lower=measure(quality).better == "lower")
+        for each, quality in zip(of_common, qualities, strict=True)
+    ]
+    scores = {method: [each[method] for each in normal] for method in common}
+    return [
+        {
+            "method": method,
+            "tasks": ", ".join(rows),
+            "runs": ", ".join(str(len(each)) for each in its),
+            "IQM": _shown(with_interval(interquartile_mean, its)),
+            "P(better than full)": ""
+            if method == "full"
+            else _shown(with_interval(probability_of_improvement, its, scores["full"])),
+        }
+        for method, its in scores.items()
+    ]
+
+
+def _shown(found: Interval) -> str:
+    interval = "" if math.isnan(found.low) else f" [{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f}{interval}"
+
+
+def main(arguments: list[str]) -> None:
+    """Write the table."""
+    if arguments:
+        raise UserError("usage: over_tasks")
+    names = [name for name, task in TASKS.items() if not task.start and (STUDY / f"{name}_runs.csv").exists()]
+    write(table({name: read_csv(f"{name}_runs", STUDY) for name in names}), "over_tasks", STUDY)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,134 @@
+"""What the study trains on quality: its methods, and its tasks."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from seq2seq_lab.errors import UserError
+
+Settings = Mapping[str, Any]
+TEACHER = "teacher"  # the method that learns from the run of full forcing of the search
+METHODS: Mapping[str, Settings] = {
+    "full": {"forcing": "full"},
+    "free": {"forcing": "free"},
+    "mixed": {"forcing": "mixed"},
+    "scheduled-down": {"forcing": "scheduled", "forcing.share": 0.5},
+    "scheduled-up": {"forcing": "scheduled", "forcing.share": 0.5, "forcing.start": 0.0, "forcing.end": 1.0},
+    "two-pass": {"forcing": "two_pass"},
+    "word-dropout": {"forcing": "word_dropout"},
+    "uniform": {"forcing": "uniform"},
+    "confidence": {"forcing": "confidence"},
+    "RAML": {"forcing": "full", "target": "reward_sampled"},
+    "optimal-completion": {"forcing": "free", "forcing/feeder": "sample", "target": "optimal_completion"},
+    "R-Drop": {"forcing": "full", "objective": "r_drop"},
+    TEACHER: {"forcing": "mixed", "forcing/feeder": "sample", "target": "teacher"},
+}
+EXPOSURE = {"test/loss_forced": 3, "test/exposure_gap": 3, "test/recovery_second_best": 3}
+OF_SENTENCES = {"test/bleu": 2, "test/chrf": 2, "test/exact_match": 3, **EXPOSURE}
+OF_SYMBOLS = {"test/sequence_error_rate": 4, "test/symbol_error_rate": 4, **EXPOSURE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task of the study.
+
+    Attributes:
+        preset: `experiment=exposure_bias/PRESET`.
+        rates: learning rates that are tried.
+        measures: what is said of the test part → digits; the first one is the quality.
+        given: further settings of all of its runs.
+        methods: name → settings; full forcing, which all others are compared with, is the first one.
+        seeds: those of its results.
+        start: the task whose runs of full forcing give the initial weights, each to the run of its seed; empty: random.
+        shifts: name → settings of the data, for pairs that are not of the corpus.
+        reward: what self-critical training makes greater.
+        folder, files: an environment variable that names a folder, and keys → files in it.
+    """
+
+    preset: str
+    rates: Sequence[float]
+    measures: Mapping[str, int]
+    given: Settings = field(default_factory=dict)
+    methods: Mapping[str, Settings] = field(default_factory=lambda: METHODS)
+    seeds: Sequence[int] = range(6)
+    start: str = ""
+    shifts: Mapping[str, Settings] = field(default_factory=dict)
+    reward: str = "bleu"
+    folder: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def quality(self) -> str:
+        """The measure that methods are compared in."""
+        return next(iter(self.measures))
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that all of its runs share.
+
+        Raises:
+            UserError: the environment variable of its files is not set.
+        """
+        found = {"experiment": f"exposure_bias/{self.preset}", **self.given}
+        if self.files:
+            if not (folder := os.environ.get(self.folder)):
+                raise UserError(f"set {self.folder} to the folder of {', '.join(self.files.values())}")
+            found |= {key: str(Path(folder) / file) for key, file in self.files.items()}
+        return found
+
+
+def continued(name: str, task: Task) -> Task:
+    """A task that starts from the weights of another one, with smaller steps and the methods that need such weights."""
+    own: Settings = {"forcing": "full", "objective": "self_critical", "~objective.label_smoothing": None}
+    rewards = {"self-critical": task.reward, "constant-reward": "constant"}
+    return replace(
+        task,
+        rates=[rate / 5 for rate in task.rates],
+        given={**task.given, "init_from_checkpoint": "best", "trainer.max_epochs": 20},
+        methods={**task.methods, **{key: {**own, "objective.reward": each} for key, each in rewards.items()}},
+        start=name,
+    )
+
+
+OF_SEMINAR = {"other_prefixes": {"prefixes": []}, "longer": {"max_words": 10}}
+TASKS = {
+    "sentences": Task(
+        preset="sentences", rates=(0.0005, 0.001, 0.002), measures=OF_SENTENCES, shifts=OF_SEMINAR
+    ),
+    "sounds": Task(
+        preset="sounds",
+        rates=(0.0005, 0.001, 0.002),
+        measures=OF_SYMBOLS,
+        reward="negative_per",
+        folder="G2P_FOLDER",
+        files={"data.train": "fre_train.tsv", "data.validation": "fre_dev.tsv", "data.test": "fre_test.tsv"},
+    ),
+    "transformer": Task(
+        preset="transformer",
+        rates=(0.0002, 0.0005, 0.001),
+        measures=OF_SENTENCES,
+        seeds=range(3),
+        shifts=OF_SEMINAR,
+    ),
+    **{
+        f"scan-{split}": Task(
+            preset="scan",
+            rates=(0.0005, 0.001, 0.002),
+            measures=OF_SYMBOLS,
+            given={"data.split_name": split},
+            seeds=range(3),
+        )
+        for split in ("length", "jump")
+    },
+    "paths": Task(
+        preset="paths",
+        rates=(0.0005, 0.001, 0.002),
+        measures=OF_SYMBOLS,
+        methods={
+            name: each for name, each in METHODS.items() if name != "R-Drop"
+        },  # its model has no dropout
+        seeds=range(3),
+    ),
+}
+TASKS |= {f"{name}-continued": continued(name, TASKS[name]) for name in ("sentences", "sounds")}
