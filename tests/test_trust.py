@@ -19,6 +19,8 @@ from seq2seq_lab.runs import addresses, layout
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
