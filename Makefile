@@ -128,8 +128,8 @@ path-star: $(INSTALLED) ## path-star graphs with and without gold inputs, three 
 
 # The files of SIGMORPHON 2020, task 1: fre_train.tsv, fre_dev.tsv, fre_test.tsv in G2P_FOLDER.
 G2P := data.train=$(G2P_FOLDER)/fre_train.tsv data.validation=$(G2P_FOLDER)/fre_dev.tsv data.test=$(G2P_FOLDER)/fre_test.tsv
-g2p: $(INSTALLED) ## French words and their sounds, five seeds, G2P_FOLDER=… (about ten minutes)
-	$(LAB) $(SWEEP) experiment=g2p/attention $(G2P) seed=0,1,2,3,4 compare=false
+g2p: $(INSTALLED) ## French words and their sounds, two models, five seeds, G2P_FOLDER=… (about an hour)
+	$(LAB) $(SWEEP) experiment=g2p/attention,g2p/transformer $(G2P) seed=0,1,2,3,4 compare=false
 	$(LAB) evaluate outputs/g2p/*/seed-* --beam 1,5
 	$(BIN)/python -m experiments.g2p.report outputs/g2p
 

@@ -185,6 +185,16 @@ def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
     assert measures.by_cell(rows) == read_csv("cells", measures.STUDY)
 
 
+def test_the_table_of_words_and_sounds_is_that_of_the_runs_beside_it():
+    from experiments.g2p import report
+    from experiments.tables import read_csv
+
+    alike: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in read_csv("runs", report.STUDY):
+        alike.setdefault((row["preset"], row["beam"]), []).append(row)
+    assert [report.result(rows) for rows in alike.values()] == read_csv("results", report.STUDY)
+
+
 def test_every_method_and_every_task_of_the_study_composes(monkeypatch):
     """At a constant learning rate, without label smoothing, until validation stops improving."""
     from experiments.exposure_bias import plan
