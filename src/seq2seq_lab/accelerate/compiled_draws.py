@@ -26,11 +26,15 @@ class CompiledDraws(Draws):
         return self._drawn(purpose, *sizes, first, 0, 0.0)
 
     def kept(self, purpose: str, p: float, positions: int, size: int, first: int = 0) -> Tensor:
+        if (
+            torch.get_default_dtype() != torch.float32
+        ):  # of which plain factors are, in a run of double precision
+            return super().kept(purpose, p, positions, size, first)
         least, scale = _kept_from(p)
         return self._drawn(purpose, positions, size, first, least, scale)
 
     def _drawn(self, purpose: str, positions: int, size: int, first: int, least: int, scale: float) -> Tensor:
-        out = torch.empty(len(self.pairs), positions, size)
+        out = torch.empty(len(self.pairs), positions, size, dtype=torch.float32)
         batch_kernels().draw(
             self.pairs.numpy().view(np.uint64),
             np.uint64(self._base(purpose) % (1 << 64)),
