@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import os
 import shutil
 import subprocess
@@ -185,14 +186,17 @@ def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
     assert measures.by_cell(rows) == read_csv("cells", measures.STUDY)
 
 
-def test_the_table_of_words_and_sounds_is_that_of_the_runs_beside_it():
-    from experiments.g2p import report
+@pytest.mark.parametrize(("study", "key"), [("g2p", "beam"), ("scan", "split")])
+def test_the_table_of_presets_is_that_of_the_runs_beside_it(study, key):
     from experiments.tables import read_csv
 
+    report = importlib.import_module(f"experiments.{study}.report")
     alike: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in read_csv("runs", report.STUDY):
-        alike.setdefault((row["preset"], row["beam"]), []).append(row)
-    assert [report.result(rows) for rows in alike.values()] == read_csv("results", report.STUDY)
+        alike.setdefault((row["preset"], row[key]), []).append(row)
+    results = read_csv("results", report.STUDY)
+    assert len(results) == len(alike)
+    assert all(report.result(alike[row["preset"], row[key]]) == row for row in results)
 
 
 def test_every_method_and_every_task_of_the_study_composes(monkeypatch):
