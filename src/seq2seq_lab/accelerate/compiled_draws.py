@@ -26,9 +26,8 @@ class CompiledDraws(Draws):
         return self._drawn(purpose, *sizes, first, 0, 0.0)
 
     def kept(self, purpose: str, p: float, positions: int, size: int, first: int = 0) -> Tensor:
-        if (
-            torch.get_default_dtype() != torch.float32
-        ):  # of which plain factors are, in a run of double precision
+        # In a run of double precision the plain factors are of that precision, and the kernel's would not be.
+        if torch.get_default_dtype() != torch.float32:
             return super().kept(purpose, p, positions, size, first)
         least, scale = _kept_from(p)
         return self._drawn(purpose, positions, size, first, least, scale)
