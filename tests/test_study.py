@@ -184,6 +184,7 @@ def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
     rows, perfect = (read_csv(name, measures.STUDY) for name in ("runs", "perfect"))
     assert measures.table(rows, perfect) == read_csv("measures", measures.STUDY)
     assert measures.by_cell(rows) == read_csv("cells", measures.STUDY)
+    assert measures.against_full(rows) == read_csv("against_full", measures.STUDY)
 
 
 @pytest.mark.parametrize(("study", "key"), [("g2p", "beam"), ("scan", "split")])

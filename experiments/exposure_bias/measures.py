@@ -1,8 +1,8 @@
 """Measures of exposure bias beside exact ones: `python -m experiments.exposure_bias.measures [outputs/exposure_bias]`.
 
 Writes runs.csv (a row a run) and perfect.csv (a row a corpus) from the runs of `make exposure-measures`; without a
-folder they are those of the repository. From these two come measures.csv, cells.csv, their tables in README.md, and
-measures.png.
+folder they are those of the repository. From these two come measures.csv, cells.csv, against_full.csv, their tables in
+README.md, and measures.png.
 """
 
 import json
@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
 from experiments.tables import Row, finished, read_csv, run, write, write_csv
+from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
@@ -36,7 +37,9 @@ MEASURES = (
 )
 CELL = ["longest", "pairs", "units"]
 CORPUS = CELL[:2]
+LEARNED = 0.5
 DRAWS = 2000
+FULL = "full"
 COLOURS = {
     "full": "#0072B2",
     "free": "#D55E00",
@@ -86,9 +89,13 @@ def frame_of(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def table(rows: Sequence[Row], perfect: Sequence[Row]) -> list[Row]:
-    """For each measure and each exact one, the rank correlation over all runs and within cells."""
+    """For each measure and each exact one, the rank correlation over all runs and within cells.
+
+    The same follows for learned runs: those that leave the grammar with a probability below `LEARNED`.
+    """
     frame, ideal = frame_of(rows), frame_of(perfect)
-    cells = [cell for _, cell in frame.groupby(CELL)]
+    learned = frame[frame["outside"] < LEARNED]
+    cells, of_learned = ([cell for _, cell in its.groupby(CELL)] for its in (frame, learned))
     return [
         {
             "measure": measure,
@@ -96,7 +103,10 @@ def table(rows: Sequence[Row], perfect: Sequence[Row]) -> list[Row]:
             "perfect model": _range(ideal[measure]),
             "over all runs": _interval(cells, measure, exact, within=False),
             "within cells": _interval(cells, measure, exact, within=True),
+            "over all, learned": _interval(of_learned, measure, exact, within=False),
+            "within cells, learned": _interval(of_learned, measure, exact, within=True),
             "runs": str(len(frame)),
+            "learned": str(len(learned)),
         }
         for exact in EXACT
         for measure in MEASURES
@@ -123,6 +133,24 @@ def by_cell(rows: Sequence[Row]) -> list[Row]:
                 row[name] = f"{each.mean():.{digits}f}{spread}" if len(each) else ""
             found.append(row)
     return sorted(found, key=lambda row: (EXACT.index(row["exact"]), *(int(row[name]) for name in CELL)))
+
+
+def against_full(rows: Sequence[Row]) -> list[Row]:
+    """What a method changes beside full forcing: means over cells with 95 % intervals, of means over the same seeds."""
+    frame, found = frame_of(rows), []
+    for method in COLOURS:
+        if method == FULL:
+            continue
+        row = {"method": method}
+        for measure, digits in (("exposure_gap", 3), ("outside", 3), ("eb_c", 2)):
+            values = frame.pivot_table(index=[*CELL, "seed"], columns="forcing", values=measure)
+            cells = (values[method] - values[FULL]).dropna().groupby(level=CELL).mean()
+            estimate = Estimate.of(cells.tolist())
+            low, high = estimate.interval()
+            row[measure] = f"{estimate.mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+            row[f"{measure} lower in"] = f"{int((cells < 0).sum())} of {len(cells)} cells"
+        found.append(row)
+    return found
 
 
 def draw(rows: Sequence[Row]) -> Figure:
@@ -198,6 +226,7 @@ def main(folders: list[str]) -> None:
     rows, perfect = read_csv("runs", STUDY), read_csv("perfect", STUDY)
     write(table(rows, perfect), "measures", STUDY)
     write(by_cell(rows), "cells", STUDY)
+    write(against_full(rows), "against_full", STUDY)
     draw(rows).savefig(STUDY / "measures.png", dpi=110)
 
 
