@@ -91,8 +91,15 @@ def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:
 
 
 def read_csv(name: str, study: Path) -> list[Row]:
-    """The rows of a study's `name`.csv."""
-    with (study / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    """The rows of a study's `name`.csv.
+
+    Raises:
+        UserError: it is not there.
+    """
+    path = study / f"{name}.csv"
+    if not path.exists():
+        raise UserError(f"{path}: no such file; give a folder with the runs")
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -4,7 +4,8 @@
 all methods of one, then those of the next. What is finished is not trained again, so that a call goes on where the last
 one was stopped. A task that starts from trained weights trains those first. Methods that are named after the folder are
 the only ones beside full forcing. `report` evaluates what was not evaluated yet, and writes TASK_rates.csv (the
-search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md.
+search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md; without a folder, the table is made from
+TASK_runs.csv alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 
 from experiments.exposure_bias.plan import TASKS, TEACHER, Task
-from experiments.tables import Row, paired_differences, run, shown, with_star, write, write_csv
+from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
 from seq2seq_lab import sweep
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
@@ -156,7 +157,12 @@ def report(name: str, folder: Path) -> None:
     ]
     write_csv(tried, f"{name}_rates", STUDY)
     write_csv(measured, f"{name}_runs", STUDY)
-    write(table(measured, task), name, STUDY)
+    report_again(name)
+
+
+def report_again(name: str) -> None:
+    """Write the table of a task from its TASK_runs.csv."""
+    write(table(read_csv(f"{name}_runs", STUDY), TASKS[name]), name, STUDY)
 
 
 def table(measured: Sequence[Row], task: Task) -> list[Row]:
@@ -192,14 +198,18 @@ def by_method(measured: Sequence[Row], column: str) -> dict[str, dict[int, float
 def main(arguments: list[str]) -> None:
     """Train or report a task."""
     what, name, folder, *methods = [*arguments, *[""] * (3 - len(arguments))]
-    if what not in ("train", "report") or name not in TASKS or not folder:
-        raise UserError(f"usage: quality train|report {'|'.join(TASKS)} OUTPUTS [METHOD …]")
+    if what not in ("train", "report") or name not in TASKS or (what == "train" and not folder):
+        raise UserError(
+            f"usage: quality train {'|'.join(TASKS)} OUTPUTS [METHOD …], or quality report TASK [OUTPUTS]"
+        )
     if unknown := [method for method in methods if method not in TASKS[name].methods]:
         raise UserError(f"{unknown[0]}: no such method; those of {name} are {', '.join(TASKS[name].methods)}")
     if what == "train":
         train(name, Path(folder), methods)
-    else:
+    elif folder:
         report(name, Path(folder))
+    else:
+        report_again(name)
 
 
 if __name__ == "__main__":

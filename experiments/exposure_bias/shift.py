@@ -2,7 +2,8 @@
 
 After `make exposure-quality TASK=…`, whose runs it evaluates on pairs that their corpus lacks; what was evaluated is
 not evaluated again. The task `corrected` has the runs with attention of `make corrected` in their place. Writes
-TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table in README.md.
+TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table in README.md. Without a folder,
+the table is made from the first file alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from experiments.exposure_bias.plan import OF_SEMINAR, OF_SENTENCES, TASKS, Task
 from experiments.exposure_bias.quality import STUDY, Chosen, by_method, evaluated, with_values
 from experiments.forcing_ratio.report import sorted_policies
-from experiments.tables import Row, paired_differences, run, shown, with_star, write, write_csv
+from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
@@ -109,13 +110,13 @@ def _cells(name: str, values: Mapping[str, Mapping[int, float]], task: Task) -> 
 def main(arguments: list[str]) -> None:
     """Evaluate and report a task."""
     known = {name: task for name, task in TASKS.items() if task.shifts} | {"corrected": CORRECTED}
-    if len(arguments) != 2 or arguments[0] not in known:
-        raise UserError(f"usage: shift {'|'.join(known)} OUTPUTS")
-    name, folder = arguments[0], Path(arguments[1])
-    runs = of_corrected(folder) if known[name] is CORRECTED else evaluated(name, folder)
-    rows = measured(runs, known[name])
-    write_csv(rows, f"{name}-shift_runs", STUDY)
-    write(table(rows, known[name]), f"{name}-shift", STUDY)
+    if len(arguments) not in (1, 2) or arguments[0] not in known:
+        raise UserError(f"usage: shift {'|'.join(known)} [OUTPUTS]")
+    name, task = arguments[0], known[arguments[0]]
+    for folder in map(Path, arguments[1:]):
+        runs = of_corrected(folder) if task is CORRECTED else evaluated(name, folder)
+        write_csv(measured(runs, task), f"{name}-shift_runs", STUDY)
+    write(table(read_csv(f"{name}-shift_runs", STUDY), task), f"{name}-shift", STUDY)
 
 
 if __name__ == "__main__":
