@@ -1,7 +1,7 @@
 """Hydra reads and merges the files of all options for each command; for tests, once for each set of choices.
 
 Three functions of Hydra depend on the files and the choices alone: what reads a file, what lists the files, and what
-merges them. Their results are kept, and copied. The values of keys come after them, as ever. `test_composing` compares.
+merges them. Their results are kept, and copied. The values of keys come after them, as ever. `test_sweeper` compares.
 """
 
 import copy

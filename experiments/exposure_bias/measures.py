@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import rankdata
+from scipy.stats import rankdata, ttest_1samp
 
 from experiments.tables import Row, finished, read_csv, run, write, write_csv
-from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.compare.statistics import Estimate, holm
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
@@ -136,21 +136,27 @@ def by_cell(rows: Sequence[Row]) -> list[Row]:
 
 
 def against_full(rows: Sequence[Row]) -> list[Row]:
-    """What a method changes beside full forcing: means over cells with 95 % intervals, of means over the same seeds."""
-    frame, found = frame_of(rows), []
-    for method in COLOURS:
-        if method == FULL:
-            continue
-        row = {"method": method}
-        for measure, digits in (("exposure_gap", 3), ("outside", 3), ("eb_c", 2)):
-            values = frame.pivot_table(index=[*CELL, "seed"], columns="forcing", values=measure)
-            cells = (values[method] - values[FULL]).dropna().groupby(level=CELL).mean()
+    """What a method changes beside full forcing: means over cells with 95 % intervals, of means over the same seeds.
+
+    The p-values are those of a t-test over cells, with Holm's correction for the methods.
+    """
+    frame = frame_of(rows)
+    found: dict[str, dict[str, str]] = {method: {"method": method} for method in COLOURS if method != FULL}
+    for measure, digits in (("exposure_gap", 3), ("outside", 3), ("eb_c", 2)):
+        values = frame.pivot_table(index=[*CELL, "seed"], columns="forcing", values=measure)
+        changes = {
+            method: (values[method] - values[FULL]).dropna().groupby(level=CELL).mean() for method in found
+        }
+        adjusted = holm([float(ttest_1samp(cells, 0).pvalue) for cells in changes.values()])
+        for (method, cells), p in zip(changes.items(), adjusted, strict=True):
             estimate = Estimate.of(cells.tolist())
             low, high = estimate.interval()
-            row[measure] = f"{estimate.mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
-            row[f"{measure} lower in"] = f"{int((cells < 0).sum())} of {len(cells)} cells"
-        found.append(row)
-    return found
+            found[method] |= {
+                measure: f"{estimate.mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]",
+                f"{measure} p (Holm)": f"{p:.2g}",
+                f"{measure} lower in": f"{int((cells < 0).sum())} of {len(cells)} cells",
+            }
+    return list(found.values())
 
 
 def draw(rows: Sequence[Row]) -> Figure:

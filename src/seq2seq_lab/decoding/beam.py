@@ -76,7 +76,7 @@ def beam_search(
     for length in range(1, max_length + 1):
         logits = decoding.step(model.embed(words[:, :, -1].reshape(-1, 1))).logits
         free = beam - torch.tensor([len(each) for each in going], device=source.device)
-        parents_of = scores.shape[1]
+        hypotheses = scores.shape[1]
         scores, parents, last = _best(scores, logits.view(*scores.shape, -1), free)
         rows = torch.arange(len(going), device=source.device).unsqueeze(1)
         words = torch.cat((words[rows, parents], last.unsqueeze(2)), dim=2)
@@ -88,7 +88,7 @@ def beam_search(
         if not going:
             break
         scores, words = scores[on], words[on]
-        decoding.select((rows * parents_of + parents)[on].flatten())
+        decoding.select((rows * hypotheses + parents)[on].flatten())
     return [sorted(each, key=lambda one: -one.score)[:n_best] for each in found]
 
 
