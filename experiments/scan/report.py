@@ -48,10 +48,12 @@ def result(rows: Sequence[Row]) -> Row:
     """Mean ± sd over the runs of a preset and split."""
     exact, errors, gap = (Estimate.of([float(row[name]) for row in rows]) for name in MEASURES)
     preset, split = rows[0]["preset"], rows[0]["split"]
+    low, high = exact.interval((0, 100))
     return {
         "preset": preset,
         "split": split,
         "exact match %": shown(exact, 1),
+        "95 % of the mean": f"{low:.1f} to {high:.1f}" if len(rows) > 1 else "",
         "published, best over all": PUBLISHED[split][0],
         "published, best of the task": PUBLISHED[split][1],
         "symbol_error_rate": shown(errors, 3),
