@@ -230,7 +230,7 @@ STUDIED = {
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """The part on quality, with a folder for its files, two rates to search and two seeds."""
+    """The part on quality, with a folder for its files, two rates to search, two splits and four seeds."""
     from experiments.exposure_bias import plan, quality, shift
 
     for module in (quality, shift):
@@ -238,7 +238,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(quality, "JOBS", 1)
     names = ("sentences", "sentences-continued")
     for name in names:
-        small = {"rates": (0.001, 0.01), "seeds": range(2), "shifts": {"more": {"pairs": 1500}}}
+        small = {"rates": (0.001, 0.01), "seeds": range(4), "splits": 2, "shifts": {"more": {"pairs": 1500}}}
         monkeypatch.setitem(plan.TASKS, name, dataclasses.replace(plan.TASKS[name], **small))
     marks = [f"<!-- {name} -->\n<!-- end -->\n" for name in (*names, *(f"{name}-shift" for name in names))]
     (tmp_path / "README.md").write_text("".join(marks), encoding="utf-8")
@@ -266,19 +266,32 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monke
     first = trained()
     study.train("sentences-continued", outputs, ["full", "self-critical"], **STUDIED)  # full forcing first
     both = trained()
-    assert (len(first), len(both)) == (2 * (2 + 2), 4 * (2 + 2))
+    assert (len(first), len(both)) == (2 * (2 + 4), 4 * (2 + 4))
     assert {path: both[path] for path in first} == first
 
-    starts = study.chosen("sentences", outputs)["full"]
+    full = study.chosen("sentences", outputs)["full"]
+    assert {seed: each.config()["split"]["seed"] for seed, each in full.items()} == {
+        100: 0,
+        0: 0,
+        1: 1,
+        2: 0,
+        3: 1,
+    }
+    for seed, each in study.chosen("sentences", outputs)["teacher"].items():
+        teacher = full[{100: 0, 0: 2, 1: 3, 2: 0, 3: 1}[seed]]
+        assert each.config()["target"]["run"] == str(teacher.folder.relative_to(tmp_path))
+        assert each.config()["split"]["seed"] == teacher.config()["split"]["seed"]
     for runs in study.chosen("sentences-continued", outputs).values():
-        assert set(runs) == {0, 1, study.SEARCH_SEED}
+        assert set(runs) == {*range(4), study.SEARCH_SEED}
         for seed, each in runs.items():
-            assert each.config()["init_from"] == str(starts[seed].folder.relative_to(tmp_path))
+            assert each.config()["init_from"] == str(full[seed].folder.relative_to(tmp_path))
             assert each.config()["init_from_checkpoint"] == "best"
+            assert each.config()["split"]["seed"] == full[seed].config()["split"]["seed"]
     order = [Run(path.parent) for path in sorted(both, key=both.__getitem__)]
     for name, several in (("sentences", methods), ("sentences-continued", ["full", "self-critical"])):
-        seeds = [each.seed for each in order if f"/{name}/" in each.config()["name"]]
-        assert seeds == sorted(seeds, key=[study.SEARCH_SEED, 0, 1].index)
+        for method in several:
+            seeds = [each.seed for each in order if each.config()["name"].endswith(f"/{name}/{method}")]
+            assert seeds == [study.SEARCH_SEED] * 2 + [*range(4)]
         study.report(name, outputs)
         rates, rows = read_csv(f"{name}_rates", tmp_path), read_csv(name, tmp_path)
         assert [row["method"] for row in rows] == several
@@ -288,8 +301,8 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monke
             }
             assert len(tried) == 2
             assert tried[row["lr"]] == max(tried.values())
-            assert row["seeds"] == "2"
-            assert row["seeds of both"] == ("" if row["method"] == "full" else "2")
+            assert row["seeds"] == "4"
+            assert row["seeds of both"] == ("" if row["method"] == "full" else "4")
         assert rows == study.table(read_csv(f"{name}_runs", tmp_path), study.TASKS[name])
 
     shift.main(["sentences", str(outputs)])
@@ -320,10 +333,10 @@ def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_ea
     from experiments.exposure_bias import over_tasks
 
     values = {
-        "sentences": {"full": (30.0, 34.0), "free": (20.0, 30.0), "mixed": (25.0,)},
+        "transformer": {"full": (30.0, 34.0), "free": (20.0, 30.0), "mixed": (25.0,)},
         "sounds": {"full": (0.1, 0.1), "free": (0.2, 0.1)},  # errors
     }
-    quality = {"sentences": "bleu", "sounds": "sequence_error_rate"}
+    quality = {"transformer": "bleu", "sounds": "sequence_error_rate"}
     rows = {
         task: [
             {"method": method, "seed": str(seed), quality[task]: str(value)}
@@ -340,6 +353,21 @@ def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_ea
         assert row["runs"] == "2, 2"
     assert free["P(better than full)"].startswith("0.19 [")  # (½ of 4 pairs, and 2 halves of 4) / 2
     assert full["P(better than full)"] == ""
+
+
+def test_over_tasks_the_splits_of_one_have_the_same_mean_over_methods():
+    """Of the seeds that all methods have; differences between methods with one seed stay as they are."""
+    from experiments.exposure_bias import over_tasks, plan
+
+    values = {
+        "full": {0: 40.0, 1: 50.0, 3: 44.0, 4: 51.0, 5: 9.0},
+        "free": {0: 39.0, 1: 46.0, 3: 41.0, 4: 50.0},
+    }
+    found = over_tasks.centred(
+        values, plan.TASKS["sentences"]
+    )  # seeds 0 and 3 have one split, 1 and 4 another
+    assert found["full"] == pytest.approx([44.125, 45.875, 48.125, 46.875])
+    assert found["free"] == pytest.approx([43.125, 41.875, 45.125, 45.875])
 
 
 def test_the_loss_on_other_sentences_is_that_to_the_test_part_of_the_same_seed():

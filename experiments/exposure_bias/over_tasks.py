@@ -5,8 +5,9 @@ From the TASK_runs.csv files that are there. Writes over_tasks.csv and its table
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
-from experiments.exposure_bias.plan import TASKS
+from experiments.exposure_bias.plan import TASKS, Task
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, write
 from seq2seq_lab.compare.tasks import (
@@ -26,14 +27,18 @@ def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
     Raises:
         UserError: there are not two tasks, or they share no method beside full forcing.
     """
-    raw, qualities = [], [TASKS[name].quality for name in rows]
-    for of_task, quality in zip(rows.values(), qualities, strict=True):
-        values = by_method(of_task, quality.removeprefix("test/"))
-        raw.append({method: list(its.values()) for method, its in values.items() if its})
-    common = [method for method in raw[0] if all(method in each for each in raw)] if raw else []
+    qualities = [TASKS[name].quality for name in rows]
+    raw = [
+        by_method(of_task, quality.removeprefix("test/"))
+        for of_task, quality in zip(rows.values(), qualities, strict=True)
+    ]
+    common = [method for method in raw[0] if all(each.get(method) for each in raw)] if raw else []
     if len(raw) < 2 or len(common) < 2:
         raise UserError("nothing is compared over tasks: two tasks with two methods each are needed")
-    of_common = [{method: each[method] for method in common} for each in raw]
+    of_common = [
+        centred({method: each[method] for method in common}, TASKS[name])
+        for name, each in zip(rows, raw, strict=True)
+    ]
     normal = [
         normalised(each, lower=measure(quality).better == "lower")
         for each, quality in zip(of_common, qualities, strict=True)
@@ -51,6 +56,22 @@ def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
         }
         for method, its in scores.items()
     ]
+
+
+def centred(values: Mapping[str, Mapping[int, float]], task: Task) -> dict[str, list[float]]:
+    """Method → its values over the seeds that all methods have; each split has the same mean over methods.
+
+    Splits differ by more than methods do, and the comparisons over tasks do not pair runs.
+    """
+    seeds = [seed for seed in task.seeds if all(seed in its for its in values.values())]
+    means = {
+        split: fmean(its[seed] for its in values.values() for seed in seeds if task.split(seed) == split)
+        for split in {task.split(seed) for seed in seeds}
+    }
+    return {
+        method: [its[seed] - means[task.split(seed)] + fmean(means.values()) for seed in seeds]
+        for method, its in values.items()
+    }
 
 
 def _shown(found: Interval) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from seq2seq_lab.errors import UserError
 
 Settings = Mapping[str, Any]
-TEACHER = "teacher"  # the method that learns from the run of full forcing of the search
+TEACHER = "teacher"  # the method that learns from a run of full forcing with another seed
 METHODS: Mapping[str, Settings] = {
     "full": {"forcing": "full"},
     "free": {"forcing": "free"},
@@ -41,6 +41,7 @@ class Task:
         given: further settings of all of its runs.
         methods: name → settings; full forcing, which all others are compared with, is the first one.
         seeds: those of its results.
+        splits: seeds of the split, which are 0, 1, …; the seeds of the results have them in turn.
         start: the task whose runs of full forcing give the initial weights, each to the run of its seed; empty: random.
         shifts: name → settings of the data, for pairs that are not of the corpus.
         reward: what self-critical training makes greater.
@@ -53,6 +54,7 @@ class Task:
     given: Settings = field(default_factory=dict)
     methods: Mapping[str, Settings] = field(default_factory=lambda: METHODS)
     seeds: Sequence[int] = range(6)
+    splits: int = 1
     start: str = ""
     shifts: Mapping[str, Settings] = field(default_factory=dict)
     reward: str = "bleu"
@@ -63,6 +65,16 @@ class Task:
     def quality(self) -> str:
         """The measure that methods are compared in."""
         return next(iter(self.measures))
+
+    def split(self, seed: int) -> int:
+        """The seed of the split that a run has; the search has the first one."""
+        return seed % self.splits if seed in self.seeds else 0
+
+    def teacher(self, seed: int) -> int:
+        """The seed of the run of full forcing that a run learns from: the next one with the same split, which has not
+        seen the test part either."""
+        others = [each for each in self.seeds if each != seed and self.split(each) == self.split(seed)]
+        return min(others, key=lambda each: (each - seed) % len(self.seeds))
 
     def settings(self) -> dict[str, Any]:
         """The settings that all of its runs share.
@@ -94,7 +106,11 @@ def continued(name: str, task: Task) -> Task:
 OF_SEMINAR = {"other_prefixes": {"prefixes": []}, "longer": {"max_words": 10}}
 TASKS = {
     "sentences": Task(
-        preset="sentences", rates=(0.0005, 0.001, 0.002), measures=OF_SENTENCES, shifts=OF_SEMINAR
+        preset="sentences",
+        rates=(0.0005, 0.001, 0.002),
+        measures=OF_SENTENCES,
+        splits=3,
+        shifts=OF_SEMINAR,
     ),
     "sounds": Task(
         preset="sounds",

@@ -1,11 +1,11 @@
 """Which method translates better than full forcing? `python -m experiments.exposure_bias.quality train TASK outputs`.
 
 `train` chooses the learning rate of each method with a seed that is not used afterwards, and trains the other seeds:
-all methods of one, then those of the next. What is finished is not trained again, so that a call goes on where the last
-one was stopped. A task that starts from trained weights trains those first. Methods that are named after the folder are
-the only ones beside full forcing. `report` evaluates what was not evaluated yet, and writes TASK_rates.csv (the
-search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md; without a folder, the table is made from
-TASK_runs.csv alone.
+first full forcing, then all other methods of one seed, then those of the next. What is finished is not trained again,
+so that a call goes on where the last one was stopped. A task that starts from trained weights trains those first.
+Methods that are named after the folder are the only ones beside full forcing. `report` evaluates what was not evaluated
+yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md;
+without a folder, the table is made from TASK_runs.csv alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,24 +42,23 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
         train(start, folder, ["full"], **settings)
 
     def jobs(several: Iterable[str], seed: int, rates: Mapping[str, Any]) -> list[dict[str, Any]]:
-        full = chosen(start, folder).get("full", {})
+        of_full = chosen(start, folder).get("full", {})
         found = []
         for method in several:
             job = task.settings() | task.methods[method] | settings
             job |= {"name": f"exposure_bias/{name}/{method}", "seed": seed, "optimizer.lr": rates[method]}
-            job |= {"init_from": place(full[seed], folder)} if task.start else {}
-            job |= {"target.run": place(full[SEARCH_SEED], folder)} if method == TEACHER else {}
+            job |= {"split.seed": task.split(seed)} if task.splits > 1 else {}
+            job |= {"init_from": place(of_full[seed], folder)} if task.start else {}
+            job |= {"target.run": place(of_full[task.teacher(seed)], folder)} if method == TEACHER else {}
             found.append(job)
         return found
 
-    methods = [each for each in task.methods if each in ("full", *(methods or task.methods))]
-    for of_teacher in (False, True):
-        if several := [method for method in methods if (method == TEACHER) == of_teacher]:
-            tried = jobs(several, SEARCH_SEED, dict.fromkeys(several, task.rates))
-            sweep(tried, output_dir=folder, jobs=JOBS)
-    rates = {method: rate(its[SEARCH_SEED]) for method, its in chosen(name, folder).items()}
-    for seed in task.seeds:
-        sweep(jobs(methods, seed, rates), output_dir=folder, jobs=JOBS)
+    full, *others = [each for each in task.methods if each in ("full", *(methods or task.methods))]
+    for several in filter(None, ([full], others)):  # runs of full forcing are the teachers of others
+        sweep(jobs(several, SEARCH_SEED, dict.fromkeys(several, task.rates)), output_dir=folder, jobs=JOBS)
+        rates = {method: rate(its[SEARCH_SEED]) for method, its in chosen(name, folder).items()}
+        for seed in task.seeds:
+            sweep(jobs(several, seed, rates), output_dir=folder, jobs=JOBS)
 
 
 def runs_of(name: str, folder: Path) -> dict[str, list[Run]]:
@@ -147,7 +146,7 @@ def report(name: str, folder: Path) -> None:
         if each.seed == SEARCH_SEED
     ]
     measured = [
-        {"method": method, "seed": str(seed), "lr": f"{rate(each):g}"}
+        {"method": method, "seed": str(seed), "split": str(task.split(seed)), "lr": f"{rate(each):g}"}
         | {
             key.removeprefix("test/"): "" if (value := each.last(key)) is None else f"{value:.6g}"
             for key in task.measures

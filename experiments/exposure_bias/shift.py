@@ -89,10 +89,16 @@ def table(rows: Sequence[Row], task: Task) -> list[Row]:
         }
         cells = {name: _cells(name, its, task) for name, its in columns.items()}
         for method, its in values.items():
-            row = {"pairs": kind, "method": method, "seeds": str(len(its)), "n": of_kind[0]["n"]}
-            row |= cells[quality][method] | cells["loss"][method] | {"other n": of_kind[0]["other n"]}
+            row = {"pairs": kind, "method": method, "seeds": str(len(its)), "n": _counts(of_kind, "n")}
+            row |= cells[quality][method] | cells["loss"][method] | {"other n": _counts(of_kind, "other n")}
             found.append(row | cells[f"other {quality}"][method])
     return found
+
+
+def _counts(rows: Sequence[Row], column: str) -> str:
+    """The number of pairs; of several splits, the least and the greatest one."""
+    found = sorted({int(row[column]) for row in rows})
+    return "–".join(str(each) for each in found[:: max(1, len(found) - 1)])
 
 
 def _cells(name: str, values: Mapping[str, Mapping[int, float]], task: Task) -> dict[str, Row]:
