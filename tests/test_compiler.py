@@ -1,11 +1,14 @@
 """Compiling: the cache of compiled code, the message during compilation, and failures."""
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +113,33 @@ def test_a_damaged_cache_is_compiled_anew_once(tiny_cache, tmp_path) -> None:
     (tmp_path / "cache" / "checksums.json").write_text(json.dumps(sums))
     assert tiny_result(tiny_cache, tmp_path) == "42 1"
     assert tiny_result(tiny_cache, tmp_path) == "42 0"
+
+
+def test_of_two_that_start_with_an_empty_cache_one_compiles(tmp_path) -> None:
+    """As the jobs of a first sweep do; what the first one writes is not removed by the second."""
+    begun, found = threading.Event(), []
+
+    def compile_slowly() -> None:
+        begun.set()
+        time.sleep(0.3)
+        (tmp_path / "code.nbi").write_bytes(b"index")
+
+    first = threading.Thread(target=compile_cache.load, args=(tmp_path, compile_slowly))
+    first.start()
+    begun.wait()
+    compile_cache.load(tmp_path, lambda: found.append(sorted(tmp_path.glob("code.*"))))
+    first.join()
+    assert found == [[tmp_path / "code.nbi"]]
+
+
+def test_a_file_system_without_locks_is_no_error(tmp_path, monkeypatch) -> None:
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    calls = []
+    compile_cache.load(tmp_path, lambda: calls.append(1))
+    assert calls == [1]
 
 
 def test_an_error_of_the_compiler_itself_is_no_damage(tmp_path) -> None:

@@ -6,8 +6,8 @@ byte of the machine code is called. So the checksum of each file is stored besid
 
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from seq2seq_lab.files import write_text
@@ -33,22 +33,39 @@ def machine() -> str:
 def load(folder: Path, compile_or_load: Callable[[], None]) -> None:
     """Call what compiles with Numba, or loads what it compiled; if the cache is damaged, compile anew, once.
 
+    If several processes start with an empty cache, as the jobs of a first sweep do, one compiles and the others wait.
+
     Args:
         folder: the cache; nothing else is in it.
         compile_or_load: the call.
     """
-    if not _is_intact(folder):
-        _clear(folder)
+    with nullcontext() if _files(folder) and _is_intact(folder) else _alone(folder):
+        if not _is_intact(folder):
+            _clear(folder)
+        try:
+            compile_or_load()
+        except Exception:  # a damaged file can raise almost any exception
+            if not _files(folder):
+                raise
+            _clear(folder)
+            compile_or_load()
+        if not _is_intact(folder):
+            with suppress(OSError):  # a full disk: the next process compiles again
+                write_text(folder / _CHECKSUMS, json.dumps(_checksums(folder), indent=1))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait for other processes that write to the cache; on a file system without locks, do not."""
+    from filelock import FileLock
+
+    lock = FileLock(folder / "lock")
+    with suppress(OSError, NotImplementedError):
+        lock.acquire()
     try:
-        compile_or_load()
-    except Exception:  # a damaged file can raise almost any exception
-        if not _files(folder):
-            raise
-        _clear(folder)
-        compile_or_load()
-    if not _is_intact(folder):
-        with suppress(OSError):  # a full disk: the next process compiles again
-            write_text(folder / _CHECKSUMS, json.dumps(_checksums(folder), indent=1))
+        yield
+    finally:
+        lock.release()
 
 
 def _files(folder: Path) -> list[Path]:
