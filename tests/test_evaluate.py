@@ -183,6 +183,32 @@ def test_other_pairs_have_no_pair_of_the_corpus_and_no_sentence_of_the_training_
     assert limited["pairs"] == 5
 
 
+def test_other_pairs_have_a_name_of_their_own(folder, evaluate):
+    """Each name keeps its results, and is a part of its metrics."""
+    others = ("--data", "pairs=120", "--max-pairs", "5", "--analyses", "none")
+    result = found(evaluate, folder, *others, "--name", "more_pairs")
+    assert result["part"] == "more_pairs"
+    assert Run(folder).evaluated["more_pairs/bleu"] == result["bleu"]
+    found(evaluate, folder, *others)
+    assert {"more_pairs", "shifted"} <= set(Run(folder).evaluations)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--name", "longer"), "--data, which is not given"),
+        (("--data", "pairs=120", "--name", "test"), "--name test: not a name of other pairs"),
+        (("--data", "pairs=120", "--name", "../x"), "--name ../x: not a name of other pairs"),
+        (("--data", "pairs=120", "--name", ""), "not a name of other pairs"),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_an_error(folder, evaluate, options, said):
+    status, _, err = evaluate(folder, *options)
+    assert status != 0
+    assert said in err
+    assert "Traceback" not in err
+
+
 def test_hypotheses_of_longer_pairs_than_those_of_training_are_not_cut(evaluate, tmp_path):
     """A model that has learned nothing goes on to the limit."""
     overrides = ("data=grammar", "data.longest=5", "optimizer.lr=1e-9", "trainer.max_epochs=1")

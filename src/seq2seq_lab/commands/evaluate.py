@@ -1,6 +1,7 @@
 """The command ``seq2seq-lab evaluate``."""
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "'data.prefixes=[]'; may be given several times. Pairs with a source or a target of the training part are "
         "left out",
     )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="name of the pairs of --data in files and metrics (default: shifted); each name keeps its own results",
+    )
     parser.add_argument("--max-pairs", type=int, metavar="N", help="the most pairs, at equal distances")
     parser.add_argument(
         "--segments",
@@ -75,13 +81,13 @@ def main(args: argparse.Namespace) -> int:
         raise UserError(f"--max-pairs: {args.max_pairs} is less than 1")
     import torch
 
-    from seq2seq_lab.runs.evaluate import SHIFTED, Corpora, Request, evaluate_run
+    from seq2seq_lab.runs.evaluate import Corpora, Request, evaluate_run
     from seq2seq_lab.runs.evaluations import as_json
 
     torch.set_num_threads(1)  # more are slower for steps as small as these
 
     request = Request(
-        part=SHIFTED if args.data else args.split,
+        part=_part(args),
         data=_settings(args.data) if args.data else None,
         max_pairs=args.max_pairs,
         checkpoint=args.checkpoint,
@@ -108,6 +114,20 @@ def main(args: argparse.Namespace) -> int:
     else:
         _show(found)
     return int(failed)
+
+
+def _part(args: argparse.Namespace) -> str:
+    """The name of what is evaluated."""
+    from seq2seq_lab.runs.evaluate import PARTS, SHIFTED
+
+    if not args.data:
+        if args.name is not None:
+            raise UserError(f"--name {args.name}: names the pairs of --data, which is not given")
+        return str(args.split)
+    name = SHIFTED if args.name is None else str(args.name)
+    if name in PARTS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise UserError(f"--name {name}: not a name of other pairs, such as longer (a-z, 0-9 and _)")
+    return name
 
 
 def _beams(text: str) -> list[int]:
