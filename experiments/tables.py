@@ -103,6 +103,14 @@ def read_csv(name: str, study: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
+def alike(rows: Sequence[Row], *columns: str) -> list[list[Row]]:
+    """The rows that have the same values in some columns, together; in the order of the first of each."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return list(found.values())
+
+
 def write(rows: Sequence[Row], name: str, study: Path) -> None:
     """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README."""
     write_csv(rows, name, study)

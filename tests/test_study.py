@@ -187,17 +187,31 @@ def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
     assert measures.against_full(rows) == read_csv("against_full", measures.STUDY)
 
 
-@pytest.mark.parametrize(("study", "key"), [("g2p", "beam"), ("scan", "split")])
-def test_the_table_of_presets_is_that_of_the_runs_beside_it(study, key):
+@pytest.mark.parametrize(("study", "tables"), [("g2p", ["results"]), ("scan", ["results", "lengths"])])
+def test_the_tables_of_presets_are_those_of_the_runs_beside_them(study, tables):
     from experiments.tables import read_csv
 
     report = importlib.import_module(f"experiments.{study}.report")
-    alike: dict[tuple[str, str], list[dict[str, str]]] = {}
-    for row in read_csv("runs", report.STUDY):
-        alike.setdefault((row["preset"], row[key]), []).append(row)
-    results = read_csv("results", report.STUDY)
-    assert len(results) == len(alike)
-    assert all(report.result(alike[row["preset"], row[key]]) == row for row in results)
+    runs = read_csv("runs", report.STUDY)
+    for name in tables:
+        assert getattr(report, name)(runs) == read_csv(name, report.STUDY)
+
+
+def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
+    from experiments.exposure_bias import over_tasks, plan, quality, shift
+    from experiments.tables import read_csv
+
+    written = {path.stem for path in quality.STUDY.glob("*.csv")}
+    tasks = {name: plan.TASKS[name] for name in plan.TASKS if name in written}
+    for name, task in tasks.items():
+        assert quality.table(read_csv(f"{name}_runs", quality.STUDY), task) == read_csv(name, quality.STUDY)
+    shifts = {name: task for name, task in shift.tasks().items() if f"{name}-shift" in written}
+    assert "corrected" in shifts
+    for name, task in shifts.items():
+        rows = read_csv(f"{name}-shift_runs", shift.STUDY)
+        assert shift.table(rows, task) == read_csv(f"{name}-shift", shift.STUDY)
+    if "over_tasks" in written:
+        assert over_tasks.table(over_tasks.rows_of_tasks()) == read_csv("over_tasks", over_tasks.STUDY)
 
 
 def test_every_method_and_every_task_of_the_study_composes(monkeypatch):

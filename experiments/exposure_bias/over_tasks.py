@@ -79,12 +79,17 @@ def _shown(found: Interval) -> str:
     return f"{found.value:.2f}{interval}"
 
 
+def rows_of_tasks() -> dict[str, list[Row]]:
+    """Task → a row a run, of the tasks of part 2 and 3 that are there."""
+    names = [name for name, task in TASKS.items() if not task.start and (STUDY / f"{name}_runs.csv").exists()]
+    return {name: read_csv(f"{name}_runs", STUDY) for name in names}
+
+
 def main(arguments: list[str]) -> None:
     """Write the table."""
     if arguments:
         raise UserError("usage: over_tasks")
-    names = [name for name, task in TASKS.items() if not task.start and (STUDY / f"{name}_runs.csv").exists()]
-    write(table({name: read_csv(f"{name}_runs", STUDY) for name in names}), "over_tasks", STUDY)
+    write(table(rows_of_tasks()), "over_tasks", STUDY)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ CORRECTED = Task(preset="", rates=(), measures=OF_SENTENCES, shifts=OF_SEMINAR)
 MOST = 2000  # pairs of another kind, at equal distances
 
 
+def tasks() -> dict[str, Task]:
+    """The tasks whose runs are evaluated on other pairs."""
+    return {name: task for name, task in TASKS.items() if task.shifts} | {"corrected": CORRECTED}
+
+
 def of_corrected(folder: Path) -> Chosen:
     """The runs with attention of the study of forcing ratios, with the policies that version 0.3 corrected.
 
@@ -115,7 +120,7 @@ def _cells(name: str, values: Mapping[str, Mapping[int, float]], task: Task) -> 
 
 def main(arguments: list[str]) -> None:
     """Evaluate and report a task."""
-    known = {name: task for name, task in TASKS.items() if task.shifts} | {"corrected": CORRECTED}
+    known = tasks()
     if len(arguments) not in (1, 2) or arguments[0] not in known:
         raise UserError(f"usage: shift {'|'.join(known)} [OUTPUTS]")
     name, task = arguments[0], known[arguments[0]]

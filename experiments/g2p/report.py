@@ -5,10 +5,10 @@ per cent.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.tables import Row, finished, read_csv, run, shown, write, write_csv
+from experiments.tables import Row, alike, finished, read_csv, run, shown, write, write_csv
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.runs.run import Run
 
@@ -28,7 +28,12 @@ def rows_of(each: Run) -> Iterator[Row]:
         yield {"preset": preset, "beam": str(beam), "seed": str(each.seed), **measured, "words": str(words)}
 
 
-def result(rows: list[Row]) -> Row:
+def results(runs: Sequence[Row]) -> list[Row]:
+    """A row for each preset and beam."""
+    return [result(rows) for rows in alike(runs, "preset", "beam")]
+
+
+def result(rows: Sequence[Row]) -> Row:
     """Mean ± sd over the runs of a preset and beam, and the 95 % interval that the choice of the words gives."""
     wer, per = (Estimate.of([float(row[name]) for row in rows]) for name in MEASURES)
     share, words = wer.mean / 100, int(rows[0]["words"])
@@ -48,10 +53,7 @@ def main(folders: list[str]) -> None:
     if folders:
         groups = finished(folders, "g2p/", "make g2p")
         write_csv([row for group in groups for each in group.runs for row in rows_of(each)], "runs", STUDY)
-    alike: dict[tuple[str, str], list[Row]] = {}
-    for row in read_csv("runs", STUDY):
-        alike.setdefault((row["preset"], row["beam"]), []).append(row)
-    write([result(rows) for rows in alike.values()], "results", STUDY)
+    write(results(read_csv("runs", STUDY)), "results", STUDY)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.tables import Row, finished, read_csv, run, shown, write, write_csv
+from experiments.tables import Row, alike, finished, read_csv, run, shown, write, write_csv
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.runs.run import Run
 
@@ -44,6 +44,26 @@ def lengths_of(each: Run) -> Row:
     return {f"{length} actions": f"{100 * share:.6g}" for length, share in shares}
 
 
+def ordered(runs: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each preset and split; splits in the order of the paper."""
+    order = list(PUBLISHED)
+    return sorted(
+        alike(runs, "preset", "split"), key=lambda rows: (rows[0]["preset"], order.index(rows[0]["split"]))
+    )
+
+
+def results(runs: Sequence[Row]) -> list[Row]:
+    """A row for each preset and split."""
+    return [result(rows) for rows in ordered(runs)]
+
+
+def lengths(runs: Sequence[Row]) -> list[Row]:
+    """Exact match in per cent by the number of actions, a row for each preset and split."""
+    columns = {name for row in runs for name in row if name.endswith(" actions")}
+    names = sorted(columns, key=lambda name: int(re.split(r"\D", name)[0]))
+    return [by_length(rows, names) for rows in ordered(runs)]
+
+
 def result(rows: Sequence[Row]) -> Row:
     """Mean ± sd over the runs of a preset and split."""
     exact, errors, gap = (Estimate.of([float(row[name]) for row in rows]) for name in MEASURES)
@@ -62,28 +82,21 @@ def result(rows: Sequence[Row]) -> Row:
     }
 
 
-def main(folders: list[str]) -> None:
-    """Write the tables; without a folder, from runs.csv."""
-    if folders:
-        runs = [each for group in finished(folders, "scan/", "make scan") for each in group.runs]
-        write_csv([{**row_of(each), **lengths_of(each)} for each in runs], "runs", STUDY)
-    alike: dict[tuple[str, str], list[Row]] = {}
-    for row in read_csv("runs", STUDY):
-        alike.setdefault((row["preset"], row["split"]), []).append(row)
-    ordered = sorted(
-        alike.values(), key=lambda rows: (rows[0]["preset"], list(PUBLISHED).index(rows[0]["split"]))
-    )
-    write([result(rows) for rows in ordered], "results", STUDY)
-    columns = {name for rows in ordered for name in rows[0] if name.endswith(" actions")}
-    names = sorted(columns, key=lambda name: int(re.split(r"\D", name)[0]))
-    write([by_length(rows, names) for rows in ordered], "lengths", STUDY)
-
-
 def by_length(rows: Sequence[Row], names: Sequence[str]) -> Row:
     """Exact match in per cent by the number of actions, mean ± sd over the runs of a preset and split."""
     of_length = {name: [float(row[name]) for row in rows if row[name]] for name in names}
     shares = {name: shown(Estimate.of(values), 1) for name, values in of_length.items()}
     return {"preset": rows[0]["preset"], "split": rows[0]["split"], **shares}
+
+
+def main(folders: list[str]) -> None:
+    """Write the tables; without a folder, from runs.csv."""
+    if folders:
+        found = [each for group in finished(folders, "scan/", "make scan") for each in group.runs]
+        write_csv([{**row_of(each), **lengths_of(each)} for each in found], "runs", STUDY)
+    runs = read_csv("runs", STUDY)
+    write(results(runs), "results", STUDY)
+    write(lengths(runs), "lengths", STUDY)
 
 
 if __name__ == "__main__":
