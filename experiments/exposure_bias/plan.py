@@ -25,7 +25,6 @@ METHODS: Mapping[str, Settings] = {
     "R-Drop": {"forcing": "full", "objective": "r_drop"},
     TEACHER: {"forcing": "mixed", "forcing/feeder": "sample", "target": "teacher"},
 }
-RATES = (0.0005, 0.001, 0.002, 0.004)
 EXPOSURE = {"test/loss_forced": 3, "test/exposure_gap": 3, "test/recovery_second_best": 3}
 OF_SENTENCES = {"test/bleu": 2, "test/chrf": 2, "test/exact_match": 3, **EXPOSURE}
 OF_SYMBOLS = {"test/sequence_error_rate": 4, "test/symbol_error_rate": 4, **EXPOSURE}
@@ -108,14 +107,14 @@ OF_SEMINAR = {"other_prefixes": {"prefixes": []}, "longer": {"max_words": 10}}
 TASKS = {
     "sentences": Task(
         preset="sentences",
-        rates=RATES,
+        rates=(0.0005, 0.001, 0.002),
         measures=OF_SENTENCES,
         splits=3,
         shifts=OF_SEMINAR,
     ),
     "sounds": Task(
         preset="sounds",
-        rates=RATES,
+        rates=(0.0005, 0.001, 0.002),
         measures=OF_SYMBOLS,
         reward="negative_per",
         folder="G2P_FOLDER",
@@ -131,7 +130,7 @@ TASKS = {
     **{
         f"scan-{split}": Task(
             preset="scan",
-            rates=RATES,
+            rates=(0.0005, 0.001, 0.002),
             measures=OF_SYMBOLS,
             given={"data.split_name": split},
             seeds=range(3),
@@ -140,7 +139,7 @@ TASKS = {
     },
     "paths": Task(
         preset="paths",
-        rates=RATES,
+        rates=(0.0005, 0.001, 0.002),
         measures=OF_SYMBOLS,
         methods={
             name: each for name, each in METHODS.items() if name != "R-Drop"
