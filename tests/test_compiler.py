@@ -158,11 +158,11 @@ def test_the_folder_of_the_cache_is_that_of_the_processor(monkeypatch, tmp_path)
     from numba import config
 
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    folders = {compiler._folder()}
+    folders = {compiler._folder("sentence_kernel")}
     monkeypatch.setattr(config, "CPU_NAME", "another")
-    folders.add(compiler._folder())
+    folders.add(compiler._folder("sentence_kernel"))
     monkeypatch.setattr(config, "CPU_FEATURES", "+a,-b")
-    folders.add(compiler._folder())
+    folders.add(compiler._folder("sentence_kernel"))
     assert len(folders) == 3
 
 
@@ -170,7 +170,7 @@ def test_the_folder_of_the_cache_is_that_of_the_processor(monkeypatch, tmp_path)
 @pytest.mark.parametrize(("kind", "how"), DAMAGE)
 def test_a_damaged_cache_of_the_sentence_update_is_compiled_anew(tmp_path, kind, how) -> None:
     assert compiler.available() is None
-    shutil.copytree(compiler._function()[1].parent, tmp_path / "numba")
+    shutil.copytree(compiler._function("sentence_kernel")[1].parent, tmp_path / "numba")
     for path in (tmp_path / "numba").rglob(f"*.{kind}"):
         damage(path, how)
     assert python(AVAILABLE, SEQ2SEQ_LAB_CACHE=str(tmp_path)).communicate() == (

@@ -52,7 +52,7 @@ def available(dtype: str = "float32", module: str = "sentence_kernel") -> Fault 
 
 def update_block(*arguments: Any) -> int:
     """Call `sentence_kernel.update_block`, which is imported at the first call."""
-    return int(_function()[0].update_block(*arguments))
+    return int(_function("sentence_kernel")[0].update_block(*arguments))
 
 
 def batch_kernels() -> Any:
@@ -61,7 +61,7 @@ def batch_kernels() -> Any:
 
 
 @cache
-def _function(module: str = "sentence_kernel") -> tuple[Any, Path]:
+def _function(module: str) -> tuple[Any, Path]:
     """The module, and the folder of its cache."""
     from numba import config
     from numba.core import event
@@ -87,7 +87,7 @@ def _function(module: str = "sentence_kernel") -> tuple[Any, Path]:
     return found, folder
 
 
-def _folder(module: str = "sentence_kernel") -> Path:
+def _folder(module: str) -> Path:
     """The cache folder of this version of the code, as Numba only detects changes in the file of the compiled function,
     and of this processor.
     """
