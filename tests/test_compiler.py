@@ -126,7 +126,7 @@ def test_of_two_that_start_with_an_empty_cache_one_compiles(tmp_path) -> None:
 
     first = threading.Thread(target=compile_cache.load, args=(tmp_path, compile_slowly))
     first.start()
-    begun.wait()
+    assert begun.wait(timeout=60)
     compile_cache.load(tmp_path, lambda: found.append(sorted(tmp_path.glob("code.*"))))
     first.join()
     assert found == [[tmp_path / "code.nbi"]]

@@ -198,6 +198,10 @@ def test_other_pairs_have_a_name_of_their_own(folder, evaluate):
     [
         (("--name", "longer"), "--data, which is not given"),
         (("--data", "pairs=120", "--name", "test"), "--name test: not a name of other pairs"),
+        (
+            ("--data", "pairs=120", "--name", "val"),
+            "--name val: not a name of other pairs",
+        ),  # its val/bleu is training's
         (("--data", "pairs=120", "--name", "../x"), "--name ../x: not a name of other pairs"),
         (("--data", "pairs=120", "--name", ""), "not a name of other pairs"),
     ],

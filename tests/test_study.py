@@ -377,9 +377,9 @@ def test_over_tasks_the_splits_of_one_have_the_same_mean_over_methods():
         "full": {0: 40.0, 1: 50.0, 3: 44.0, 4: 51.0, 5: 9.0},
         "free": {0: 39.0, 1: 46.0, 3: 41.0, 4: 50.0},
     }
-    found = over_tasks.centred(
-        values, plan.TASKS["sentences"]
-    )  # seeds 0 and 3 have one split, 1 and 4 another
+    task = plan.TASKS["sentences"]
+    assert [task.split(seed) for seed in (0, 1, 3, 4)] == [0, 1, 0, 1]
+    found = over_tasks.centred(values, task)
     assert found["full"] == pytest.approx([44.125, 45.875, 48.125, 46.875])
     assert found["free"] == pytest.approx([43.125, 41.875, 45.125, 45.875])
 

@@ -68,10 +68,8 @@ def centred(values: Mapping[str, Mapping[int, float]], task: Task) -> dict[str, 
         split: fmean(its[seed] for its in values.values() for seed in seeds if task.split(seed) == split)
         for split in {task.split(seed) for seed in seeds}
     }
-    return {
-        method: [its[seed] - means[task.split(seed)] + fmean(means.values()) for seed in seeds]
-        for method, its in values.items()
-    }
+    shift = {split: fmean(means.values()) - mean for split, mean in means.items()}
+    return {method: [its[seed] + shift[task.split(seed)] for seed in seeds] for method, its in values.items()}
 
 
 def _shown(found: Interval) -> str:

@@ -102,8 +102,8 @@ def table(rows: Sequence[Row], task: Task) -> list[Row]:
 
 def _counts(rows: Sequence[Row], column: str) -> str:
     """The number of pairs; of several splits, the least and the greatest one."""
-    found = sorted({int(row[column]) for row in rows})
-    return "–".join(str(each) for each in found[:: max(1, len(found) - 1)])
+    found = [int(row[column]) for row in rows]
+    return str(min(found)) if min(found) == max(found) else f"{min(found)}–{max(found)}"
 
 
 def _cells(name: str, values: Mapping[str, Mapping[int, float]], task: Task) -> dict[str, Row]:

@@ -7,7 +7,7 @@ byte of the machine code is called. So the checksum of each file is stored besid
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq_lab.files import write_text
@@ -39,19 +39,26 @@ def load(folder: Path, compile_or_load: Callable[[], None]) -> None:
         folder: the cache; nothing else is in it.
         compile_or_load: the call.
     """
-    with nullcontext() if _files(folder) and _is_intact(folder) else _alone(folder):
+    if _files(folder) and _is_intact(folder):
+        _load(folder, compile_or_load)
+        return
+    with _alone(folder):
         if not _is_intact(folder):
             _clear(folder)
-        try:
-            compile_or_load()
-        except Exception:  # a damaged file can raise almost any exception
-            if not _files(folder):
-                raise
-            _clear(folder)
-            compile_or_load()
-        if not _is_intact(folder):
-            with suppress(OSError):  # a full disk: the next process compiles again
-                write_text(folder / _CHECKSUMS, json.dumps(_checksums(folder), indent=1))
+        _load(folder, compile_or_load)
+
+
+def _load(folder: Path, compile_or_load: Callable[[], None]) -> None:
+    try:
+        compile_or_load()
+    except Exception:  # a damaged file can raise almost any exception
+        if not _files(folder):
+            raise
+        _clear(folder)
+        compile_or_load()
+    if not _is_intact(folder):
+        with suppress(OSError):  # a full disk: the next process compiles again
+            write_text(folder / _CHECKSUMS, json.dumps(_checksums(folder), indent=1))
 
 
 @contextmanager

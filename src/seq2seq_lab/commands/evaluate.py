@@ -12,6 +12,7 @@ from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.runs import layout
 
 _GRADED = ("bleu", "chrf")  # see `data.task.Task`
+_LOGGED = ("val", "perf")  # what the metrics of training begin with, beside the names of the parts
 _COLUMNS = ("exact_match", "loss_forced", "loss_free", "length_ratio")
 
 
@@ -125,7 +126,7 @@ def _part(args: argparse.Namespace) -> str:
             raise UserError(f"--name {args.name}: names the pairs of --data, which is not given")
         return str(args.split)
     name = SHIFTED if args.name is None else str(args.name)
-    if name in PARTS or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if name in (*PARTS, *_LOGGED) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(f"--name {name}: not a name of other pairs, such as longer (a-z, 0-9 and _)")
     return name
 
