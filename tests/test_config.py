@@ -384,3 +384,19 @@ def test_the_key_of_a_nested_node_is_named(overrides, message, outputs, capsys):
     assert not out
     assert err.startswith(message)
     assert not tiny.folders(outputs)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(("key", "value"), [("_partial_", "x"), ("_recursive_", None), ("_args_", 3)])
+def test_a_key_of_hydra_with_a_value_of_another_type_is_an_error_of_the_user(key, value, nested):
+    """As a run's file that was changed can have one; Hydra raises errors of its own there."""
+    node = {"_target_": "builtins.dict", key: value}
+    with pytest.raises(UserError, match=f"^split.*{key}"):
+        build({"_target_": "builtins.dict", "inner": node} if nested else node, "split")
+
+
+@pytest.mark.parametrize("choices", [{"target": {"a": 1}}, {"model": 3}, ["gold"]])
+def test_choices_that_are_no_options_are_an_error_of_the_user(choices):
+    config = composed([]) | {"choices": choices}
+    with pytest.raises(UserError, match=r"^choices[.:]"):
+        check(config)

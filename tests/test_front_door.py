@@ -47,7 +47,7 @@ ELSEWHERE = {("trainer", "gpu"): "trainer.accelerator", ("target", "teacher"): "
 REFUSED = {
     (("forcing", policy), ("forcing/feeder", feeder)): "forcing.feeder"
     for policy, feeders in {
-        "free": ("unk", "zero"),
+        "free": ("uniform", "unk", "zero"),
         "confidence": ("uniform", "unk", "zero"),
         "two_pass": ("uniform", "unk", "zero"),
     }.items()
@@ -72,6 +72,7 @@ REFUSED |= {
     for policy in options("forcing")
     if policy != "full"
 }
+REFUSED |= {(("target", "n_step"), ("objective", "r_drop")): "objective"}
 NO_SPLIT = "seq2seq_lab.data.splits.NoSplit"
 EXTRAS = {"wandb": "wandb", "mlflow": "mlflow"}  # logger → its module
 NOTHING = "-"  # no option of a nested group that is optional
@@ -129,7 +130,10 @@ def overrides(row):
     needed = [each for choice in row.items() for each in NEEDED.get(choice, ())]
     if "default" in re.split(r"\W", row["callbacks"]):
         needed += SAMPLES
-    part = "train" if row["split"] == "none" else "val"
+    if row["target"] == "optimal_completion" and row["forcing"] in ("scheduled", "by_step"):
+        needed.append("forcing.start=0.5")  # with 1 the one epoch of a run may be of gold words alone
+    held_out = row["split"] != "none" or row["data"] == "path_star"  # whose parts are given
+    part = "val" if held_out else "train"
     if row["measures"] == "none":
         needed += ["monitor.metric=train/loss", "monitor.mode=min"]
     elif row["measures"] == "errors":  # without BLEU
@@ -177,7 +181,8 @@ def through(train, command, outputs, *, source="je suis triste .", tested=True, 
     """
     if "trainer=ddp" not in train:  # it trains in other processes; test_ddp interrupts these
         with tiny.interrupted_in_block(2):
-            assert command(*train, "trainer.max_epochs=1")[0] == 130
+            status, said = command(*train, "trainer.max_epochs=1")
+        assert status == 130, said
     status, said = command(*train, "trainer.max_epochs=1")
     assert status == 0, said
     (run,) = tiny.folders(outputs)

@@ -1,5 +1,6 @@
 """Somebody else's run is data: reading it runs no code that it names, in bounded memory and time."""
 
+import datetime
 import json
 import os
 import shutil
@@ -135,6 +136,14 @@ def test_aliases_of_aliases_and_epochs_without_end_take_little_memory(theirs, tr
     shown = " ".join(done.stdout.split())  # wrapped to the terminal
     assert "laughs/seed-0: config.yaml is not the configuration of a run: it has too many entries" in shown
     assert "metrics.csv: line 4 is incomplete" in done.stdout
+
+
+@pytest.mark.parametrize("value", [{"a"}, b"a", datetime.date(2020, 1, 1)], ids=["set", "bytes", "date"])
+def test_a_value_that_only_yaml_has_is_no_configuration(theirs, value, capsys):
+    forge(theirs, lambda config: config["forcing"].update(ratio=[value]))
+    assert cli.main(["translate", str(theirs), "je suis"]) == 1
+    assert f"it has a value of type {type(value).__name__}" in capsys.readouterr().err
+    assert cli.main(["runs", str(theirs)]) in (0, 1)
 
 
 def test_a_pipe_is_not_waited_for(theirs):

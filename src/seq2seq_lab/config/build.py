@@ -26,7 +26,10 @@ def build(node: Mapping[str, Any], path: str) -> Any:
 
     try:
         return instantiate(dict(node), _convert_="all")
-    except InstantiationException as error:
+    except (
+        InstantiationException,
+        TypeError,
+    ) as error:  # a TypeError is of Hydra's own keys, such as `_partial_`
         below = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)  # of a node in the node
         return _reraise(error.__cause__ or error, f"{path}.{below[1]}" if below else path)
 
@@ -50,7 +53,8 @@ def _reraise(error: BaseException, path: str) -> None:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # PyTorch's is a RuntimeError
         raise UserError(f"{path}: it needs more memory than this machine has") from error
     refused = isinstance(error, ValueError | TypeError | ImportError)
-    if refused or type(error).__name__ == "MisconfigurationException":  # Lightning's, too slow to import here
+    slow_to_import = ("MisconfigurationException", "InstantiationException")  # of Lightning and Hydra
+    if refused or type(error).__name__ in slow_to_import:
         # The messages of this package's constructors begin with the parameter's name.
         joint = "." if re.match(r"[a-z]\w* (must|is|in) ", first_line(error)) else ": "
         raise UserError(f"{path}{joint}{first_line(error)}") from error

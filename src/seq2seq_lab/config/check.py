@@ -37,6 +37,9 @@ def check(config: Node) -> None:
             raise UserError(
                 f"{key}: no such key{meant(key, {each: config[each] for each in known if each in config})}"
             )
+    _check_type(config.get(CHOICES, {}), dict, CHOICES)
+    for group, option in config.get(CHOICES, {}).items():  # a run's file may have been changed
+        _check_type(option, str | None, f"{CHOICES}.{group}")
     for group in (*GROUPS, *NODES):
         _check_group(config, group)
     for key in ("batch_size", "predict_sos"):

@@ -77,6 +77,7 @@ class Corpora:
         """The corpus of a configuration's node."""
         key = repr(node)
         if key not in self._loaded:
+            check_node(node, "data")
             self._loaded[key] = build(node, "data").load()
         return self._loaded[key]
 
@@ -158,6 +159,7 @@ def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path:
     own = (Run(path).summary().get("corpus") or {}).get("complete")
     if own not in (None, corpus.fingerprint):
         raise UserError(f"{path}: its data has changed since it was trained; evaluate it on the same file")
+    check_node(config["split"], "split")
     split = build(config["split"], "split")
     parts = parts_of(corpus, split)
     training = corpus.select(parts.train)
@@ -167,9 +169,7 @@ def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path:
         if not len(chosen.indices):
             raise UserError(f"{path} has no {request.part} part (split={config['choices']['split']})")
     else:
-        shifted_data = {**config["data"], **request.data}
-        check_node(shifted_data, "data")
-        chosen = _shifted(corpora.load(shifted_data), corpus, training)
+        chosen = _shifted(corpora.load({**config["data"], **request.data}), corpus, training)
         if not len(chosen.indices):
             raise UserError(
                 f"{path}: --data gives no pair that the run's own corpus lacks and whose source and target its "

@@ -103,6 +103,8 @@ def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
         raise ValueError(f"{path.name} is not what training wrote: damaged, or edited")
     if _nodes(config, {}) > _MOST_NODES:  # aliases of aliases
         raise ValueError(f"{path.name} is not the configuration of a run: it has too many entries")
+    if (other := _other_type(config)) is not None:  # YAML has tags for sets, dates and bytes
+        raise ValueError(f"{path.name} is not the configuration of a run: it has a value of type {other}")
     if not isinstance(config, dict) or not config:
         raise ValueError(f"{path.name} contains no configuration")
     if "model" not in config:
@@ -124,6 +126,14 @@ def _nodes(value: Any, known: dict[int, int]) -> int:
         below = value.values() if isinstance(value, dict) else value
         known[id(value)] = 1 + sum(_nodes(each, known) for each in below)
     return known[id(value)]
+
+
+def _other_type(value: Any) -> str | None:
+    """The type of the first value that no configuration has; None if there is none."""
+    if isinstance(value, dict | list):
+        below = value.values() if isinstance(value, dict) else value
+        return next((found for each in below if (found := _other_type(each)) is not None), None)
+    return None if isinstance(value, str | int | float | None) else type(value).__name__
 
 
 def read_summary(path: Path) -> tuple[dict[str, Any], str]:
