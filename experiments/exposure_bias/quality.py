@@ -1,8 +1,9 @@
 """Which method translates better than full forcing? `python -m experiments.exposure_bias.quality train TASK outputs`.
 
 `train` chooses the learning rate of each method with a seed that is not used afterwards, and trains the other seeds:
-first full forcing, then all other methods of one seed, then those of the next. What is finished is not trained again,
-so that a call goes on where the last one was stopped. A task that starts from trained weights trains those first.
+first full forcing, then all other methods of one seed, then those of the next. Where the best rate is the largest or
+the smallest one that was tried, the search goes on beyond it. What is finished is not trained again, so that a call
+goes on where the last one was stopped. A task that starts from trained weights trains those first.
 Methods that are named after the folder are the only ones beside full forcing. `report` evaluates what was not evaluated
 yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md;
 without a folder, the table is made from TASK_runs.csv alone.
@@ -26,6 +27,7 @@ from seq2seq_lab.runs.select import select
 
 STUDY = Path(__file__).parent
 SEARCH_SEED, JOBS = 100, 2
+REACH = 4  # a search may go on to the largest learning rate of its task times this, and to the smallest divided by it
 Chosen = Mapping[str, Mapping[int, Run]]  # method → seed → run
 
 
@@ -55,7 +57,11 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
 
     full, *others = [each for each in task.methods if each in ("full", *(methods or task.methods))]
     for several in filter(None, ([full], others)):  # runs of full forcing are the teachers of others
-        sweep(jobs(several, SEARCH_SEED, dict.fromkeys(several, task.rates)), output_dir=folder, jobs=JOBS)
+        tried = dict.fromkeys(several, task.rates)
+        while tried:
+            sweep(jobs(tried, SEARCH_SEED, tried), output_dir=folder, jobs=JOBS)
+            runs = runs_of(name, folder)
+            tried = {method: more for method in tried if (more := beyond(searched(runs[method]), task))}
         rates = {method: rate(its[SEARCH_SEED]) for method, its in chosen(name, folder).items()}
         for seed in task.seeds:
             sweep(jobs(several, seed, rates), output_dir=folder, jobs=JOBS)
@@ -69,13 +75,28 @@ def runs_of(name: str, folder: Path) -> dict[str, list[Run]]:
     return {method: [each for its, each in named if its == method] for method in TASKS[name].methods}
 
 
+def searched(runs: Iterable[Run]) -> dict[float, float]:
+    """Learning rate → validation, of the runs of the search, the smallest rate first: it is chosen among equals."""
+    return dict(sorted((rate(each), validation(each)) for each in runs if each.seed == SEARCH_SEED))
+
+
+def beyond(tried: Mapping[float, float], task: Task) -> list[float]:
+    """The next learning rate of a search whose best one (rate → validation) is at its end; none where it is not."""
+    best = max(tried, key=tried.__getitem__)
+    further = {max(tried): 2 * best, min(tried): best / 2}.get(best)
+    return (
+        []
+        if further is None or not min(task.rates) / REACH <= further <= max(task.rates) * REACH
+        else [further]
+    )
+
+
 def chosen(name: str, folder: Path) -> Chosen:
     """The runs with the learning rate of the best validation in the search, that of the search among them."""
     found = {}
     for method, runs in runs_of(name, folder).items():
-        tried = [each for each in runs if each.seed == SEARCH_SEED]
-        if tried:
-            best = rate(max(tried, key=validation))
+        if tried := searched(runs):
+            best = max(tried, key=tried.__getitem__)
             found[method] = {each.seed: each for each in runs if each.seed is not None and rate(each) == best}
     return found
 
@@ -140,10 +161,9 @@ def report(name: str, folder: Path) -> None:
     """
     task = TASKS[name]
     tried = [
-        {"method": method, "lr": f"{rate(each):g}", "validation": f"{abs(validation(each)):.6g}"}
+        {"method": method, "lr": f"{lr:g}", "validation": f"{abs(value):.6g}"}
         for method, runs in runs_of(name, folder).items()
-        for each in runs
-        if each.seed == SEARCH_SEED
+        for lr, value in searched(runs).items()
     ]
     measured = [
         {"method": method, "seed": str(seed), "split": str(task.split(seed)), "lr": f"{rate(each):g}"}
