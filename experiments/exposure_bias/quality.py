@@ -63,8 +63,8 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
             runs = runs_of(name, folder)
             tried = {method: more for method in tried if (more := beyond(searched(runs[method]), task))}
         rates = {method: rate(its[SEARCH_SEED]) for method, its in chosen(name, folder).items()}
-        for seed in task.seeds:
-            sweep(jobs(several, seed, rates), output_dir=folder, jobs=JOBS)
+        every = [job for seed in task.seeds for job in jobs(several, seed, rates)]
+        sweep(every, output_dir=folder, jobs=JOBS)
 
 
 def runs_of(name: str, folder: Path) -> dict[str, list[Run]]:
