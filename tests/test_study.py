@@ -10,6 +10,7 @@ import sys
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fake_evaluations
@@ -198,18 +199,31 @@ def test_the_tables_of_presets_are_those_of_the_runs_beside_them(study, tables):
 
 
 def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
-    from experiments.exposure_bias import over_tasks, plan, quality, shift
+    from experiments.exposure_bias import over_tasks, plan, planned, quality, shift
     from experiments.tables import read_csv
 
     written = {path.stem for path in quality.STUDY.glob("*.csv")}
     tasks = {name: plan.TASKS[name] for name in plan.TASKS if name in written}
     for name, task in tasks.items():
-        assert quality.table(read_csv(f"{name}_runs", quality.STUDY), task) == read_csv(name, quality.STUDY)
+        rows = read_csv(f"{name}_runs", quality.STUDY)
+        assert quality.table(rows, task) == read_csv(name, quality.STUDY)
+        assert quality.changes(rows) == read_csv(f"{name}-changes", quality.STUDY)
+        if f"{name}_wrong" in written:
+            shares = quality.by_method(rows, task.quality.removeprefix("test/"))
+            for method, its in planned.read_wrong(name).items():
+                assert {seed: bits.mean() for seed, bits in its.items()} == pytest.approx(
+                    shares[method], rel=1e-5
+                )
     shifts = {name: task for name, task in shift.tasks().items() if f"{name}-shift" in written}
     assert "corrected" in shifts
     for name, task in shifts.items():
         rows = read_csv(f"{name}-shift_runs", shift.STUDY)
         assert shift.table(rows, task) == read_csv(f"{name}-shift", shift.STUDY)
+    of_tasks = {name: read_csv(f"{name}_runs", quality.STUDY) for name in tasks if not tasks[name].start}
+    assert planned.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
+    if "sounds-planned" in written:
+        rows = planned.table(of_tasks["sounds"], planned.read_wrong("sounds"))
+        assert rows == read_csv("sounds-planned", quality.STUDY)
     if "over_tasks" in written:
         assert over_tasks.table(over_tasks.rows_of_tasks()) == read_csv("over_tasks", over_tasks.STUDY)
 
@@ -321,7 +335,15 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monke
             assert study.beyond({float(lr): value for lr, value in tried.items()}, study.TASKS[name]) == []
             assert row["seeds"] == "4"
             assert row["seeds of both"] == ("" if row["method"] == "full" else "4")
-        assert rows == study.table(read_csv(f"{name}_runs", tmp_path), study.TASKS[name])
+        measured = read_csv(f"{name}_runs", tmp_path)
+        assert rows == study.table(measured, study.TASKS[name])
+        assert [row["method"] for row in read_csv(f"{name}-changes", tmp_path)] == several[1:]
+        for row, bits in zip(measured, study.wrong(study.evaluated(name, outputs)), strict=True):
+            assert (row["method"], row["seed"]) == (bits["method"], bits["seed"])
+            assert 1 - bits["wrong"].count("1") / len(bits["wrong"]) == pytest.approx(
+                float(row["exact_match"]), abs=1e-5
+            )
+            assert 1 <= int(row["best_epoch"]) <= int(row["epochs"]) == 2
 
     shift.main(["sentences", str(outputs)])
     rows = read_csv("sentences-shift", tmp_path)
@@ -362,6 +384,102 @@ def test_a_method_is_compared_with_full_forcing_over_the_seeds_that_both_have():
     mean, (low, high), _ = literal.paired(values["full"], values["free"])
     assert free["difference from full"] == f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]"
     assert (free["seeds"], free["seeds of both"]) == ("3", "3")
+
+
+def test_what_a_method_changes_beside_quality_is_paired_by_seed_and_corrected_over_methods():
+    from experiments.exposure_bias import quality
+
+    gaps = {"full": (2.0, 2.2, 1.9), "free": (0.5, 0.4, 0.6), "mixed": (2.1, 1.0, 1.9)}
+    rows = [
+        {"method": method, "seed": str(seed), "exposure_gap": str(gap), "recovery_second_best": "0.5"}
+        for method, its in gaps.items()
+        for seed, gap in enumerate(its)
+    ]
+    free, mixed = quality.changes(rows)
+    for row, method, star in ((free, "free", " *"), (mixed, "mixed", "")):
+        mean, (low, high), _ = literal.paired(dict(enumerate(gaps["full"])), dict(enumerate(gaps[method])))
+        assert row["exposure_gap"] == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]{star}"
+        assert row["recovery_second_best"] == "+0.000 –"
+
+
+class TestWhatWasPlannedOfTheSounds:
+    def test_an_interval_over_seeds_and_words_is_that_of_a_literal_bootstrap(self):
+        from experiments.exposure_bias import planned
+
+        random = np.random.default_rng(1)
+        first, second = (
+            {seed: (random.random(60) < share).astype(float) for seed in range(4)} for share in (0.3, 0.4)
+        )
+        drawn = []
+        for _ in range(4000):
+            seeds, words = random.integers(4, size=4), random.integers(60, size=60)
+            drawn.append(
+                np.mean([[second[seed][word] - first[seed][word] for word in words] for seed in seeds])
+            )
+        assert planned.crossed(first, second) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.015)
+        assert planned.crossed(first, first) == (0, 0)
+
+    def test_the_family_of_four_and_what_is_as_good(self):
+        """Values by SciPy; a method that lacks a seed is not judged."""
+        from scipy import stats
+
+        from experiments.exposure_bias import planned
+
+        random = np.random.default_rng(2)
+        shares = {
+            "full": 0.07,
+            "free": 0.11,
+            "RAML": 0.04,
+            "R-Drop": 0.069,
+            "two-pass": 0.04,
+            "mixed": 0.0701,
+        }
+        errors = {
+            method: {seed: round(450 * (share + random.normal(0, 0.002))) / 450 for seed in range(6)}
+            for method, share in shares.items()
+        }
+        rows = [
+            {"method": method, "seed": str(seed), "sequence_error_rate": str(value)}
+            for method, its in [*errors.items(), ("uniform", {0: 0.1})]
+            for seed, value in its.items()
+        ]
+        bits = {method: {seed: np.zeros(450) for seed in its} for method, its in errors.items()}
+        found = {row["method"]: row for row in planned.table(rows, bits)}
+        assert found.keys() == shares.keys() - {"full"}
+        tests = {
+            method: stats.ttest_rel([*its.values()], [*errors["full"].values()])
+            for method, its in errors.items()
+        }
+        four = {method: tests[method].pvalue for method in planned.EXPECTED}
+        for place, method in enumerate(sorted(four, key=four.__getitem__)):
+            least = max(min(1, (4 - k) * p) for k, p in enumerate(sorted(four.values())[: place + 1]))
+            assert float(found[method]["p (Holm, four)"]) == pytest.approx(least, abs=5e-4)
+        assert {method: row["verdict"] for method, row in found.items()} == {
+            "free": "as expected",
+            "RAML": "as expected",
+            "R-Drop": "not seen",
+            "two-pass": "fewer errors, against what was expected",
+            "mixed": "",
+        }
+        low, high = tests["mixed"].confidence_interval(0.9)
+        assert found["mixed"]["90 %"] == f"[{low:+.4f}, {high:+.4f}]"
+        assert (found["mixed"]["as good"], found["free"]["as good"]) == ("yes", "no")
+
+    def test_the_order_of_methods_by_gap_and_by_quality(self):
+        from experiments.exposure_bias import planned
+
+        rows = [
+            {"method": method, "seed": str(seed), "exposure_gap": str(gap), "sequence_error_rate": str(error)}
+            for seed in range(2)
+            for method, gap, error in (("full", 3, 1), ("free", 1, 4), ("mixed", 2, 2), ("RAML", 2.5, 3))
+        ]
+        rows.append({"method": "full", "seed": "2", "exposure_gap": "0", "sequence_error_rate": "99"})
+        (found,) = planned.over_methods({"sounds": rows})
+        assert (found["methods"], found["seeds"], found["ρ of exposure gap and quality"]) == (
+            "4",
+            "2",
+            "-0.80",
+        )
 
 
 def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_each():

@@ -5,8 +5,9 @@ first full forcing, then all other methods of one seed, then those of the next. 
 the smallest one that was tried, the search goes on beyond it. What is finished is not trained again, so that a call
 goes on where the last one was stopped. A task that starts from trained weights trains those first.
 Methods that are named after the folder are the only ones beside full forcing. `report` evaluates what was not evaluated
-yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a row a run), and TASK.csv with its table in README.md;
-without a folder, the table is made from TASK_runs.csv alone.
+yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a row a run), and TASK.csv and TASK-changes.csv with their
+tables in README.md; without a folder, these are made from TASK_runs.csv alone. TASK_wrong.csv, where the quality is the
+share of outputs with an error, has 1 for each of them and 0 for the others, in the order of the test part.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,19 +16,21 @@ from typing import Any
 
 import torch
 
-from experiments.exposure_bias.plan import TASKS, TEACHER, Task
+from experiments.exposure_bias.plan import EXPOSURE, TASKS, TEACHER, Task
 from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
 from seq2seq_lab import sweep
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.analyses import ANALYSES
 from seq2seq_lab.runs.evaluate import Corpora, Request, evaluate_run
+from seq2seq_lab.runs.evaluations import SOURCE, read_translated
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import select
 
 STUDY = Path(__file__).parent
 SEARCH_SEED, JOBS = 100, 2
 REACH = 4  # a search may go on to the largest learning rate of its task times this, and to the smallest divided by it
+PART = "test"
 Chosen = Mapping[str, Mapping[int, Run]]  # method → seed → run
 
 
@@ -165,23 +168,42 @@ def report(name: str, folder: Path) -> None:
         for method, runs in runs_of(name, folder).items()
         for lr, value in searched(runs).items()
     ]
+    of_seeds = evaluated(name, folder)
     measured = [
         {"method": method, "seed": str(seed), "split": str(task.split(seed)), "lr": f"{rate(each):g}"}
+        | {"epochs": str(each.epochs), "best_epoch": str(each.evaluations[PART].epoch)}
         | {
             key.removeprefix("test/"): "" if (value := each.last(key)) is None else f"{value:.6g}"
             for key in task.measures
         }
-        for method, runs in evaluated(name, folder).items()
+        for method, runs in of_seeds.items()
         for seed, each in runs.items()
     ]
     write_csv(tried, f"{name}_rates", STUDY)
     write_csv(measured, f"{name}_runs", STUDY)
+    if task.quality == "test/sequence_error_rate":
+        write_csv(wrong(of_seeds), f"{name}_wrong", STUDY)
     report_again(name)
 
 
+def wrong(runs: Chosen) -> list[Row]:
+    """A row a run: 1 for each output with an error, 0 for the others."""
+    found = []
+    for method, its in runs.items():
+        for seed, each in its.items():
+            translated = read_translated(each.evaluations[PART].path, SOURCE)
+            assert translated is not None, each.folder
+            right = zip(translated.hypotheses, translated.references, strict=True)
+            bits = "".join("01"[hypothesis not in references] for hypothesis, references in right)
+            found.append({"method": method, "seed": str(seed), "wrong": bits})
+    return found
+
+
 def report_again(name: str) -> None:
-    """Write the table of a task from its TASK_runs.csv."""
-    write(table(read_csv(f"{name}_runs", STUDY), TASKS[name]), name, STUDY)
+    """Write the tables of a task from its TASK_runs.csv."""
+    measured = read_csv(f"{name}_runs", STUDY)
+    write(table(measured, TASKS[name]), name, STUDY)
+    write(changes(measured), f"{name}-changes", STUDY)
 
 
 def table(measured: Sequence[Row], task: Task) -> list[Row]:
@@ -203,6 +225,20 @@ def table(measured: Sequence[Row], task: Task) -> list[Row]:
             row["seeds of both"] = str(difference.n)
         found.append(row)
     return found
+
+
+def changes(measured: Sequence[Row]) -> list[Row]:
+    """A row a method but full forcing: how its measures of exposure bias differ from those, paired by seed."""
+    found = {
+        key: paired_differences(by_method(measured, key.removeprefix("test/")), key)
+        for key in EXPOSURE
+        if key != "test/loss_forced"
+    }
+    return [
+        {"method": method}
+        | {key.removeprefix("test/"): with_star(*its[method], EXPOSURE[key]) for key, its in found.items()}
+        for method in next(iter(found.values()))
+    ]
 
 
 def by_method(measured: Sequence[Row], column: str) -> dict[str, dict[int, float]]:
