@@ -546,4 +546,10 @@ def test_the_loss_on_other_sentences_is_that_to_the_test_part_of_the_same_seed()
     mean, (low, high), _ = literal.paired(*(dict(enumerate(each)) for each in lost))
     assert found["longer", "free"]["loss − full"] == f"{mean:+.2f} [{low:+.2f}, {high:+.2f}] *"
     assert found["longer", "free"]["other bleu"] == "31.00 ± 2.00"
+    least, most = sorted(
+        literal.paired(*(dict(enumerate(values[kind, method])) for method in ("full", "free")))[2]
+        for kind in ("test", "longer")
+    )
+    by_p = {f"{2 * least:.3f}", f"{max(2 * least, most):.3f}"}
+    assert {found[kind, "free"]["p, all kinds"] for kind in ("test", "longer")} == by_p
     assert found["longer", "free"]["seeds"] == "3"

@@ -30,7 +30,12 @@ METHODS: Mapping[str, Settings] = {
     "RAML": {"forcing": "full", "target": "reward_sampled"},
     "optimal-completion": {"forcing": "free", "forcing/feeder": "sample", "target": "optimal_completion"},
     "R-Drop": {"forcing": "full", "objective": "r_drop"},
-    TEACHER: {"forcing": "mixed", "forcing/feeder": "sample", "target": "teacher"},
+    TEACHER: {
+        "forcing": "mixed",
+        "forcing/feeder": "sample",
+        "target": "teacher",
+        "target.checkpoint": "best",  # the last one is of some validations later, when a run ends by validation
+    },
 }
 EXPOSURE = {"test/loss_forced": 3, "test/exposure_gap": 3, "test/recovery_second_best": 3}
 OF_SENTENCES = {"test/bleu": 2, "test/chrf": 2, "test/exact_match": 3, **EXPOSURE}

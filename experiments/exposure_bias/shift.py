@@ -14,7 +14,7 @@ from experiments.exposure_bias.quality import STUDY, Chosen, by_method, evaluate
 from experiments.forcing_ratio.report import sorted_policies
 from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
 from seq2seq_lab.compare.comparison import gather
-from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.compare.statistics import Estimate, holm, paired_difference
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.evaluate import Corpora, Request
 from seq2seq_lab.runs.run import Run
@@ -78,9 +78,10 @@ def table(rows: Sequence[Row], task: Task) -> list[Row]:
     """A row for each kind of pairs and method: its quality, what it loses to the test part, and that on other pairs.
 
     Each is beside its difference from full forcing, paired by seed; Holm's correction is over the methods of a column
-    and a kind.
+    and a kind, and for the p-value of the quality over the methods of all kinds.
     """
     quality, found = task.quality.removeprefix(f"{OWN}/"), []
+    p = _over_all_kinds(rows, quality)
     own = by_method([row for row in rows if row["pairs"] == OWN], quality)
     for kind in (OWN, *task.shifts):
         of_kind = [row for row in rows if row["pairs"] == kind]
@@ -95,9 +96,19 @@ def table(rows: Sequence[Row], task: Task) -> list[Row]:
         cells = {name: _cells(name, its, task) for name, its in columns.items()}
         for method, its in values.items():
             row = {"pairs": kind, "method": method, "seeds": str(len(its)), "n": _counts(of_kind, "n")}
-            row |= cells[quality][method] | cells["loss"][method] | {"other n": _counts(of_kind, "other n")}
+            row |= cells[quality][method] | {"p, all kinds": p.get((kind, method), "")}
+            row |= cells["loss"][method] | {"other n": _counts(of_kind, "other n")}
             found.append(row | cells[f"other {quality}"][method])
     return found
+
+
+def _over_all_kinds(rows: Sequence[Row], quality: str) -> dict[tuple[str, str], str]:
+    """Kind and method → p-value of the difference from full forcing, corrected for all methods of all kinds."""
+    found = {}
+    for kind in dict.fromkeys(row["pairs"] for row in rows):
+        full, *others = by_method([row for row in rows if row["pairs"] == kind], quality).items()
+        found |= {(kind, method): paired_difference(full[1], its).p for method, its in others}
+    return {key: f"{p:.3f}" for key, p in zip(found, holm([*found.values()]), strict=True)}
 
 
 def _counts(rows: Sequence[Row], column: str) -> str:
