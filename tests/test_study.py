@@ -220,6 +220,7 @@ def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
         rows = read_csv(f"{name}-shift_runs", shift.STUDY)
         assert shift.table(rows, task) == read_csv(f"{name}-shift", shift.STUDY)
     of_tasks = {name: read_csv(f"{name}_runs", quality.STUDY) for name in tasks if not tasks[name].start}
+    assert planned.settings_of_methods() == read_csv("methods", quality.STUDY)
     assert planned.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
     if "sounds-planned" in written:
         rows = planned.table(of_tasks["sounds"], planned.read_wrong("sounds"))
@@ -486,8 +487,8 @@ def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_ea
     from experiments.exposure_bias import over_tasks
 
     values = {
-        "transformer": {"full": (30.0, 34.0), "free": (20.0, 30.0), "mixed": (25.0,)},
-        "sounds": {"full": (0.1, 0.1), "free": (0.2, 0.1)},  # errors
+        "transformer": {"full": (30.0, 34.0, 32.0), "free": (20.0, 30.0, 25.0), "mixed": (25.0,)},
+        "sounds": {"full": (0.1, 0.1, 0.1), "free": (0.2, 0.1, 0.15), "mixed": (0.2, 0.2, 0.2)},  # errors
     }
     quality = {"transformer": "bleu", "sounds": "sequence_error_rate"}
     rows = {
@@ -499,12 +500,15 @@ def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_ea
         for task, methods in values.items()
     }
     full, free = over_tasks.table(rows)
-    normal = {"full": (10 / 14, 1.0, 1.0, 1.0), "free": (0.0, 10 / 14, 0.0, 1.0)}
+    normal = {
+        "full": (10 / 14, 1.0, 12 / 14, 1.0, 1.0, 1.0),
+        "free": (0.0, 10 / 14, 5 / 14, 0.0, 1.0, 0.5),
+    }
     for row, of_method in ((full, "full"), (free, "free")):
-        middle = sorted(normal[of_method])[1:3]
-        assert float(row["IQM"].split()[0]) == pytest.approx(sum(middle) / 2, abs=0.005)
-        assert row["runs"] == "2, 2"
-    assert free["P(better than full)"].startswith("0.19 [")  # (½ of 4 pairs, and 2 halves of 4) / 2
+        middle = sorted(normal[of_method])[1:5]
+        assert float(row["IQM"].split()[0]) == pytest.approx(sum(middle) / 4, abs=0.005)
+        assert row["runs"] == "3, 3"
+    assert free["P(better than full)"].startswith("0.11 [")  # (½ of 9 pairs, and 3 halves of 9) / 2
     assert full["P(better than full)"] == ""
 
 

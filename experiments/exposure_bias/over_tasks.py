@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from experiments.exposure_bias.plan import TASKS, Task
+from experiments.exposure_bias.plan import FEWEST, TASKS, Task
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, write
 from seq2seq_lab.compare.tasks import (
@@ -22,7 +22,7 @@ from seq2seq_lab.evaluation.measures import measure
 
 
 def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
-    """A row for each method that all tasks have, from task → a row a run.
+    """A row for each method that all tasks have with some seeds, from task → a row a run.
 
     Raises:
         UserError: there are not two tasks, or they share no method beside full forcing.
@@ -32,7 +32,11 @@ def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
         by_method(of_task, quality.removeprefix("test/"))
         for of_task, quality in zip(rows.values(), qualities, strict=True)
     ]
-    common = [method for method in raw[0] if all(each.get(method) for each in raw)] if raw else []
+    common = [
+        method
+        for method in (raw[0] if raw else ())
+        if all(len(each.get(method, {})) >= FEWEST for each in raw)
+    ]
     if len(raw) < 2 or len(common) < 2:
         raise UserError("nothing is compared over tasks: two tasks with two methods each are needed")
     of_common = [

@@ -9,6 +9,7 @@ from typing import Any
 from seq2seq_lab.errors import UserError
 
 Settings = Mapping[str, Any]
+FEWEST = 3  # seeds of a method that is compared with others over methods or tasks
 TEACHER = "teacher"  # the method that learns from a run of full forcing with another seed
 METHODS: Mapping[str, Settings] = {
     "full": {"forcing": "full"},

@@ -1,7 +1,7 @@
 """What was said of the sounds before their runs, tested: `python -m experiments.exposure_bias.planned`.
 
-From sounds_runs.csv and sounds_wrong.csv. Writes sounds-planned.csv (a row a method) and over_methods.csv (a row a
-task that is there) with their tables in README.md.
+From sounds_runs.csv and sounds_wrong.csv. Writes sounds-planned.csv (a row a method), over_methods.csv (a row a task
+that is there) and methods.csv (the settings of each) with their tables in README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from experiments.exposure_bias.plan import TASKS
+from experiments.exposure_bias.plan import FEWEST, METHODS, TASKS
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, with_interval, write
 from seq2seq_lab.compare.statistics import (
@@ -33,7 +33,6 @@ EXPECTED = {
 }
 AS_GOOD = 0.01  # a 90 % interval within this on both sides of 0
 DRAWS = 10_000
-FEWEST = 3  # seeds of a method that is compared with others
 Wrong = Mapping[
     str, Mapping[int, NDArray[np.float64]]
 ]  # method → seed → 1 for each output with an error, else 0
@@ -140,10 +139,19 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
     return found
 
 
+def settings_of_methods() -> list[Row]:
+    """A row a method: what it adds to the preset of a task on the command line."""
+    return [
+        {"method": method, "settings": " ".join(f"`{key}={value}`" for key, value in settings.items())}
+        for method, settings in METHODS.items()
+    ]
+
+
 def main(arguments: list[str]) -> None:
     """Write the tables."""
     if arguments:
         raise UserError("usage: planned")
+    write(settings_of_methods(), "methods", STUDY)
     names = [name for name, task in TASKS.items() if not task.start and (STUDY / f"{name}_runs.csv").exists()]
     write(over_methods({name: read_csv(f"{name}_runs", STUDY) for name in names}), "over_methods", STUDY)
     write(table(read_csv(f"{TASK}_runs", STUDY), read_wrong(TASK)), f"{TASK}-planned", STUDY)
