@@ -471,14 +471,15 @@ class TestWhatWasPlannedOfTheSounds:
 
         rows = [
             {"method": method, "seed": str(seed), "exposure_gap": str(gap), "sequence_error_rate": str(error)}
-            for seed in range(2)
+            for seed in range(3)
             for method, gap, error in (("full", 3, 1), ("free", 1, 4), ("mixed", 2, 2), ("RAML", 2.5, 3))
         ]
-        rows.append({"method": "full", "seed": "2", "exposure_gap": "0", "sequence_error_rate": "99"})
+        rows += [rows[1] | {"method": "uniform", "seed": seed} for seed in "01"]  # too few
+        rows.append({"method": "full", "seed": "3", "exposure_gap": "0", "sequence_error_rate": "99"})
         (found,) = planned.over_methods({"sounds": rows})
         assert (found["methods"], found["seeds"], found["ρ of exposure gap and quality"]) == (
             "4",
-            "2",
+            "3",
             "-0.80",
         )
 
