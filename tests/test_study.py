@@ -176,6 +176,10 @@ def test_a_measure_that_orders_runs_as_the_exact_one_correlates_with_it():
     assert found["eb_m"]["within cells"] == "1.00 [1.00, 1.00]"
     assert found["eb_m"]["over all runs"].startswith("-0.")
     assert found["repetition_4"]["within cells"] == ""
+    few = [row for row in rows if row["longest"] != "10" or row["exposure_gap"] in ("0", "1")]
+    few[0]["accuracy_gap"] = "-9"  # two runs of a cell have no order of their own
+    found = {row["measure"]: row for row in measures.table(few, rows[:1]) if row["exact"] == "eb_c"}
+    assert found["accuracy_gap"]["within cells"] == "-1.00 [-1.00, -1.00]"
 
 
 def test_the_tables_of_measures_are_those_of_the_runs_beside_them():

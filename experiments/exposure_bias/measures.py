@@ -38,6 +38,7 @@ MEASURES = (
 CELL = ["longest", "pairs", "units"]
 CORPUS = CELL[:2]
 LEARNED = 0.5
+FEWEST = 6  # runs of a cell that are ordered by themselves
 DRAWS = 2000
 FULL = "full"
 COLOURS = {
@@ -186,20 +187,22 @@ def draw(rows: Sequence[Row]) -> Figure:
 
 
 def _interval(cells: Sequence[pd.DataFrame], measure: str, exact: str, *, within: bool) -> str:
-    """Spearman's ρ with a bootstrap interval over cells."""
+    """Spearman's ρ with a bootstrap interval over cells; within cells, the mean over those that have an order."""
     values = [cell[[measure, exact]].to_numpy() for cell in cells]
-    each = np.array([_rho(cell) for cell in values])
-    if np.isnan(each).all():
+    of_cells = np.array([_rho(each) for each in values if len(each) >= FEWEST])
+    of_cells = of_cells[~np.isnan(of_cells)]
+    if not of_cells.size:
         return ""
 
     def rho(chosen: np.ndarray) -> float:
         if within:
-            return float(np.nanmean(each[chosen]))
+            return float(of_cells[chosen].mean())
         return _rho(np.concatenate([values[number] for number in chosen]))
 
-    draws = np.random.default_rng(0).integers(len(cells), size=(DRAWS if within else DRAWS // 10, len(cells)))
-    low, high = np.nanpercentile([rho(draw) for draw in draws], [2.5, 97.5])
-    return f"{rho(np.arange(len(cells))):.2f} [{low:.2f}, {high:.2f}]"
+    number, draws = (len(of_cells), DRAWS) if within else (len(values), DRAWS // 10)
+    drawn = np.random.default_rng(0).integers(number, size=(draws, number))
+    low, high = np.nanpercentile([rho(draw) for draw in drawn], [2.5, 97.5])
+    return f"{rho(np.arange(number)):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _rho(values: np.ndarray) -> float:
