@@ -53,6 +53,15 @@ def test_a_beam_of_one_is_greedy(build):
         assert [each[0].words for each in found] == [upto_end(words) for words in wanted]
 
 
+@pytest.mark.parametrize("beam", [1, 4])
+def test_a_model_that_has_diverged_has_an_empty_hypothesis(build, beam):
+    model = build()
+    with torch.no_grad():
+        model.decoder.output.weight.fill_(torch.nan)
+    found = beam_search(model, SOURCES, LENGTHS, 6, beam=beam)
+    assert [[each.words for each in several] for several in found] == [[[]]] * 4
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.5])
 def test_a_beam_of_all_sequences_finds_the_best_of_them(build, alpha):
     model, longest, words = build(words=4), 4, 4

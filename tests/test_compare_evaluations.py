@@ -5,13 +5,14 @@ import io
 import math
 import random
 import statistics
+from itertools import product
 
 import pytest
 import sacrebleu
 from matplotlib.figure import Figure
 
 from fake_evaluations import evaluation, noisy, small, write_evaluation
-from fake_runs import write_sweep
+from fake_runs import config, write_run, write_sweep
 from literal import statistics as literal
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.analyses import Drawn, curves
@@ -312,6 +313,93 @@ def test_scores_of_different_segments_are_not_mixed_without_a_word(tmp_path):
     assert caveat in " ".join(stream.getvalue().split())
     of_one = gather([root / f"seq2seq-mixed-{ratio}" for ratio in list(QUALITIES)[1:]])
     assert not any("segments" in each for each in of_one.caveats)
+
+
+MADE = {
+    "segments": "source",
+    "beam": 1,
+    "length_penalty": 1.0,
+    "averaged": None,
+    "pairs": 500,
+    "checkpoint": "best",
+}
+
+
+def evaluated(root, of_run):
+    """Two groups of three runs, evaluated with what `of_run` changes for each ratio and seed."""
+    write_sweep(root, models=["seq2seq"], ratios=(0.25, 0.5))
+    for ratio, seed in product((0.25, 0.5), range(3)):
+        contents = small(QUALITIES[ratio], seed) | MADE | of_run(ratio, seed)
+        write_evaluation(root / f"seq2seq-mixed-{ratio}" / f"seed-{seed}", "test", contents)
+    return gather([root])
+
+
+@pytest.mark.parametrize(
+    ("changed", "option", "losses"),
+    [
+        ({"beam": 5}, "beam", True),
+        ({"pairs": 50}, "max-pairs", False),
+        ({"averaged": 5, "checkpoint": "last"}, "average", False),
+        ({"segments": "pair"}, "segments", True),
+    ],
+)
+@pytest.mark.parametrize("within", [True, False])
+def test_evaluations_that_were_made_differently_do_not_compare(tmp_path, changed, option, losses, within):
+    """Not even of one group. A loss depends on no beam."""
+    comparison = evaluated(
+        tmp_path, lambda ratio, seed: changed if (seed == 2 if within else ratio == 0.5) else {}
+    )
+    (caveat,) = (each for each in comparison.caveats if "do not compare" in each)
+    assert f"`seq2seq-lab evaluate --{option}`" in caveat
+    pairs = {each.metric: each for each in comparison.pairs}
+    assert pairs["test/bleu"].apart == f"evaluated with different {option}"
+    assert not pairs["test/bleu"].comparable
+    assert pairs["test/loss_forced"].comparable == losses
+    assert pairs["val/bleu"].comparable
+
+
+def test_evaluations_that_were_made_alike_compare(tmp_path):
+    comparison = evaluated(
+        tmp_path, lambda ratio, seed: {"length_penalty": 0.5 + ratio}
+    )  # greedy: it has none
+    assert all(each.comparable for each in comparison.pairs if each.metric != "train/loss")
+    assert not any("compare" in each for each in comparison.caveats if each.startswith("Results"))
+
+
+def test_the_best_checkpoint_of_some_and_the_last_of_others_is_said(tmp_path):
+    comparison = evaluated(tmp_path, lambda ratio, _: {"checkpoint": "last"} if ratio == 0.5 else {})
+    (caveat,) = (each for each in comparison.caveats if each.startswith("Results"))
+    assert caveat.startswith(
+        "Results of test are of different checkpoints: the best one of seq2seq-mixed-0.25/seed-0"
+    )
+    both = gather([tmp_path], checkpoints=("best", "last"))
+    assert not any("different checkpoints" in each for each in both.caveats)
+
+
+def test_validation_that_counts_sources_does_not_compare_with_one_that_counts_pairs(tmp_path):
+    for segments, seed in product(("source", "pair"), range(2)):
+        write_run(tmp_path / segments / f"seed-{seed}", config(seed=seed) | {"segments": segments})
+    apart = {each.metric: each.apart for each in gather([tmp_path]).pairs}
+    assert apart["val/bleu"] == "evaluated with different segments"
+    assert apart["val/loss_forced"] == apart["train/loss"] == ""
+
+
+def test_points_with_a_name_are_those_of_the_same_name_in_every_run(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0, 1))
+    forms = {0: (["and", "plain"], [0.2, 0.9], [50, 50]), 1: (["plain"], [0.8], [50])}
+    for seed, (names, shares, counts) in forms.items():
+        analysis = {"group": names, "exact_match": shares, "sentences": counts}
+        contents = small(0.5, seed) | {"analyses": {"by_form": analysis}}
+        write_evaluation(tmp_path / "seq2seq-mixed-0.5" / f"seed-{seed}", "test", contents)
+    (group,) = gather([tmp_path]).groups
+    drawn = Drawn(
+        analysis="by_form", x="group", y="exact_match", title="", xlabel="", ylabel="", count="sentences"
+    )
+    found = curves(group, "test", drawn)
+    assert {found.labels[place]: each.mean for place, each in found.points.items()} == pytest.approx(
+        {"and": 0.2, "plain": 0.85}
+    )
+    assert [found.points[place].n for place in sorted(found.points)] == [1, 2]
 
 
 def test_what_version_0_2_measured_inside_the_grammar_keeps_its_meaning(tmp_path):

@@ -192,6 +192,26 @@ def test_runs_that_start_from_the_run_of_their_own_seed_are_one_group(tmp_path):
     assert [each.label for each in groups] == ["init_from=outputs/free", "init_from=outputs/full"]
 
 
+@pytest.mark.parametrize("key", ["init_from", "target.run"])
+@pytest.mark.parametrize(
+    ("named", "groups"),
+    [
+        ((0, 1, 2), [3]),  # the run of its own seed
+        ((1, 2, 0), [3]),  # that of the next one
+        ((0, 0, 0), [3]),  # the same one for all
+        ((7, 7, 7), [3]),
+        ((0, 0, 1), [1, 2]),  # neither
+    ],
+)
+def test_the_run_that_a_run_starts_or_learns_from(tmp_path, key, named, groups):
+    for seed, other in enumerate(named):
+        node, _, last = key.partition(".")
+        path = f"outputs/full/seed-{other}"
+        settings = config(seed=seed) | {node: {"_target_": "a.Teacher", last: path} if last else path}
+        write_run(tmp_path / "a" / f"seed-{seed}", settings)
+    assert sorted(len(each.runs) for each in gather([tmp_path]).groups) == groups
+
+
 def stray(folder):
     """Write a run on another corpus that differs in almost everything."""
     settings = config(model="attention", forcing="full", epochs=3)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import random
 import re
 
@@ -219,8 +220,52 @@ def test_a_method_that_a_task_lacks_is_left_out_and_named(two_tasks):
     assert any("not every task has it: ratio=1" in note for note in comparison.notes)
 
 
+def test_training_losses_that_do_not_compare_are_ranked_over_no_tasks(tmp_path):
+    for task, forcing, seed in itertools.product(("short", "long"), ("full", "mixed"), range(2)):
+        settings = fake_runs.config(forcing=forcing, seed=seed, epochs=1)
+        settings["data"] = {**settings["data"], "pairs": len(task)}
+        rows = [{"epoch": 1, "train/loss": 0.1 if forcing == "full" else 0.9}]
+        corpus = {**fake_runs.TOY, "fingerprint": task, "origin": f"{task} sentences"}
+        fake_runs.write_run(
+            tmp_path / f"{task}-{forcing}" / f"seed-{seed}", settings, rows=rows, corpus=corpus
+        )
+    assert gather([tmp_path]).over_tasks == []
+
+
+def test_a_method_that_differs_between_tasks_is_named(tmp_path):
+    """Not by what all runs of a task share, such as its number of epochs."""
+    for task, ratio in (("short", 0.25), ("long", 0.75)):
+        for forcing, seed in itertools.product(("full", "mixed"), range(2)):
+            settings = fake_runs.config(forcing=forcing, ratio=ratio, seed=seed, epochs=len(task))
+            settings["data"] = {**settings["data"], "pairs": len(task)}
+            rows = [{"epoch": 1, "val/exact_match": 0.5 + 0.01 * seed}]
+            corpus = {**fake_runs.TOY, "fingerprint": task, "origin": f"{task} sentences"}
+            fake_runs.write_run(
+                tmp_path / f"{task}-{forcing}" / f"seed-{seed}", settings, rows=rows, corpus=corpus
+            )
+    notes = [note for note in gather([tmp_path]).notes if note.startswith("over tasks")]
+    assert notes == [
+        "over tasks, forcing=mixed is not one method: forcing.ratio is 0.75 on toy (pairs=4); 0.25 on toy (pairs=5)"
+    ]
+
+
+def test_methods_that_are_called_alike_are_named(two_tasks, monkeypatch):
+    monkeypatch.setattr("seq2seq_lab.compare.tasks.method", lambda group: group.label.split(",")[0][:7])
+    comparison = gather([two_tasks])
+    assert comparison.over_tasks == []
+    assert any("several groups of toy (pairs=100) are called so" in note for note in comparison.notes)
+
+
+def test_runs_that_diverged_on_both_sides_are_equal(two_tasks):
+    for ratio in (0.25, 0.75):
+        run(two_tasks, "long", ratio, 0, float("nan"), 1)
+    exact = gather([two_tasks]).over_tasks[0]
+    # Of nine comparisons on one task it wins six, loses two, and one is equal.
+    assert exact.methods[2].better.value == pytest.approx((1 + 6.5 / 9) / 2)
+
+
 def test_a_run_that_diverged_is_the_worst(two_tasks):
     run(two_tasks, "long", 0.75, 0, float("nan"), 1)
     exact = gather([two_tasks]).over_tasks[0]
-    # On one task it loses two of nine comparisons, and draws one with the worst run of the reference.
-    assert exact.methods[2].better.value == pytest.approx((1 + 6.5 / 9) / 2)
+    # On one task it loses its three of nine comparisons, also with the worst run of the reference.
+    assert exact.methods[2].better.value == pytest.approx((1 + 6 / 9) / 2)

@@ -52,18 +52,24 @@ class Curves:
     labels: Mapping[int, str]
 
 
-def curves(group: Group, part: str, drawn: Drawn) -> Curves:
-    """A column of an analysis on a part of the data, averaged over the runs of a group that have it."""
+def curves(group: Group, part: str, drawn: Drawn, places: dict[str, int] | None = None) -> Curves:
+    """A column of an analysis on a part of the data, averaged over the runs of a group that have it.
+
+    Args:
+        places: name → number of its point, of names without a number; new ones are added. Curves that are drawn
+            together share it.
+    """
     several: list[dict[int, float]] = []
     labels: dict[int, str] = {}
+    places = {} if places is None else places
     for run in group.runs:
         evaluated = run.evaluations.get(part)
         columns = _columns(evaluated.analyses.get(drawn.analysis) if evaluated else None, drawn)
         if columns is None:
             continue
         values: dict[int, float] = {}
-        for row, (x, y, n) in enumerate(zip(*columns, strict=True)):
-            place = x if isinstance(x, int) else _number(str(x), row)
+        for x, y, n in zip(*columns, strict=True):
+            place = x if isinstance(x, int) else _place(str(x), places)
             labels |= {} if isinstance(x, int) else {place: str(x)}
             if _is_value(y) and (n is None or n >= _FEWEST):
                 values[place] = float(y)
@@ -90,7 +96,7 @@ def _is_value(y: Any) -> bool:
     return isinstance(y, int | float) and math.isfinite(y)
 
 
-def _number(name: str, otherwise: int) -> int:
-    """The first number in a name such as "5–6", by which such names are sorted."""
+def _place(name: str, places: dict[str, int]) -> int:
+    """The first number in a name such as "5–6", by which such names are sorted; else that of its first appearance."""
     found = re.search(r"\d+", name)
-    return int(found[0]) if found else otherwise
+    return int(found[0]) if found else places.setdefault(name, len(places))

@@ -1,29 +1,49 @@
 """Whether the values of a metric compare across groups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from seq2seq_lab.compare.grouping import UNITS, Group
 from seq2seq_lab.compare.naming import differing
 from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.runs.run import Run
+
+SEGMENTS = "segments"  # the key of a run, and the option of `evaluate`
+_NATS = "nats"  # in the unit of a loss
+_OF_LOSSES = ("average", "max-pairs")  # the options of `evaluate` on which a loss depends
 
 
-def is_comparable(groups: Sequence[Group], metric: str) -> bool:
-    """Whether the values of a metric compare across groups on one corpus.
+def incomparable(groups: Sequence[Group], metric: str) -> str:
+    """Why the values of a metric do not compare across groups on one corpus; empty where they do.
 
     They do not: training losses of different forcing, or of a target other than gold; losses per symbol of different
-    symbols; and scores that count each source in some runs and each pair in others.
+    symbols; scores that count each source in some runs and each pair in others; and evaluations that were made
+    differently.
     """
     keys = differing([each.config for each in groups])
     if metric == TRAINING_LOSS:
-        same = all(each.learns_gold for each in groups) and not any(
-            key.startswith("forcing.") for key in keys
-        )
-        if not same:
-            return False
+        if not all(each.learns_gold for each in groups):
+            return "with a target other than gold"
+        if any(key.startswith("forcing.") for key in keys):
+            return "with different forcing"
     if UNITS in keys and SYMBOL in measure(metric).unit:
-        return False
-    part = metric.rpartition("/")[0]
-    counted = {
-        run.evaluations[part].segments for each in groups for run in each.runs if part in run.evaluations
-    }
-    return len(counted) < 2
+        return "per symbol of different symbols"
+    part, facts = metric.rpartition("/")[0], groups[0].measure(metric)
+    runs = [run for each in groups for run in each.runs]
+    of_scores = _NATS not in facts.unit
+    for option, _ in differently(runs, part):
+        if of_scores or option in _OF_LOSSES:
+            return f"evaluated with different {option}"
+    in_training = facts.stage == "evaluation" and not any(part in run.evaluations for run in runs)
+    return f"evaluated with different {SEGMENTS}" if SEGMENTS in keys and of_scores and in_training else ""
+
+
+def differently(runs: Sequence[Run], part: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
+    """The options of `seq2seq-lab evaluate` in which evaluations on a part differ, each with value → names of runs."""
+    made = {run.name: run.evaluations[part].conditions for run in runs if part in run.evaluations}
+    for option in dict.fromkeys(option for each in made.values() for option in each):
+        found: dict[str, list[str]] = {}
+        for name, conditions in made.items():
+            if option in conditions:
+                found.setdefault(str(conditions[option]), []).append(name)
+        if len(found) > 1:
+            yield option, found

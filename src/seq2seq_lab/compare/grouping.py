@@ -1,25 +1,24 @@
 """Groups of runs that differ only in their seed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare import naming
+from seq2seq_lab.compare.configurations import Items, configurations, items
 from seq2seq_lab.compare.corpora import by_corpus, corpus_name
 from seq2seq_lab.compare.statistics import Estimate, average
 from seq2seq_lab.evaluation.measure import in_words
 from seq2seq_lab.evaluation.measures import Measure, from_dict, in_units, measure
-from seq2seq_lab.runs.facts import flatten
 from seq2seq_lab.runs.find import natural
-from seq2seq_lab.runs.layout import GOLD, INCIDENTAL
+from seq2seq_lab.runs.layout import GOLD
 from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
 
 _ONLY = "all runs"
 UNITS = "data.units"  # the key; a run of before there were any is of words
-_Identity = tuple[tuple[tuple[str, Any], ...], str | None]  # configuration and corpus
+_Identity = tuple[Items, str | None]  # configuration and corpus
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +99,10 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     their settings.
     """
     runs = sorted(runs, key=lambda run: natural(run.name))
-    configs = _configurations(runs)
+    configs = configurations(runs)
     members: dict[_Identity, list[Run]] = defaultdict(list)
     for run in runs:
-        members[_identity(configs[run], run.corpus.fingerprint)].append(run)
+        members[items(configs[run]), run.corpus.fingerprint].append(run)
     _adopt(members)
     notes: list[str] = []
     kept = [_without_repeats(together, notes) for together in members.values()]
@@ -152,50 +151,6 @@ def _set_apart(groups: Sequence[Group]) -> list[Group]:
         return [replace(one, settings=options)]
     apart = naming.settings([each.config for each in groups], [each.choices for each in groups])
     return [replace(each, settings=settings) for each, settings in zip(groups, apart, strict=True)]
-
-
-def _configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
-    """The configuration of each run, without the seed and without the keys that do not change the trained model."""
-    flat = {run: dict(flatten(run.config())) for run in runs}
-    seeds = _following_the_seed(flat)
-    configurations = {}
-    for run, config in flat.items():
-        made_in = Path(str(config.get("output_dir")), str(config.get("name")), f"seed-{run.seed}")
-        configurations[run] = {
-            key: _relocated(_any_seed(key, value, run.seed), (str(run.folder), str(made_in)))
-            for key, value in config.items()
-            if key not in seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
-        }
-    return configurations
-
-
-def _any_seed(key: str, value: Any, seed: int | None) -> Any:
-    """`init_from` and `target.run` without the seed where each run has the run of its own seed there."""
-    if key in ("init_from", "target.run") and isinstance(value, str):
-        return value.rstrip("/").removesuffix(f"/seed-{seed}")
-    return value
-
-
-def _identity(config: Mapping[str, Any], fingerprint: str | None) -> _Identity:
-    return tuple(sorted((key, naming.canonical(value)) for key, value in config.items())), fingerprint
-
-
-def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
-    """``seed``, and keys such as ``data.seed`` that are equal to it in every run, such as ``${seed}``."""
-    named = {key for config in flat.values() for key in config if key.rpartition(".")[2] == "seed"}
-    return {
-        key
-        for key in named
-        if all(config[key] == config.get("seed") for config in flat.values() if key in config)
-    }
-
-
-def _relocated(value: Any, folders: Iterable[str]) -> Any:
-    """A value; if it is a path inside the run's current or original folder, without that folder."""
-    for folder in folders:
-        if isinstance(value, str) and (value == folder or value.startswith(folder + "/")):
-            return "." + value.removeprefix(folder)
-    return value
 
 
 def _choices(runs: Sequence[Run]) -> dict[str, str]:

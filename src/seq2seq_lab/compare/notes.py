@@ -3,6 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from seq2seq_lab.compare.at_checkpoint import AtCheckpoint
+from seq2seq_lab.compare.comparable import SEGMENTS, differently
+from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import UNITS, Group
 from seq2seq_lab.compare.naming import differing
 from seq2seq_lab.compare.pairing import METHODS, Pair
@@ -99,23 +102,39 @@ def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
         found.append(f"95 % intervals of means are {INTERVALS}.")
     if UNITS in keys and any(SYMBOL in measure(metric).unit for metric in metrics):
         found.append(_UNITS_CAVEAT)
-    return [*found, *_segments(groups)]
+    return [*found, *_made_differently(groups)]
 
 
-def _segments(groups: Sequence[Group]) -> Iterator[str]:
-    """A caveat for each part of the data whose scores count each source in some runs, and each pair in others."""
-    runs = [run for each in groups for run in each.runs]
-    for part in dict.fromkeys(part for run in runs for part in run.evaluations):
-        counted: dict[str, list[str]] = defaultdict(list)
-        for run in runs:
-            if part in run.evaluations:
-                counted[run.evaluations[part].segments].append(run.name)
-        if len(counted) > 1:
-            sources, pairs = (_listed(counted[each]) for each in (SOURCE, PAIR))
-            yield (
-                f"Scores of translations of {part} do not compare: they count each source once in {sources}; each pair "
-                f"in {pairs}. Evaluate all of them again with the same `seq2seq-lab evaluate --segments`."
-            )
+def _made_differently(groups: Sequence[Group]) -> Iterator[str]:
+    """A caveat for each part of the data, corpus and option by which evaluations differ."""
+    for on_corpus in by_corpus(groups).values():
+        runs = [run for each in on_corpus for run in each.runs]
+        for part in dict.fromkeys(part for run in runs for part in run.evaluations):
+            for option, found in differently(runs, part):
+                if option == SEGMENTS:
+                    yield (
+                        f"Scores of translations of {part} do not compare: they count each source once in "
+                        f"{_listed(found[SOURCE])}; each pair in {_listed(found[PAIR])}. Evaluate all of them again "
+                        "with the same `seq2seq-lab evaluate --segments`."
+                    )
+                else:
+                    several = "; ".join(f"{value} in {_listed(names)}" for value, names in found.items())
+                    yield (
+                        f"Results of {part} do not compare: --{option} {several}. Evaluate all of them again with "
+                        f"the same `seq2seq-lab evaluate --{option}`."
+                    )
+            yield from _of_checkpoints(runs, part)
+
+
+def _of_checkpoints(runs: Sequence[Run], part: str) -> Iterator[str]:
+    """A caveat where some results are of the best checkpoint and others of the last, which was not asked for."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        if not isinstance(run, AtCheckpoint) and (each := run.evaluations.get(part)) and each.checkpoint:
+            found[each.checkpoint].append(run.name)
+    if len(found) > 1:
+        several = "; ".join(f"the {which} one of {_listed(names)}" for which, names in found.items())
+        yield f"Results of {part} are of different checkpoints: {several}."
 
 
 def of_differences(pairs: Sequence[Pair]) -> list[str]:

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import combinations
 from typing import Any
 
+from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import canonical, determines, show
 from seq2seq_lab.compare.statistics import ALPHA, Difference, holm, paired_difference, welch_difference
-from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 
 # What runs of one seed must have in common to be paired: the seed then fixes the same initial weights for both, and the
 # same draws of the same pairs.
@@ -29,7 +29,6 @@ class Pair:
     """Two groups that differ in one setting, or of which one is the baseline, and the difference in one metric.
 
     Attributes:
-        nodes: the nodes of the configuration in which they differ.
         difference: difference of the last values, second minus first.
         looked_at: the number of pairs of the same metric with an interval.
         adjusted: the p-value of the difference with Holm's correction for these pairs; NaN without an interval.
@@ -37,7 +36,6 @@ class Pair:
 
     first: Group
     second: Group
-    nodes: frozenset[str]
     metric: str
     difference: Difference
     looked_at: int = 1
@@ -88,15 +86,13 @@ class Pair:
 
     @property
     def comparable(self) -> bool:
-        """Whether the metric is comparable: a training loss depends on how the decoder is fed, and what it learns."""
-        return self.metric != TRAINING_LOSS or not self.apart
+        """Whether the values of the metric compare."""
+        return not self.apart
 
-    @property
+    @cached_property
     def apart(self) -> str:
-        """Why training losses do not compare; empty where they do."""
-        if not (self.first.learns_gold and self.second.learns_gold):
-            return "with a target other than gold"
-        return "with different forcing" if "forcing" in self.nodes else ""
+        """Why the values do not compare, such as "with different forcing"; empty where they do."""
+        return incomparable((self.first, self.second), self.metric)
 
     @property
     def interval(self) -> str:
@@ -175,11 +171,10 @@ def _items(group: Group) -> set[tuple[str, Any]]:
 
 def _of_two(first: Group, second: Group, metrics: Sequence[str]) -> Iterator[Pair]:
     """Two groups in each metric that both have."""
-    nodes = frozenset(key.partition(".")[0] for key, _ in _items(first) ^ _items(second))
     for metric in metrics:
         found = difference_of(first, second, metric)
         if found.n:
-            yield Pair(first, second, nodes, metric, found)
+            yield Pair(first, second, metric, found)
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:

@@ -104,7 +104,7 @@ def _both(first: Group, second: Group) -> Iterator[Pair]:
     """Two groups that differ in more than one setting."""
     difference = difference_of(first, second, METRIC)
     if difference.n and first.corpus.fingerprint == second.corpus.fingerprint:
-        yield Pair(first, second, frozenset(), METRIC, difference, adjusted=difference.p)
+        yield Pair(first, second, METRIC, difference, adjusted=difference.p)
 
 
 def _by_seed(

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.compare.naming import ABSENT, differing, show
 from seq2seq_lab.compare.presentation import listed, method
 from seq2seq_lab.compare.statistics import ALPHA
 from seq2seq_lab.evaluation.measures import TEST
 
 SAMPLES = 5000  # of the bootstrap
 _REFERENCE = "full"  # the option of `forcing` that is the reference method
+DIVERGED = -1.0  # worse than every run that did not; in a mean it counts as 0
 _TRIMMED = 0.25  # the share of the runs that an interquartile mean leaves out at either end
 Floats = NDArray[np.float64]
 Scores = Sequence[
@@ -91,16 +94,25 @@ def over_tasks(
     corpora = by_corpus(groups)
     if len(corpora) < 2:
         return [], []
-    names, tasks = list(corpora), list(corpora.values())
-    methods = [{method(group): group for group in of_task if group.runs} for of_task in tasks]
+    names = list(corpora)
+    methods, notes = [], list[str]()
+    for corpus, of_task in corpora.items():
+        named = _by_method([group for group in of_task if group.runs])
+        if alike := [name for name, its in named.items() if len(its) > 1]:
+            notes.append(
+                f"not compared over tasks, as several groups of {corpus} are called so: {listed(alike)}"
+            )
+        methods.append({name: its[0] for name, its in named.items() if len(its) == 1})
     common = [name for name in methods[0] if all(name in each for each in methods)]
     if len(common) < 2:
         return [], [
-            "there are several corpora, but not two methods with runs on each of them: nothing is compared over tasks"
+            *notes,
+            "there are several corpora, but not two methods with runs on each of them: nothing is compared over tasks",
         ]
     others = list(dict.fromkeys(name for each in methods for name in each if name not in common))
-    notes = [f"not compared over tasks, as not every task has it: {'; '.join(others)}"] if others else []
+    notes += [f"not compared over tasks, as not every task has it: {'; '.join(others)}"] if others else []
     table = [{name: each[name] for name in common} for each in methods]
+    notes += _unlike(dict(zip(names, table, strict=True)))
     tested = [metric for metric in metrics if metric.startswith(f"{TEST}/")]
     given = list(dict.fromkeys(map(method, baselines)))
     reference = given[0] if len(given) == 1 and given[0] in common else _reference(table)
@@ -113,13 +125,36 @@ def over_tasks(
     return [each for each in found if each is not None], notes
 
 
+def _by_method(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    named: dict[str, list[Group]] = {}
+    for each in groups:
+        named.setdefault(method(each), []).append(each)
+    return named
+
+
+def _unlike(table: Mapping[str, Mapping[str, Group]]) -> list[str]:
+    """A note for each method that is not the same on every task: in a key that is not the same for all of a task."""
+    own = {key for each in table.values() for key in differing([group.config for group in each.values()])}
+    notes = []
+    for name in next(iter(table.values())):
+        on_tasks = {task: each[name].config for task, each in table.items()}
+        if keys := [key for key in differing(list(on_tasks.values())) if key in own]:
+            values = "; ".join(
+                f"{show(config.get(keys[0], ABSENT))} on {task}" for task, config in on_tasks.items()
+            )
+            notes.append(f"over tasks, {name} is not one method: {keys[0]} is {values}")
+    return notes
+
+
 def _compared(
     metric: str, tasks: Sequence[str], table: Sequence[Mapping[str, Group]], reference: str
 ) -> OverTasks | None:
-    """One metric; None if neither direction of it is better, or some task lacks it."""
+    """One metric; None if neither direction is better, some task lacks it, or its values do not compare on one."""
     better = next(iter(table[0].values())).measure(metric).better
     raw = [{name: list(group.by_seed(metric).values()) for name, group in each.items()} for each in table]
     if better is None or not all(values for each in raw for values in each.values()):
+        return None
+    if any(incomparable(list(each.values()), metric) for each in table):
         return None
     normal = [normalised(each, lower=better == "lower") for each in raw]
     scores: dict[str, Scores] = {name: [each[name] for each in normal] for name in table[0]}
@@ -144,13 +179,13 @@ def _reference(table: Sequence[Mapping[str, Group]]) -> str:
 
 
 def normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[str, Floats]:
-    """Scores between 0, the worst run of a task, and 1, its best; ½ if all are equal."""
+    """Scores between 0, the worst run of a task, and 1, its best; ½ if all are equal. One that diverged is below."""
     finite = [value for each in values.values() for value in each if math.isfinite(value)]
     least, most = min(finite, default=0.0), max(finite, default=0.0)
 
     def score(value: float) -> float:
         if not math.isfinite(value):
-            return 0.0
+            return DIVERGED
         share = (value - least) / (most - least) if most > least else 0.5
         return 1 - share if lower else share
 
@@ -159,7 +194,7 @@ def normalised(values: Mapping[str, Sequence[float]], *, lower: bool) -> dict[st
 
 def interquartile_mean(scores: Scores) -> Floats:
     """The mean without the lowest and the highest quarter of all runs of all tasks, [...]."""
-    every = np.sort(np.concatenate(scores, axis=-1), axis=-1)
+    every = np.sort(np.concatenate(scores, axis=-1), axis=-1).clip(min=0)
     cut = int(_TRIMMED * every.shape[-1])
     found: Floats = every[..., cut : every.shape[-1] - cut].mean(axis=-1)
     return found

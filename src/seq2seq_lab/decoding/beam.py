@@ -1,5 +1,6 @@
 """Beam search."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -23,6 +24,9 @@ class Hypothesis(NamedTuple):
     words: list[int]
     log_probability: float
     score: float
+
+
+_NONE = Hypothesis([], -math.inf, -math.inf)
 
 
 def length_penalty(words: int, alpha: float) -> float:
@@ -51,7 +55,7 @@ def beam_search(
     leaves the beam, which is then narrower by one (Sutskever et al. 2014, https://arxiv.org/abs/1409.3215). The search
     of a sentence ends when its beam is empty, or at the maximum length, where unfinished hypotheses are taken as they
     are. So a beam of 1 is greedy decoding, and nothing is lost by ending early. A sentence whose search has ended is
-    computed no further.
+    computed no further. Where a model has diverged, so that nothing has a probability, the only hypothesis is empty.
 
     Args:
         source: ids [B, S]; its lengths [B] are as in `Model.forward`.
@@ -89,7 +93,7 @@ def beam_search(
             break
         scores, words = scores[on], words[on]
         decoding.select((rows * hypotheses + parents)[on].flatten())
-    return [sorted(each, key=lambda one: -one.score)[:n_best] for each in found]
+    return [sorted(each, key=lambda one: -one.score)[:n_best] or [_NONE] for each in found]
 
 
 def _best(scores: Tensor, logits: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -32,6 +32,8 @@ class Evaluated:
         analyses: the result of each analysis, by its name; plain data, which may come from another user.
         segments: what counts once in scores of translations: each `source`, or each `pair`, as in version 0.2.
         checkpoint, epoch: what was evaluated, `best` or `last`; None where the file does not say it, or of a mean.
+        conditions: how it was made, by the options of `seq2seq-lab evaluate`, as far as the file says it: results that
+            differ in one do not compare.
         path: of its file; beside it is that of the translations.
     """
 
@@ -40,6 +42,7 @@ class Evaluated:
     segments: str = PAIR
     checkpoint: str | None = None
     epoch: int | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
     path: Path = Path()
 
 
@@ -230,14 +233,31 @@ def _read(path: Path) -> Evaluated | None:
         _evaluated(read),
         checkpoint=checkpoint if isinstance(checkpoint, str) and not read.get("averaged") else None,
         epoch=epoch if isinstance(epoch, int) else None,
+        conditions=_conditions(read),
         path=path,
     )
+
+
+def _conditions(read: Mapping[str, Any]) -> dict[str, Any]:
+    beam = read.get("beam")
+    found = {
+        "segments": _segments(read),
+        "beam": beam,
+        "length-penalty": read.get("length_penalty") if beam != 1 else None,
+        "average": (read.get("averaged") or 0) if "averaged" in read else None,
+        "max-pairs": read.get("pairs"),
+    }
+    return {key: value for key, value in found.items() if isinstance(value, int | float | str)}
+
+
+def _segments(read: Mapping[str, Any]) -> str:
+    return SOURCE if read.get("segments") == SOURCE else PAIR
 
 
 def _evaluated(read: Mapping[str, Any]) -> Evaluated:
     measures, analyses = numbers(read.get("measures")), _mappings(read.get("analyses"))
     if "segments" in read:
-        return Evaluated(measures, analyses, SOURCE if read["segments"] == SOURCE else PAIR)
+        return Evaluated(measures, analyses, _segments(read))
     measures = {f"{name}_inside" if name in _INSIDE else name: each for name, each in measures.items()}
     if "grammar" in analyses:
         analyses = {**analyses, "grammar": _with_current_names(analyses["grammar"])}

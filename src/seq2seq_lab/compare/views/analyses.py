@@ -202,7 +202,8 @@ def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
         shown: dict[Group, Look] = {}
         for corpus, on_corpus in by_corpus(groups).items():
             for drawn in (_worded(each, on_corpus[0].corpus) for each in several):
-                found = {group: curves(group, part, drawn) for group in on_corpus}
+                places: dict[str, int] = {}
+                found = {group: curves(group, part, drawn, places) for group in on_corpus}
                 lines = {group: (its, look[group]) for group, its in found.items() if its.points}
                 if lines:
                     panels[titled(drawn.title, corpus)] = partial(

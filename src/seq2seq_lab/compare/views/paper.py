@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from seq2seq_lab.compare.comparable import is_comparable
+from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import independent
@@ -130,7 +130,7 @@ def _measured(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> 
     estimates = [group.last(metric) for group in groups]
     measure = groups[0].measure(metric)
     means = [each.mean for each in estimates if each.n > 1 and math.isfinite(each.mean)]
-    judged = measure.better is not None and is_comparable(groups, metric) and len(set(means)) > 1
+    judged = measure.better is not None and not incomparable(groups, metric) and len(set(means)) > 1
     best = (max if measure.better == "higher" else min)(means) if judged else None
     cells = zip(formatted(estimates), intervals(estimates, measure.bounds), estimates, strict=True)
     return Column(
