@@ -13,6 +13,11 @@ from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.vocabulary import Ragged
 
 
+def row_lengths(words: Tensor, lengths: Tensor | None) -> Tensor:
+    """The lengths of rows [B, T], [B]: T each where none are given, as no row is padded."""
+    return torch.full_like(words[:, 0], words.shape[1]) if lengths is None else lengths
+
+
 class Batch(NamedTuple):
     """The pairs of one update.
 
@@ -29,6 +34,11 @@ class Batch(NamedTuple):
     target: Tensor
     target_lengths: Tensor | None
     rows: slice
+
+    @property
+    def lengths(self) -> Tensor:
+        """The lengths of the targets, [B], also where none is padded."""
+        return row_lengths(self.target, self.target_lengths)
 
 
 class Shape(NamedTuple):

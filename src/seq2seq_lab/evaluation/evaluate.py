@@ -105,13 +105,11 @@ class Evaluator:
     @torch.no_grad()
     def add(self, model: Model, batch: Batch) -> None:
         """Evaluate the pairs of a batch."""
-        pairs, length = batch.target.shape
+        length = batch.target.shape[1]
         source, lengths = batch.source, batch.source_lengths
         encoded = encode(model, source, lengths)
         decoded = model(source, batch.target, source_lengths=lengths, memory=encoded.memory)
-        ends = (
-            batch.target.new_full((pairs,), length) if batch.target_lengths is None else batch.target_lengths
-        )
+        ends = batch.lengths
         longest = max(self.max_length, length)
         found = greedy(model, source, lengths, longest, at_least=ends, encoded=encoded, gold=batch.target)
         own_ends = before_end(found.words[:, :length]).sum(dim=1).minimum(ends)
@@ -130,7 +128,7 @@ class Evaluator:
                 ends.cpu().double(),
             )
         )
-        self.marks = 2 if pairs and int(batch.target[0, 0]) == SOS else 1
+        self.marks = 2 if len(batch.target) and int(batch.target[0, 0]) == SOS else 1
         self.hypotheses.extend(self.to_text(ids) for ids in found.words[:, : self.max_length].tolist())
 
     def evaluation(

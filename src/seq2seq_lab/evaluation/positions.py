@@ -62,9 +62,7 @@ def right_words(model: Model, batch: Batch, unk: int | None = None) -> RightWord
 
 def positions(batch: Batch) -> Tensor:
     """[B, T], True at the positions of the targets, False at their padding."""
-    if batch.target_lengths is None:
-        return torch.ones_like(batch.target, dtype=torch.bool)
-    return torch.arange(batch.target.shape[1], device=batch.target.device) < batch.target_lengths[:, None]
+    return torch.arange(batch.target.shape[1], device=batch.target.device) < batch.lengths[:, None]
 
 
 def joined(parts: Sequence[RightWords]) -> RightWords:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from seq2seq_lab.data.batches import row_lengths
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.unroll import Encoded, argmax, encode, unroll
 from seq2seq_lab.forcing.plan import Plan
@@ -214,12 +215,10 @@ def _revised(
 ) -> PlannedDecoding:
     """Fed as a plan decides when it has seen the scores of a pass under gold words."""
     assert plan.revise is not None
-    if target_lengths is None:
-        target_lengths = torch.full((len(target),), target.shape[1], device=target.device)
     with torch.set_grad_enabled(plan.first_pass > 0):
         first = scores(model, encoded, target, None, draws)
     logits = first.logits.detach()
-    revised = plan.revise(logits, target, target_lengths, plan, draws)
+    revised = plan.revise(logits, target, row_lengths(target, target_lengths), plan, draws)
     feeding = Feeding(model, encoded, revised.words, revised.own, plan, draws, logits)
     inputs, words = _inputs(feeding)
     decoded = scores(model, encoded, target, inputs, draws)

@@ -53,7 +53,7 @@ class OptimalCompletion(Target):
         return None
 
     def __call__(self, fed: Fed) -> WordSets:
-        words, target, lengths = fed.need_words(), fed.batch.target, own.lengths_of(fed.batch)
+        words, target, lengths = fed.need_words(), fed.batch.target, fed.batch.lengths
         target = target[:, : int(lengths.max())]
         table = prefix_distances(words, target)
         members = optimal(table, target, lengths)

@@ -29,14 +29,6 @@ def goes_on(plan: Plan) -> bool:
     return stepwise and (plan.feeder is None or getattr(plan.feeder, "kind", None) == WORDS)
 
 
-def lengths_of(batch: Batch) -> Tensor:
-    """Positions of the reference of each pair, [B]."""
-    if batch.target_lengths is not None:
-        return batch.target_lengths
-    size, positions = batch.target.shape
-    return torch.full((size,), positions, device=batch.target.device)
-
-
 def limits(lengths: Tensor, max_ratio: float) -> Tensor:
     """The most positions that own sentences have, [B], of references of these lengths [B]."""
     return (max_ratio * lengths).ceil().long()
@@ -50,7 +42,7 @@ def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
     """
     if not goes_on(plan):
         return batch, plan
-    lengths = lengths_of(batch)
+    lengths = batch.lengths
     size, positions = batch.target.shape
     # A process of several has some of an update's pairs, padded as all of them are.
     longest = max(positions, int(limits(lengths, max_ratio).max()))
@@ -71,7 +63,7 @@ def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
 
 def counted(fed: Fed, max_ratio: float) -> Tensor:
     """The positions of each pair that count, [B]: up to the own `<eos>`, or all of the reference's."""
-    lengths = lengths_of(fed.batch)
+    lengths = fed.batch.lengths
     if not fed.goes_on:
         return lengths
     before = (fed.need_words() == EOS).cumsum(dim=1) == 0

@@ -84,7 +84,7 @@ class Teacher(Target):
     @torch.no_grad()
     def __call__(self, fed: Fed) -> Distribution:
         assert self.model is not None, "load comes first"
-        words, lengths = fed.need_words(), own.lengths_of(fed.batch)
+        words, lengths = fed.need_words(), fed.batch.lengths
         teacher = self.model = self.model.to(fed.logits)
         encoded = encode(teacher, fed.batch.source, fed.batch.source_lengths)
         logits = scores(teacher, encoded, fed.batch.target, teacher.embed(words), None).logits

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from seq2seq_lab.data.batches import Batch, Block
+from seq2seq_lab.data.batches import Batch, Block, row_lengths
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.passes import follow
@@ -151,9 +151,7 @@ def backward(
         minimised = minimised + plan.first_pass * first.minimised
     loss = minimised.mean() if of is None else minimised.sum() / of
     loss.backward()  # type: ignore[no-untyped-call]
-    lengths = last.wanted.lengths
-    if lengths is None:
-        lengths = torch.full((len(batch.target),), batch.target.shape[1])
+    lengths = row_lengths(batch.target, last.wanted.lengths)
     of_target = {} if isinstance(target, Gold) else _measured(last, batch)
     measured = {name: each.detach().cpu() for name, each in (of_target | dict(last.measured)).items()}
     return UpdateResult(last.losses.detach(), mean_over_words(followed.gold, lengths.cpu()), measured)
@@ -179,16 +177,14 @@ class Learnt(NamedTuple):
 @torch.no_grad()
 def _measured(learnt: Learnt, batch: Batch) -> dict[str, Tensor]:
     """Of each pair, [B]: the loss, the entropy and the share of positions where gold is not wanted, by position."""
-    wanted, lengths = learnt.wanted, learnt.wanted.lengths
+    wanted, lengths = learnt.wanted, row_lengths(batch.target, learnt.wanted.lengths)
     positions = torch.arange(batch.target.shape[1], device=batch.target.device)
-    counted = torch.full((len(batch.target),), len(positions), device=positions.device)
-    counted = counted if lengths is None else lengths
-    there = positions < (counted if batch.target_lengths is None else batch.target_lengths).unsqueeze(1)
+    there = positions < batch.lengths.unsqueeze(1)
     off = ~(wanted.allows(batch.target) & there)  # the reference has no word for a position beyond its end
     return {
-        "loss": learnt.losses / counted,
-        "target_entropy": sum_of_first(wanted.entropy(), lengths) / counted,
-        "target_off_gold": sum_of_first(off.float(), lengths) / counted,
+        "loss": learnt.losses / lengths,
+        "target_entropy": sum_of_first(wanted.entropy(), lengths) / lengths,
+        "target_off_gold": sum_of_first(off.float(), lengths) / lengths,
         **wanted.measured,
     }
 

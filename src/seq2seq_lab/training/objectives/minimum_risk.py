@@ -104,17 +104,14 @@ class MinimumRisk(Objective):
     def risk(self, outcome: Outcome) -> Tensor:
         """The expected risk of each pair, [B]."""
         model, batch, draws = outcome.model, outcome.batch, outcome.draws
-        lengths = batch.target_lengths
-        if lengths is None:
-            lengths = torch.full_like(batch.target[:, 0], batch.target.shape[1])
         encoded = encode(model, batch.source, batch.source_lengths, draws)
-        found = self.sample(model, encoded, batch.target, lengths, draws)
+        found = self.sample(model, encoded, batch.target, batch.lengths, draws)
         rows = _repeated(len(batch.target), self.candidates, batch.target.device)
         words, ends = found.words.flatten(0, 1), found.lengths.flatten()
         decoded = scores(model, encoded.select(rows), words, None, draws[rows])
         losses = sentence_losses(decoded.logits, words, ends).view_as(found.lengths)
         weights = (-self.alpha * losses).masked_fill(~found.distinct, -math.inf).softmax(dim=1)
-        return (weights * risks(found, batch.target, lengths).to(weights)).sum(dim=1)
+        return (weights * risks(found, batch.target, batch.lengths).to(weights)).sum(dim=1)
 
     @torch.no_grad()
     def sample(

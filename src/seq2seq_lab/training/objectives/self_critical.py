@@ -17,7 +17,6 @@ from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
-from seq2seq_lab.targets.own import lengths_of
 from seq2seq_lab.training.objectives.base import Objective, Outcome
 from seq2seq_lab.training.objectives.own_sentences import (
     Reward,
@@ -95,7 +94,7 @@ class SelfCritical(Objective):
 
     def __call__(self, outcome: Outcome) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of each pair and its sample's reward, [B]."""
-        lengths = lengths_of(outcome.batch)
+        lengths = outcome.batch.lengths
         if self.unit == "sentence":
             weighted, reward = self.weighted(outcome, torch.zeros_like(lengths))
             losses = self.mix * weighted
@@ -113,7 +112,7 @@ class SelfCritical(Objective):
     def weighted(self, outcome: Outcome, kept: Tensor) -> tuple[Tensor, Tensor]:
         """−advantage · log p(what is sampled after `kept` gold words), and the reward of the sentence, [B] each."""
         model, batch, draws = outcome.model, outcome.batch, outcome.draws
-        lengths = lengths_of(batch)
+        lengths = batch.lengths
         places = torch.arange(batch.target.shape[1], device=lengths.device)
         target = batch.target.masked_fill(places >= lengths.unsqueeze(1), EOS)
         limits = torch.maximum(limits_of(model, lengths, self.max_ratio), kept)
