@@ -143,3 +143,19 @@ def test_a_new_key_of_an_option_is_one_that_earlier_runs_have_too(option):
     group, _, name = option.rpartition("/")
     now = sorted(key for key in read(option_files(group)[name]) if key != "defaults")
     assert sorted(set(now) - set(KEYS[option])) == []
+
+
+def test_a_run_inside_of_another_one_is_refused(tmp_path, monkeypatch, capsys):
+    """It would not be found, and be removed with the other one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQ2SEQ_LAB_OUTPUTS", raising=False)
+    for place in (
+        Path("config.yaml"),
+        Path("outputs/a/seed-0/config.yaml"),
+    ):  # only the second one is a run's
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("seed: 0\n")
+    assert cli.main(["train", *tiny.SETTINGS, "name=b", "--dry-run"]) == 0
+    assert cli.main(["train", *tiny.SETTINGS, "name=a/seed-0", "seed=3"]) == 1
+    assert "outputs/a/seed-0 is a run, and a run inside of it is not found" in capsys.readouterr().err
+    assert not Path("outputs/a/seed-0/seed-3").exists()

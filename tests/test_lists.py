@@ -214,6 +214,26 @@ def test_rm_leaves_what_may_be_no_run_of_this_folder(own, tmp_path, how):
     assert (folder / "config.yaml").exists()
 
 
+def test_rm_of_an_unset_variable_removes_nothing(own, capsys):
+    """As a path, an empty text is the working folder."""
+    before = names(own)
+    for given in (["rm", "--yes"], ["retry"], ["note", "a note"], ["tag", "a"]):
+        assert cli.main(["runs", *given, ""]) == 1
+        assert "an argument is empty" in capsys.readouterr().err
+    assert names(own) == before
+
+
+@pytest.mark.parametrize("to", ["attention-mixed-0.5/seed-0", "."])
+def test_rm_removes_nothing_through_a_link_that_is_given(own, tmp_path, monkeypatch, capsys, to):
+    (tmp_path / "link").symlink_to((own / to).resolve())
+    before = names(own)
+    assert cli.main(["runs", "rm", "--yes", str(tmp_path / "link")]) == 1
+    assert "leads through a link; give" in capsys.readouterr().err
+    monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(tmp_path / "link"))
+    assert cli.main(["runs", "rm", "--yes", "seed=0"]) == 1
+    assert names(own) == before
+
+
 def test_notes_and_tags_are_kept_beside_the_run_and_are_no_part_of_it(own, capsys):
     run = own / "attention-mixed-0.5" / "seed-0"
     before = {path.name: path.read_bytes() for path in run.iterdir()}

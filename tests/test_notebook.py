@@ -13,6 +13,7 @@ from seq2seq_lab.commands import main as cli
 from seq2seq_lab.commands import runs
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import notebook
+from seq2seq_lab.runs.chosen import find_checkpoint
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorial.ipynb"
 pandas = pytest.importorskip("pandas")
@@ -59,6 +60,17 @@ def test_runs_are_a_table_with_what_sets_them_apart(outputs):
 def test_what_is_no_run_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere is not a run"):
         load_run(tmp_path / "nowhere")
+
+
+def test_what_a_call_asks_for_and_cannot_have_is_named(tmp_path):
+    """Nothing else is done in its place."""
+    with pytest.raises(UserError, match=r"^checkpoint: 'Best' is neither best nor last"):
+        find_checkpoint(tmp_path, "Best")
+    with pytest.raises(UserError, match=r"^output_dir: give it as an argument"):
+        sweep({"data": "toy", "output_dir": str(tmp_path)})
+    with pytest.raises(UserError, match=r"^jobs: 0 is not positive"):
+        sweep({"data": "toy"}, jobs=0, output_dir=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_sweep_from_python_is_that_of_the_command_line(tmp_path):

@@ -123,6 +123,16 @@ def test_a_run_without_checkpoint_callback_that_was_interrupted_at_the_end_of_an
     assert not [*folder.rglob("*.ckpt")], "that of the interruption would be taken for the trained model"
 
 
+def test_fewer_epochs_than_are_trained_are_refused_and_nothing_changes(stop, run):
+    folder = stop("r", "trainer.max_epochs=4", block=2 * BLOCKS + 1)
+    before = {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.stat().st_size
+    }
+    with pytest.raises(UserError, match=r"2 epochs of it are trained, more than trainer\.max_epochs=1; give"):
+        run("r", "trainer.max_epochs=1")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in before} == before
+
+
 def test_the_time_of_an_interrupted_epoch_is_the_sum_of_its_parts(run, stop):
     folder = stop("stopped", block=3)
     run("stopped")

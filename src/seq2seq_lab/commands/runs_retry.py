@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="change a setting that does not make it another run, such as threads=1 or accelerate=off; may be repeated",
+        help="change a setting that does not make it another run, such as threads=1; may be repeated",
     )
     add_trust(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show how the updates of a run are made")

@@ -1,11 +1,14 @@
 """The command ``seq2seq-lab runs rm``."""
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 from seq2seq_lab.commands.chosen import add_chosen
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.facts import activity
+from seq2seq_lab.runs.filters import outputs, split
 from seq2seq_lab.runs.remove import TRAINED, remove_run, size
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import require_runs, select
@@ -24,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status: 1 if a run could not be removed, or the answer was no."""
+    for path in split(args.chosen)[0] or [outputs()]:
+        if (target := path.resolve()) != Path(os.path.normpath(Path.cwd() / path)):
+            raise UserError(f"runs rm: {path} leads through a link; give {target} itself")
     selection = require_runs(select(args.chosen))
     running = [run for run in selection.runs if activity(run) == "running"]
     chosen = [run for run in selection.runs if run not in running]

@@ -21,7 +21,7 @@ def sweep(
     zipped: Sequence[Sequence[str]] = (),
     output_dir: str | Path | None = None,
     jobs: int = 1,
-    config_dir: Path | None = None,
+    config_dir: str | Path | None = None,
 ) -> "pd.DataFrame":
     """Train a run for each combination of values; returns all runs of its folder, as `load_runs` does.
 
@@ -42,7 +42,12 @@ def sweep(
         UserError: a setting cannot be, or a run failed; the finished ones are kept.
     """
     output_dir = outputs() if output_dir is None else output_dir
+    config_dir = None if config_dir is None else Path(config_dir)
     several = [settings] if isinstance(settings, Mapping) else list(settings)
+    if any("output_dir" in each for each in several):
+        raise UserError("output_dir: give it as an argument of its own: sweep({…}, output_dir=…)")
+    if jobs < 1:
+        raise UserError(f"jobs: {jobs} is not positive")
     known = groups([config_dir] if config_dir else [])
     common, *rest = [[_override(key, value, known) for key, value in each.items()] for each in several] or [
         []

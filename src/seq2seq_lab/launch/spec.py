@@ -1,6 +1,7 @@
 """From what Hydra composed to what is trained: the checked configuration of a run, and its folder."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.config.check import check
@@ -11,6 +12,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.code import own_code
 from seq2seq_lab.runs.naming import derived_name, earlier_folder, is_typed, run_folder
 from seq2seq_lab.runs.place import RunSpec, find_folder
+from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -60,7 +62,18 @@ def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collect
         typed=is_typed(overrides),
         earlier=earlier_folder(config, overrides, named, swept),
     )
+    _check_place(folder, Path(config["output_dir"]))
     return RunSpec(config, folder)
+
+
+def _check_place(folder: Path, outputs: Path) -> None:
+    for above in folder.parents:
+        if above == outputs or not above.is_relative_to(outputs):
+            return
+        if Run(above).exists():
+            raise UserError(
+                f"{folder}: {above} is a run, and a run inside of it is not found; give another name"
+            )
 
 
 def given(overrides: Any) -> list[str]:

@@ -18,8 +18,10 @@ def find_checkpoint(path: str | Path, which: Which | None = None) -> tuple[Run, 
         which: the best or the last; None: the best where there is one, else the last.
 
     Raises:
-        UserError: the folder is not a run, or the run has no such checkpoint.
+        UserError: there is no such kind of checkpoint, the folder is not a run, or the run has none.
     """
+    if which not in (None, *WHICH):
+        raise UserError(f"checkpoint: {which!r} is neither {' nor '.join(WHICH)}")
     run = Run(Path(path))
     if not run.exists():
         what = "is not a run: it has no config.yaml" if run.folder.exists() else "does not exist"

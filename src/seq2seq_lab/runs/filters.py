@@ -116,10 +116,16 @@ def parse_several(text: str) -> list[Filter]:
 
 
 def split(arguments: Iterable[str | Path]) -> tuple[list[Path], list[Filter]]:
-    """Arguments of a command as paths and filters: a text that is no path and has a sign is a filter."""
+    """Arguments of a command as paths and filters: a text that is no path and has a sign is a filter.
+
+    Raises:
+        UserError: one is empty, as an unset variable of a shell is; as a path it would be the working folder.
+    """
     paths: list[Path] = []
     filters: list[Filter] = []
     for argument in arguments:
+        if argument == "":
+            raise UserError("an argument is empty; it should be a folder, or a filter such as status=failed")
         is_path = isinstance(argument, Path) or _exists(Path(argument))
         given = None if is_path else parse(str(argument))
         if given is None:

@@ -104,6 +104,7 @@ class Start:
             UserError: this would not be the same run, or there is no checkpoint that can be read and fits.
         """
         if self.resumed:
+            self._check_epochs()
             self._check_pairs(data)
             self._check_length(module, data)
             self.checkpoint = _find_checkpoint(self.run, module)
@@ -116,6 +117,14 @@ class Start:
                 {"source": data.corpus.source_vocabulary, "target": data.corpus.target_vocabulary},
                 self.config,
                 which=self.config["init_from_checkpoint"],
+            )
+
+    def _check_epochs(self) -> None:
+        most = self.config["trainer"].get("max_epochs")
+        if most is not None and 0 <= most < self.run.epochs:
+            raise UserError(
+                f"{self.run.folder}: {self.run.epochs} epochs of it are trained, more than trainer.max_epochs={most}; "
+                "give at least as many, or begin anew with fresh=true"
             )
 
     def open_folder(self, own: Run, data: TranslationDataModule, **facts: Any) -> None:
