@@ -376,6 +376,20 @@ def test_the_best_checkpoint_of_some_and_the_last_of_others_is_said(tmp_path):
     assert not any("different checkpoints" in each for each in both.caveats)
 
 
+def test_an_evaluation_of_a_mean_replaces_neither_that_of_the_best_nor_that_of_the_last(tmp_path):
+    for number, changed in enumerate(({}, {"averaged": 2}, {"checkpoint": "last"}, {"averaged": 3})):
+        write_evaluation(tmp_path, "test", small(0.5, number) | MADE | changed)
+    folder = tmp_path / "evaluation"
+    bleu = {
+        where: evaluations.read_evaluations(folder / where)[0]["test"].measures["bleu"]
+        for where in (".", "best", "last")
+    }
+    assert bleu == {
+        where: small(0.5, number)["measures"]["bleu"]
+        for where, number in ((".", 3), ("best", 0), ("last", 2))
+    }
+
+
 def test_validation_that_counts_sources_does_not_compare_with_one_that_counts_pairs(tmp_path):
     for segments, seed in product(("source", "pair"), range(2)):
         write_run(tmp_path / segments / f"seed-{seed}", config(seed=seed) | {"segments": segments})

@@ -214,6 +214,15 @@ def test_rm_leaves_what_may_be_no_run_of_this_folder(own, tmp_path, how):
     assert (folder / "config.yaml").exists()
 
 
+def test_a_note_that_could_not_be_read_again_is_refused(own, capsys):
+    run = str(own / "attention-mixed-0.5" / "seed-0")
+    assert cli.main(["runs", "note", "short", run]) == 0
+    assert cli.main(["runs", "note", "n" * 70_000, run]) == 1
+    assert "may have 65,536 bytes, these have 70,0" in capsys.readouterr().err
+    assert cli.main(["runs", "tag", "good", run]) == 0
+    assert load_runs(str(own)).loc["attention-mixed-0.5/seed-0", "note"] == "short"
+
+
 def test_rm_of_an_unset_variable_removes_nothing(own, capsys):
     """As a path, an empty text is the working folder."""
     before = names(own)

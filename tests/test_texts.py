@@ -4,7 +4,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.config.texts import as_texts, is_plain, quoted
+from seq2seq_lab.config.texts import as_texts, is_plain, quoted, read_value
 
 RUNS = ("outputs/a,lr=0.1/seed-0", "outputs/한국 어,b=2/seed-1", "outputs/plain/seed-0", "it's [a] (run)\\")
 
@@ -95,3 +95,16 @@ def test_every_command_that_composes_reads_paths():
 )
 def test_what_needs_no_quotation_marks(text, plain):
     assert is_plain(text) is plain
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 0.001), ("1e3", 1000.0), ("2", 2), ("[a, 1]", ["a", 1]), ("", None), ("true", True)],
+)
+def test_a_value_that_is_typed_for_a_file_is_read_as_in_a_configuration(text, value):
+    assert read_value(text) == value
+
+
+def test_a_value_that_cannot_be_read_is_an_error():
+    with pytest.raises(ValueError, match=r"."):
+        read_value("a: ")

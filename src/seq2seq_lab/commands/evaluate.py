@@ -157,7 +157,7 @@ def _analyses(text: str) -> list[Any]:
 
 def _settings(given: Sequence[str]) -> dict[str, Any]:
     """Settings of the data, from `data.KEY=VALUE`."""
-    import yaml
+    from seq2seq_lab.config.texts import read_value
 
     settings = {}
     for each in given:
@@ -165,8 +165,8 @@ def _settings(given: Sequence[str]) -> dict[str, Any]:
         if not equals or not key or "." in key:
             raise UserError(f"--data: {each!r} is not of the form data.KEY=VALUE")
         try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
+            settings[key] = read_value(value)
+        except ValueError:
             raise UserError(f"--data: {each!r}: the value cannot be read") from None
     return settings
 

@@ -4,15 +4,33 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import Root
+from seq2seq_lab.errors import first_line
 
 _BEGINS = ("'", '"', "[", "{")  # of what Hydra's grammar has another reading for
 _PLAIN = r"[\w.+-]*"  # what it reads as it stands
 # Root keys that take a text, such as `name` and `init_from`.
 _TEXTS = tuple(key for key, hint in get_type_hints(Root).items() if str in (hint, *get_args(hint)))
+
+
+def read_value(text: str) -> Any:
+    """The value of a text in YAML, with OmegaConf's numbers, of which `1e-3` is one.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        found = OmegaConf.to_container(OmegaConf.create(f"value: {text}"))
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(first_line(error)) from None
+    return found["value"] if isinstance(found, dict) else None
 
 
 def as_texts(overrides: Sequence[str], extra: Sequence[Path] = (), *, sweep: bool = False) -> list[str]:

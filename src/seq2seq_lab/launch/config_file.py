@@ -8,9 +8,10 @@ from typing import Any
 
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.schema import CODE
+from seq2seq_lab.config.texts import read_value
 from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import check_targets
-from seq2seq_lab.errors import UserError, first_line
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.notify import announced, for_all
 from seq2seq_lab.launch.register import INTERRUPTED, Register
@@ -142,8 +143,6 @@ def _check_places(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    import yaml
-
     for override in overrides:
         key, equals, text = override.lstrip("+").partition("=")
         *above, last = key.split(".")
@@ -155,7 +154,7 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         if isinstance(node.get(last), dict):
             raise UserError(f"{override}: with --config, {key} has keys of its own; change these")
         try:
-            node[last] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"{override}: {first_line(error)}") from None
+            node[last] = read_value(text)
+        except ValueError as error:
+            raise UserError(f"{override}: {error}") from None
     return config

@@ -39,13 +39,20 @@ def read_annotations(folder: Path) -> Annotations:
 
 
 def write_annotations(folder: Path, annotations: Annotations) -> None:
-    """Replace those of a run; no file is left where they are empty."""
+    """Replace those of a run; no file is left where they are empty.
+
+    Raises:
+        UserError: they are too long to be read again.
+    """
     path = folder / layout.ANNOTATIONS
     if annotations == Annotations():
         path.unlink(missing_ok=True)
         return
     contents = {"note": annotations.note, "tags": annotations.tags}
-    write_text(path, json.dumps(contents, ensure_ascii=False, indent=1) + "\n")
+    text = json.dumps(contents, ensure_ascii=False, indent=1) + "\n"
+    if (size := len(text.encode())) > _MOST_BYTES:
+        raise UserError(f"{folder}: a note and its tags may have {_MOST_BYTES:,} bytes, these have {size:,}")
+    write_text(path, text)
 
 
 def with_tags(before: Annotations, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Annotations:

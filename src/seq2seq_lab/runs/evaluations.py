@@ -151,7 +151,8 @@ def _keep_other(target: Path, contents: Mapping[str, Any]) -> None:
     """
     before = _read(target.with_name(f"{target.name}.json"))
     kept = before.checkpoint if before else None
-    if kept not in ("best", "last") or kept == contents.get("checkpoint"):
+    now = None if contents.get("averaged") else contents.get("checkpoint")  # a mean is of neither
+    if kept not in ("best", "last") or kept == now:
         return
     if not is_inside(target.parent / kept, target.parent):
         raise UserError(f"{target.parent / kept}: it is a link out of {target.parent}; remove it")
