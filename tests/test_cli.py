@@ -123,6 +123,7 @@ def test_version_prints_the_version_of_the_package(capsys):
         ["train", "-m", "--cfg", "job"],
         ["train", "--resolve"],
         ["train", "--config-dir"],
+        ["train", "--config-dir", ".", "--config", "config.yaml"],
     ],
 )
 def test_wrong_arguments_end_with_status_2_and_a_line_of_usage(arguments, capsys):

@@ -304,6 +304,8 @@ def test_without_a_known_distribution_there_is_no_perfect_model(folder, evaluate
         (["--data", "data.pairs=40"], "--data gives no pair that the run's own corpus lacks"),
         (["--data", "data.paris=40"], "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris"),
         (["--max-pairs", "0"], "--max-pairs: 0 is less than 1"),
+        (["--average", "-1"], "--average: -1 is less than 1"),
+        (["--split", "train", "--data", "pairs=120"], "--split train: a part of the run's own pairs"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_line(folder, evaluate, arguments, message):

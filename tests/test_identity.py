@@ -9,6 +9,8 @@ import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.options import option_files, read
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.identity import earlier_fingerprint
 from seq2seq_lab.runs.run import Run
 
 LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN)
@@ -66,6 +68,18 @@ def test_two_experiment_files_without_a_name_are_two_runs(tmp_path):
     assert len(train(tmp_path / "runs", *given, "fresh=true", sweep=True)) == 2
 
 
+def test_equal_numbers_are_the_same_run_however_they_are_written(tmp_path):
+    for written in ("0.0", "0", "0e0"):
+        assert len(train(tmp_path, f"model.dropout={written}")) == 1
+
+
+def test_a_run_that_an_earlier_version_noted_is_found(tmp_path):
+    (folder,) = train(tmp_path, "name=a", "model.dropout=0.0")
+    (note,) = (tmp_path / layout.NOTES).iterdir()
+    note.rename(note.with_name(earlier_fingerprint(Run(folder).config())))
+    assert train(tmp_path, "model.dropout=0.0") == [folder]
+
+
 class TestLength:
     def test_a_finished_run_goes_on_where_more_epochs_are_given(self, tmp_path):
         whole = tiny.train(tmp_path / "whole", "trainer.max_epochs=4", "forcing=mixed")
@@ -83,7 +97,9 @@ class TestLength:
 
     def test_a_policy_that_is_spread_over_the_epochs_cannot_go_on(self, tmp_path):
         tiny.train(tmp_path, "forcing=scheduled", "trainer.max_epochs=2")
-        with pytest.raises(UserError, match="spread over 2 epochs; give a run of 3 epochs another name"):
+        with pytest.raises(
+            UserError, match="spread over 2 epochs; give a run of 3 epochs another output_dir"
+        ):
             tiny.train(tmp_path, "forcing=scheduled", "trainer.max_epochs=3")
 
     def test_a_sweep_over_the_length_has_a_run_for_each(self, tmp_path):

@@ -165,7 +165,7 @@ def test_csv_has_a_row_a_run_and_no_formula(own, capsys):
 
 
 def test_a_list_has_the_columns_and_the_order_that_are_asked_for(own, capsys):
-    given = ["model=attention", "--columns", "model,ratio,val/bleu", "--sort", "train/loss", "--reverse"]
+    given = ["model=attention", "--columns", "model, ratio,val/bleu", "--sort", "train/loss", "--reverse"]
     assert cli.main(["runs", *given]) == 0
     head, *rows = capsys.readouterr().out.split("\n\n")[0].splitlines()
     assert head.split() == ["model", "ratio", "val/bleu", "run"]
@@ -175,6 +175,8 @@ def test_a_list_has_the_columns_and_the_order_that_are_asked_for(own, capsys):
     assert len(losses) == 4
     assert cli.main(["runs", "--columns", "nothing"]) == 1
     assert "--columns nothing: no run has nothing" in capsys.readouterr().err
+    assert cli.main(["runs", "--reverse"]) == 1
+    assert "--reverse: it reverses the order of --sort KEY" in capsys.readouterr().err
 
 
 def test_rm_removes_what_is_chosen_and_nothing_else(own, capsys, monkeypatch):
@@ -219,6 +221,8 @@ def test_a_note_that_could_not_be_read_again_is_refused(own, capsys):
     assert cli.main(["runs", "note", "short", run]) == 0
     assert cli.main(["runs", "note", "n" * 70_000, run]) == 1
     assert "may have 65,536 bytes, these have 70,0" in capsys.readouterr().err
+    assert cli.main(["runs", "note", "\udcff", run]) == 1
+    assert capsys.readouterr().err == "'\\udcff': the note is not UTF-8\n"
     assert cli.main(["runs", "tag", "good", run]) == 0
     assert load_runs(str(own)).loc["attention-mixed-0.5/seed-0", "note"] == "short"
 

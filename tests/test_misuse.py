@@ -53,6 +53,8 @@ WRONG = {
     "+seed=1": ("+seed: the key is there already", "seed=…"),
     "+optimizer.nope=1": ("optimizer.nope: torch.optim.SGD takes no nope", ""),
     "seed=true": ("seed: True is not of type int", ""),
+    "threads=100000": ("threads: 100000 is more than 1,024", ""),
+    "name=\udcff": ("name: '\\udcff' is not UTF-8", ""),
     "=3": ("=3: not an override of the form KEY=VALUE", ""),
     "model": ("model: not an override of the form KEY=VALUE", ""),
     "+code.x=1": ("+code.x=1: a run notes code itself", ""),

@@ -37,6 +37,15 @@ def printable(text: str) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written; it cannot if its bytes were not UTF-8, as those of an argument may be."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def of_files(error: OSError) -> str | None:
     """What a file system refuses, such as `PATH: Permission denied`; None for an error of another kind."""
     if error.errno not in _OF_FILES:

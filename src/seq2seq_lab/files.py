@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -60,7 +61,13 @@ def parse_json(text: bytes | str) -> Any:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`; it replaces `path` if the block ends without an exception."""
+    """Yield a temporary path next to `path`; it replaces `path` if the block ends without an exception.
+
+    Raises:
+        IsADirectoryError: `path` is a folder.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:

@@ -25,10 +25,21 @@ def clean_output() -> None:
 
     Whatever a command prints (a sentence, a name in somebody else's file, a warning of a library) passes here.
     """
+    _open_closed()
     replace_unencodable()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.write = _cleaned(stream)  # type: ignore[method-assign]
+
+
+def _open_closed() -> None:
+    """Read nothing from, and write nothing to, what the process was started without, as by `>&-` of a shell.
+
+    Python has None in its place, and the next file that is opened would have its number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def _cleaned(stream: io.TextIOWrapper) -> Callable[[str], int]:

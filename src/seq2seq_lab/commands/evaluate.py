@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("folders", nargs="+", metavar="RUN", type=Path, help="folders of runs")
     parser.add_argument(
-        "--split", default="test", choices=("test", "validation", "train"), help="default: test"
+        "--split", choices=("test", "validation", "train"), help="the part of the run's pairs (default: test)"
     )
     parser.add_argument(
         "--beam", default="1", metavar="N[,N]", help="beams to decode with; 1 is greedy, the default"
@@ -78,8 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status: 1 if a run could not be evaluated."""
     beams = _beams(args.beam)
-    if args.max_pairs is not None and args.max_pairs < 1:
-        raise UserError(f"--max-pairs: {args.max_pairs} is less than 1")
+    for option, number in (("--max-pairs", args.max_pairs), ("--average", args.average)):
+        if number is not None and number < 1:
+            raise UserError(f"{option}: {number} is less than 1")
     import torch
 
     from seq2seq_lab.runs.evaluate import Corpora, Request, evaluate_run
@@ -124,7 +125,9 @@ def _part(args: argparse.Namespace) -> str:
     if not args.data:
         if args.name is not None:
             raise UserError(f"--name {args.name}: names the pairs of --data, which is not given")
-        return str(args.split)
+        return str(args.split or "test")
+    if args.split is not None:
+        raise UserError(f"--split {args.split}: a part of the run's own pairs, and --data gives others")
     name = SHIFTED if args.name is None else str(args.name)
     if name in (*PARTS, *_LOGGED) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise UserError(f"--name {name}: not a name of other pairs, such as longer (a-z, 0-9 and _)")

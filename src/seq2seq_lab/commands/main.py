@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     clean_output()
-    modules.set_folder(Path.cwd())
     try:
+        modules.set_folder(_working_folder())
         args = _parsed(_command_first(arguments))
         with safe_path():
             return int(args.main(args))
@@ -73,6 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(printable(refused), file=sys.stderr)
         return 1
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the working folder has been removed; change to another one") from None
 
 
 def _command_first(arguments: list[str]) -> list[str]:

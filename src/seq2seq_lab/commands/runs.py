@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
+    if args.reverse and not args.sort:
+        raise UserError("--reverse: it reverses the order of --sort KEY, which is not given")
     if args.watch and (args.json or args.csv):
         raise UserError("--watch shows a table; leave out --json and --csv")
     if args.json or args.csv:
@@ -87,7 +89,8 @@ def main(args: argparse.Namespace) -> int:
 def _shown(args: argparse.Namespace, *, height: int | None = None) -> str:
     if args.columns or args.sort:
         selection = _sorted(require_runs(select(args.chosen)), args.sort, reverse=args.reverse)
-        return flat(selection, args.columns.split(",") if args.columns else None, height=height)
+        columns = [key.strip() for key in args.columns.split(",")] if args.columns else None
+        return flat(selection, columns, height=height)
     return table(args.chosen, height=height)
 
 

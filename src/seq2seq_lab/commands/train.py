@@ -69,6 +69,8 @@ def main(args: argparse.Namespace) -> int:
         args.parser.error("--sweep and --zip require -m")
     if args.dry_run and (args.cfg or args.config):
         args.parser.error("--dry-run: not with --cfg or --config")
+    if args.config and args.config_dir:
+        args.parser.error("--config-dir: not with --config, whose file has the settings of every option")
     if args.config:
         from seq2seq_lab.launch.config_file import launch_file
 

@@ -15,11 +15,13 @@ from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, LONGEST_NAME, NODES, SETS, Root
 from seq2seq_lab.config.trainer import check_trainer
+from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.config.unknown import meant, meant_beside
-from seq2seq_lab.errors import UserError, first_line, nearest
+from seq2seq_lab.errors import UserError, first_line, is_utf8, nearest
 
 Node = Mapping[str, Any]
+_MOST_THREADS = 1024  # with many more, the process cannot start them, and ends
 _OF_HYDRA = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")
 
 
@@ -46,6 +48,9 @@ def check(config: Node) -> None:
         if key not in config["loader"]:
             raise UserError(f"loader.{key}: it is missing; a run needs it")
     _check_ranges(config)
+    for key, value in leaves(config):
+        if isinstance(value, str) and not is_utf8(value):
+            raise UserError(f"{key}: {value!r} is not UTF-8")
     if (path := interpolation(dict(config))) is not None:  # an escaped one; a run's file may have none
         raise UserError(f"{path}: it contains ${{, which a run's settings may not")
     check_node(config, "")
@@ -85,6 +90,8 @@ def _check_ranges(config: Node) -> None:
     for key, least in (("seed", 0), ("threads", 1), ("stop_after_failures", 1)):
         if config[key] is not None and config[key] < least:
             raise UserError(f"{key}: {config[key]} is less than {least}")
+    if config["threads"] is not None and config["threads"] > _MOST_THREADS:
+        raise UserError(f"threads: {config['threads']} is more than {_MOST_THREADS:,}")
     lr = config["optimizer"].get("lr", 1)
     if isinstance(lr, int | float) and not 0 < lr < math.inf:  # PyTorch takes NaN
         raise UserError(f"optimizer.lr must be positive and finite, got {lr}")

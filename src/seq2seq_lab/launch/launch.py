@@ -21,6 +21,7 @@ from seq2seq_lab.launch.launcher import attending, launcher
 from seq2seq_lab.launch.notify import announced
 from seq2seq_lab.launch.plan import Shown
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
+from seq2seq_lab.launch.startup import environment
 
 
 def launch(
@@ -120,17 +121,18 @@ def _status(job: TaskFunction, overrides: Sequence[str], *, multirun: bool) -> i
 
 @contextmanager
 def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
-    """Set Hydra's arguments, and the variable without which Hydra exits the process on an error."""
-    argv, variable = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    """Set Hydra's arguments, and the variable without which Hydra exits the process on an error.
+
+    A variable of ours that is empty is not set: the configuration would have its empty text, and no default.
+    """
+    ours = {name: text or None for name, text in os.environ.items() if name.startswith("SEQ2SEQ_LAB_")}
+    argv = sys.argv
     sys.argv = ["seq2seq-lab train", *arguments]
-    os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        yield
+        with environment({**ours, "HYDRA_FULL_ERROR": "1"}):
+            yield
     finally:
         sys.argv = argv
-        del os.environ["HYDRA_FULL_ERROR"]
-        if variable is not None:
-            os.environ["HYDRA_FULL_ERROR"] = variable
 
 
 def _output_dir(overrides: Sequence[str]) -> Path:

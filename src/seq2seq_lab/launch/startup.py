@@ -3,12 +3,11 @@
 import gc
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from typing import Any
 
-_SAFE_PATH = "PYTHONSAFEPATH"
 _done: list[bool] = []  # not asked of the collector, which would count all frozen objects
 
 
@@ -58,14 +57,25 @@ def _import_torchmetrics() -> None:
     plot._error_on_missing_matplotlib = import_now
 
 
-@contextmanager
-def safe_path() -> Iterator[None]:
+def safe_path() -> AbstractContextManager[None]:
     """Other Python processes do not find modules in the working folder; Python puts it first on their `sys.path`."""
-    before = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
+    return environment({"PYTHONSAFEPATH": "1"})
+
+
+@contextmanager
+def environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Give environment variables other values in a block; those that are None are not set there."""
+    before = {name: os.environ.get(name) for name in values}
+    _set(values)
     try:
         yield
     finally:
-        del os.environ[_SAFE_PATH]
-        if before is not None:
-            os.environ[_SAFE_PATH] = before
+        _set(before)
+
+
+def _set(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

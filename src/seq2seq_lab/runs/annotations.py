@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, is_utf8
 from seq2seq_lab.files import read_json, write_text
 from seq2seq_lab.runs import layout
 
@@ -79,8 +79,10 @@ def check_first(text: str, what: str) -> None:
     """Refuse a path where a text is expected, as somebody types who takes the runs for the first argument.
 
     Raises:
-        UserError: it is the path of a folder.
+        UserError: it is the path of a folder, or not UTF-8.
     """
+    if not is_utf8(text):
+        raise UserError(f"{text!r}: {what} is not UTF-8")
     if text and os.sep in text and Path(text).is_dir():
         raise UserError(f"{text}: {what} comes first, and the runs after it")
 

@@ -38,8 +38,26 @@ def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
 
 def fingerprint(config: Mapping[str, Any]) -> str:
     """A hash of what decides what is learnt; equal for equal runs."""
-    text = json.dumps(identity(config), sort_keys=True, default=str)
+    return _hash(_numbers_alike(identity(config)))
+
+
+def earlier_fingerprint(config: Mapping[str, Any]) -> str:
+    """As `fingerprint`, but 1 and 1.0 differ, as up to version 0.2."""
+    return _hash(identity(config))
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _numbers_alike(value: Any) -> Any:
+    """Nested values with 1.0 as 1, which it is equal to."""
+    if isinstance(value, Mapping):
+        return {key: _numbers_alike(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers_alike(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:

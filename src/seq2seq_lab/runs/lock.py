@@ -68,7 +68,7 @@ def is_locked(path: Path) -> bool:
 
 
 def _taken(path: Path, owner: str = "another process") -> str:
-    return f"{path.parent} is being trained by {owner}; wait for it, or give this run another name=…"
+    return f"{path.parent} is being trained by {owner}; wait for it, or give this run another output_dir=…"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.code import came_to_nothing, changed_code, say_changed
 from seq2seq_lab.runs.foreign import is_inside
-from seq2seq_lab.runs.identity import difference, fingerprint
+from seq2seq_lab.runs.identity import difference, earlier_fingerprint, fingerprint
 from seq2seq_lab.runs.naming import folder_beside
 from seq2seq_lab.runs.run import Run
 
@@ -97,20 +97,19 @@ def _beside(folder: Path, config: Mapping[str, Any]) -> Path:
 def remember(folder: Path, config: Mapping[str, Any]) -> None:
     """Note the folder of a run below its output directory, so that the same run is found by another spelling."""
     outputs = Path(str(config["output_dir"]))
-    if folder.is_relative_to(outputs) and is_inside(_note(config), outputs):
-        write_text(_note(config), folder.relative_to(outputs).as_posix() + "\n")
+    note = outputs / layout.NOTES / fingerprint(config)
+    if folder.is_relative_to(outputs) and is_inside(note, outputs):
+        write_text(note, folder.relative_to(outputs).as_posix() + "\n")
 
 
 def remembered(config: Mapping[str, Any]) -> Path | None:
     """The folder that was noted for this run; there may be none or another run in it now."""
     outputs = Path(str(config["output_dir"]))
-    try:
-        text = read_limited(_note(config), _MOST_BYTES).decode().strip()
-    except (OSError, ValueError):
-        return None
-    # Somebody else's file may name any path.
-    return outputs / text if text and "\0" not in text and is_inside(outputs / text, outputs) else None
-
-
-def _note(config: Mapping[str, Any]) -> Path:
-    return Path(str(config["output_dir"]), layout.NOTES, fingerprint(config))
+    for note in (fingerprint(config), earlier_fingerprint(config)):
+        try:
+            text = read_limited(outputs / layout.NOTES / note, _MOST_BYTES).decode().strip()
+        except (OSError, ValueError):
+            continue
+        # Somebody else's file may name any path.
+        return outputs / text if text and "\0" not in text and is_inside(outputs / text, outputs) else None
+    return None

@@ -174,7 +174,7 @@ class Start:
         if there != here and _follows_end(module, data):
             raise UserError(
                 f"{self.run.folder}: a schedule of it is spread over {there} epochs; give a run of {here} epochs "
-                "another name=…"
+                "another output_dir=…, or replace this one with fresh=true"
             )
 
 
