@@ -72,8 +72,8 @@ def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
         rows = read_csv(f"{name}-shift_runs", shift.STUDY)
         assert shift.table(rows, task) == read_csv(f"{name}-shift", shift.STUDY)
     of_tasks = {name: read_csv(f"{name}_runs", quality.STUDY) for name in tasks if not tasks[name].start}
-    assert planned.settings_of_methods() == read_csv("methods", quality.STUDY)
-    assert planned.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
+    assert quality.settings_of_methods() == read_csv("methods", quality.STUDY)
+    assert over_tasks.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
     if "sounds-planned" in written:
         rows = planned.table(of_tasks["sounds"], planned.read_wrong("sounds"))
         assert rows == read_csv("sounds-planned", quality.STUDY)
@@ -319,7 +319,7 @@ class TestWhatWasPlannedOfTheSounds:
         assert (found["mixed"]["as good"], found["free"]["as good"]) == ("yes", "no")
 
     def test_the_order_of_methods_by_gap_and_by_quality(self):
-        from experiments.exposure_bias import planned
+        from experiments.exposure_bias import over_tasks
 
         rows = [
             {"method": method, "seed": str(seed), "exposure_gap": str(gap), "sequence_error_rate": str(error)}
@@ -328,7 +328,7 @@ class TestWhatWasPlannedOfTheSounds:
         ]
         rows += [rows[1] | {"method": "uniform", "seed": seed} for seed in "01"]  # too few
         rows.append({"method": "full", "seed": "3", "exposure_gap": "0", "sequence_error_rate": "99"})
-        (found,) = planned.over_methods({"sounds": rows})
+        (found,) = over_tasks.over_methods({"sounds": rows})
         assert (found["methods"], found["seeds"], found["ρ of exposure gap and quality"]) == (
             "4",
             "3",

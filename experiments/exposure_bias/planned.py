@@ -1,23 +1,18 @@
 """What was said of the sounds before their runs, tested: `python -m experiments.exposure_bias.planned`.
 
-From sounds_runs.csv and sounds_wrong.csv. Writes sounds-planned.csv (a row a method), over_methods.csv (a row a task
-that is there) and methods.csv (the settings of each) with their tables in README.md.
+From sounds_runs.csv and sounds_wrong.csv. Writes sounds-planned.csv, a row a method, and its table in README.md.
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
-from experiments.exposure_bias.plan import FEWEST, METHODS, TASKS
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, with_interval, write
 from seq2seq_lab.compare.statistics import (
     ALPHA,
     Difference,
-    detectable,
     holm,
     paired_difference,
     student_t_quantile,
@@ -104,56 +99,10 @@ def read_wrong(task: str) -> Wrong:
     return found
 
 
-def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
-    """For each task, what its methods say together.
-
-    Spearman's ρ over methods of the mean exposure gap and the mean quality, of the seeds that all have; and the true
-    difference from full forcing that a test finds with a probability of 0.8, alone and with Holm's correction. A method
-    with few seeds is left out.
-    """
-    found = []
-    for name, measured in rows.items():
-        quality = TASKS[name].quality.removeprefix("test/")
-        gaps, qualities = (
-            {method: its for method, its in by_method(measured, column).items() if len(its) >= FEWEST}
-            for column in ("exposure_gap", quality)
-        )
-        common = set.intersection(*(set(its) for its in qualities.values()))
-        means = [[fmean(its[seed] for seed in common) for its in each.values()] for each in (gaps, qualities)]
-        rho, p = spearmanr(*means)
-        full, *others = qualities
-        tests = [paired_difference(qualities[full], qualities[other]) for other in others]
-        alone, of_all = median(detectable([each]) for each in tests), detectable(tests)
-        found.append(
-            {
-                "task": name,
-                "quality": quality,
-                "methods": str(len(gaps)),
-                "seeds": str(len(common)),
-                "ρ of exposure gap and quality": f"{rho:.2f}",
-                "p": f"{p:.3f}",
-                "detectable": f"{of_all:.{TASKS[name].measures[TASKS[name].quality]}f}",
-                "detectable by one test": f"{alone:.{TASKS[name].measures[TASKS[name].quality]}f}",
-            }
-        )
-    return found
-
-
-def settings_of_methods() -> list[Row]:
-    """A row a method: what it adds to the preset of a task on the command line."""
-    return [
-        {"method": method, "settings": " ".join(f"`{key}={value}`" for key, value in settings.items())}
-        for method, settings in METHODS.items()
-    ]
-
-
 def main(arguments: list[str]) -> None:
-    """Write the tables."""
+    """Write the table."""
     if arguments:
         raise UserError("usage: planned")
-    write(settings_of_methods(), "methods", STUDY)
-    names = [name for name, task in TASKS.items() if not task.start and (STUDY / f"{name}_runs.csv").exists()]
-    write(over_methods({name: read_csv(f"{name}_runs", STUDY) for name in names}), "over_methods", STUDY)
     write(table(read_csv(f"{TASK}_runs", STUDY), read_wrong(TASK)), f"{TASK}-planned", STUDY)
 
 

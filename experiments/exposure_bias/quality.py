@@ -11,12 +11,13 @@ share of outputs with an error, has 1 for each of them and 0 for the others, in 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from experiments.exposure_bias.plan import EXPOSURE, TASKS, TEACHER, Task
+from experiments.exposure_bias.plan import EXPOSURE, METHODS, TASKS, TEACHER, Task
 from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
 from seq2seq_lab import sweep
 from seq2seq_lab.compare.statistics import Estimate
@@ -46,10 +47,10 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
     if task.start:
         train(start, folder, ["full"], **settings)
 
-    def jobs(several: Iterable[str], seed: int, rates: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def jobs(several: Iterable[str], seeds: Iterable[int], rates: Mapping[str, Any]) -> list[dict[str, Any]]:
         of_full = chosen(start, folder).get("full", {})
         found = []
-        for method in several:
+        for seed, method in product(seeds, several):
             job = task.settings() | task.methods[method] | settings
             job |= {"name": f"exposure_bias/{name}/{method}", "seed": seed, "optimizer.lr": rates[method]}
             job |= {"split.seed": task.split(seed)} if task.splits > 1 else {}
@@ -62,12 +63,11 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
     for several in filter(None, ([full], others)):  # runs of full forcing are the teachers of others
         tried = dict.fromkeys(several, task.rates)
         while tried:
-            sweep(jobs(tried, SEARCH_SEED, tried), output_dir=folder, jobs=JOBS)
+            sweep(jobs(tried, [SEARCH_SEED], tried), output_dir=folder, jobs=JOBS)
             runs = runs_of(name, folder)
             tried = {method: more for method in tried if (more := beyond(searched(runs[method]), task))}
         rates = {method: rate(its[SEARCH_SEED]) for method, its in chosen(name, folder).items()}
-        every = [job for seed in task.seeds for job in jobs(several, seed, rates)]
-        sweep(every, output_dir=folder, jobs=JOBS)
+        sweep(jobs(several, task.seeds, rates), output_dir=folder, jobs=JOBS)
 
 
 def runs_of(name: str, folder: Path) -> dict[str, list[Run]]:
@@ -200,8 +200,9 @@ def wrong(runs: Chosen) -> list[Row]:
 
 
 def report_again(name: str) -> None:
-    """Write the tables of a task from its TASK_runs.csv."""
+    """Write the tables of a task from its TASK_runs.csv, and that of the methods."""
     measured = read_csv(f"{name}_runs", STUDY)
+    write(settings_of_methods(), "methods", STUDY)
     write(table(measured, TASKS[name]), name, STUDY)
     write(changes(measured), f"{name}-changes", STUDY)
 
@@ -225,6 +226,14 @@ def table(measured: Sequence[Row], task: Task) -> list[Row]:
             row["seeds of both"] = str(difference.n)
         found.append(row)
     return found
+
+
+def settings_of_methods() -> list[Row]:
+    """A row a method: what it adds to the preset of a task on the command line."""
+    return [
+        {"method": method, "settings": " ".join(f"`{key}={value}`" for key, value in settings.items())}
+        for method, settings in METHODS.items()
+    ]
 
 
 def changes(measured: Sequence[Row]) -> list[Row]:
