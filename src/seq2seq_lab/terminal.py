@@ -2,9 +2,11 @@
 
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from seq2seq_lab.errors import printable
@@ -79,6 +81,12 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(0, seconds):.0f} s"
+
+
+def typed(path: Path) -> str:
+    """A path as one would type it for another command: from the working folder, if it is below it."""
+    absolute, here = path.absolute(), Path.cwd()
+    return shlex.quote(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
 
 
 def write_control(code: str) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import shlex
 import shutil
 import sys
 import time
@@ -29,7 +28,7 @@ from seq2seq_lab.runs.facts import (
 from seq2seq_lab.runs.filters import check_key, outputs, split
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import Selection, require_runs, select
-from seq2seq_lab.terminal import duration, write_control
+from seq2seq_lab.terminal import duration, typed, write_control
 
 _EVERY = 2.0  # seconds between two looks of --watch
 _FEW = 5  # reasons of failures
@@ -233,12 +232,6 @@ def _cell(found: Sequence[Any]) -> str:
     from seq2seq_lab.compare.naming import show
 
     return ", ".join(f"{each:.4g}" if isinstance(each, float) else show(each) for each in found)
-
-
-def typed(folder: Path) -> str:
-    """The path of a run as one would type it for another command: from the working folder, if it is below it."""
-    absolute, here = folder.absolute(), Path.cwd()
-    return shlex.quote(str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute))
 
 
 def _rows_on_screen(lines: Sequence[str]) -> int:

@@ -1,6 +1,5 @@
 """Train what a configuration file of a run says: `seq2seq-lab train --config RUN/config.yaml`."""
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.notify import announced, for_all
 from seq2seq_lab.launch.register import INTERRUPTED, Register
-from seq2seq_lab.runs import layout
+from seq2seq_lab.runs import filters, layout
 from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.code import changed_code, own_code, say_changed
 from seq2seq_lab.runs.foreign import is_inside
@@ -115,7 +114,7 @@ def _check_output(config: Mapping[str, Any], path: Path, overrides: Sequence[str
         UserError: it is one; the user may give it.
     """
     outputs = Path(config["output_dir"])
-    mine = (Path.cwd(), Path(os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"))
+    mine = (Path.cwd(), filters.outputs())
     begins = (
         f"{outputs.resolve() / str(config['name'])}"  # a run's folder is NAME, NAME,SETTINGS or NAME~CODE
     )

@@ -16,7 +16,7 @@ from seq2seq_lab.runs.identity import LENGTH
 from seq2seq_lab.runs.lock import is_locked
 from seq2seq_lab.runs.place import RunSpec
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.terminal import duration
+from seq2seq_lab.terminal import duration, typed
 
 _DONE, _RUNNING, _GOES_ON, _NEW, _REFUSED = "finished", "running", "goes on", "new", "refused"
 # What the time of an epoch depends on.
@@ -39,7 +39,7 @@ def show(runs: Sequence[tuple[str, RunSpec]], *, jobs: int) -> None:
         state, epochs, why = _state(spec)
         states.append(state)
         wanted = spec.config["trainer"].get("max_epochs") or 0
-        rows.append((state, f"{epochs}/{wanted}", which, _typed(spec.folder), why))
+        rows.append((state, f"{epochs}/{wanted}", which, typed(spec.folder), why))
         if state in (_GOES_ON, _NEW):
             each = known.get(_kind(spec.config))
             seconds.append(math.nan if each is None else each * max(0, wanted - epochs))
@@ -100,8 +100,3 @@ def _expected(seconds: Sequence[float], jobs: int) -> str:
     at_once = f", {jobs} at the same time" if jobs > 1 else ""
     rest = f"; unknown for {counted(unknown, 'run')} of other kinds" if unknown else ""
     return f"about {duration(sum(known) / jobs)} for {counted(len(known), 'run')}{at_once}{rest}"
-
-
-def _typed(folder: Path) -> str:
-    absolute, here = folder.absolute(), Path.cwd()
-    return str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)

@@ -22,6 +22,7 @@ from seq2seq_lab.launch.notify import announced
 from seq2seq_lab.launch.plan import Shown
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
 from seq2seq_lab.launch.startup import environment
+from seq2seq_lab.runs.filters import outputs
 
 
 def launch(
@@ -137,12 +138,11 @@ def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
 
 def _output_dir(overrides: Sequence[str]) -> Path:
     """The folder for a sweep's register. It is needed before any configuration is composed, as all jobs write to it."""
-    default = os.environ.get("SEQ2SEQ_LAB_OUTPUTS") or "outputs"
     given = [override.partition("=")[2] for override in overrides if override.startswith("output_dir=")]
     path = given[-1] if given else ""
     plain = re.fullmatch(r"'(.*)'|\"(.*)\"|([^,(]*)", path)
     if plain is None or not path or "${" in path:
-        return Path(default).absolute()
+        return outputs().absolute()
     return Path(plain[plain.lastindex or 0]).absolute()
 
 

@@ -1,6 +1,7 @@
 """How runs are chosen: filters such as `status=failed`, `model=attention`, `val/bleu>30`; the same for all commands."""
 
 import math
+import operator
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ GRAMMAR = (
     "may have * and ?, or be several with commas (\\, is one of its own). All filters hold. < and > need quotes in a "
     "shell: 'val/bleu>30'"
 )
+_COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _FILTER = re.compile(r"\s*(?P<key>[^=<>!\n]+?)\s*(?P<sign>>=|<=|!=|==?|>|<)\s*(?P<value>.*?)\s*", re.DOTALL)
 _START = re.compile(r",\s*(?=[\w./@ -]+(?:>=|<=|!=|=|>|<))")  # of the next of several filters in one text
 
@@ -44,18 +46,10 @@ class Filter:
 
     def holds(self, found: Sequence[Any]) -> bool:
         """Whether it holds for the values that a run has for the key; without one, only `!=` does."""
-        if self.sign in ("=", "!="):
+        if self.sign not in _COMPARISONS:
             return any(map(self.equals, found)) == (self.sign == "=")
-        bound = float(self.value)
-        return any(self._compares(float(each), bound) for each in found if _is_number(each))
-
-    def _compares(self, value: float, bound: float) -> bool:
-        return {
-            "<": value < bound,
-            "<=": value <= bound,
-            ">": value > bound,
-            ">=": value >= bound,
-        }[self.sign]
+        compares, bound = _COMPARISONS[self.sign], float(self.value)
+        return any(compares(float(each), bound) for each in found if _is_number(each))
 
     def equals(self, found: Any) -> bool:
         """Whether a value is the one that was typed, or one of those between its commas."""
@@ -96,7 +90,7 @@ def parse(text: str) -> Filter | None:
         return None
     given = Filter(found["key"], found["sign"].replace("==", "="), found["value"])
     bound = _number(given.value)
-    if given.sign not in ("=", "!=") and (bound is None or math.isnan(bound)):
+    if given.sign in _COMPARISONS and (bound is None or math.isnan(bound)):
         raise UserError(f"{text}: {given.value!r} is not a number; {given.sign} compares numbers")
     return given
 
