@@ -2,6 +2,7 @@
 
 import functools
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -103,6 +104,13 @@ class TestUnits:
             wanted = [t <= forced for t in range(1, length)]
             assert gold[row, 1:length].tolist() == wanted
 
+    @pytest.mark.parametrize("ratio", [0.1, 0.2, 0.29, 0.57, 0.7, 0.9])
+    def test_a_share_that_is_a_whole_number_of_words_is_not_rounded_down(self, ratio):
+        for length in range(1, 101):
+            gold = MixedForcing(ratio=ratio, unit="prefix").plan(many(2, lengths=length)).gold
+            first = math.floor(Fraction(str(ratio)) * length)
+            assert gold[0, 1:].sum() == min(first, length - 1), length
+
     def test_a_prefix_grows_with_the_schedule(self):
         policy = ScheduledForcing(decay=Linear(), start=0.0, end=1.0, unit="prefix")
         gold = policy.plan(pairs()).gold
@@ -149,7 +157,8 @@ class TestShares:
 
     @pytest.mark.parametrize("schedule", [None, Schedule(decay=Linear())])
     def test_the_share_at_a_position_follows_the_step(self, schedule):
-        policy = ByStepForcing(decay=Exponential(k=0.8), schedule=schedule, joint="product")
+        joined = {} if schedule is None else {"schedule": schedule, "joint": "product"}
+        policy = ByStepForcing(decay=Exponential(k=0.8), **joined)
         plan = policy.plan(many(update=5000))
         factor = 1 if schedule is None else 0.75
         for t, share in enumerate(plan.gold.double().mean(dim=0).tolist()):

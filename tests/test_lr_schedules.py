@@ -41,6 +41,7 @@ class TestFormulas:
     def test_cosine(self):
         expected = [0.1 + 0.4 * (1 + math.cos(math.pi * epoch / 8)) / 2 for epoch in range(8)]
         assert rates(Cosine(epochs=8, min_lr=0.1), 8) == pytest.approx(expected)
+        assert rates(Cosine(epochs=8, min_lr=0.1), 20) == pytest.approx([*expected, *[0.1] * 12])
 
     def test_inverse_sqrt(self):
         found = rates(InverseSqrt(warm_up=10), 40)

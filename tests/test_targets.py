@@ -1,7 +1,9 @@
 """What every registered target and objective has to do with every policy; what is measured, shown and refused."""
 
 import itertools
+import math
 import re
+from fractions import Fraction
 
 import pytest
 import torch
@@ -223,6 +225,12 @@ class TestTeacher:
         )
         assert not tiny.folders(outputs)
 
+    def test_that_predicts_sos(self, run, outputs, capsys):
+        other = run("other", "loader.predict_sos=true", "trainer.max_epochs=1")
+        capsys.readouterr()
+        assert self.train(other) == 1
+        assert f"target.run: {other} has another loader.predict_sos" in capsys.readouterr().err
+
     @pytest.mark.parametrize("folder", ["null", "nowhere"])
     def test_of_no_run(self, folder, outputs, capsys):
         status = cli.main(["train", *self.SMALL, "target=teacher", f"target.run={folder}"])
@@ -262,6 +270,7 @@ MISTAKES = [
     ("target=optimal_completion forcing=free target.max_ratio=0.9", "target.max_ratio must be at least 1"),
     ("target=teacher target.run=null", "target.run: it names no run; target.run=FOLDER"),
     ("target=teacher target.beta=1", "target.beta must lie in (0, 1), got 1"),
+    ("target=teacher target.beta=0.1", "target.beta is of divergence=jsd alone, got 0.1 with forward_kl"),
     (
         "target=teacher target.divergence=l2",
         "target.divergence: 'l2' is not 'forward_kl' or 'reverse_kl' or 'jsd'",
@@ -288,9 +297,46 @@ MISTAKES = [
         "objective=r_drop",
         "objective: the model has no dropout in which two passes could differ; use model.dropout",
     ),
+    (
+        "model.dropout=0.1 objective=r_drop target=mixed",
+        "objective: what the second pass should predict would come from the first pass; use target=gold",
+    ),
+    (
+        "target=n_step objective.label_smoothing=0.1",
+        "objective: label_smoothing would smooth the first pass of target=n_step alone",
+    ),
+    (
+        "objective=minimum_risk objective.candidates=1",
+        "objective: the risk of a single candidate has no gradient; use objective.candidates=2",
+    ),
+    (
+        "objective=minimum_risk objective.candidates=2 trainer.max_epochs=1 forcing=scheduled forcing/decay=linear",
+        "objective: nothing of the words that forcing feeds is minimised",
+    ),
+    (
+        "target=reward_sampled monitor.metric=train/target_entropy",
+        "monitor.metric: train/target_entropy is not measured",
+    ),
+    ("forcing=by_step forcing.joint=product", "forcing.joint is how a schedule is joined"),
     ("objective=self_critical objective.unit=prefix", "objective.schedule must be given with unit=prefix"),
     ("objective=self_critical objective.reward=rouge", "objective.reward: 'rouge' is not 'bleu' or "),
 ]
+
+
+def test_a_schedule_that_feeds_own_words_within_its_only_epoch_does(outputs):
+    own = ("forcing=scheduled", "forcing/decay=linear", "forcing/feeder=sample", "target=optimal_completion")
+    assert cli.main(["train", *tiny.SETTINGS, *tiny.LEAN, *own, "trainer.max_epochs=1"]) == 0
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.1, 1.2, 1.5, 2.0])
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_the_limit_of_own_sentences_is_exact(ratio, precision):
+    torch.set_default_dtype(precision)
+    try:
+        found = own.limits(torch.arange(1, 201), ratio)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.tolist() == [math.ceil(Fraction(str(ratio)) * length) for length in range(1, 201)]
 
 
 @pytest.mark.parametrize(("given", "said"), MISTAKES, ids=[given for given, _ in MISTAKES])

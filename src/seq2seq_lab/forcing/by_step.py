@@ -50,6 +50,10 @@ class ByStepForcing:
         check_ratio("end", end)
         if joint not in JOINT:
             raise ValueError(f"joint must be one of {', '.join(JOINT)}, got {joint}")
+        if joint == "product" and schedule is None:
+            raise ValueError(
+                "joint is how a schedule is joined; joint=product needs one, as forcing/schedule=linear"
+            )
         if passes < 0:
             raise ValueError(f"passes must be at least 0, got {passes}")
         if passes:

@@ -15,6 +15,7 @@ from torch import Tensor
 from seq2seq_lab.data.draws import Draws
 
 UNITS = ("sentence", "position", "prefix")
+_ROUNDING = 1e-9
 _NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -70,8 +71,13 @@ class Pairs(NamedTuple):
         if ratio.dim() == 1:
             ratio = ratio.unsqueeze(1)
         if unit == "prefix":
-            return torch.arange(self.positions) <= (ratio * self.lengths.unsqueeze(1)).floor()
+            return torch.arange(self.positions) <= whole(ratio * self.lengths.unsqueeze(1))
         return self.coins(unit, number) < ratio
+
+
+def whole(share: Tensor) -> Tensor:
+    """⌊εT⌋ of products εT in double precision, where rounding may have made a whole number a little smaller."""
+    return (share.double() + _ROUNDING).floor()
 
 
 class Feeder(Protocol):

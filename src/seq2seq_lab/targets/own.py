@@ -31,7 +31,8 @@ def goes_on(plan: Plan) -> bool:
 
 def limits(lengths: Tensor, max_ratio: float) -> Tensor:
     """The most positions that own sentences have, [B], of references of these lengths [B]."""
-    return (max_ratio * lengths).ceil().long()
+    # 1.1 · 50 is a little more than 55.
+    return (max_ratio * lengths.double() - 1e-9).ceil().long()
 
 
 def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
@@ -40,7 +41,7 @@ def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
     Beyond its reference a pair is fed own words, if it is fed any; one that is fed gold words throughout ends there, as
     the gold word that follows is `<eos>`.
     """
-    if not goes_on(plan):
+    if not goes_on(plan) or bool(plan.gold.all()):
         return batch, plan
     lengths = batch.lengths
     size, positions = batch.target.shape

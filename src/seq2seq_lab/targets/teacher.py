@@ -49,6 +49,8 @@ class Teacher(Target):
     ) -> None:
         if not 0 < beta < 1:
             raise ValueError(f"beta must lie in (0, 1), got {beta}; its ends are forward_kl and reverse_kl")
+        if beta != 0.5 and divergence != "jsd":
+            raise ValueError(f"beta is of divergence=jsd alone, got {beta} with {divergence}")
         own.check_max_ratio(max_ratio)
         self.run = run
         self.checkpoint: Literal["last", "best"] = checkpoint

@@ -1,5 +1,7 @@
 """Checks of how a run feeds and learns, before anything of it is written: what its first update would refuse."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,8 @@ from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Plan
-from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.models.interface import Model
+from seq2seq_lab.runs.load import Vocabularies, load_model
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.module import TranslationModule
@@ -43,9 +46,20 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
         )
     corpus = data.corpus
     words = {"source": corpus.source_vocabulary, "target": corpus.target_vocabulary}
-    call(target.load, "target", vocabularies=words, load_model=load_model)
-    last = max(1, epochs) - 1
-    plans = [module.plan(module.pairs(block, epoch=epoch, epochs=epochs)) for epoch in sorted({0, last})]
+
+    def load(run: str, **which: Any) -> tuple[dict[str, Any], Model, Vocabularies]:
+        config, model, theirs = load_model(run, **which)
+        if bool(config["loader"]["predict_sos"]) != data.predict_sos:
+            raise UserError(f"{run} has another loader.predict_sos; use that of both")
+        return config, model, theirs
+
+    call(target.load, "target", vocabularies=words, load_model=load)
+    first = module.pairs(block, epoch=0, epochs=epochs)
+    each_epoch = data.train_dataloader().updates
+    last = module.pairs(block, epoch=max(1, epochs) - 1, epochs=epochs)._replace(
+        update=torch.full_like(first.update, max(1, epochs) * each_epoch - 1), updates=epochs * each_epoch
+    )
+    plans = [module.plan(pairs) for pairs in (first, last)]
     always_gold = not any(bool(each.own.any()) for each in plans) and _certain(plans[-1])
     if (reason := target.refuses(plans[-1], always_gold=always_gold)) is not None:
         raise UserError(f"target: {reason}")

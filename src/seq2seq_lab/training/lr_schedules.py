@@ -5,7 +5,7 @@ scheduler is saved in the checkpoint.
 """
 
 import math
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, ReduceLROnPlateau
@@ -100,7 +100,7 @@ class Cosine:
     In epoch e = 0, 1, … of n it is min_lr + (lr − min_lr) (1 + cos(π e / n)) / 2; there are no restarts.
 
     Args:
-        epochs: n, all of training.
+        epochs: n, all of training, or those after which it stays at `min_lr`.
         min_lr: the learning rate at the end.
 
     Raises:
@@ -120,7 +120,16 @@ class Cosine:
     def scheduler(self, optimizer: Optimizer) -> LRScheduler:
         """The scheduler of an optimizer."""
         _check_below(self.min_lr, optimizer)
-        return CosineAnnealingLR(optimizer, T_max=self.epochs, eta_min=self.min_lr)
+        return _HalfCosine(optimizer, T_max=self.epochs, eta_min=self.min_lr)
+
+
+class _HalfCosine(CosineAnnealingLR):
+    """PyTorch's goes up again after `T_max`."""
+
+    def get_lr(self) -> Any:
+        if self.last_epoch > self.T_max:
+            return [group["lr"] for group in self.optimizer.param_groups]
+        return super().get_lr()
 
 
 class InverseSqrt:

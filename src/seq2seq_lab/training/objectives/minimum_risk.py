@@ -52,8 +52,8 @@ class MinimumRisk(Objective):
         alpha: α > 0.
         mix: the share of the risk in the loss, in [0, 1].
         max_ratio: positions that a candidate may have, as a multiple of its target's; it is cut there.
-        label_smoothing: of the negative log-likelihood, in [0, 1), as in Edunov et al. 2018,
-            https://arxiv.org/abs/1711.04956.
+        label_smoothing: of the negative log-likelihood, where `mix` leaves it a share, in [0, 1), as in Edunov et al.
+            2018, https://arxiv.org/abs/1711.04956.
 
     Raises:
         ValueError: a value is out of its range.
@@ -90,6 +90,10 @@ class MinimumRisk(Objective):
 
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a target."""
+        if self.mix and self.candidates == 1:
+            return "the risk of a single candidate has no gradient; use objective.candidates=2 or more"
+        if self.mix < 1 and (reason := self.likelihood.refuses(model, target)) is not None:
+            return reason
         if self.mix < 1 or type(target) is Gold:
             return None
         return "the risk of candidates has no target; use target=gold, or objective.mix below 1"

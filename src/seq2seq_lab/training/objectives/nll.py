@@ -2,7 +2,10 @@
 
 from torch import Tensor
 
+from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sum_of_first
+from seq2seq_lab.targets.base import Target
+from seq2seq_lab.targets.n_step import NStep
 from seq2seq_lab.training.objectives.base import Objective, Outcome
 
 
@@ -23,6 +26,12 @@ class NegativeLogLikelihood(Objective):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {label_smoothing}")
         self.label_smoothing = label_smoothing
+
+    def refuses(self, model: Model, target: Target) -> str | None:
+        """Why it makes no sense with a target."""
+        if self.label_smoothing and isinstance(target, NStep):
+            return "label_smoothing would smooth the first pass of target=n_step alone; use objective.label_smoothing=0"
+        return None
 
     def __call__(self, outcome: Outcome) -> Tensor:
         """The loss of each pair, [B]."""

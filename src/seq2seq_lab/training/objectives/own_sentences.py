@@ -13,6 +13,7 @@ from seq2seq_lab.decoding.unroll import Encoded, unroll
 from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
 from seq2seq_lab.models.interface import Model, gold_inputs
 from seq2seq_lab.targets.edits import distances
+from seq2seq_lab.targets.own import limits
 
 Choice = Callable[[Tensor, int, Draws | None], Tensor]
 Reward = Literal["bleu", "exact_match", "negative_per", "constant"]
@@ -32,7 +33,7 @@ class Said(NamedTuple):
 
 def limits_of(model: Model, lengths: Tensor, max_ratio: float) -> Tensor:
     """The most words of sentences beside references of these lengths, [B]; none is longer than the model takes."""
-    return (max_ratio * lengths).ceil().long().clamp(min=1, max=model.target_positions)
+    return limits(lengths, max_ratio).clamp(min=1, max=model.target_positions)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.unroll import argmax, encode
 from seq2seq_lab.forcing.feeders.base import gumbel
 from seq2seq_lab.forcing.passes import scores
+from seq2seq_lab.forcing.plan import whole
 from seq2seq_lab.forcing.schedules import Schedule
 from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
@@ -100,7 +101,7 @@ class SelfCritical(Objective):
             losses = self.mix * weighted
             return (losses + (1 - self.mix) * outcome.losses if self.mix < 1 else losses), {"reward": reward}
         assert outcome.share is not None
-        kept = (outcome.share * lengths).floor().long()
+        kept = whole(outcome.share.double() * lengths).long()
         weighted, reward = self.weighted(outcome, kept)
         at_gold = outcome.aim.losses(outcome.decoded.logits)
         places = torch.arange(at_gold.shape[1], device=at_gold.device)

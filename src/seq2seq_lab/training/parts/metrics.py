@@ -33,7 +33,7 @@ def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
     facts, evaluated = described(module).values(), module.evaluated
     names = [each.facts.name for each in module.measures.values()]
     target, objective = module.target, module.objective
-    learnt = {*_ALWAYS, *target.prepared, *measures_of(target, objective)}
+    learnt = {*_ALWAYS, *target.prepared, *measures_of(target.of_update, objective)}
     measured = [f"perf/{each.name}" for each in facts if each.stage == "speed"]
     measured += [f"train/{each}" for each in sorted(learnt)]
     measured += [f"{evaluated}/{name}" for name in names]
