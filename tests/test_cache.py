@@ -71,10 +71,22 @@ def test_changed_content_under_the_same_name_is_read(path):
 
 
 def test_the_same_content_under_another_name_is_not_prepared_again(path, preparations):
+    path.write_text("a\tb\nc\td\n")  # of which there is nothing to say: no line of it is named
     ArchiveCorpus(archive=str(path)).load()
     other = path.rename(path.with_name("other"))
     assert str(other) in ArchiveCorpus(archive=str(other)).load().origin
     assert len(preparations) == 1
+
+
+def test_places_that_are_named_are_of_the_file_that_was_given(path):
+    path.write_text(SMALL + "&quot;odd&quot;\t.\n", encoding="utf-8")
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    for each in (path, other):
+        corpus = ArchiveCorpus(archive=str(each)).load()
+        said = [*corpus.cautions, *(dropped.example for dropped in corpus.dropped.values())]
+        assert said
+        assert all(line.startswith(str(each)) for line in said if " line " in line)
 
 
 def test_a_damaged_file_is_replaced(path, cache):

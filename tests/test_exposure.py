@@ -127,6 +127,13 @@ def test_recovery_by_hand():
     assert found["measures"]["recovery_second_best"] == 0.5
 
 
+def test_after_a_wrong_word_an_unknown_one_is_never_right():
+    unk = D
+    model = Markov(6, {word: {unk: 1} for word in (SOS, A, B, C, D, EOS)})
+    one = recovered(model, batch([A, unk, unk, EOS]), Draws(0, 0, torch.tensor([0])), replaceable(6, unk))
+    assert recovery([one])["random"][0] == recovery([one])["second_best"][0] == 0
+
+
 def test_recovery_is_that_of_a_literal_loop_and_free_running_gives_the_same(model):
     targets = [[A, B, C, EOS], [D, A, EOS], [C, EOS]]
     data, draws, words = batch(*targets), Draws(3, 0, torch.tensor([7, 2, 9])), replaceable(6)
@@ -346,6 +353,12 @@ def test_a_perfect_model_has_no_distance_and_so_no_bias():
     assert found["total_variation"]["model"] == pytest.approx([0, 0, 0], abs=1e-12)
     assert found["total_variation"]["eb_c"] == [1] * 3
     assert found["outside"] == pytest.approx([0, 0, 0], abs=1e-12)
+
+
+@pytest.mark.parametrize("sources", ["x", "y", "xy"])
+def test_a_model_that_does_not_end_its_longest_translations_leaves_them(sources):
+    model = Markov(6, {SOS: {A: 0.5, B: 0.5}, A: {B: 1}, B: {B: 1}})
+    assert exact(model, *sources)["measures"]["outside"] == pytest.approx(1)
 
 
 def test_the_largest_distance_of_prefixes_outside_by_hand():

@@ -250,6 +250,17 @@ class TestParallel:
         assert lines[0] == ["part", "source", "target"]
         assert sorted(line[0] for line in lines[1:]) == ["test", *["train"] * 4, "validation"]
 
+    def test_an_empty_line_at_the_end_is_a_line_where_the_other_file_has_one(self, files):
+        (files / "train.en").write_text("one\n" * 5 + "\n")
+        names = [str(files / f"train.{side}") for side in ("fr", "en")]
+        assert len(ParallelCorpus(train=names).load()) == 5
+
+    @pytest.mark.parametrize("content", ["\ufeff", "\n\n", "\u3000\n\u00a0\n"])
+    def test_a_file_of_nothing_is_named(self, files, content):
+        (files / "train.tsv").write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match=r"train\.tsv: empty; it must contain one pair per line"):
+            ParallelCorpus(train=str(files / "train.tsv")).load()
+
     def test_files_of_different_lengths_are_refused(self, files):
         (files / "train.en").write_text("one\n")
         with pytest.raises(UserError, match=r"train\.fr has 6 lines, but .*train\.en has 1"):

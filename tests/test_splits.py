@@ -96,6 +96,22 @@ def test_parts_that_the_source_gives_are_kept():
     assert [part.tolist() for part in parts_of(corpus, ByComponent())] == [[1], [2], [0]]
 
 
+def test_a_given_test_part_leaves_no_sentence_in_two_parts():
+    """Also where pairs are there several times, which are all trained on."""
+    pairs = [(f"a{i}", f"{target}{i}") for i in range(30) for target in ("x", "x", "y")]
+    pairs += [(f"b{i}", f"z{i}") for i in range(30)] + [("c", "d")]
+    corpus = tiny.corpus(pairs)
+    object.__setattr__(corpus, "given", np.array([0] * 120 + [2], dtype=np.int8))
+    for split in (ByComponent(), BySource()):
+        parts = parts_of(corpus, split)
+        assert len(parts.validation) == 3
+        assert sides(corpus, parts.train)[0].isdisjoint(sides(corpus, parts.validation)[0])
+    corpus = corpus.select(np.array([*range(90), 120]))
+    assert len(parts_of(corpus, ByRow()).validation) == 3
+    with pytest.raises(UserError, match=r"^split: each of the 90 training pairs is in a group"):
+        parts_of(corpus, ByComponent())
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 def test_the_components_of_a_part_are_those_of_the_split(unknown):
     corpus = graph(300, 400)
@@ -135,6 +151,11 @@ def test_the_parts_of_the_embedded_corpus_do_not_change():
 def test_the_message_names_the_key(settings, message):
     with pytest.raises(UserError, match=message):
         ByComponent(**settings)
+
+
+def test_a_split_does_not_advise_itself():
+    with pytest.raises(UserError, match=r"use other shares, more pairs, or split=none$"):
+        ByRow().split(graph(2, 100))
 
 
 @pytest.mark.parametrize(

@@ -192,15 +192,28 @@ class Corpus:
         state.update(json.dumps([self.source_vocabulary.words, self.target_vocabulary.words]).encode())
         return state.hexdigest()
 
+    @property
+    def names_places(self) -> bool:
+        """Whether what is said of it names places of its source, as `pairs.tsv line 3`."""
+        lost = any(each.sentences for each in self.removed.values())
+        return bool(self.cautions or self.dropped or lost)
+
+    @cached_property
+    def given_parts(self) -> str | None:
+        """SHA-256 of the part that is given for each pair, in hexadecimal; None if none is given."""
+        return (
+            None if self.given is None else hashlib.sha256(self.given.astype(np.int8).tobytes()).hexdigest()
+        )
+
     def source_text(self, index: int) -> str:
         """The normalised source sentence of a pair."""
         corpus = self.complete or self
-        return " ".join(corpus.source_vocabulary.decode(corpus.source[index]))
+        return (self.source_units or self.units).text(corpus.source_vocabulary.decode(corpus.source[index]))
 
     def target_text(self, index: int) -> str:
         """The normalised target sentence of a pair."""
         corpus = self.complete or self
-        return " ".join(corpus.target_vocabulary.decode(corpus.target[index]))
+        return self.units.text(corpus.target_vocabulary.decode(corpus.target[index]))
 
     def source_groups(self) -> NDArray[np.int64]:
         """For every pair the index of its distinct source, in order of first appearance, ``[N]``.

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,8 @@ class Split(ABC):
         """Whether the validation part is held out of training."""
         return True
 
+    instead: ClassVar[str] = "split=none"  # what deals smaller groups
+
     @abstractmethod
     def groups(self, corpus: Corpus) -> NDArray[np.int64]:
         """For every pair the number of its group, from 0, [N]. Pairs of one group are in the same part."""
@@ -99,7 +101,7 @@ class Split(ABC):
             if not len(indices) and (name == "train" or getattr(self, name)):
                 raise UserError(
                     f"split: {len(corpus):,} pairs in {len(sizes):,} groups, the largest of {sizes.max():,} pairs, "
-                    f"leave nothing for {name}; use other shares, more pairs, or split=source, row or none"
+                    f"leave nothing for {name}; use other shares, more pairs, or {self.instead}"
                 )
         return parts
 
@@ -111,6 +113,8 @@ class ByComponent(Split):
     Two pairs are joined if they share a source or a target. A connected component of this graph is in one part.
     """
 
+    instead = "split=source, row or none"
+
     def groups(self, corpus: Corpus) -> NDArray[np.int64]:
         """The connected components, in order of their first pair."""
         return _components(corpus.source.groups, corpus.target.groups)
@@ -119,6 +123,8 @@ class ByComponent(Split):
 @dataclass(frozen=True, kw_only=True)
 class BySource(Split):
     """No source is in two parts: a source is held out with all its translations. A target may be in two parts."""
+
+    instead = "split=row or none"
 
     def groups(self, corpus: Corpus) -> NDArray[np.int64]:
         """The distinct sources."""
@@ -167,8 +173,8 @@ def parts_of(corpus: Corpus, split: Splitting) -> Parts:
     """The parts that the corpus gives; all are made by the split if it gives none.
 
     If the corpus gives a test part and no validation part, the split makes the validation part of the training pairs,
-    and gives it none of the pairs that are there several times: their number is a weight in training. A given part does
-    not change.
+    and gives it no group with a pair that is there several times: their number is a weight in training. A given part
+    does not change.
     """
     if corpus.given is None:
         return split.split(corpus)
@@ -177,7 +183,15 @@ def parts_of(corpus: Corpus, split: Splitting) -> Parts:
         return given
     if not split.holds_out:  # evaluated on what it is trained on
         return given._replace(validation=given.train)
-    once = given.train[_only_once(corpus, given.train)]
+    group = (
+        split.groups(corpus.select(given.train)) if isinstance(split, Split) else np.arange(len(given.train))
+    )
+    once = given.train[~np.isin(group, group[~_only_once(corpus, given.train)])]
+    if not len(once):
+        raise UserError(
+            f"split: each of the {len(given.train):,} training pairs is in a group with one that is there several "
+            "times, and these are all trained on; give a validation part, or use split=row or none"
+        )
     validation = once[split.split(corpus.select(once)).validation]
     return given._replace(train=np.setdiff1d(given.train, validation), validation=validation)
 

@@ -32,6 +32,10 @@ class Units(ABC):
     def join(self, symbols: Sequence[str]) -> str:
         """The sentence that symbols make."""
 
+    def text(self, words: Sequence[str]) -> str:
+        """The sentence of words, as `join` makes it of their symbols: an empty word has none."""
+        return " ".join(filter(None, words))
+
     def to_dict(self) -> dict[str, Any]:
         """The units as plain data, for JSON; `units_from_dict` is the inverse."""
         return {"name": self.name}
@@ -50,6 +54,10 @@ class Words(Units):
         """The words, with spaces between them."""
         return " ".join(symbols)
 
+    def text(self, words: Sequence[str]) -> str:
+        """The same."""
+        return self.join(words)
+
 
 class Characters(Units):
     """Each character is one symbol, and so is ``▁`` before each word."""
@@ -57,12 +65,12 @@ class Characters(Units):
     name = "characters"
 
     def divide(self, word: str) -> list[str]:
-        """``▁``, then the characters."""
-        return [START, *word]
+        """``▁``, then the characters; nothing of an empty word."""
+        return [START, *word] if word else []
 
     def join(self, symbols: Sequence[str]) -> str:
-        """The characters, with a space for each ``▁``."""
-        return "".join(symbols).replace(START, " ").strip(" ")
+        """The characters, with a space for each ``▁`` between words."""
+        return self.text("".join(symbols).split(START))
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,8 @@ class Subwords(Units):
         return self._pieces.encode(word, out_type=str)  # type: ignore[no-any-return]
 
     def join(self, symbols: Sequence[str]) -> str:
-        """The pieces, with a space for each ``▁``."""
-        return "".join(symbols).replace(START, " ").strip(" ")
+        """The pieces, with a space for each ``▁`` between words."""
+        return self.text("".join(symbols).split(START))
 
     def to_dict(self) -> dict[str, Any]:
         """Size, kind and the pieces."""

@@ -182,7 +182,8 @@ def exact(sources: Iterable[Compared], vocabulary_size: int) -> dict[str, Any]:
         "model" and "model_inside", and "eb_c" = model / data and "eb_c_inside", null where the CGD under the data's
         prefixes is less than 0.001 of the largest distance; "excess" and "excess_inside" of l + 1 words, null where
         l ε(l) is 0; "measures": EB-C, the ratio of the mean CGDs over l ≥ 1, weighted with the data's prefixes;
-        "outside" and "excess" of the longest.
+        "excess" of the longest; "outside", the probability that what the model says up to its `<eos>` is none of the
+        source's translations.
     """
     every = list(sources)
     if not every:
@@ -200,7 +201,10 @@ def exact(sources: Iterable[Compared], vocabulary_size: int) -> dict[str, Any]:
         found[name] = _distances(name, largest, rows, left)
     for name, lost in (("excess", left), ("excess_inside", [0.0] * len(left))):
         found[name] = _excess(rows, math.log(vocabulary_size), lost)
-    return found | {"measures": _measures(found, [float(each.data.sum()) for each in rows])}
+    never = max(0.0, 1 - float(ended.sum()) / len(every))
+    return found | {
+        "measures": {"outside": never, **_measures(found, [float(each.data.sum()) for each in rows])}
+    }
 
 
 def _distances(
@@ -234,7 +238,7 @@ def _own_mean(row: Compared, distance: Tensor, largest: float, outside: float) -
 def _measures(found: Mapping[str, Any], weights: Sequence[float]) -> dict[str, float]:
     """Measures over all lengths, weighted with the data's prefixes of each length; those of no words have no bias."""
     distances = found["total_variation"]
-    values: dict[str, float | None] = {"outside": found["outside"][-1]}
+    values: dict[str, float | None] = {}
     for suffix in ("", "_inside"):
         model, data = (
             sum(weight * cgd for weight, cgd in zip(weights[1:], distances[which][1:], strict=True))

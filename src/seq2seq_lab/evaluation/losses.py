@@ -85,13 +85,13 @@ class ExposureGapToOwnEnd:
 
 def words(evaluation: Evaluation) -> Tensor:
     """The words of each target, float64 [N]: its positions where `data.units=words`, without `<eos>`."""
-    return _counts([len(row[0].split()) for row in evaluation.references])
+    return _counts([len(row[0].split(" ")) for row in evaluation.references])
 
 
 def characters(evaluation: Evaluation) -> Tensor:
     """The characters of each target, float64 [N], and one more for the start of each word: its positions where
     `data.units=characters`, without `<eos>`."""
-    return _counts([sum(len(word) + 1 for word in row[0].split()) for row in evaluation.references])
+    return _counts([sum(len(word) + 1 for word in row[0].split(" ")) for row in evaluation.references])
 
 
 def _counts(numbers: list[int]) -> Tensor:

@@ -78,7 +78,8 @@ MEASURES = (
         name="eb_m",
         label="EB-M",
         unit="1 = no bias",
-        formula="mean over l of BLEU after a gold prefix of l words / the same after the model's own prefix of l words",
+        formula="mean over l of BLEU after a gold prefix of l words / the same after the model's own prefix of l "
+        "words, each l weighted with the number of sentences that have more words",
         perfect="1, where all translations of a source have one length",
         stage="analysis",
         graded=True,
@@ -120,7 +121,7 @@ MEASURES = (
         label="outside the grammar",
         unit="probability",
         better="lower",
-        formula="probability that the model leaves the translations that are possible in the data",
+        formula="probability that what the model says up to its `<eos>` is no translation that is possible",
         perfect="0",
         stage="analysis",
         shown=False,

@@ -35,8 +35,9 @@ _ANALYSES = {
         "2019](https://arxiv.org/abs/1908.04319)), in hypotheses and in targets."
     ),
     "by_near_duplicates": (
-        "In every evaluation. Scores and losses of the pairs that have a training pair within one word on both sides "
-        "(edit distance of normalised words at most 1), and of the others. `seq2seq-lab data` shows their share."
+        "In every evaluation of translations but that of the training part. Scores and losses of the pairs that have a "
+        "training pair within one word on both sides (edit distance of normalised words at most 1), and of the others. "
+        "`seq2seq-lab data` shows their share."
     ),
     "by_source_length": ("Scores and losses by the number of words of the source."),
     "by_target_length": ("Scores and losses by the number of words of the target, the output that is right."),

@@ -74,8 +74,10 @@ def recovered(model: Model, batch: Batch, draws: Draws, replaceable: Tensor) -> 
     wanted, exists = (nn.functional.pad(each, (0, AFTER))[pair[:, None], after] for each in (target, inside))
     predicted = nn.functional.pad(best_word(scores), (0, AFTER))[pair[:, None], after]
 
+    known = replaceable[wanted] | (wanted == EOS)  # `<unk>` stands for different words
+
     def right(words: Tensor) -> Tensor:
-        return ((words == wanted) | ~exists).cumprod(dim=1).bool()
+        return ((words == wanted) & known | ~exists).cumprod(dim=1).bool()
 
     def after_word(word: Tensor) -> Tensor:
         found = _predict(model, batch, memory, pair, t, word, len(replaceable))

@@ -156,8 +156,11 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
 
 def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path: Path) -> _Chosen:
     corpus = corpora.load(config["data"])
-    own = (Run(path).summary().get("corpus") or {}).get("complete")
-    if own not in (None, corpus.fingerprint):
+    own = Run(path).summary().get("corpus") or {}
+    same_parts = (
+        own.get("given_parts", corpus.given_parts) == corpus.given_parts
+    )  # runs of 0.2 did not note them
+    if own.get("complete") not in (None, corpus.fingerprint) or not same_parts:
         raise UserError(f"{path}: its data has changed since it was trained; evaluate it on the same file")
     check_node(config["split"], "split")
     split = build(config["split"], "split")

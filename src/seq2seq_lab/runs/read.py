@@ -75,6 +75,7 @@ def facts_of(corpus: "Corpus", loss_floor: float) -> dict[str, Any]:
     return {
         "fingerprint": corpus.fingerprint,
         "complete": (corpus.complete or corpus).fingerprint,
+        "given_parts": corpus.given_parts,
         "pairs": len(corpus),
         "loss_floor": loss_floor,
         "origin": corpus.origin,

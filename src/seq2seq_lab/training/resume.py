@@ -164,8 +164,9 @@ class Start:
             )
 
     def _check_pairs(self, data: TranslationDataModule) -> None:
-        known = self.before.get("corpus", {}).get("fingerprint")  # not in a damaged summary
-        if known not in (None, data.corpus.fingerprint):
+        known, ours = self.before.get("corpus", {}), data.corpus  # nothing in a damaged summary
+        same_parts = known.get("given_parts", ours.given_parts) == ours.given_parts
+        if known.get("fingerprint") not in (None, ours.fingerprint) or not same_parts:
             raise UserError(f"{self.run.folder} was started on different pairs; use fresh=true to replace it")
 
     def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:

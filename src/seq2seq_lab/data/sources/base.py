@@ -20,6 +20,7 @@ from seq2seq_lab.data.cache import cache_dir, read_corpus, write_corpus
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.sources.filters import keep_pairs, why_none
 from seq2seq_lab.data.sources.inspection import inspect
+from seq2seq_lab.data.sources.raw import PARTS
 from seq2seq_lab.data.sources.raw import RawPairs as RawPairs
 from seq2seq_lab.data.task import TRANSLATION, Distribution, Task
 from seq2seq_lab.data.text import PRESETS, Normalisation
@@ -27,7 +28,7 @@ from seq2seq_lab.data.units import KINDS, Subwords, Units
 from seq2seq_lab.errors import UserError
 
 _SHOWN = 5  # pairs that are kept as they were
-_FORMAT = 5  # of a cached corpus; increase it whenever preparing the same pairs gives another result
+_FORMAT = 6  # of a cached corpus; increase it whenever preparing the same pairs gives another result
 
 _NOT_CACHED = ("units", "subword_size", "subword_kind")  # a cached corpus is of words, whatever the units
 
@@ -150,7 +151,7 @@ class PairSource(ABC):
         provenance = self.provenance()
         stored = self._cache_path(provenance.fingerprint) if provenance.fingerprint else None
         corpus = read_corpus(stored) if stored else None
-        if corpus is None:
+        if corpus is None or (corpus.names_places and corpus.origin != provenance.origin):
             corpus = self._prepare(self.read(), provenance.origin)
             if stored:
                 write_corpus(stored, corpus)
@@ -192,6 +193,10 @@ class PairSource(ABC):
         if not kept.rows:
             why = "\n  ".join([*raw.cautions, *why_none(kept.dropped)])
             raise UserError(f"{origin}: none of its {total:,} pairs is kept:\n  {why}")
+        parts = raw.parts or ()
+        for part in sorted({*parts} - {parts[row] for row in kept.rows if parts}):
+            why = "\n  ".join(why_none(kept.dropped))
+            raise UserError(f"{origin}: no pair of the part {PARTS[part]} is kept:\n  {why}")
         found = inspect(self.normalisation, raw, kept)
         return Corpus.build(
             kept.sources,

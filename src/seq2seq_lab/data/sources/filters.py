@@ -74,6 +74,8 @@ def keep_pairs(source: Filters, raw: RawPairs) -> Kept:
     sides = [[column[row] for row in rows] for column in (raw.sources, raw.targets)]
     normalised = [source.normalisation.lines(side) for side in sides]
     most = source.max_words or float("inf")
+    parts, trained = raw.parts, 0  # a given part for validation or test stays whole
+    most_pairs = source.max_pairs or float("inf")
     seen: set[tuple[str, str]] = set()
     first = {row for _, row in raw.origins or ()}
     headers: list[list[str]] = []  # where files were joined, a header is repeated
@@ -90,9 +92,10 @@ def keep_pairs(source: Filters, raw: RawPairs) -> Kept:
             reason = LETTERS
         elif source.drop_duplicates and (one, other) in seen:
             reason = EQUAL
-        elif source.max_pairs is not None and len(kept.rows) >= source.max_pairs:
+        elif trained >= most_pairs and (parts is None or parts[row] == 0):
             reason = LATER
         if reason is None:
+            trained += parts is None or parts[row] == 0
             if source.drop_duplicates:
                 seen.add((one, other))
             kept.rows.append(row)

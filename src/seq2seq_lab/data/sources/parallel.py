@@ -7,10 +7,10 @@ from pathlib import Path
 from seq2seq_lab.data.sources import tsv
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
 from seq2seq_lab.data.sources.columns import Columns, read_columns
+from seq2seq_lab.data.sources.raw import PARTS
 from seq2seq_lab.errors import UserError
 
 Files = str | Sequence[str]
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,12 @@ def _paths(files: Files) -> list[Path]:
 
 
 def _two_files(source: Path, target: Path) -> Columns:
-    sides = [tsv.read_lines(tsv.read_text(path), path) for path in (source, target)]
+    texts = [tsv.read_text(path) for path in (source, target)]
+    sides = [tsv.read_lines(text, path) for text, path in zip(texts, (source, target), strict=True)]
+    most = max(map(len, sides))
+    for side, text in zip(sides, texts, strict=True):
+        if tsv.line_ends(text).removesuffix("\n").count("\n") + 1 >= most:  # its last lines are empty
+            side += [""] * (most - len(side))
     if len(sides[0]) != len(sides[1]):
         raise UserError(
             f"{source} has {len(sides[0]):,} lines, but {target} has {len(sides[1]):,}; line i of one must be a "

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from seq2seq_lab.errors import UserError
 
+PARTS = ("train", "validation", "test")  # what the numbers in `RawPairs.parts` mean
+
 
 @dataclass(frozen=True, kw_only=True)
 class RawPairs:

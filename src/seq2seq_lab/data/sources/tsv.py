@@ -70,9 +70,10 @@ def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | Non
         raise UserError(f"{name}: a truncated or damaged zip; fetch or copy it again")
     if member_sha256:
         check_digest(name, hashlib.sha256(content).hexdigest(), member_sha256)
-    if not content.strip():
+    text = _decoded(content, name)
+    if not text or text.isspace():
         raise UserError(f"{name}: empty; it must contain one pair per line, with columns separated by tabs")
-    return _decoded(content, name)
+    return text
 
 
 def line_ends(text: str) -> str:
