@@ -90,6 +90,29 @@ def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     assert "seed: several values; -m sweeps over them" in capsys.readouterr().err
 
 
+def test_an_interpolation_in_a_joined_sweep_is_that_of_each_job(tmp_path, capsys):
+    command = [*LITTLE, "-m", "model.hidden_size=8,9", f"output_dir={tmp_path / 'out'}", "--dry-run"]
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\nhydra:\n  sweeper:\n    sweeps: [['model.embedding_size=${model.hidden_size}']]\n",
+        encoding="utf-8",
+    )
+    same = {"embedding_size=8,hidden_size=8", "embedding_size=9,hidden_size=9"}
+    for given, parts in (
+        (["--sweep", "model.embedding_size=${model.hidden_size}"], same),
+        (["experiment=mine", "--config-dir", str(tmp_path / "conf")], same),
+        (
+            ["--sweep", "forcing=mixed", "forcing.ratio=0.5", "model.dropout=${forcing.ratio}"],
+            {"dropout=0.5"},
+        ),
+    ):
+        assert cli.main([*command, *given]) == 0
+        plan = capsys.readouterr().out
+        assert {each for each in parts if each in plan} == parts
+    assert cli.main([*command, "--sweep", "model.dropout=${nope}"]) == 1
+    assert capsys.readouterr().err.startswith("model.dropout: Interpolation key 'nope' not found")
+
+
 def test_an_experiment_file_joins_sweeps_and_takes_values_in_step(tmp_path, capsys):
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(

@@ -2,9 +2,10 @@
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.config.texts import as_texts, is_plain, quoted, read_value
+from seq2seq_lab.config.texts import as_texts, escaped, is_plain, quoted, read_value, unescaped
 
 RUNS = ("outputs/a,lr=0.1/seed-0", "outputs/한국 어,b=2/seed-1", "outputs/plain/seed-0", "it's [a] (run)\\")
 
@@ -31,6 +32,12 @@ def values(override, sweep=False):
 @pytest.mark.parametrize("text", [*RUNS, "", "'", "a\\", "a\\'b", "\\\\", "null", "${x}", "a b"])
 def test_a_quoted_text_is_read_as_it_is(text):
     assert OverridesParser.create().parse_override(f"key={quoted(text)}").value() == text
+
+
+@pytest.mark.parametrize("text", ["${x}", r"\${x}", r"a\\\${x}${y}", r"\a$\{"])
+def test_a_text_that_omegaconf_leaves_as_it_stands_is_that_text_again(text):
+    assert OmegaConf.create({"key": escaped(text)}).key == text
+    assert unescaped(escaped(text)) == text
 
 
 @pytest.mark.parametrize("sweep", [False, True])

@@ -84,18 +84,22 @@ class Sweeper(BasicSweeper):
 
     def __init__(self, max_batch_size: int | None, params: Any, zip: Any, sweeps: Any) -> None:
         super().__init__(max_batch_size, params)
-        groups = _plain(zip)
+        groups = list(_container(zip) or [])
         self.zip = [groups] if groups and isinstance(groups[0], str) else groups
-        self.sweeps = _plain(sweeps)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Set up the sweeper and its launcher."""
+        from seq2seq_lab.config.texts import unescaped
+
         own: Any = hydra_context.config_loader
         loader: Any = _ComposedOnce(own, uuid.uuid4().hex)
         self.loader = loader
         context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
         super().setup(hydra_context=context, task_function=task_function, config=config)
         self.job: Any = task_function
+        # Not those of __init__: in them Hydra has put what `${…}` is without the values of a job.
+        sweeps = _container(config.hydra.sweeper.get("sweeps"), resolve=False) or []
+        self.sweeps = [[unescaped(str(each)) for each in further] for further in sweeps]
 
     def split_arguments(  # type: ignore[override]  # it is static there
         self, overrides: Sequence[Override], max_batch_size: int | None
@@ -139,9 +143,5 @@ class Search(Sweeper):
         return returns
 
 
-def _container(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-
-
-def _plain(value: Any) -> list[Any]:
-    return list(_container(value) or [])
+def _container(value: Any, *, resolve: bool = True) -> Any:
+    return OmegaConf.to_container(value, resolve=resolve) if OmegaConf.is_config(value) else value

@@ -63,6 +63,16 @@ def quoted(text: str) -> str:
     return f"'{escaped}{escaped[len(escaped.rstrip(chr(92))) :]}'"
 
 
+def escaped(text: str) -> str:
+    """A text whose `${…}` OmegaConf leaves as it stands."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+
+
+def unescaped(text: str) -> str:
+    """A text as it was before `escaped`; also one that was never escaped."""
+    return re.sub(r"(\\*)\$\{", lambda found: f"{found[1][: len(found[1]) // 2]}${{", text)
+
+
 def is_plain(text: str) -> bool:
     """Whether Hydra reads a text as that text where it has no quotation marks."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
-from seq2seq_lab.config.texts import quoted
+from seq2seq_lab.config.texts import escaped, quoted
 from seq2seq_lab.errors import UserError, counted
 
 Parse = Callable[[list[str]], Sequence[Any]]
@@ -18,7 +18,7 @@ def as_overrides(zipped: Sequence[str], sweeps: Sequence[Sequence[str]]) -> list
         sweeps: the overrides of each of the joined sweeps.
     """
     groups = ",".join(f"[{','.join(map(quoted, keys.split(',')))}]" for keys in zipped)
-    joined = ",".join(f"[{','.join(map(quoted, each))}]" for each in sweeps)
+    joined = ",".join(f"[{','.join(quoted(escaped(each)) for each in further)}]" for further in sweeps)
     return [
         *([f"hydra.sweeper.zip=[{groups}]"] if groups else []),
         *([f"hydra.sweeper.sweeps=[{joined}]"] if joined else []),
