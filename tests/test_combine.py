@@ -90,6 +90,26 @@ def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     assert "seed: several values; -m sweeps over them" in capsys.readouterr().err
 
 
+def test_runs_of_one_sweep_have_different_folders_before_any_of_them_is_there(outputs, capsys):
+    for alike, how in (
+        (["--sweep", "data.seed=1", "--sweep", "split.seed=1"], ["name=a"]),
+        (
+            ["trainer.max_epochs=1,2", "--sweep", "data.seed=2", "--sweep", "split.seed=2"],
+            ["name=a", "seed=3"],
+        ),
+        (["+trainer.max_time=00:01:00:00,00:02:00:00"], ["seed=4"]),
+    ):
+        command = [*LITTLE, *how, "-m", *alike]
+        before = tiny.folders(outputs)
+        assert cli.main([*command, "--dry-run"]) == 0
+        planned = re.findall(r"/\S*/seed-\d", capsys.readouterr().out)
+        assert len(planned) == len(set(planned)) > 1
+        assert cli.main(command) == 0
+        assert cli.main(command) == 0, "found again"
+        assert {str(each) for each in tiny.folders(outputs) if each not in before} == set(planned)
+        assert capsys.readouterr().out.count("already finished") == len(planned)
+
+
 def test_an_interpolation_in_a_joined_sweep_is_that_of_each_job(tmp_path, capsys):
     command = [*LITTLE, "-m", "model.hidden_size=8,9", f"output_dir={tmp_path / 'out'}", "--dry-run"]
     (tmp_path / "conf" / "experiment").mkdir(parents=True)

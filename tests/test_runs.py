@@ -73,6 +73,18 @@ def test_keys_that_do_not_change_the_model_are_not_in_the_path():
     assert str(run_folder(config, overrides, named=True)) == "out/a/seed-0"
 
 
+@pytest.mark.parametrize("name", [[], ["name=a"]])
+@pytest.mark.parametrize(
+    "key",
+    ["callbacks.early.patience", "measures", "monitor.metric", "segments", "trainer.max_time", "trainer"],
+)
+def test_what_is_swept_over_is_in_the_path(key, name):
+    config = {"output_dir": "out", "name": "a", "seed": 0}
+    overrides = [*name, f"{key}=x", "threads=2", "seed=0", "hydra.sweeper.trial=1"]
+    swept = {key, "threads", "seed", "hydra.sweeper.trial"}
+    assert str(run_folder(config, overrides, False, swept)) == f"out/a,{key.rpartition('.')[2]}=x/seed-0"
+
+
 def test_a_folder_without_vocabularies_cannot_be_loaded(tmp_path, corpus):
     run = Run(tmp_path)
     run.begin(CONFIG, corpus, max_length=9, loss_floor=0.0)

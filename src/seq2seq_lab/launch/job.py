@@ -13,7 +13,7 @@ from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
 from seq2seq_lab.launch.notify import tell
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED, Entry, Register
-from seq2seq_lab.launch.spec import given, run_spec
+from seq2seq_lab.launch.spec import given, job_key, run_spec
 from seq2seq_lab.launch.sweep import compare_all
 from seq2seq_lab.runs.place import RunSpec
 from seq2seq_lab.runs.run import Run
@@ -55,6 +55,7 @@ class TaskFunction:
     Attributes:
         error: the error of a single run, for the process that launched it; errors of a sweep are in the register.
         at_once: how many jobs of the sweep run at the same time on this machine.
+        folders: by `job_key`, those that the plan of the sweep gave to jobs whose own one is that of another job.
         pruning: of a search: the number of a job's trial → what decides whether its run is given up.
     """
 
@@ -77,6 +78,7 @@ class TaskFunction:
         self.dry_run = dry_run
         self.verbose = verbose
         self.at_once = 1
+        self.folders: dict[tuple[str, ...], Path] = {}
         self.pruning: Callable[[int], ShouldPrune] | None = None
         self.error: UserError | None = None
         self._sweep_process = os.getpid()
@@ -110,7 +112,7 @@ class TaskFunction:
         with startup.imports():
             spec = run_spec(cfg, hydra, given(hydra.overrides.task), self.swept)
             import seq2seq_lab.training.train  # noqa: F401, so that this is done once in a process
-        return spec
+        return spec._replace(folder=self.folders.get(job_key(spec.config), spec.folder))
 
     def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> float | None:
         """Train one run of a sweep, and add what became of it to the register."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.config.build import build
@@ -11,9 +12,8 @@ from seq2seq_lab.launch import startup
 from seq2seq_lab.launch.combine import apart, swept
 from seq2seq_lab.launch.forecast import show
 from seq2seq_lab.launch.job import TaskFunction
-from seq2seq_lab.launch.spec import given, run_spec
-from seq2seq_lab.runs.identity import LENGTH, fingerprint
-from seq2seq_lab.runs.place import RunSpec
+from seq2seq_lab.launch.spec import given, job_key, run_spec
+from seq2seq_lab.runs.place import RunSpec, beside
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,6 +43,7 @@ def planned(
     """
     job.swept = swept(jobs)
     specs: dict[tuple[str, ...], tuple[list[str], RunSpec]] = {}
+    taken: dict[Path, str] = {}  # the folder of a run → what it is
     refused: list[tuple[str, str]] = []
     built: set[str] = set()
     for number, overrides in enumerate(jobs):
@@ -53,8 +54,11 @@ def planned(
                 raise
             refused.append((apart(overrides, job.swept), why))
             continue
-        length = tuple(str(spec.config["trainer"].get(key)) for key in LENGTH)
-        specs.setdefault((fingerprint(spec.config), *length), (overrides, spec))
+        key = job_key(spec.config)
+        if taken.setdefault(spec.folder, key[0]) != key[0]:
+            spec = spec._replace(folder=beside(spec.folder, spec.config))
+            job.folders[key] = spec.folder
+        specs.setdefault(key, (overrides, spec))
     if refused:
         raise UserError(_refusal(refused, len(jobs)))
     job.register.expect(len(specs))

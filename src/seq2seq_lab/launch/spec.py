@@ -1,6 +1,6 @@
 """From what Hydra composed to what is trained: the checked configuration of a run, and its folder."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, SETS
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.code import own_code
+from seq2seq_lab.runs.identity import LENGTH, fingerprint
 from seq2seq_lab.runs.naming import derived_name, earlier_folder, is_typed, run_folder
 from seq2seq_lab.runs.place import RunSpec, find_folder
 from seq2seq_lab.runs.run import Run
@@ -58,12 +59,17 @@ def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collect
     folder = find_folder(
         run_folder(config, overrides, titled, swept),
         config,
-        by_length="trainer.max_epochs" in swept,
+        by_length=any(f"trainer.{each}" in swept for each in LENGTH),
         typed=is_typed(overrides),
         earlier=earlier_folder(config, overrides, named, swept),
     )
     _check_place(folder, Path(config["output_dir"]))
     return RunSpec(config, folder)
+
+
+def job_key(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a job of a sweep trains; equal for jobs of which one is enough."""
+    return fingerprint(config), *(str(config["trainer"].get(key)) for key in LENGTH)
 
 
 def _check_place(folder: Path, outputs: Path) -> None:

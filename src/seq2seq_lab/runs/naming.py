@@ -41,8 +41,8 @@ def run_folder(
     """The folder of a run: `name[,overrides]/seed-N` below the output directory.
 
     A name of the command line is the folder as typed; only the keys that are swept over are appended to it. To others
-    every override is appended that they do not show. The name comes first, and the data last, because TensorBoard cuts
-    long names of runs at their end.
+    every override is appended that they do not show; callbacks, measures, the length and the like only where they are
+    swept over. The name comes first, and the data last, because TensorBoard cuts long names of runs at their end.
 
     Args:
         config: the resolved configuration.
@@ -51,26 +51,30 @@ def run_folder(
             from model and forcing.
         swept: the keys that have several values in a sweep.
     """
-    given = [(key, value) for key, _, value in map(_parted, overrides)]
-    if is_typed(overrides):
-        shown = {key for key in swept if key.partition(".")[0] not in (*layout.INCIDENTAL, "seed")}
-        return _folder(config, _parts(config, [(key, value) for key, value in given if key in shown]))
-    return earlier_folder(config, overrides, named, swept)
+    typed = is_typed(overrides)
+    in_name = () if typed else ("experiment",) if named else ("experiment", *_IN_NAME)
+    aside = (*layout.INCIDENTAL, "seed", "hydra")
+    given = []
+    for key, _, value in map(_parted, overrides):
+        tells = key in swept and key not in in_name and re.split("[./]", key)[0] not in aside
+        if tells or (not typed and _was_shown(key, named, swept)):
+            given.append((key, value))
+    return _folder(config, _parts(config, given))
 
 
 def earlier_folder(
     config: Mapping[str, Any], overrides: Sequence[str], named: bool, swept: Collection[str] = ()
 ) -> Path:
     """As `run_folder`, with the overrides appended to a name of the command line too, as it was up to version 0.2."""
-    left_out = _NOT_IN_PATH if named else (*_NOT_IN_PATH, *_IN_NAME)
-    length = [f"trainer.{each}" for each in LENGTH]
-    given = []
-    for key, _, value in map(_parted, overrides):
-        if key in left_out or key.partition(".")[0] in _LEFT_OUT_GROUPS or key.startswith("hydra"):
-            continue
-        if key not in length or key in swept:
-            given.append((key, value))
+    given = [(key, value) for key, _, value in map(_parted, overrides) if _was_shown(key, named, swept)]
     return _folder(config, _parts(config, given))
+
+
+def _was_shown(key: str, named: bool, swept: Collection[str]) -> bool:
+    left_out = _NOT_IN_PATH if named else (*_NOT_IN_PATH, *_IN_NAME)
+    if key in left_out or key.partition(".")[0] in _LEFT_OUT_GROUPS or key.startswith("hydra"):
+        return False
+    return key in swept or key not in [f"trainer.{each}" for each in LENGTH]
 
 
 def is_typed(overrides: Sequence[str]) -> bool:

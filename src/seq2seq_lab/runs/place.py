@@ -47,7 +47,8 @@ def find_folder(
         earlier: the one that its overrides gave in an earlier version.
     """
     known = None if by_length else remembered(config)
-    for folder in (known, wanted, earlier):
+    apart = beside(wanted, config)
+    for folder in (known, wanted, apart, earlier):
         if folder is not None and _contains(folder, config):
             return folder
     there = Run(wanted)
@@ -55,16 +56,15 @@ def find_folder(
         wanted = folder_beside(other.config(), config, wanted)
         if not Run(wanted).exists() or _contains(wanted, config):
             return wanted
-        return _beside(wanted, config)
+        return beside(wanted, config)
     if not there.exists():
         return wanted
-    beside = _beside(wanted, config)
     if not (changed := changed_code(there, config)):
-        return wanted if by_length else beside
+        return wanted if by_length else apart
     if came_to_nothing(there):
         return wanted
-    say_changed(there, changed, beside)
-    return beside
+    say_changed(there, changed, apart)
+    return apart
 
 
 def _other(wanted: Path, config: Mapping[str, Any]) -> Run | None:
@@ -88,7 +88,7 @@ def _contains(folder: Path, config: Mapping[str, Any]) -> bool:
         return True
 
 
-def _beside(folder: Path, config: Mapping[str, Any]) -> Path:
+def beside(folder: Path, config: Mapping[str, Any]) -> Path:
     """A folder beside one that contains another run, for this run and its other seeds."""
     name = f"{folder.parent.name}~{fingerprint({**config, 'seed': None})[:_HASH]}"
     return folder.parent.with_name(name) / folder.name
