@@ -13,8 +13,9 @@ from seq2seq_lab.runs.run import Run
 optuna = pytest.importorskip("optuna")
 from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: E402
 
-from seq2seq_lab.launch.search import Pruning, _storage  # noqa: E402
+from seq2seq_lab.launch import job  # noqa: E402
 from seq2seq_lab.launch.space import parsed_space, written  # noqa: E402
+from seq2seq_lab.launch.study import Pruning, storage_of  # noqa: E402
 
 SEARCH = (
     *("train", "-m", *tiny.SETTINGS, *tiny.LEAN, "hydra/sweeper=optuna", "name=s"),
@@ -68,7 +69,7 @@ def test_sweeps_in_step_or_joined_are_no_search(outputs, capsys, given):
 
 def test_a_study_of_another_search_is_refused_before_anything_is_trained(outputs, tmp_path, capsys):
     storage = str(tmp_path / "study")
-    study = optuna.create_study(study_name="mine", storage=_storage(storage), direction="minimize")
+    study = optuna.create_study(study_name="mine", storage=storage_of(storage), direction="minimize")
     drawn = {
         "params": {"threads": 1},
         "distributions": {"threads": optuna.distributions.IntDistribution(1, 2)},
@@ -130,6 +131,41 @@ def test_a_trial_that_fails_is_one_of_the_study(outputs, capsys):
     ]
 
 
+def test_a_trial_whose_run_has_no_value_is_one_that_failed(outputs, capsys, monkeypatch):
+    monkeypatch.setattr(job, "_value", lambda spec: None)
+    assert search(trials=1) == 0
+    said = "trial 0 failed: its run has no finite value of monitor.metric=val/loss_forced"
+    assert said in capsys.readouterr().out
+    assert search(trials=1) == 0
+    assert "a search of 1 trial, 1 of them ended" in capsys.readouterr().out
+
+
+def test_a_bug_in_a_run_is_shown_when_the_other_trials_have_ended(outputs, capsys, monkeypatch):
+    runs = []
+
+    def run(self, spec, *how, run=job.TaskFunction.run):
+        runs.append(spec)
+        if len(runs) == 1:
+            raise RuntimeError("a bug")
+        return run(self, spec, *how)
+
+    monkeypatch.setattr(job.TaskFunction, "run", run)
+    with pytest.raises(RuntimeError, match="a bug"):
+        search(trials=2)
+    assert "the best of 1 trial is trial 1" in capsys.readouterr().out
+    assert search(trials=2) == 0
+    assert "a search of 2 trials, 2 of them ended" in capsys.readouterr().out
+    assert len(runs) == 2, "the same command does not try it again"
+
+
+def test_equal_trials_at_the_same_time_are_one_run(outputs, capsys):
+    assert search("hydra.sweeper.n_jobs=2", "optimizer.lr=choice(0.1)", trials=2) == 0
+    out = capsys.readouterr().out
+    assert out.count("training ") == 1
+    assert "already finished" not in out
+    assert "the best of 2 trials" in out
+
+
 def test_a_trial_that_is_worse_than_others_is_given_up_and_could_go_on(outputs, capsys):
     at_once = ("hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=0")
     assert search("hydra/sweeper/pruner=median", *at_once, "trainer.max_epochs=4", trials=4) == 0
@@ -149,7 +185,7 @@ def test_a_trial_that_is_worse_than_others_is_given_up_and_could_go_on(outputs, 
 
 def test_each_epoch_is_reported_from_any_process(tmp_path):
     storage = str(tmp_path / "a.optuna")
-    study = optuna.create_study(study_name="a", storage=_storage(storage), direction="maximize")
+    study = optuna.create_study(study_name="a", storage=storage_of(storage), direction="maximize")
     for value in (5.0, 4.0):
         trial = study.ask()
         trial.report(value, 1)
@@ -184,6 +220,25 @@ def test_a_search_that_cannot_be_is_refused_in_a_line(outputs, capsys, overrides
 def test_a_plan_of_a_search_writes_nothing(outputs, capsys):
     assert cli.main([*SEARCH, "--dry-run"]) == 0
     assert "a new search of 20 trials; nothing was trained or written" in capsys.readouterr().out
+    assert not outputs.exists()
+
+
+def test_a_plan_only_looks_at_a_storage(outputs, tmp_path, capsys):
+    for storage in (f"sqlite:///{tmp_path}/s.db", str(tmp_path / "s.optuna")):
+        plan = (f"hydra.sweeper.storage={storage}", "hydra.sweeper.study_name=mine", "--dry-run")
+        assert search(*plan, trials=3) == 0
+        assert "a new search of 3 trials; nothing" in capsys.readouterr().out
+        assert not list(tmp_path.glob("s.*"))
+        optuna.create_study(study_name="other", storage=storage_of(storage), direction="minimize")
+        (file,) = tmp_path.glob("s.*")
+        before = file.read_bytes()
+        assert search(*plan, trials=3) == 0
+        assert "a new search of 3 trials; nothing" in capsys.readouterr().out
+        assert file.read_bytes() == before
+        optuna.create_study(study_name="mine", storage=storage_of(storage), direction="minimize").ask()
+        assert search(*plan, trials=3) == 0
+        assert "a search of 3 trials, 0 of them ended" in capsys.readouterr().out
+        file.unlink()
     assert not outputs.exists()
 
 

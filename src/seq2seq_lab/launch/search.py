@@ -1,7 +1,6 @@
 """A search: Optuna chooses the values of each trial, whose runs are those of any sweep."""
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from seq2seq_lab.config.misuse import no_such_option
 from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.plan import Shown, checked_spec, refusal
-from seq2seq_lab.launch.register import FAILED, PRUNED, Entry
+from seq2seq_lab.launch.register import FAILED, FINISHED, PRUNED, Entry
 from seq2seq_lab.launch.space import check_settings, parsed_space, written
+from seq2seq_lab.launch.spec import job_key
+from seq2seq_lab.launch.study import Pruning, existing, storage_of
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.lock import has_ended, this_process
 from seq2seq_lab.runs.place import RunSpec
@@ -24,48 +25,6 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
 _OWNER = "process"
-
-
-@dataclass(frozen=True)
-class Pruning:
-    """Reports the values of a run's epochs to the study, from any process.
-
-    Attributes:
-        storage: of the study.
-        study: its name.
-        metric: whose value is reported.
-        pruner: what decides, as a node.
-    """
-
-    storage: str
-    study: str
-    metric: str
-    pruner: Mapping[str, Any]
-
-    def __call__(self, trial: int) -> "_ShouldPrune":
-        """What decides for the run of a trial."""
-        return _ShouldPrune(self, trial)
-
-
-@dataclass(frozen=True)
-class _ShouldPrune:
-    pruning: Pruning
-    trial: int
-
-    def __call__(self, scalars: Mapping[str, float], epoch: int) -> bool:
-        import optuna
-        from hydra.utils import instantiate
-
-        its = self.pruning
-        value = scalars.get(its.metric)
-        if value is None or not math.isfinite(value):
-            return False
-        study = optuna.load_study(
-            study_name=its.study, storage=_storage(its.storage), pruner=instantiate(dict(its.pruner))
-        )
-        trial = optuna.Trial(study, study.trials[self.trial]._trial_id)
-        trial.report(value, epoch)
-        return trial.should_prune()
 
 
 @dataclass
@@ -103,6 +62,7 @@ class Search:
             )
         self.seeds = self.settings["seeds"] or [None]
         self.number = 0  # of jobs so far
+        self.error: Exception | None = None  # the first one that is no fault of the user
         first = {key: each.first for key, each in self.space.items()}
         config = checked_spec(self.job, self.compose(self._overrides(first, self.seeds[0])), 0).config
         self.limit: int | None = config["stop_after_failures"]
@@ -125,17 +85,17 @@ class Search:
         name = self.settings["study_name"] or f"search-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         storage = self.settings["storage"] or str(outputs / ".hydra" / f"{name}.optuna")
         self.storage = storage
-        if self.job.dry_run and "://" not in storage and not Path(storage).exists():
-            print(
-                f"a new search of {counted(self.settings['n_trials'], 'trial')}; nothing was trained or written"
-            )
-            raise Shown
-        if "://" not in storage:
-            Path(storage).parent.mkdir(parents=True, exist_ok=True)
         try:
-            study = optuna.create_study(
-                study_name=name, storage=_storage(storage), direction=which, load_if_exists=True
-            )
+            if self.job.dry_run:
+                study = self._existing(name, storage)
+            else:
+                if "://" not in storage:
+                    Path(storage).parent.mkdir(parents=True, exist_ok=True)
+                study = optuna.create_study(
+                    study_name=name, storage=storage_of(storage), direction=which, load_if_exists=True
+                )
+        except Shown:
+            raise
         except Exception as error:  # of the file, or of whatever library reads such an address
             raise UserError(f"hydra.sweeper.storage: {storage}: {first_line(error)}") from error
         ended = [each for each in study.trials if each.state.is_finished() and each.params]
@@ -152,6 +112,17 @@ class Search:
         if not str(pruner["_target_"]).endswith("NopPruner"):
             self.job.pruning = Pruning(storage, name, self.metric, pruner)
         return study
+
+    def _existing(self, name: str, storage: str) -> "Study":
+        """The study, if it has begun; else that is said, and nothing is written."""
+        import optuna
+
+        if (there := existing(storage)) and name in optuna.get_all_study_names(there):
+            return optuna.load_study(study_name=name, storage=there)
+        print(
+            f"a new search of {counted(self.settings['n_trials'], 'trial')}; nothing was trained or written"
+        )
+        raise Shown
 
     def run(self) -> None:
         """Train what is left of the trials, and say which is the best."""
@@ -178,6 +149,8 @@ class Search:
             if not self._train(batch):
                 break
         self._show_best()
+        if self.error:
+            raise self.error
 
     def _ask(self) -> "Trial":
         try:
@@ -209,7 +182,7 @@ class Search:
         folders: dict[int, list[str]] = {trial.number: [] for trial in trials}
         ended: set[int] = set()
         for seed in self.seeds:
-            jobs = []
+            jobs: dict[tuple[str, ...], tuple[list[str], list[Trial]]] = {}  # of equal trials one
             for trial in (each for each in trials if each.number not in ended):
                 overrides = self._overrides(trial.params, seed)
                 spec = self._checked(overrides)
@@ -218,18 +191,19 @@ class Search:
                     ended.add(trial.number)
                     continue
                 folders[trial.number].append(str(spec.folder.absolute()))
-                first = seed == self.seeds[0]
-                jobs.append(
-                    (trial, [*overrides, *([f"hydra.sweeper.trial={trial.number}"] if first else [])])
-                )
-            returns = self.launch([overrides for _, overrides in jobs], self.number) if jobs else []
+                if seed == self.seeds[0]:
+                    overrides.append(f"hydra.sweeper.trial={trial.number}")
+                jobs.setdefault(job_key(spec.config), (overrides, []))[1].append(trial)
+            returns = self.launch([each for each, _ in jobs.values()], self.number) if jobs else []
             self.number += len(jobs)
-            for (trial, _), each in zip(jobs, returns, strict=True):
-                if each.return_value is not None:
-                    values[trial.number].append(each.return_value)
-                    continue
-                ended.add(trial.number)
-                self._tell(trial, self._result(folders[trial.number][-1]))
+            for (_, alike), each in zip(jobs.values(), returns, strict=True):
+                value, result = self._ended(each, folders[alike[0].number][-1])
+                for trial in alike:
+                    if value is not None:
+                        values[trial.number].append(value)
+                        continue
+                    ended.add(trial.number)
+                    self._tell(trial, result)
         for trial in trials:
             if trial.number not in ended:
                 trial.set_user_attr("folders", folders[trial.number])
@@ -251,14 +225,22 @@ class Search:
             self.job.register.add(Entry(None, False, FAILED, message, shown=True))
             return None
 
-    def _result(self, folder: str) -> str:
-        return next((each.result for each in self.job.register.entries() if each.folder == folder), "")
+    def _ended(self, returned: Any, folder: str) -> tuple[float | None, str]:
+        """The value of a job, and its result."""
+        try:
+            value: float | None = returned.return_value
+        except Exception as error:  # a bug: the other trials are trained, as the other runs of a sweep are
+            self.error = self.error or error
+            return None, FAILED
+        return value, next((each.result for each in self.job.register.entries() if each.folder == folder), "")
 
     def _tell(self, trial: "Trial", result: str) -> None:
         """Tell the study of a trial without a value; one that was interrupted stays open, and goes on next time."""
         from optuna.trial import TrialState
 
-        state = {FAILED: TrialState.FAIL, PRUNED: TrialState.PRUNED}.get(result)
+        if result == FINISHED:
+            print(f"trial {trial.number} failed: its run has no finite value of monitor.metric={self.metric}")
+        state = {FAILED: TrialState.FAIL, FINISHED: TrialState.FAIL, PRUNED: TrialState.PRUNED}.get(result)
         if state is not None:
             self.study.tell(trial, state=state)
 
@@ -288,10 +270,3 @@ class Search:
 def _is_free(owner: Mapping[str, Any]) -> bool:
     """Whether no other process trains a trial; one of another machine is taken for alive."""
     return owner == this_process() or has_ended(owner, silent=0.0)
-
-
-def _storage(text: str) -> Any:
-    from optuna.storages import JournalStorage, get_storage
-    from optuna.storages.journal import JournalFileBackend
-
-    return get_storage(text) if "://" in text else JournalStorage(JournalFileBackend(text))
