@@ -19,6 +19,7 @@ from seq2seq_lab.compare.frame import load_runs
 from seq2seq_lab.compare.listing import as_csv
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import notify
+from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.runs import filters
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.run import Run
@@ -422,6 +423,38 @@ def test_retry_trains_what_failed_in_its_folder_and_nothing_else(tmp_path, capsy
     assert [command for command, _ in told] == ["true", "true"], "once for all runs of a command"
     assert [contents["status"] for _, contents in told] == ["finished", "failed"]
     assert [[run["path"] for run in contents["runs"]] for _, contents in told] == [[str(lost)]] * 2
+
+
+def test_retry_goes_on_where_the_code_of_a_run_has_a_bug(tmp_path, capsys, monkeypatch):
+    outputs = tmp_path / "outputs"
+    folders = [tiny.train(outputs, "trainer.max_epochs=1", f"seed={seed}") for seed in (0, 1)]
+    for folder in folders:
+        Run(folder).write_summary(status="failed")
+
+    def run(self, spec, *how, run=TaskFunction.run):
+        if spec.config["seed"] == 0:
+            raise RuntimeError("a bug")
+        return run(self, spec, *how)
+
+    monkeypatch.setattr(TaskFunction, "run", run)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["runs", "retry", str(outputs)])
+    out, err = capsys.readouterr()
+    assert "1 of 2 runs are trained; 1 failed again" in out
+    assert f"{folders[0]}: RuntimeError: a bug" in err
+    assert [Run(folder).status for folder in folders] == ["failed", "finished"]
+
+
+@pytest.mark.parametrize("place", ["output_dir=there", "name=b"])
+def test_retry_trains_nowhere_else(tmp_path, capsys, place):
+    folder = tiny.train(tmp_path / "outputs", "trainer.max_epochs=1")
+    Run(folder).write_summary(status="failed")
+    assert cli.main(["runs", "retry", "--set", place]) == 1
+    (refused,) = capsys.readouterr().err.splitlines()
+    assert refused.startswith(
+        f"--set {place}: a run is trained again in its folder; `train --config RUN {place}`"
+    )
+    assert Run(folder).status == "failed"
 
 
 def test_several_filters_in_one_text_are_told_apart():

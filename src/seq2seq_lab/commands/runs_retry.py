@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seq2seq_lab.commands.chosen import add_chosen
 from seq2seq_lab.commands.overrides import add_trust
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.runs.facts import KILLED, activity
 from seq2seq_lab.runs.filters import split
 from seq2seq_lab.runs.run import Run
@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status: 1 if a run failed again."""
+    for override in args.overrides:
+        if override.partition("=")[0] in ("output_dir", "name"):
+            raise UserError(
+                f"--set {override}: a run is trained again in its folder; `train --config RUN {override}` trains it "
+                "elsewhere"
+            )
     try:
         selection = require_runs(select(args.chosen))
     except UserError as error:
@@ -52,18 +58,24 @@ def main(args: argparse.Namespace) -> int:
         print(f"none of {len(selection.runs)} runs failed or was killed")
         return 0
     ignore_closed()
-    failed = _retry(chosen, args)
-    print(f"{len(chosen) - len(failed)} of {len(chosen)} runs are trained; {len(failed)} failed again")
-    return int(bool(failed))
+    errors = _retry(chosen, args)
+    print(
+        f"{len(chosen) - len(errors)} of {len(chosen)} runs are trained; {len(errors)} failed again",
+        flush=True,
+    )
+    if bug := next((each for each in errors if not isinstance(each, UserError)), None):
+        raise bug
+    return int(bool(errors))
 
 
-def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Run]:
-    """Train runs, and tell of the end of all of them; those that failed again."""
+def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Exception]:
+    """Train runs, and tell of the end of all of them; the errors of those that failed again."""
     from seq2seq_lab.launch.config_file import train_file
     from seq2seq_lab.launch.notify import announced, for_all
     from seq2seq_lab.launch.register import FAILED, Entry, Register
 
-    failed, register = [], Register(Path())
+    errors: list[Exception] = []
+    register = Register(Path())
     with announced(args.command_line, register):
         for number, run in enumerate(chosen, start=1):
             print(f"{number} of {len(chosen)}: {run.folder}", flush=True)
@@ -78,10 +90,12 @@ def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Run]:
                     trusted=args.trust,
                     verbose=args.verbose,
                 )
-            except UserError as error:
-                failed.append(run)
-                print(error, file=sys.stderr)
+            except Exception as error:  # also a bug, whose traceback follows when all were tried
+                errors.append(error)
+                known = isinstance(error, UserError)
+                why = str(error) if known else f"{run.folder}: {type(error).__name__}: {first_line(error)}"
+                print(why, file=sys.stderr)
                 if len(register.alone) == begun:  # refused before it could start
                     folder = str(run.folder.absolute())
-                    register.alone.append(Entry(folder, False, FAILED, str(error), True, for_all()))
-    return failed
+                    register.alone.append(Entry(folder, False, FAILED, why, True, for_all()))
+    return errors
