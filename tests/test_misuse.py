@@ -75,6 +75,14 @@ WRONG = {
     "hydra.launcher.nope=2": ("hydra.launcher.nope: ", "hydra/launcher=joblib"),
     "hydra.launcher.n_jobs=0": ("hydra.launcher.n_jobs=0: it must be at least 1", ""),
     "hydra.sweeper.params.seed=1": ("hydra.sweeper.params.seed=1: ", "+hydra.sweeper.params.seed=1"),
+    "-m hydra.sweeper.params.seed=0,1": (
+        "hydra.sweeper.params.seed=0,1: ",
+        "written \"+hydra.sweeper.params.seed='0,1'\"",
+    ),
+    "-m +hydra.sweeper.params.seed=0,1": (
+        "+hydra.sweeper.params.seed=0,1: ",
+        "written \"+hydra.sweeper.params.seed='0,1'\"",
+    ),
     "hydra.job.chdir=maybe": ("hydra.job.chdir=maybe: ", "not a valid bool"),
     "hydra.job.chdir=true": ("hydra.job.chdir=true: ", "relative paths"),
     "hydra.mode=NOPE": ("hydra.mode=NOPE: ", "MULTIRUN"),
@@ -114,6 +122,11 @@ def test_what_the_messages_advise_works(capsys, monkeypatch, given):
     monkeypatch.setenv("LR", "0.25")
     status = cli.main(["train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1", given])
     assert status == (0 if "decode" in given or "name" in given else 1)
+
+
+def test_the_parameter_of_a_sweep_is_swept_over_as_it_is_advised(capsys):
+    assert cli.main(["train", "-m", *tiny.SETTINGS, "+hydra.sweeper.params.seed='0,1'", "--dry-run"]) == 0
+    assert "2 runs: 2 new" in capsys.readouterr().out
 
 
 def test_a_finished_run_without_checkpoint_cannot_translate(run, capsys):

@@ -8,6 +8,7 @@ from typing import Any
 
 from seq2seq_lab.config.options import config_dir, groups, options
 from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, RENAMED, SETS
+from seq2seq_lab.config.texts import quoted
 from seq2seq_lab.errors import UserError
 
 # Hydra's plugins that this package has extras for: option → extra.
@@ -43,8 +44,11 @@ def refuse_misuse(overrides: Sequence[str], extra: Sequence[Path] = ()) -> None:
             raise UserError(f"{override}: the group is named {now} now: {override.replace(group, now, 1)}")
         if key == "hydra.launcher.n_jobs" and value == "0":
             raise UserError(f"{override}: it must be at least 1, or -1 for all processors")
-        if key.startswith("hydra.sweeper.params.") and not sign:
-            raise UserError(f"{override}: it is written with +: +{override}")
+        if key.startswith("hydra.sweeper.params."):
+            several = re.match(r"[^'\"\[{$]*[,(]", value)
+            if not sign or several:  # without quotation marks the parameter itself would be swept over
+                right = f'"+{key}={quoted(value)}"' if several else f"+{override}"
+                raise UserError(f"{override}: it is written {right}")
         if key in known:
             _check_group(override, sign, key, value if equals else "", extra)
 
