@@ -70,6 +70,12 @@ def test_keys_in_step_have_equally_many_values(given, said):
         jobs(*given, zipped=[["a", "b"]])
 
 
+@pytest.mark.parametrize("groups", [[["a", "b"], ["b", "c"]], [["a", "b"], ["a", "b"]], [["b", "b"]]])
+def test_a_key_is_in_one_group_of_those_in_step(groups):
+    with pytest.raises(UserError, match=r"^zip: [ab] is named twice"):
+        jobs("a=1,2", "b=1,2", "c=1,2", zipped=groups)
+
+
 def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     command = [*LITTLE, "name=a", f"output_dir={tmp_path / 'out'}"]
     assert cli.main([*command, "--dry-run"]) == 0

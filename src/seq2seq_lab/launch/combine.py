@@ -41,11 +41,14 @@ def combined(
         sweeps: the further overrides of each sweep, which win over the common ones; none: there is one sweep.
 
     Raises:
-        UserError: keys that are taken in step have no values, or not equally many.
+        UserError: keys that are taken in step have no values, or not equally many, or are in two groups.
         HydraException: an override has no list of values, such as `interval(0,1)`.
     """
     jobs: dict[frozenset[str], list[str]] = {}
     zipped = [[key.strip() for key in group] for group in zipped]
+    named = [key for group in zipped for key in group]
+    if twice := next((key for key in named if named.count(key) > 1), None):
+        raise UserError(f"zip: {twice} is named twice; all keys that are taken in step with it are one group")
     unused = zipped
     for further in sweeps or [()]:
         values = _values(parse([*arguments, *further]))
