@@ -2,11 +2,11 @@
 
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
@@ -138,25 +138,30 @@ def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
 
 def _output_dir(overrides: Sequence[str]) -> Path:
     """The folder for a sweep's register. It is needed before any configuration is composed, as all jobs write to it."""
-    given = [override.partition("=")[2] for override in overrides if override.startswith("output_dir=")]
-    path = given[-1] if given else ""
-    plain = re.fullmatch(r"'(.*)'|\"(.*)\"|([^,(]*)", path)
-    if plain is None or not path or "${" in path:
-        return outputs().absolute()
-    return Path(plain[plain.lastindex or 0]).absolute()
+    given = [each.value() for each in _parsed(overrides) if each.key_or_group == "output_dir"]
+    if not given or not isinstance(given[-1], str) or not given[-1] or "${" in given[-1]:
+        return outputs().absolute()  # also of several folders
+    return Path(given[-1]).absolute()
 
 
 def _swept(overrides: Sequence[str]) -> dict[str, int]:
     """The keys that have several values, such as `seed=0,1` or `seed=range(3)`, and the number of these."""
+    return {
+        each.key_or_group: len(list(each.sweep_string_iterator()))
+        for each in _parsed(overrides)
+        if each.is_sweep_override()
+    }
+
+
+def _parsed(overrides: Sequence[str]) -> list[Any]:
+    """The overrides by Hydra's parser, without those that it cannot read: Hydra reports them, with an explanation."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    found = {}
+    found = []
     for override in overrides:
-        with suppress(HydraException):  # Hydra reports it, with an explanation
-            parsed = OverridesParser.create().parse_override(override)
-            if parsed.is_sweep_override():
-                found[parsed.key_or_group] = len(list(parsed.sweep_string_iterator()))
+        with suppress(HydraException):
+            found.append(OverridesParser.create().parse_override(override))
     return found
 
 
