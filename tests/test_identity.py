@@ -133,6 +133,14 @@ class TestConfigFile:
         found = [(Run(each).seed, Run(each).config()["optimizer"]["lr"]) for each in tiny.folders(tmp_path)]
         assert sorted(found) == [(0, 0.01), (0, 0.02), (1, 0.01)]
 
+    def test_a_name_is_any_text_or_made_of_what_is_trained(self, tmp_path):
+        folder = tiny.train(tmp_path)
+        of_run = ["train", "--config", str(folder), f"output_dir={tmp_path}"]
+        assert cli.main([*of_run, "seed=1", "name=run #2"]) == 0
+        assert Run(tmp_path / "run #2" / "seed-1").finished
+        assert cli.main([*of_run, "seed=2", "name=null"]) == 0
+        assert Run(tmp_path / "seq2seq-full" / "seed-2").finished
+
     @pytest.mark.parametrize(
         ("override", "said"),
         [

@@ -5,7 +5,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.config.texts import as_texts, escaped, is_plain, quoted, read_value, unescaped
+from seq2seq_lab.config.texts import as_texts, escaped, is_plain, quoted, read_setting, read_value, unescaped
+from seq2seq_lab.launch.launch import _output_dir
 
 RUNS = ("outputs/a,lr=0.1/seed-0", "outputs/한국 어,b=2/seed-1", "outputs/plain/seed-0", "it's [a] (run)\\")
 
@@ -70,6 +71,17 @@ def test_in_a_sweep_a_comma_before_a_space_belongs_to_a_name():
     assert values("name=a, b,2024", sweep=True) == ["a, b", "2024"]
 
 
+def test_in_a_sweep_what_is_in_quotation_marks_is_one_text():
+    assert values("name=plain,'a,b',c d,\"e,f\"", sweep=True) == ["plain", "a,b", "c d", "e,f"]
+    assert values("name=it's,that's", sweep=True) == ["it's", "that's"]
+
+
+@pytest.mark.parametrize("folder", ["it's", "a b", "2024", "a'b\\", "한국어", "a/b"])
+def test_the_folder_of_a_sweep_is_read_as_the_jobs_read_it(folder, tmp_path):
+    assert _output_dir(as_texts([f"output_dir={folder}"], sweep=True)) == tmp_path / folder
+    assert _output_dir([f"output_dir={quoted(folder)}"]) == tmp_path / folder
+
+
 @pytest.mark.parametrize("override", ["name=null", "name=", r"name=a\,b", "name='a, b'", "output_dir=out"])
 @pytest.mark.parametrize("sweep", [False, True])
 def test_what_hydra_reads_as_a_text_or_as_null_is_left_to_it(override, sweep):
@@ -110,6 +122,13 @@ def test_what_needs_no_quotation_marks(text, plain):
 )
 def test_a_value_that_is_typed_for_a_file_is_read_as_in_a_configuration(text, value):
     assert read_value(text) == value
+
+
+@pytest.mark.parametrize("text", ["run #2", "a: b", "2024", "[a", "it's"])
+def test_a_text_that_is_typed_for_a_file_stays_as_it_is(text):
+    assert read_setting("name", text) == text
+    assert read_setting("name", quoted(text).replace("\\'", "''")) == text
+    assert read_setting("name", "null") is None
 
 
 def test_a_value_that_cannot_be_read_is_an_error():

@@ -12,6 +12,10 @@ from seq2seq_lab.errors import first_line
 
 _BEGINS = ("'", '"', "[", "{")  # of what Hydra's grammar has another reading for
 _PLAIN = r"[\w.+-]*"  # what it reads as it stands
+# One of several values: what is in quotation marks, or what is before a comma that no space follows.
+_PIECE = re.compile(
+    r"""(?:^|,(?! ))('(?:[^'\\]|\\.)*'(?=,|$)|"(?:[^"\\]|\\.)*"(?=,|$)|(?:[^,]|,(?= ))*)""", re.DOTALL
+)
 # Root keys that take a text, such as `name` and `init_from`.
 _TEXTS = tuple(key for key, hint in get_type_hints(Root).items() if str in (hint, *get_args(hint)))
 
@@ -31,6 +35,12 @@ def read_value(text: str) -> Any:
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ValueError(first_line(error)) from None
     return found["value"] if isinstance(found, dict) else None
+
+
+def read_setting(key: str, text: str) -> Any:
+    """The value of a root key or another one: a text as it stands where the key takes one, else as `read_value`."""
+    as_it_stands = key in _TEXTS and text not in ("", "null") and text[0] not in ("'", '"')
+    return text if as_it_stands else read_value(text)
 
 
 def as_texts(overrides: Sequence[str], extra: Sequence[Path] = (), *, sweep: bool = False) -> list[str]:
@@ -89,7 +99,7 @@ def _as_text(key: str, value: str, sweep: bool) -> str:
         return ",".join(each if re.fullmatch(_PLAIN, each) else quoted(each) for each in paths)
     if key not in _TEXTS or re.fullmatch(r"\w+\(.*\)", value):
         return value
-    pieces = re.split(r",(?! )", value) if sweep else [value]
+    pieces = _PIECE.findall(value) if sweep else [value]
     return ",".join(each if _is_text(each) else quoted(each) for each in pieces)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.check import check
-from seq2seq_lab.config.schema import CODE
-from seq2seq_lab.config.texts import read_value
+from seq2seq_lab.config.schema import CHOICES, CODE
+from seq2seq_lab.config.texts import read_setting
 from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import check_targets
 from seq2seq_lab.errors import UserError
@@ -18,7 +18,7 @@ from seq2seq_lab.runs import filters, layout
 from seq2seq_lab.runs.addresses import check_addresses
 from seq2seq_lab.runs.code import changed_code, own_code, say_changed
 from seq2seq_lab.runs.foreign import is_inside
-from seq2seq_lab.runs.naming import run_folder
+from seq2seq_lab.runs.naming import derived_name, run_folder
 from seq2seq_lab.runs.place import RunSpec, find_folder
 from seq2seq_lab.runs.read import read_config
 from seq2seq_lab.runs.run import Run
@@ -85,6 +85,13 @@ def _checked(path: Path, overrides: Sequence[str], trusted: Sequence[str]) -> di
     config = _changed(config | {"fresh": False, "notify": for_all()}, overrides)
     check_targets(config, "", trusted)
     check(config)
+    if config["name"] is None:
+        if not {"model", "forcing"} <= config.get(CHOICES, {}).keys():
+            raise UserError(
+                "name: the file does not say which options it has, of which a name is made; give name=…"
+            )
+        config["name"] = derived_name(config[CHOICES], config)
+        check(config)  # the options may be somebody else's words
     config.pop(CODE, None)
     if code := own_code(config):
         config[CODE] = code
@@ -153,7 +160,7 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
         if isinstance(node.get(last), dict):
             raise UserError(f"{override}: with --config, {key} has keys of its own; change these")
         try:
-            node[last] = read_value(text)
+            node[last] = read_setting(key, text)
         except ValueError as error:
             raise UserError(f"{override}: {error}") from None
     return config
