@@ -116,6 +116,27 @@ def test_runs_of_one_sweep_have_different_folders_before_any_of_them_is_there(ou
         assert capsys.readouterr().out.count("already finished") == len(planned)
 
 
+def test_jobs_that_differ_in_no_part_of_what_a_run_is_are_one_run_and_this_is_said(outputs, capsys):
+    why = "this is no part of what a run is"
+    for given, runs, said in (
+        (["threads=1,2", "seed=0,1"], 2, f"threads=2: no run of its own, but that of threads=1: {why}\n"),
+        (["name=a,b"], 1, f"name=b: no run of its own, but that of name=a: {why}\n"),
+        (["logger=none,csv"], 1, f"logger=csv: no run of its own, but that of logger=none: {why}\n"),
+        (
+            ["--sweep", "seed=0", "--sweep", "accelerate=off"],
+            1,
+            "accelerate=off: no run of its own, but one without",
+        ),
+        (["--sweep", "forcing=mixed", "--sweep", "forcing=mixed", "forcing.ratio=0.5"], 1, ""),
+        ([f"output_dir={outputs}/a,{outputs}/b"], 2, ""),
+    ):
+        assert cli.main([*LITTLE, "-m", *given, "--dry-run"]) == 0
+        out = capsys.readouterr().out
+        assert f"\n{runs} run" in out
+        assert said in out
+        assert ("no part" in out) is bool(said)
+
+
 def test_an_interpolation_in_a_joined_sweep_is_that_of_each_job(tmp_path, capsys):
     command = [*LITTLE, "-m", "model.hidden_size=8,9", f"output_dir={tmp_path / 'out'}", "--dry-run"]
     (tmp_path / "conf" / "experiment").mkdir(parents=True)

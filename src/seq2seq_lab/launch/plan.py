@@ -1,6 +1,7 @@
 """The plan of a sweep: each of its runs is composed and checked before the first one is trained."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from seq2seq_lab.launch.combine import apart, swept
 from seq2seq_lab.launch.forecast import show
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.spec import given, job_key, run_spec
+from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.place import RunSpec, beside
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ def planned(
     job.swept = swept(jobs)
     specs: dict[tuple[str, ...], tuple[list[str], RunSpec]] = {}
     taken: dict[Path, str] = {}  # the folder of a run → what it is
+    incidental = [key for key in job.swept if re.split("[./]", key)[0] in INCIDENTAL]
+    dropped: dict[
+        str, str
+    ] = {}  # what sets a job apart from the one of the same run → what sets that one apart
     refused: list[tuple[str, str]] = []
     built: set[str] = set()
     for number, overrides in enumerate(jobs):
@@ -58,9 +64,15 @@ def planned(
         if taken.setdefault(spec.folder, key[0]) != key[0]:
             spec = spec._replace(folder=beside(spec.folder, spec.config))
             job.folders[key] = spec.folder
-        specs.setdefault(key, (overrides, spec))
+        first, _ = specs.setdefault(key, (overrides, spec))
+        ours, theirs = (apart(each, incidental) for each in (overrides, first))
+        if ours != theirs:
+            dropped[ours] = theirs
     if refused:
         raise UserError(_refusal(refused, len(jobs)))
+    for ours, theirs in dropped.items():
+        of = f"that of {theirs}" if theirs else "one without it"
+        print(f"{ours or 'without it'}: no run of its own, but {of}: this is no part of what a run is")
     job.register.expect(len(specs))
     if job.dry_run:
         show([(apart(overrides, job.swept), spec) for overrides, spec in specs.values()], jobs=job.at_once)

@@ -68,8 +68,12 @@ def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collect
 
 
 def job_key(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a job of a sweep trains; equal for jobs of which one is enough."""
-    return fingerprint(config), *(str(config["trainer"].get(key)) for key in LENGTH)
+    """What a job of a sweep trains, and below which folder; equal for jobs of which one is enough."""
+    return (
+        fingerprint(config),
+        str(config["output_dir"]),
+        *(str(config["trainer"].get(key)) for key in LENGTH),
+    )
 
 
 def _check_place(folder: Path, outputs: Path) -> None:
