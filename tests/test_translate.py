@@ -107,7 +107,12 @@ def test_beam_search_and_n_best(translate, sentences):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--beam", 0], "--beam: 0 is less"), (["--beam", 2, "--n-best", 3], "--n-best: 3 is not between")],
+    [
+        (["--beam", 0], "--beam: 0 is less"),
+        (["--beam", 2, "--n-best", 3], "--n-best: 3 is not between"),
+        (["--length-penalty", "inf"], "--length-penalty: 'inf' is not a finite number"),
+        (["--length-penalty", "half"], "--length-penalty: 'half' is not a finite number"),
+    ],
 )
 def test_a_search_that_cannot_be_is_refused(translate, arguments, message):
     status, out, err = translate(*arguments, "je suis")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.runs import layout
 
@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beam", default="1", metavar="N[,N]", help="beams to decode with; 1 is greedy, the default"
     )
-    parser.add_argument(
-        "--length-penalty", type=float, default=1.0, metavar="ALPHA", help="of beam search (default: 1)"
-    )
+    add_length_penalty(parser)
     add_checkpoint(parser)
     parser.add_argument(
         "--average",

@@ -1,8 +1,11 @@
 """The arguments of every command that composes a configuration."""
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
+
+from seq2seq_lab.errors import UserError
 
 
 class _Lines(argparse.HelpFormatter):
@@ -48,6 +51,27 @@ def add_checkpoint(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--best", dest="checkpoint", action="store_const", const="best", help=argparse.SUPPRESS
     )
+
+
+def add_length_penalty(parser: argparse.ArgumentParser) -> None:
+    """Declare `--length-penalty`, of the commands that translate."""
+    parser.add_argument(
+        "--length-penalty",
+        type=_length_penalty,
+        default=1.0,
+        metavar="ALPHA",
+        help="of beam search: 0 prefers short translations (default: 1)",
+    )
+
+
+def _length_penalty(text: str) -> float:
+    try:
+        alpha = float(text)
+    except ValueError:
+        alpha = math.nan
+    if not math.isfinite(alpha):
+        raise UserError(f"--length-penalty: {text!r} is not a finite number, such as 0.6")
+    return alpha
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust
 from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import replacing
 
@@ -38,13 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--n-best", type=int, default=1, metavar="N", help="print the N best translations, with their scores"
     )
-    parser.add_argument(
-        "--length-penalty",
-        type=float,
-        default=1.0,
-        metavar="ALPHA",
-        help="of beam search: 0 prefers short translations (default: 1)",
-    )
+    add_length_penalty(parser)
     add_trust(parser)
 
 

@@ -111,6 +111,7 @@ class LoadedRun:
 
         Raises:
             UserError: a sentence is longer than the model takes.
+            ValueError: `beam` is less than 1, or `length_penalty` is not finite.
         """
         from seq2seq_lab.decoding.beam import beam_search
 
