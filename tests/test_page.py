@@ -17,6 +17,7 @@ from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.decoding.unroll import Steps, encode
 from seq2seq_lab.page import bundle
+from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_model
 
 MODELS = {
@@ -279,6 +280,18 @@ def test_the_page_is_used_by_keyboard_and_says_what_it_does(trained, tmp_path, p
     assert seen["gold"][first:] == [*seen["reference"], "<eos>"]
     assert "unknown words are <unk> for this model: 'hello', 'world'" in seen["unknown"]
     assert "no known word to translate" in seen["unknown"]
+
+
+def test_an_example_that_is_too_long_for_a_run_has_no_translation_there(trained, tmp_path):
+    folder = shutil.copytree(trained(*MODELS["the seminar's padding"]), tmp_path / "run")
+    (folder / layout.TRANSLATIONS).write_text(
+        json.dumps([{"source": each, "references": ["x"]} for each in ("je " * 20, SENTENCES[0])])
+    )
+    data = data_of(bundle.page([folder]))
+    expected = in_node(data["models"], [each["source"] for each in data["examples"]], 1)["translations"]
+    assert data["models"][0]["translations"] == expected
+    assert expected[0] == ""
+    assert expected[1]
 
 
 def test_no_word_of_a_corpus_ends_the_script(trained):

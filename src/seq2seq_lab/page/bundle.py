@@ -59,7 +59,7 @@ def page(
             left_out(str(error))
     examples = _examples(runs)
     for model, run in zip(models, runs, strict=True):
-        model["translations"] = run.translate([each["source"] for each in examples]) if examples else []
+        model["translations"] = [_translation(run, each["source"]) for each in examples]
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True)
     environment.filters["with_article"] = with_article
     corpus = runs[0].run.corpus
@@ -101,6 +101,14 @@ def _examples(runs: Sequence[LoadedRun]) -> list[dict[str, Any]]:
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return []
+
+
+def _translation(run: LoadedRun, source: str) -> str:
+    """The translation of an example, which may be of another run; "" where it is too long, as in the script."""
+    try:
+        return run.translate(source)[0]
+    except UserError:
+        return ""
 
 
 def _model(run: LoadedRun, name: str) -> dict[str, Any]:
