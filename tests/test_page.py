@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import urllib.parse
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -13,7 +14,8 @@ import torch
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.text import PRESETS
-from seq2seq_lab.data.vocabulary import EOS
+from seq2seq_lab.data.units import Subwords
+from seq2seq_lab.data.vocabulary import EOS, Vocabulary
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.decoding.unroll import Steps, encode
 from seq2seq_lab.page import bundle
@@ -74,8 +76,7 @@ SENTENCES = (
     "...",
 )
 CHECK = """
-const fs = require("fs"), { Translator } = require(process.argv[1]);
-const { models, sentences, width } = JSON.parse(fs.readFileSync(0, "utf8"));
+const { models, sentences, width } = given;
 const run = new Translator(models[0]);
 const { ids } = run.read(sentences[0]);
 const steps = run.steps(ids).map((step) => step.probabilities);
@@ -101,17 +102,29 @@ def in_python(model, words, sentence, width):
     return words.decode(found[0][0].words)
 
 
-def in_node(models, sentences, width):
+def in_script(script, **given):
+    """What a script that uses the page's prints as JSON; `given` is there by its name."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("there is no Node")
-    script = bundle._HERE / "translator.js"
-    given = json.dumps({"models": models, "sentences": sentences, "width": width})
+    begin = (
+        "const { Translator, divide, normalise } = require(process.argv[1]);"
+        "const given = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
+    )
+    path = str(bundle._HERE / "translator.js")
     done = subprocess.run(
-        [node, "-e", CHECK, str(script)], input=given, capture_output=True, text=True, check=False
+        [node, "-e", begin + script, path],
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def in_node(models, sentences, width):
+    return in_script(CHECK, models=models, sentences=sentences, width=width)
 
 
 def data_of(page):
@@ -159,9 +172,6 @@ def test_translations_and_probabilities_are_those_of_the_package(trained, settin
 
 
 def test_sentences_are_normalised_as_in_the_package():
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("there is no Node")
     sentences = [
         "Où est-ce que l’homme a mis 3,5 € ?",
         "«Ça alors!» dit-il...",
@@ -175,18 +185,24 @@ def test_sentences_are_normalised_as_in_the_package():
         "\ufeff \x85a\x1fb\u2028c\u3000",
         "می\u200cخواهم ฉัน\u200bดื่ม 👩\u200d🚀 ❤\ufe0f",
     ]
-    script = (
-        "const fs = require('fs'), { normalise } = require(process.argv[1]);"
-        "const { settings, sentences } = JSON.parse(fs.readFileSync(0, 'utf8'));"
-        "console.log(JSON.stringify(sentences.map((each) => normalise(settings, each))));"
-    )
+    script = "console.log(JSON.stringify(given.sentences.map((each) => normalise(given.settings, each))));"
     for settings in PRESETS.values():
-        given = json.dumps({"settings": vars(settings), "sentences": sentences}, default=str)
-        path = str(bundle._HERE / "translator.js")
-        done = subprocess.run(
-            [node, "-e", script, path], input=given, capture_output=True, text=True, check=True
-        )
-        assert json.loads(done.stdout) == [settings(sentence) for sentence in sentences]
+        found = in_script(script, settings=asdict(settings), sentences=sentences)
+        assert found == [settings(sentence) for sentence in sentences]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_words_are_divided_as_in_the_package(kind):
+    corpus = [f"{a}{b} {b}{a}" for a in ("ab", "con", "to") for b in ("struct", "or", "string", "a")]
+    units = Subwords(40, kind).fit(corpus)
+    words = ["constructor", "toString", "__proto__", "abvalueOf", "hasOwnProperty", "zab", "xyz"]
+    side = bundle._vocabulary(Vocabulary(["<sos>", "<eos>"], units))
+    model = {"settings": {"architecture": "recurrent"}, "source": side, "target": side}
+    script = (
+        "const { units } = new Translator(given.model).model.source;"
+        "console.log(JSON.stringify(given.words.map((word) => divide(units, word))));"
+    )
+    assert in_script(script, model=model, words=words) == [units.divide(word) for word in words]
 
 
 def in_browser(path, fragment=""):

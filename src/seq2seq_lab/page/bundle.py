@@ -170,8 +170,8 @@ def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:
         count = pieces.get_piece_size()
         units |= {
             "kind": vocabulary.units.kind,
-            "pieces": {
-                pieces.id_to_piece(i): pieces.get_score(i) for i in range(count) if not pieces.is_unknown(i)
-            },
+            "pieces": [
+                [pieces.id_to_piece(i), pieces.get_score(i)] for i in range(count) if not pieces.is_unknown(i)
+            ],
         }
     return {"words": list(vocabulary.words), "unk": vocabulary.unk, "units": units}

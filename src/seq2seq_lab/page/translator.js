@@ -90,8 +90,8 @@ function merged(pieces, word) { // byte-pair encoding: the best pair first, the 
   for (;;) {
     let best = -1;
     for (let i = 0; i + 1 < parts.length; i++) {
-      const score = pieces[parts[i] + parts[i + 1]];
-      if (score !== undefined && (best < 0 || score > pieces[parts[best] + parts[best + 1]])) best = i;
+      const score = pieces.get(parts[i] + parts[i + 1]);
+      if (score !== undefined && (best < 0 || score > pieces.get(parts[best] + parts[best + 1]))) best = i;
     }
     if (best < 0) return joinedUnknown(pieces, parts);
     parts.splice(best, 2, parts[best] + parts[best + 1]);
@@ -99,12 +99,12 @@ function merged(pieces, word) { // byte-pair encoding: the best pair first, the 
 }
 
 function likeliest(pieces, word) { // the unigram model: the division with the largest sum of scores
-  const letters = [...word], unknown = Math.min(...Object.values(pieces)) - 10;
+  const letters = [...word], unknown = Math.min(...pieces.values()) - 10;
   const best = [{ score: 0, from: 0 }];
   for (let end = 1; end <= letters.length; end++) {
     for (let start = 0; start < end; start++) {
       const piece = letters.slice(start, end).join("");
-      const score = pieces[piece] ?? (end - start === 1 ? unknown : undefined);
+      const score = pieces.get(piece) ?? (end - start === 1 ? unknown : undefined);
       if (score === undefined) continue;
       const total = best[start].score + score;
       if (!best[end] || total > best[end].score) best[end] = { score: total, from: start };
@@ -119,7 +119,7 @@ function joinedUnknown(pieces, parts) { // neighbouring unknown characters are o
   const out = [];
   let previous = false;
   for (const part of parts) {
-    const unknown = !(part in pieces);
+    const unknown = !pieces.has(part);
     if (unknown && previous) out[out.length - 1] += part; else out.push(part);
     previous = unknown;
   }
@@ -336,7 +336,11 @@ class Translator {
     this.settings = model.settings;
     this.network = new NETWORKS[model.settings.architecture](model);
     this.ids = { source: new Map(), target: new Map() };
-    for (const side of ["source", "target"]) model[side].words.forEach((word, id) => this.ids[side].set(word, id));
+    for (const side of ["source", "target"]) {
+      const { words, units } = model[side];
+      words.forEach((word, id) => this.ids[side].set(word, id));
+      if (units.pieces) units.pieces = new Map(units.pieces); // no object, whose prototype has words such as "constructor"
+    }
   }
 
   // ids of a raw sentence with <eos>, their labels, and what `translate` would say of it; no ids: no known word is left
@@ -469,4 +473,4 @@ function largest(values) {
   return best;
 }
 
-if (typeof module !== "undefined") module.exports = { Translator, normalise };
+if (typeof module !== "undefined") module.exports = { Translator, divide, normalise };
