@@ -1,12 +1,17 @@
 """Trackers: a run of theirs for each run, with its name and its settings; offline."""
 
+import html
+import re
+
 import pytest
 from pytorch_lightning.loggers import CSVLogger
+from tensorboard.plugin_util import markdown_to_safe_html
 
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training.callbacks.samples import as_markdown
 from seq2seq_lab.training.loggers import base
 
 
@@ -125,6 +130,13 @@ def test_lightnings_csv_lies_beside_the_runs_own(tmp_path):
     folder = tiny.train(tmp_path, "logger=csv")
     assert len(tiny.rows(folder)) == 2
     assert (folder / "csv" / "metrics.csv").exists()
+
+
+def test_tensorboard_shows_texts_as_they_are():
+    texts = ["3 4 | 4 5 / 3 6", "*a* _b_ `c` \\| [d](e)", "<unk> &amp; x_1"]
+    row = {"source": texts[0], "references": [texts[1]], "hypothesis": texts[2]}
+    shown = re.findall("<td>(.*?)</td>", markdown_to_safe_html(as_markdown([row])))
+    assert [html.unescape(each) for each in shown] == texts
 
 
 def test_a_tracker_that_is_not_installed_is_named_with_its_command(tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Sample translations of a few fixed sentences, with their attention weights."""
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,5 +104,11 @@ def translate_block(
 def as_markdown(samples: list[dict[str, Any]]) -> str:
     """The samples as a Markdown table, which TensorBoard renders."""
     lines = ["| source | reference | hypothesis |", "| --- | --- | --- |"]
-    lines += [f"| {s['source']} | {' / '.join(s['references'])} | {s['hypothesis']} |" for s in samples]
+    rows = [(s["source"], " / ".join(s["references"]), s["hypothesis"]) for s in samples]
+    lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
     return "\n".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """A text that Markdown shows as it is: some tasks have symbols such as `|`."""
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", html.escape(text, quote=False))
