@@ -6,14 +6,13 @@ import re
 import shutil
 import subprocess
 import urllib.parse
-from dataclasses import asdict
 
 import pytest
 import torch
 
 import tiny
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.data.text import PRESETS
+from seq2seq_lab.data.text import PRESETS, Normalisation
 from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import EOS, Vocabulary
 from seq2seq_lab.decoding.beam import beam_search
@@ -175,6 +174,7 @@ def test_sentences_are_normalised_as_in_the_package():
     sentences = [
         "Où est-ce que l’homme a mis 3,5 € ?",
         "«Ça alors!» dit-il...",
+        "٣ ² ½ x_y 日本𠀀語 𝒳 \\ ^ ]",
         "Я вижу кота.",
         "ぎんこう、です。",
         "한국어 문장",
@@ -186,8 +186,10 @@ def test_sentences_are_normalised_as_in_the_package():
         "می\u200cخواهم ฉัน\u200bดื่ม 👩\u200d🚀 ❤\ufe0f",
     ]
     script = "console.log(JSON.stringify(given.sentences.map((each) => normalise(given.settings, each))));"
-    for settings in PRESETS.values():
-        found = in_script(script, settings=asdict(settings), sentences=sentences)
+    classes = (r"\w.!?", r"\d\-a-zé", r"^\]\S")
+    others = [Normalisation(strip_accents=False, keep=each) for each in classes]
+    for settings in (*PRESETS.values(), *others):
+        found = in_script(script, settings=bundle._normalisation(settings), sentences=sentences)
         assert found == [settings(sentence) for sentence in sentences]
 
 

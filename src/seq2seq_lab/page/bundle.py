@@ -2,12 +2,15 @@
 
 import base64
 import json
+import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.data.task import with_article
+from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.errors import UserError
@@ -122,7 +125,7 @@ def _model(run: LoadedRun, name: str) -> dict[str, Any]:
         "contents": contents,
         "source": _vocabulary(words.source),
         "target": _vocabulary(words.target),
-        "normalise": asdict(words.normalise),
+        "normalise": _normalisation(words.normalise),
         "max_length": words.max_length,
         "forcing": str((run.config.get("choices") or {}).get("forcing", "")),
         "checkpoint": run.checkpoint,
@@ -161,6 +164,15 @@ def _weights(model: "Model") -> tuple[dict[str, Any], str]:
         weights[name] = {"shape": list(value.shape), "start": places[value.data_ptr()]}
     numbers = torch.cat(parts).numpy().astype("<f2")
     return weights, base64.b64encode(numbers.tobytes()).decode()
+
+
+def _normalisation(normalise: Normalisation) -> dict[str, Any]:
+    r"""The settings for the script, where `keep` is written as ranges: `\w` means other characters in JavaScript."""
+    if not normalise.keep:
+        return asdict(normalise)
+    kept = re.split(f"[^{normalise.keep}]+", "".join(map(chr, range(sys.maxunicode + 1))))
+    ranges = (f"\\u{{{ord(run[0]):x}}}-\\u{{{ord(run[-1]):x}}}" for run in kept if run)
+    return asdict(normalise) | {"keep": "".join(ranges)}
 
 
 def _vocabulary(vocabulary: Vocabulary) -> dict[str, Any]:

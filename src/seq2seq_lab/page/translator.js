@@ -32,7 +32,7 @@ function normalise(settings, sentence) {
   if (settings.compose) sentence = sentence.normalize("NFC").replaceAll("\u2019", "'");
   for (const mark of new Set(settings.space_before)) sentence = sentence.replaceAll(mark, " " + mark);
   if (settings.separate) sentence = separated(sentence);
-  if (settings.keep) sentence = sentence.replace(new RegExp(`[^${settings.keep}]+`, "g"), " ");
+  if (settings.keep) sentence = sentence.replace(new RegExp(`[^${settings.keep}]+`, "gu"), " ");
   return settings.collapse ? sentence.split(new RegExp(SPACE)).filter(Boolean).join(" ") : sentence;
 }
 
