@@ -1,13 +1,12 @@
 """Beam search: a beam of 1 is greedy, a wide beam finds what enumeration finds, and batches change nothing."""
 
-import math
 from itertools import product
 
 import pytest
 import torch
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding.beam import beam_search
+from seq2seq_lab.decoding.beam import beam_search, length_penalty
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.models import attention_model, seq2seq_model
 
@@ -33,10 +32,6 @@ def build(request):
         return model
 
     return built
-
-
-def length_penalty(words, alpha):
-    return ((5 + words) / 6) ** alpha
 
 
 def upto_end(words):
@@ -88,14 +83,6 @@ def test_a_beam_of_all_sequences_finds_the_best_of_them(build, alpha):
         assert [scored[tuple(one.words)] for one in found] == pytest.approx(best)
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_length_penalty_beyond_the_numbers_orders_by_length(build, sign):
-    for several in beam_search(build(), SOURCES, LENGTHS, 6, beam=4, n_best=4, alpha=sign * 5000.0):
-        lengths = [len(one.words) for one in several]
-        assert lengths == sorted(lengths, reverse=sign > 0)
-        assert not any(math.isnan(one.score) for one in several)
-
-
 def test_batches_and_padding_change_nothing(build):
     model = build()
     together = beam_search(model, SOURCES, LENGTHS, 6, beam=3, n_best=3)
@@ -134,8 +121,8 @@ def test_a_model_with_a_forward_of_its_own_is_searched_by_it():
     [
         ({"beam": 0}, "beam must"),
         ({"n_best": 6}, "n_best must"),
-        ({"beam": 1, "alpha": float("nan")}, "length penalty must be finite"),
-        ({"alpha": float("-inf")}, "length penalty must be finite"),
+        ({"beam": 1, "alpha": float("nan")}, "length penalty must be between"),
+        ({"alpha": -11.0}, "length penalty must be between"),
     ],
 )
 def test_arguments_out_of_range_are_refused(build, settings, message):

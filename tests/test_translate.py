@@ -110,8 +110,8 @@ def test_beam_search_and_n_best(translate, sentences):
     [
         (["--beam", 0], "--beam: 0 is less"),
         (["--beam", 2, "--n-best", 3], "--n-best: 3 is not between"),
-        (["--length-penalty", "inf"], "--length-penalty: 'inf' is not a finite number"),
-        (["--length-penalty", "half"], "--length-penalty: 'half' is not a finite number"),
+        (["--length-penalty", "5000"], "--length-penalty: '5000' is not a number between -10 and 10"),
+        (["--length-penalty", "half"], "--length-penalty: 'half' is not a number between -10 and 10"),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(translate, arguments, message):

@@ -1,10 +1,11 @@
 """The arguments of every command that composes a configuration."""
 
 import argparse
-import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from seq2seq_lab.decoding import LARGEST_ALPHA
 from seq2seq_lab.errors import UserError
 
 
@@ -65,13 +66,12 @@ def add_length_penalty(parser: argparse.ArgumentParser) -> None:
 
 
 def _length_penalty(text: str) -> float:
-    try:
-        alpha = float(text)
-    except ValueError:
-        alpha = math.nan
-    if not math.isfinite(alpha):
-        raise UserError(f"--length-penalty: {text!r} is not a finite number, such as 0.6")
-    return alpha
+    with suppress(ValueError):
+        if abs(alpha := float(text)) <= LARGEST_ALPHA:
+            return alpha
+    raise UserError(
+        f"--length-penalty: {text!r} is not a number between -{LARGEST_ALPHA} and {LARGEST_ALPHA}"
+    )
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

@@ -1,13 +1,13 @@
 """Beam search."""
 
 import math
-import sys
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
+from seq2seq_lab.decoding import LARGEST_ALPHA
 from seq2seq_lab.decoding.unroll import Steps, encode
 from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
@@ -19,9 +19,7 @@ class Hypothesis(NamedTuple):
     Attributes:
         words: ids, with `<eos>` if it ends before the maximum length.
         log_probability: the sum of log p(word | source, words before it), in nats.
-        score: log_probability / ((5 + n) / 6)^alpha for n words, of which `<eos>` is one (Wu et al. 2016, eq. 14,
-            https://arxiv.org/abs/1609.08144). Hypotheses are ranked by it. With alpha = 0 it is the log-probability,
-            which prefers short ones.
+        score: log_probability / length_penalty(number of words), which hypotheses are ranked by.
     """
 
     words: list[int]
@@ -29,15 +27,16 @@ class Hypothesis(NamedTuple):
     score: float
 
 
-_MOST = math.log(sys.float_info.max)
 _NONE = Hypothesis([], -math.inf, -math.inf)
 
 
-def _log_cost(words: int, log_probability: float, alpha: float) -> float:
-    """The logarithm of minus the score, which itself may be too large or too small for a number."""
-    if log_probability == 0:
-        return -math.inf
-    return math.log(-log_probability) - alpha * math.log((5 + words) / 6)
+def length_penalty(words: int, alpha: float) -> float:
+    """((5 + n) / 6)^alpha for n words, of which `<eos>` is one (Wu et al. 2016, eq. 14).
+
+    https://arxiv.org/abs/1609.08144. With alpha = 0, hypotheses are ranked by their probability, which prefers short
+    ones.
+    """
+    return float(((5 + words) / 6) ** alpha)
 
 
 @torch.no_grad()
@@ -63,7 +62,7 @@ def beam_search(
         source: ids [B, S]; its lengths [B] are as in `Model.forward`.
         max_length: maximum number of words of a hypothesis, `<eos>` included.
         beam: number of hypotheses, at least 1.
-        alpha: of the length penalty, finite.
+        alpha: of the length penalty, between −10 and 10.
         n_best: number of hypotheses that are returned, at most `beam`; fewer if there are fewer.
 
     Raises:
@@ -73,8 +72,10 @@ def beam_search(
         raise ValueError(f"beam must be at least 1, got {beam}")
     if not 1 <= n_best <= beam:
         raise ValueError(f"n_best must be between 1 and the beam, {beam}, got {n_best}")
-    if not math.isfinite(alpha):
-        raise ValueError(f"the length penalty must be finite, got {alpha}")
+    if not abs(alpha) <= LARGEST_ALPHA:  # NaN is not
+        raise ValueError(
+            f"the length penalty must be between -{LARGEST_ALPHA} and {LARGEST_ALPHA}, got {alpha}"
+        )
     decoding = Steps(model, encode(model, source, source_lengths))
     # A beam begins with one hypothesis, the empty one.
     scores = torch.zeros(len(source), 1, dtype=torch.float64, device=source.device)
@@ -97,9 +98,7 @@ def beam_search(
             break
         scores, words = scores[on], words[on]
         decoding.select((rows * hypotheses + parents)[on].flatten())
-    for each in found:
-        each.sort(key=lambda one: _log_cost(len(one.words), one.log_probability, alpha))
-    return [each[:n_best] or [_NONE] for each in found]
+    return [sorted(each, key=lambda one: -one.score)[:n_best] or [_NONE] for each in found]
 
 
 def _best(scores: Tensor, logits: Tensor, free: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,8 +134,7 @@ def _collect(
     found: list[list[Hypothesis]], words: Tensor, scores: Tensor, ended: Tensor, alpha: float
 ) -> None:
     """Add the hypotheses that have ended, without `<sos>`."""
+    penalty = length_penalty(words.shape[2] - 1, alpha)
     sentences, rows = ended.nonzero()[:, 0].tolist(), words[ended][:, 1:].tolist()
     for sentence, ids, log_probability in zip(sentences, rows, scores[ended].tolist(), strict=True):
-        cost = _log_cost(len(ids), log_probability, alpha)
-        score = -math.exp(cost) if cost < _MOST else -math.inf
-        found[sentence].append(Hypothesis(ids, log_probability, score))
+        found[sentence].append(Hypothesis(ids, log_probability, log_probability / penalty))

@@ -111,7 +111,7 @@ class LoadedRun:
 
         Raises:
             UserError: a sentence is longer than the model takes.
-            ValueError: `beam` is less than 1, or `length_penalty` is not finite.
+            ValueError: `beam` is less than 1, or `length_penalty` is not between −10 and 10.
         """
         from seq2seq_lab.decoding.beam import beam_search
 
