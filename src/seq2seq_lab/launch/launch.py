@@ -147,10 +147,17 @@ def _output_dir(overrides: Sequence[str]) -> Path:
 def _swept(overrides: Sequence[str]) -> dict[str, int]:
     """The keys that have several values, such as `seed=0,1` or `seed=range(3)`, and the number of these."""
     return {
-        each.key_or_group: len(list(each.sweep_string_iterator()))
-        for each in _parsed(overrides)
-        if each.is_sweep_override()
+        each.key_or_group: len(values) for each in _parsed(overrides) if (values := _values(each)) is not None
     }
+
+
+def _values(override: Any) -> list[str] | None:
+    """The values that an override sweeps over; None if it is no sweep, or they cannot be listed, as those of `glob`."""
+    from hydra.errors import HydraException
+
+    with suppress(HydraException):
+        return list(override.sweep_string_iterator()) if override.is_sweep_override() else None
+    return None
 
 
 def _parsed(overrides: Sequence[str]) -> list[Any]:
