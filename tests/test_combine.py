@@ -180,6 +180,38 @@ def test_an_experiment_file_joins_sweeps_and_takes_values_in_step(tmp_path, caps
         assert "1 run: 1 new" in capsys.readouterr().out, "without -m the file's sweep is not made"
 
 
+@pytest.fixture
+def experiments(tmp_path):
+    """Arguments for two experiments of one's own: one that sweeps, and one that searches."""
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    for name, text in (
+        ("sweeps", "hydra: {sweeper: {params: {seed: '0,1'}}}\n"),
+        (
+            "searches",
+            "defaults:\n  - override /hydra/sweeper: optuna\n  - _self_\nhydra: {sweeper: {n_trials: 3}}\n",
+        ),
+    ):
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\n# Mine.\n{text}", encoding="utf-8")
+    return ["--config-dir", str(tmp_path / "conf"), "-m", "--dry-run"]
+
+
+@pytest.mark.parametrize(
+    "given", [["experiment=sweeps,null"], ["--sweep", "experiment=sweeps", "--sweep", "seed=3"]]
+)
+def test_an_experiment_that_sweeps_is_not_swept_over(experiments, outputs, capsys, given):
+    assert cli.main([*LITTLE, *experiments, *given]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("experiment=sweeps: its hydra.sweeper.params would have no effect")
+    assert line.endswith("train -m experiment=sweeps")
+
+
+def test_an_experiment_may_choose_the_sweeper(experiments, outputs, capsys):
+    pytest.importorskip("optuna")
+    assert cli.main([*LITTLE, *experiments, "experiment=searches", "optimizer.lr=interval(0.1,1)"]) == 0
+    assert "a new search of 3 trials" in capsys.readouterr().out
+
+
 def test_impossible_runs_are_named_before_the_first_one_is_trained(outputs, capsys):
     assert cli.main([*LITTLE, "-m", "forcing=full,mixed", "forcing.ratio=0.5,1.5"]) == 1
     out, err = capsys.readouterr()

@@ -12,12 +12,13 @@ from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
 from seq2seq_lab.config.misuse import refuse_misuse
 from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.config.schema import EXPERIMENT
 from seq2seq_lab.config.texts import as_texts
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.combine import as_overrides
 from seq2seq_lab.launch.job import TaskFunction
-from seq2seq_lab.launch.launcher import attending, launcher
+from seq2seq_lab.launch.launcher import attending, launcher, refuse_ignored, with_sweeper
 from seq2seq_lab.launch.notify import announced
 from seq2seq_lab.launch.plan import Shown
 from seq2seq_lab.launch.register import FAILED, Register, remove_stale
@@ -62,6 +63,9 @@ def launch(
     parts = [as_texts(part, extra, sweep=True) for part in sweeps]
     for part in [[], *parts]:
         refuse_misuse([*overrides, *part], extra)
+    if multirun:
+        refuse_ignored(_experiments(overrides, parts), extra)
+        overrides = with_sweeper(overrides, extra)
     if multirun and "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError("-m: a sweep starts the processes of each of its runs itself; leave out torchrun")
     folder_of_sweeps = _output_dir(overrides) / ".hydra"
@@ -158,6 +162,16 @@ def _values(override: Any) -> list[str] | None:
     with suppress(HydraException):
         return list(override.sweep_string_iterator()) if override.is_sweep_override() else None
     return None
+
+
+def _experiments(overrides: Sequence[str], parts: Sequence[Sequence[str]]) -> list[str]:
+    """The experiments that only some of the jobs of a sweep have."""
+    found: list[str] = []
+    for number, part in enumerate([overrides, *parts]):
+        for each in _parsed(part):
+            values = _values(each) or ([str(each.value())] if number else [])
+            found += values if each.key_or_group == EXPERIMENT else []
+    return found
 
 
 def _parsed(overrides: Sequence[str]) -> list[Any]:

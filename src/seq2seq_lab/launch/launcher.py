@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from seq2seq_lab.config.options import chosen_by
+from seq2seq_lab.config.options import chosen_by, option_files, read
 from seq2seq_lab.config.schema import EXPERIMENT
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
 from seq2seq_lab.launch.register import Register
 
 _GROUP = "hydra/launcher"
+_SWEEPER = "hydra/sweeper"
 
 
 def launcher(overrides: Sequence[str], extra: Sequence[Path]) -> str | None:
@@ -21,10 +23,42 @@ def launcher(overrides: Sequence[str], extra: Sequence[Path]) -> str | None:
         overrides: of the command line.
         extra: folders of the user's own options.
     """
+    return _chosen(_GROUP, overrides, extra)
+
+
+def with_sweeper(overrides: Sequence[str], extra: Sequence[Path]) -> list[str]:
+    """The overrides, with the option of `hydra/sweeper` that the experiment chooses: ours would win over it."""
+    chosen = _chosen(_SWEEPER, overrides, extra)
+    given = chosen is None or any(each.startswith(f"{_SWEEPER}=") for each in overrides)
+    return [*overrides, *([] if given else [f"{_SWEEPER}={chosen}"])]
+
+
+def refuse_ignored(swept: Sequence[str], extra: Sequence[Path]) -> None:
+    """Refuse experiments that are swept over and sweep themselves: Hydra reads its own keys before the jobs.
+
+    Args:
+        swept: the experiments that only some of the jobs have.
+        extra: folders of the user's own options.
+
+    Raises:
+        UserError: one of them has such a key.
+    """
+    files = option_files(EXPERIMENT, extra)
+    for option in swept:
+        hydra = read(files[option]).get("hydra") if option in files else None
+        settings = hydra.get("sweeper") if isinstance(hydra, dict) else None
+        if isinstance(settings, dict) and settings:
+            raise UserError(
+                f"{EXPERIMENT}={option}: its hydra.sweeper.{next(iter(settings))} would have no effect, as only some "
+                f"jobs have this experiment; give it in a command of its own: train -m {EXPERIMENT}={option}"
+            )
+
+
+def _chosen(group: str, overrides: Sequence[str], extra: Sequence[Path]) -> str | None:
     given = dict(each.split("=", 1) for each in overrides if "=" in each)
-    if _GROUP in given:
-        return given[_GROUP]
-    return chosen_by(EXPERIMENT, given.get(EXPERIMENT, ""), _GROUP, extra)
+    if group in given:
+        return given[group]
+    return chosen_by(EXPERIMENT, given.get(EXPERIMENT, ""), group, extra)
 
 
 def attending(chosen: str | None, register: Register) -> AbstractContextManager[None]:
