@@ -10,6 +10,7 @@ import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.decoding.greedy import greedy
+from seq2seq_lab.runs import export
 from seq2seq_lab.runs.load import load_model
 
 runtime = pytest.importorskip("onnxruntime")
@@ -67,3 +68,19 @@ def test_the_exported_model_translates_in_the_same_way(tmp_path, settings, capsy
         state = rest
         word = logits.argmax(axis=1)
         assert word.tolist() == expected.words[:, t].tolist()
+
+
+def test_a_model_with_a_fixed_number_of_sentences_is_refused(run, tmp_path, monkeypatch, capsys):
+    folder = run("fixed", "model=attention")
+    config, model, words = load_model(folder)
+
+    class Fixed(type(model)):
+        def encode(self, source, *arguments):
+            return super().encode(source[: len(source)], *arguments)
+
+    model.__class__ = Fixed
+    monkeypatch.setattr(export, "load_model", lambda *_, **__: (config, model, words))
+    assert cli.main(["export", str(folder), "--output", str(tmp_path / "onnx")]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "it fixes the batch of 'source' to 3; take sizes from tensor.shape" in said
+    assert not (tmp_path / "onnx").exists()

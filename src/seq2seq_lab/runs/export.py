@@ -108,16 +108,16 @@ def export_onnx(
         raise UserError(
             f"{path}: {name_of_class(type(model))} has a forward of its own, which is not exported"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     check_contents(folder)
     try:
-        memory, states = _export_parts(model, folder)
+        programs, memory, states = _export_parts(model)
     except Exception as error:  # PyTorch has many
-        if isinstance(error, OSError):
-            raise
         raise UserError(
             f"{path}: PyTorch does not export models of {name_of_class(type(model))}: {first_line(error)}"
         ) from error
+    for name, program in programs.items():
+        with replacing(folder / name) as temporary:
+            program.save(temporary, external_data=False)
     with replacing(folder / layout.VOCABULARIES) as temporary:
         shutil.copyfile(path / layout.VOCABULARIES, temporary)
     about = {
@@ -178,10 +178,8 @@ def _dynamic(model: Model, dimensions: Sequence[Any]) -> dict[str, dict[int, Any
     return found
 
 
-def _export_parts(model: Model, folder: Path) -> tuple[list[str], int]:
-    """Write both files; returns the names of the memory's tensors, and the number of the state's."""
-    import onnx
-
+def _export_parts(model: Model) -> tuple[dict[str, Any], list[str], int]:
+    """The content of both files, the names of the memory's tensors, and the number of the state's."""
     batch, positions, steps = (
         torch.export.Dim(name, min=least, max=4096)
         for name, least in (("batch", 1), ("positions", 1), ("steps", 0))
@@ -189,41 +187,43 @@ def _export_parts(model: Model, folder: Path) -> tuple[list[str], int]:
     example, dynamic = _example(model, *_SIZES), _dynamic(model, (batch, positions, steps))
     memory, states = example.named()
     inputs, weights = [*memory, *states], ["weights"] if model.has_attention else []
-    _export(
+    decoder = _export(
         StepModule(model, example.memory, example.state).eval(),
         (example.word, *memory.values(), *states.values()),
-        folder / DECODER,
         ["word", *inputs],
         ["logits", *weights, *[f"next_{name}" for name in states]],
         {"word": {0: batch}, "given": tuple(dynamic[name] for name in inputs)},
     )
-    used = {each.name for each in onnx.load(folder / DECODER, load_external_data=False).graph.input}
+    used = {each.name for each in decoder.model.graph.inputs}
     wanted = {
         name: place for name, place in zip(memory, tensors(example.memory), strict=True) if name in used
     }
-    _export(
+    encoder = _export(
         EncoderModule(model, list(wanted.values())).eval(),
         (example.source, example.lengths),
-        folder / ENCODER,
         ["source", "lengths"],
         [*wanted, *states],
         {"source": {0: batch, 1: positions}, "lengths": {0: batch}},
     )
-    return list(wanted), len(states)
+    return {ENCODER: encoder, DECODER: decoder}, list(wanted), len(states)
 
 
 def _export(
     module: nn.Module,
     example: tuple[Tensor, ...],
-    path: Path,
     inputs: list[str],
     outputs: list[str],
     shapes: dict[str, Any],
-) -> None:
+) -> Any:
+    """A module as an `ONNXProgram`.
+
+    Raises:
+        ValueError: a size that depends on what is translated is that of the example for ever.
+    """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             module,
             example,
             dynamo=True,
@@ -232,6 +232,13 @@ def _export(
             dynamic_shapes=shapes,
             verbose=False,
         )
-    assert program is not None
-    with replacing(path) as temporary:
-        program.save(temporary, external_data=False)
+    wanted = [one for each in shapes.values() for one in (each if isinstance(each, tuple) else (each,))]
+    dimensions = dict(zip(inputs, wanted, strict=True))
+    for given in program.model.graph.inputs:
+        for axis, dimension in dimensions[given.name].items():
+            if isinstance(size := given.shape[axis], int):
+                raise ValueError(
+                    f"it fixes the {dimension.__name__} of {given.name!r} to {size}; "
+                    "take sizes from tensor.shape, as len(tensor) is a constant in an export"
+                )
+    return program
