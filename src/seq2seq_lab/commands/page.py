@@ -32,15 +32,18 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.page.bundle import page
     from seq2seq_lab.runs.chosen import name_of
 
-    errors: list[str] = []
-    text = page(args.folders, checkpoint=args.checkpoint, trusted=args.trust, left_out=errors.append)
-    for folder in args.folders:
-        if not any(error.startswith(str(folder)) for error in errors):
-            print(f"{folder}: {name_of(folder, args.checkpoint)} checkpoint")
-    for error in errors:
+    left_out: list[tuple[Path, str]] = []
+    text = page(
+        args.folders,
+        checkpoint=args.checkpoint,
+        trusted=args.trust,
+        left_out=lambda folder, error: left_out.append((folder, error)),
+    )
+    shown = [folder for folder in args.folders if folder not in dict(left_out)]
+    for folder in shown:
+        print(f"{folder}: {name_of(folder, args.checkpoint)} checkpoint")
+    for _, error in left_out:
         print(f"{error}; left out", file=sys.stderr)
     write_text(args.output, text)
-    print(
-        f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {counted(len(args.folders) - len(errors), 'run')}"
-    )
-    return int(bool(errors))
+    print(f"{args.output}: {len(text.encode()) / 2**20:.1f} MiB, {counted(len(shown), 'run')}")
+    return int(bool(left_out))

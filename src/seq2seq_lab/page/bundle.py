@@ -33,7 +33,7 @@ def page(
     *,
     checkpoint: Which | None = None,
     trusted: Sequence[str] = (),
-    left_out: Callable[[str], None] | None = None,
+    left_out: Callable[[Path, str], None] | None = None,
 ) -> str:
     """The page for some runs, which should have been trained on the same language pair.
 
@@ -43,7 +43,8 @@ def page(
         paths: folders of runs.
         checkpoint: the best or the last; None: the best where there is one, else the last.
         trusted: modules whose code a run may name.
-        left_out: called with the reason why a run cannot be on the page; there must be another one that can.
+        left_out: called with a run's folder and the reason why it cannot be on the page; there must be another run
+            that can.
 
     Raises:
         UserError: a run cannot be loaded, or its model is not one that the page can compute.
@@ -59,7 +60,7 @@ def page(
         except UserError as error:
             if left_out is None or (path == paths[-1] and not runs):
                 raise
-            left_out(str(error))
+            left_out(path, str(error))
     examples = _examples(runs)
     for model, run in zip(models, runs, strict=True):
         model["translations"] = [_translation(run, each["source"]) for each in examples]
