@@ -277,7 +277,7 @@ def test_the_perfect_model_of_a_run_is_right_and_leaves_the_runs_results_alone(f
 
 def test_a_perfect_model_predicts_sos_where_its_run_does(run, evaluate):
     folder = run("sos", *SPLIT, "loader.predict_sos=true")
-    result = found(evaluate, folder, "--perfect", "--beam", "1,3", "--checkpoint", "last")
+    result = found(evaluate, folder, "--perfect", "--beam", "1,3")
     assert [each["exact_match"] for each in result["beams"].values()] == [1, 1]
     assert (result["eb_c"], result["eb_m"]) == (1, 1)
 
@@ -305,6 +305,9 @@ def test_without_a_known_distribution_there_is_no_perfect_model(folder, evaluate
         (["--data", "data.pairs=40"], "--data gives no pair that the run's own corpus lacks"),
         (["--data", "data.paris=40"], "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris"),
         (["--max-pairs", "0"], "--max-pairs: 0 is less than 1"),
+        (["--average", "2", "--checkpoint", "last"], "--average and --checkpoint: each names another model"),
+        (["--perfect", "--average", "2"], "--perfect and --average: each names another model"),
+        (["--perfect", "--best"], "--perfect and --checkpoint: each names another model"),
         (["--average", "-1"], "--average: -1 is less than 1"),
         (["--split", "train", "--data", "pairs=120"], "--split train: a part of the run's own pairs"),
     ],

@@ -79,6 +79,17 @@ def main(args: argparse.Namespace) -> int:
     for option, number in (("--max-pairs", args.max_pairs), ("--average", args.average)):
         if number is not None and number < 1:
             raise UserError(f"{option}: {number} is less than 1")
+    chosen = [
+        option
+        for option, given in (
+            ("--perfect", args.perfect),
+            ("--average", args.average),
+            ("--checkpoint", args.checkpoint),
+        )
+        if given
+    ]
+    if len(chosen) > 1:
+        raise UserError(f"{' and '.join(chosen)}: each names another model to evaluate; give one of them")
     import torch
 
     from seq2seq_lab.runs.evaluate import Corpora, Request, evaluate_run
