@@ -192,12 +192,6 @@ class Corpus:
         state.update(json.dumps([self.source_vocabulary.words, self.target_vocabulary.words]).encode())
         return state.hexdigest()
 
-    @property
-    def names_places(self) -> bool:
-        """Whether what is said of it names places of its source, as `pairs.tsv line 3`."""
-        lost = any(each.sentences for each in self.removed.values())
-        return bool(self.cautions or self.dropped or lost)
-
     @cached_property
     def given_parts(self) -> str | None:
         """SHA-256 of the part that is given for each pair, in hexadecimal; None if none is given."""

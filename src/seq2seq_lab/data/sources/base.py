@@ -151,7 +151,7 @@ class PairSource(ABC):
         provenance = self.provenance()
         stored = self._cache_path(provenance.fingerprint) if provenance.fingerprint else None
         corpus = read_corpus(stored) if stored else None
-        if corpus is None or (corpus.names_places and corpus.origin != provenance.origin):
+        if corpus is None or (_names_places(corpus) and corpus.origin != provenance.origin):
             corpus = self._prepare(self.read(), provenance.origin)
             if stored:
                 write_corpus(stored, corpus)
@@ -210,6 +210,11 @@ class PairSource(ABC):
             removed=found.removed,
             cautions=[*raw.cautions, *found.cautions],
         )
+
+
+def _names_places(corpus: Corpus) -> bool:
+    """Whether what is said of a corpus names places of its source, as `pairs.tsv line 3`."""
+    return bool(corpus.cautions or corpus.dropped or any(each.sentences for each in corpus.removed.values()))
 
 
 def require_positive(name: str, value: object) -> None:
