@@ -51,6 +51,10 @@ def test_the_exported_model_translates_in_the_same_way(tmp_path, settings, capsy
         runtime.InferenceSession(tmp_path / "onnx" / f"{name}.onnx") for name in ("encoder", "decoder")
     )
     _, model, words = load_model(folder)
+    assert (about["source_positions"], about["target_positions"]) == (
+        8 if "model.unmasked_positions=8" in settings else None,
+        None,
+    )
     source = torch.tensor([[3, 4, 5, 6, EOS], [5, 4, EOS, EOS, EOS], [7, EOS, EOS, EOS, EOS]])
     lengths = torch.tensor([5, 3, 2])
     expected = greedy(model, source, lengths, words.max_length)

@@ -9,7 +9,8 @@ from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.description = (
-        "Exports the model of a run: the encoder and one step of the decoder as ONNX, with the vocabularies. Needs the "
+        "Exports the model of a run: the encoder and one step of the decoder as ONNX, with the vocabularies and "
+        "about.json, which also says the most positions of a source and a translation (null: any number). Needs the "
         "extra [onnx]."
     )
     parser.add_argument("folder", type=Path, metavar="RUN", help="the run's folder")

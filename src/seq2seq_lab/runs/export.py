@@ -87,7 +87,9 @@ def export_onnx(
 ) -> list[Path]:
     """Write a run's model as ONNX; returns the files: encoder, decoder step, vocabularies, and a description.
 
-    Batch and lengths are dynamic. Dropout is off, as in translation.
+    Batch and lengths are dynamic. Dropout is off, as in translation. The files do not check lengths: give them no
+    source and no translation of more positions, `<eos>` included, than the description's `source_positions` and
+    `target_positions` (null: any number).
 
     Args:
         path: the run's folder.
@@ -124,6 +126,8 @@ def export_onnx(
         "sos": SOS,
         "eos": EOS,
         "max_length": words.max_length,
+        "source_positions": model.source_positions,
+        "target_positions": model.target_positions,
         "memory": memory,
         "states": states,
         "run": str(path),
