@@ -181,13 +181,14 @@ def test_sentences_are_normalised_as_in_the_package():
         "naïve  Éléphant\t x",
         "a-b -c 12:30 it's",
         "l&apos; ami &amp;quot;oui&#124; &#x41;&#10;&#xD800; &AMP; &lt",
+        "3 ≠ 4 ≮ 5 ≯ 6 a\u0338 =\u0338 é≠\u0301",
         "ve\u200but wa\xadnt \u200fשלום\u202c \ufeffx \u200cq",
         "\ufeff \x85a\x1fb\u2028c\u3000",
         "می\u200cخواهم ฉัน\u200bดื่ม 👩\u200d🚀 ❤\ufe0f",
     ]
     script = "console.log(JSON.stringify(given.sentences.map((each) => normalise(given.settings, each))));"
     classes = (r"\w.!?", r"\d\-a-zé", r"^\]\S")
-    others = [Normalisation(strip_accents=False, keep=each) for each in classes]
+    others = [Normalisation(keep=None), *(Normalisation(strip_accents=False, keep=each) for each in classes)]
     for settings in (*PRESETS.values(), *others):
         found = in_script(script, settings=bundle._normalisation(settings), sentences=sentences)
         assert found == [settings(sentence) for sentence in sentences]
@@ -197,7 +198,20 @@ def test_sentences_are_normalised_as_in_the_package():
 def test_words_are_divided_as_in_the_package(kind):
     corpus = [f"{a}{b} {b}{a}" for a in ("ab", "con", "to") for b in ("struct", "or", "string", "a")]
     units = Subwords(40, kind).fit(corpus)
-    words = ["constructor", "toString", "__proto__", "abvalueOf", "hasOwnProperty", "zab", "xyz"]
+    words = [
+        "constructor",
+        "toString",
+        "__proto__",
+        "abvalueOf",
+        "hasOwnProperty",
+        "zab",
+        "xyz",
+        "",
+        "▁",
+        "ab▁▁",
+        "▁ab",
+        "a▁▁b",
+    ]
     side = bundle._vocabulary(Vocabulary(["<sos>", "<eos>"], units))
     model = {"settings": {"architecture": "recurrent"}, "source": side, "target": side}
     script = (

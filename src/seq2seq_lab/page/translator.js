@@ -54,13 +54,15 @@ function visible(text) {
   return text.replace(divider, " ").replace(invisible, "");
 }
 
-function withoutMarks(text) {
-  let latin = true, out = "";
-  for (const character of text.normalize("NFD")) {
-    if (/\p{Mn}/u.test(character)) { if (latin) continue; } else latin = /[\p{Script=Latin}\x00-\x7f]/u.test(character);
-    out += character;
-  }
-  return out.normalize("NFC");
+function withoutMarks(text) { // ASCII characters apart: "≠" is "=" with a mark, which is no letter and keeps it
+  return text.replace(/[^\x00-\x7f]+/gu, (run) => {
+    let latin = true, out = "";
+    for (const character of run.normalize("NFD")) {
+      if (/\p{Mn}/u.test(character)) { if (latin) continue; } else latin = /\p{Script=Latin}/u.test(character);
+      out += character;
+    }
+    return out.normalize("NFC");
+  });
 }
 
 function separated(text) {
@@ -81,6 +83,7 @@ function separated(text) {
 function divide(units, word) {
   if (units.name === "words") return [word];
   if (units.name === "characters") return ["▁", ...word];
+  word = word.replace(/▁+$/u, ""); // which SentencePiece takes for spaces
   if (word === "") return [];
   return units.kind === "bpe" ? merged(units.pieces, "▁" + word) : likeliest(units.pieces, "▁" + word);
 }
