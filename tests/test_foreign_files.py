@@ -143,9 +143,10 @@ def test_a_page_leaves_out_a_run_that_cannot_be_loaded(place, bad, capfd):
     assert len(printed.err.splitlines()) == 1
     assert printed.out.endswith("1 run\n")
     assert "good" in (place / "translator.html").read_text(encoding="utf-8")
-    (place / "good" / "seed-0").rename(place / "bad" / "seed-01")  # whose path begins with that of the other
-    assert cli.main(["page", "bad/seed-0", "bad/seed-01"]) == 1
-    assert capfd.readouterr().out.startswith("bad/seed-01: ")
+    bad.rename(place / "good" / "seed-01")  # its path begins with that of the other
+    assert cli.main(["page", "good/seed-0", "good/seed-01"]) == 1
+    assert capfd.readouterr().out.startswith("good/seed-0: ")
+    (place / "good" / "seed-01").rename(bad)
     assert cli.main(["page", "bad/seed-0", "bad/seed-0"]) == 1
     assert layout.VOCABULARIES in capfd.readouterr().err
 
