@@ -319,7 +319,7 @@ def against_truth(case: Case) -> dict[str, float]:
                     lost += probability * sum(share for word, share in p.items() if word not in o)
             rows[which].append(measured)
         living = following
-    found = {"outside": outside[-1]}
+    found = {"outside": lost / len(sources)}
     for suffix, left in (("", [each * len(sources) for each in outside]), ("_inside", [0.0] * len(outside))):
         distance = [averages(rows, left, length, 1, 1.0) for length in range(longest + 1)]
         weights = [sum(row[0] for row in rows["data"][length]) for length in range(1, longest + 1)]
