@@ -298,10 +298,6 @@ MISTAKES = [
         "objective: the model has no dropout in which two passes could differ; use model.dropout",
     ),
     (
-        "model.dropout=0.1 objective=r_drop target=mixed",
-        "objective: what the second pass should predict would come from the first pass; use target=gold",
-    ),
-    (
         "target=n_step objective.label_smoothing=0.1",
         "objective: label_smoothing would smooth the first pass of target=n_step alone",
     ),

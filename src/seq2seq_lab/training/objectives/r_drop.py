@@ -10,7 +10,6 @@ from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import sum_of_first
 from seq2seq_lab.targets.base import Target
-from seq2seq_lab.targets.mixed import Mixed
 from seq2seq_lab.targets.n_step import NStep
 from seq2seq_lab.targets.wanted import kl
 from seq2seq_lab.training.objectives.base import Objective, Outcome
@@ -21,7 +20,7 @@ class RDrop(Objective):
     """The loss of two passes of the same inputs, plus α · ½ [KL(p₁ ‖ p₂) + KL(p₂ ‖ p₁)] at each position.
 
     (Wu et al. 2021, https://arxiv.org/abs/2106.14448.) The passes differ in their dropout masks. It changes neither
-    what is fed nor what is learnt: a control for methods that do.
+    what is fed nor what is learnt, which the first pass decides for both: a control for methods that do.
 
     Args:
         alpha: α ≥ 0.
@@ -39,8 +38,10 @@ class RDrop(Objective):
 
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a model."""
-        if isinstance(target, NStep | Mixed):
-            return "what the second pass should predict would come from the first pass; use target=gold"
+        if isinstance(target, NStep):
+            return (
+                "the further passes of target=n_step would be those of the first pass alone; use target=gold"
+            )
         if any(isinstance(each, Dropout) and each.p for each in model.modules()):
             return None
         return "the model has no dropout in which two passes could differ; use model.dropout=0.3"
