@@ -375,7 +375,7 @@ class Translator {
     const end = ids.indexOf(EOS), kept = (end < 0 ? ids : ids.slice(0, end)).filter((id) => id !== SOS);
     const words = kept.map((id) => this.model.target.words[id]);
     if (this.model.target.units.name === "words") return words.join(" ");
-    return words.join("").replaceAll("▁", " ").replace(/^ +| +$/g, "");
+    return words.join("").split("▁").filter(Boolean).join(" "); // an empty word is none
   }
 
   // ids of a translation, to feed it, and what to say of its unknown words, which are <unk>, or left out without <unk>
