@@ -189,7 +189,9 @@ def through(train, command, outputs, *, source="je suis triste .", tested=True, 
     assert Run(run).finished
     assert not list(run.rglob("*.ckpt")) or kept or "keep_" in " ".join(train)
     status, said = command(*train, "trainer.max_epochs=2")
-    assert status == 0 or re.match(r".*: a schedule of it is spread over 1 epochs; .* output_dir=…", said), said
+    assert status == 0 or re.match(r".*: a schedule of it is spread over 1 epochs; .* output_dir=…", said), (
+        said
+    )
     part = [] if tested else ["--split", "train"]
     for arguments in (
         ("translate", run, source),

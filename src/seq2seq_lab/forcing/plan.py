@@ -15,7 +15,7 @@ from torch import Tensor
 from seq2seq_lab.data.draws import Draws
 
 UNITS = ("sentence", "position", "prefix")
-_ROUNDING = 1e-9
+ROUNDING = 1e-9  # by which a product that is a whole number may miss it, and more
 _NOTHING: Mapping[str, Tensor] = MappingProxyType({})
 
 
@@ -77,7 +77,7 @@ class Pairs(NamedTuple):
 
 def whole(share: Tensor) -> Tensor:
     """⌊εT⌋ of products εT in double precision, where rounding may have made a whole number a little smaller."""
-    return (share.double() + _ROUNDING).floor()
+    return (share.double() + ROUNDING).floor()
 
 
 class Feeder(Protocol):

@@ -130,11 +130,11 @@ def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
 
     A variable of ours that is empty is not set: the configuration would have its empty text, and no default.
     """
-    ours = {name: text or None for name, text in os.environ.items() if name.startswith("SEQ2SEQ_LAB_")}
+    empty = {name: None for name, text in os.environ.items() if name.startswith("SEQ2SEQ_LAB_") and not text}
     argv = sys.argv
     sys.argv = ["seq2seq-lab train", *arguments]
     try:
-        with environment({**ours, "HYDRA_FULL_ERROR": "1"}):
+        with environment({**empty, "HYDRA_FULL_ERROR": "1"}):
             yield
     finally:
         sys.argv = argv

@@ -47,9 +47,7 @@ def planned(
     specs: dict[tuple[str, ...], tuple[list[str], RunSpec]] = {}
     taken: dict[Path, str] = {}  # the folder of a run → what it is
     incidental = [key for key in job.swept if re.split("[./]", key)[0] in INCIDENTAL]
-    dropped: dict[
-        str, str
-    ] = {}  # what sets a job apart from the one of the same run → what sets that one apart
+    dropped: dict[str, str] = {}  # what is incidental of a job → the same of the first one of its run
     refused: list[tuple[str, str]] = []
     built: set[str] = set()
     for number, overrides in enumerate(jobs):

@@ -27,6 +27,7 @@ from seq2seq_lab.runs.checkpoint import epoch_of
 from seq2seq_lab.runs.chosen import Which, find_checkpoint
 from seq2seq_lab.runs.evaluations import SOURCE, as_json, contents_of, write_evaluation
 from seq2seq_lab.runs.load import Vocabularies, load_model
+from seq2seq_lab.runs.read import has_same_parts
 from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
@@ -157,10 +158,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
 def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path: Path) -> _Chosen:
     corpus = corpora.load(config["data"])
     own = Run(path).summary().get("corpus") or {}
-    same_parts = (
-        own.get("given_parts", corpus.given_parts) == corpus.given_parts
-    )  # runs of 0.2 did not note them
-    if own.get("complete") not in (None, corpus.fingerprint) or not same_parts:
+    if own.get("complete") not in (None, corpus.fingerprint) or not has_same_parts(own, corpus):
         raise UserError(f"{path}: its data has changed since it was trained; evaluate it on the same file")
     check_node(config["split"], "split")
     split = build(config["split"], "split")

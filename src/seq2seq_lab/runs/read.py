@@ -83,6 +83,12 @@ def facts_of(corpus: "Corpus", loss_floor: float) -> dict[str, Any]:
     }
 
 
+def has_same_parts(facts: Mapping[str, Any], corpus: "Corpus") -> bool:
+    """Whether the parts that a corpus gives are those of the facts in a summary; those of version 0.2 do not say."""
+    given = facts.get("given_parts", corpus.given_parts)
+    return bool(given == corpus.given_parts)
+
+
 def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
     """The configuration of a run.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import EOS
-from seq2seq_lab.forcing.plan import Plan
+from seq2seq_lab.forcing.plan import ROUNDING, Plan
 from seq2seq_lab.targets.base import Fed
 
 WORDS = "words"  # the kind of a feeder that feeds words of the decoder's own; see `forcing.feeders.base`
@@ -31,8 +31,7 @@ def goes_on(plan: Plan) -> bool:
 
 def limits(lengths: Tensor, max_ratio: float) -> Tensor:
     """The most positions that own sentences have, [B], of references of these lengths [B]."""
-    # 1.1 · 50 is a little more than 55.
-    return (max_ratio * lengths.double() - 1e-9).ceil().long()
+    return (max_ratio * lengths.double() - ROUNDING).ceil().long()  # 1.1 · 50 is a little more than 55
 
 
 def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:

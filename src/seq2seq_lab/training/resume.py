@@ -29,6 +29,7 @@ from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.identity import first_difference
 from seq2seq_lab.runs.load import start_from
 from seq2seq_lab.runs.naming import derived_name
+from seq2seq_lab.runs.read import has_same_parts
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.used import trained_again, used_runs
 from seq2seq_lab.training.module import TranslationModule
@@ -165,8 +166,7 @@ class Start:
 
     def _check_pairs(self, data: TranslationDataModule) -> None:
         known, ours = self.before.get("corpus", {}), data.corpus  # nothing in a damaged summary
-        same_parts = known.get("given_parts", ours.given_parts) == ours.given_parts
-        if known.get("fingerprint") not in (None, ours.fingerprint) or not same_parts:
+        if known.get("fingerprint") not in (None, ours.fingerprint) or not has_same_parts(known, ours):
             raise UserError(f"{self.run.folder} was started on different pairs; use fresh=true to replace it")
 
     def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
