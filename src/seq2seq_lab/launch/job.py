@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -65,7 +65,7 @@ class TaskFunction:
         working_folder: Path,
         register: Register,
         *,
-        swept: Collection[str] = (),
+        swept: Sequence[str] = (),
         extra: Sequence[Path] = (),
         dry_run: bool = False,
         verbose: bool = False,

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from seq2seq_lab.config.build import build
 from seq2seq_lab.config.explain import explain_error
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FEW = 20  # impossible runs that are named
 # The groups whose nodes are built: they are quick to build, and refuse values that do not go together.
 _BUILT = ("split", "forcing", "target", "objective", "optimizer", "lr_schedule")
+
+_Job: TypeAlias = tuple[list[str], RunSpec]  # its overrides, and what it trains
 
 
 class Shown(Exception):  # noqa: N818, as it is not an error
@@ -44,40 +46,54 @@ def planned(
         Shown: the plan was asked for, and was printed.
     """
     job.swept = swept(jobs)
-    specs: dict[tuple[str, ...], tuple[list[str], RunSpec]] = {}
-    taken: dict[Path, str] = {}  # the folder of a run → what it is
-    incidental = [key for key in job.swept if re.split("[./]", key)[0] in INCIDENTAL]
-    dropped: dict[str, str] = {}  # what is incidental of a job → the same of the first one of its run
+    specs = _each_once(job, _checked(job, jobs, compose))
+    job.register.expect(len(specs))
+    if job.dry_run:
+        show([(apart(overrides, job.swept), spec) for overrides, spec in specs], jobs=job.at_once)
+        raise Shown
+    if len(specs) > 1:
+        print(f"a sweep of {counted(len(specs), 'run')}", flush=True)
+    return [overrides for overrides, _ in specs]
+
+
+def _checked(
+    job: TaskFunction, jobs: Sequence[list[str]], compose: Callable[[Sequence[str]], "DictConfig"]
+) -> list[_Job]:
+    """The jobs of a sweep, each checked; errors as `planned`."""
+    checked: list[_Job] = []
     refused: list[tuple[str, str]] = []
     built: set[str] = set()
     for number, overrides in enumerate(jobs):
         try:
-            spec = checked_spec(job, compose(overrides), number, built)
+            checked.append((overrides, checked_spec(job, compose(overrides), number, built)))
         except Exception as error:
             if (why := refusal(error, overrides, job)) is None:
                 raise
             refused.append((apart(overrides, job.swept), why))
-            continue
+    if refused:
+        raise UserError(_refusal(refused, len(jobs)))
+    return checked
+
+
+def _each_once(job: TaskFunction, checked: Sequence[_Job]) -> list[_Job]:
+    """The first job of each run. Those that differ from it in what is incidental are named."""
+    firsts: dict[tuple[str, ...], _Job] = {}
+    taken: dict[Path, str] = {}  # the folder of a run → what it is
+    incidental = [key for key in job.swept if re.split("[./]", key)[0] in INCIDENTAL]
+    dropped: dict[str, str] = {}  # what is incidental of a job → the same of the first one of its run
+    for overrides, spec in checked:
         key = job_key(spec.config)
         if taken.setdefault(spec.folder, key[0]) != key[0]:
             spec = spec._replace(folder=beside(spec.folder, spec.config))
             job.folders[key] = spec.folder
-        first, _ = specs.setdefault(key, (overrides, spec))
+        first, _ = firsts.setdefault(key, (overrides, spec))
         ours, theirs = (apart(each, incidental) for each in (overrides, first))
         if ours != theirs:
             dropped[ours] = theirs
-    if refused:
-        raise UserError(_refusal(refused, len(jobs)))
     for ours, theirs in dropped.items():
         of = f"that of {theirs}" if theirs else "one without it"
         print(f"{ours or 'without it'}: no run of its own, but {of}: this is no part of what a run is")
-    job.register.expect(len(specs))
-    if job.dry_run:
-        show([(apart(overrides, job.swept), spec) for overrides, spec in specs.values()], jobs=job.at_once)
-        raise Shown
-    if len(specs) > 1:
-        print(f"a sweep of {counted(len(specs), 'run')}", flush=True)
-    return [overrides for overrides, _ in specs.values()]
+    return list(firsts.values())
 
 
 def checked_spec(
