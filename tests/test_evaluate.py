@@ -299,6 +299,7 @@ def test_without_a_known_distribution_there_is_no_perfect_model(folder, evaluate
         (["--beam", "two"], "--beam: 'two' is not numbers"),
         (["--beam", "0"], "--beam: 0: a beam is at least 1"),
         (["--length-penalty", "nan"], "--length-penalty: 'nan' is not a number between -10 and 10"),
+        (["--length-penalty", "0"], "--length-penalty: it is of a beam search; add --beam 5"),
         (["--analyses", "position"], "--analyses: position: no such analysis; did you mean positions?"),
         (["--average", "9"], "cannot average 9 checkpoints, as 3 are kept"),
         (["--data", "pairs"], "--data: 'pairs' is not of the form data.KEY=VALUE"),

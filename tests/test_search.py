@@ -5,15 +5,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.place import RunSpec
 from seq2seq_lab.runs.run import Run
 
 optuna = pytest.importorskip("optuna")
 from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: E402
 
-from seq2seq_lab.launch import job  # noqa: E402
+from seq2seq_lab.launch import isolate, job  # noqa: E402
+from seq2seq_lab.launch.register import Register  # noqa: E402
 from seq2seq_lab.launch.space import parsed_space, written  # noqa: E402
 from seq2seq_lab.launch.study import Pruning, storage_of  # noqa: E402
 
@@ -246,3 +250,22 @@ def test_without_optuna_its_extra_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert search(trials=1) == 1
     assert "pip install 'seq2seq-lab[optuna]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("sweeper", "goes_on"), [("optuna", False), ("seq2seq_lab", True)])
+def test_what_goes_on_with_a_killed_run_is_said(monkeypatch, tmp_path, sweeper, goes_on):
+    """A sweep goes on with it; a search counts its trial as failed, and draws others."""
+
+    def killed(*_):
+        raise isolate.KilledError("its process was killed")
+
+    monkeypatch.setattr(isolate, "in_own_process", killed)
+    task = job.TaskFunction("", tmp_path, Register(tmp_path / "sweep"))
+    task._sweep_process = 0  # not this process
+    hydra = OmegaConf.create(
+        {"launcher": {"n_jobs": 2}, "job": {"num": 0}, "runtime": {"choices": {"hydra/sweeper": sweeper}}}
+    )
+    spec = RunSpec({}, tmp_path / "run")
+    with pytest.raises(UserError, match="its process was killed") as told:
+        task._in_process(spec, hydra, None)
+    assert ("the same command goes on" in str(told.value)) == goes_on

@@ -111,6 +111,7 @@ def test_beam_search_and_n_best(translate, sentences):
         (["--beam", 0], "--beam: 0 is less"),
         (["--beam", 2, "--n-best", 3], "--n-best: 3 is not between"),
         (["--length-penalty", "5000"], "--length-penalty: '5000' is not a number between -10 and 10"),
+        (["--length-penalty", "0.5"], "--length-penalty: it is of a beam search; add --beam 5"),
         (["--length-penalty", "half"], "--length-penalty: 'half' is not a number between -10 and 10"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust, length_penalty
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.runs import layout
 
@@ -104,7 +104,7 @@ def main(args: argparse.Namespace) -> int:
         checkpoint=args.checkpoint,
         averaged=args.average,
         beams=beams,
-        alpha=args.length_penalty,
+        alpha=length_penalty(args, max(beams)),
         analyses=_analyses(args.analyses),
         segments=args.segments,
         perfect=args.perfect,

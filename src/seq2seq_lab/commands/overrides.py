@@ -59,10 +59,20 @@ def add_length_penalty(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--length-penalty",
         type=_length_penalty,
-        default=1.0,
         metavar="ALPHA",
         help="of beam search: 0 prefers short translations (default: 1)",
     )
+
+
+def length_penalty(args: argparse.Namespace, beam: int) -> float:
+    """The length penalty of a search with a beam.
+
+    Raises:
+        UserError: it was given, but greedy decoding has none.
+    """
+    if args.length_penalty is not None and beam == 1:
+        raise UserError("--length-penalty: it is of a beam search; add --beam 5")
+    return 1.0 if args.length_penalty is None else float(args.length_penalty)
 
 
 def _length_penalty(text: str) -> float:

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust
+from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust, length_penalty
 from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import replacing
 
@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
         checkpoint=args.checkpoint,
         attention=args.attention,
         head=args.head,
-        search=Search(args.beam, args.n_best, args.length_penalty),
+        search=Search(args.beam, args.n_best, length_penalty(args, args.beam)),
         trusted=args.trust,
         batch=1 if args.sentences or sys.stdin.isatty() else _BATCH,
     )

@@ -124,7 +124,7 @@ class TaskFunction:
             spec = self._spec(cfg, hydra)
             trial = hydra.sweeper.get("trial")
             prune = self.pruning(int(trial)) if self.pruning and trial is not None else None
-            ended = self._in_process(spec, self.jobs_at_once(hydra), int(hydra.job.num), prune)
+            ended = self._in_process(spec, hydra, prune)
         except UserError as error:
             ended = JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
@@ -146,8 +146,9 @@ class TaskFunction:
             return f"stop_after_failures={limit}: no further run was started"
         return None
 
-    def _in_process(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
+    def _in_process(self, spec: RunSpec, hydra: Any, prune: "ShouldPrune | None") -> JobResult:
         """Train one run of a sweep: in a worker of joblib, in a process of its own with its share of the GPUs."""
+        jobs, number = self.jobs_at_once(hydra), int(hydra.job.num)
         if jobs > 1 and os.getpid() != self._sweep_process and isolate.available():
             try:
                 return isolate.in_own_process(
@@ -157,9 +158,10 @@ class TaskFunction:
                 with suppress(UserError, OSError):
                     if (run := Run(spec.folder)).exists():
                         run.write_summary(status="failed", stopped=str(error))
-                raise UserError(
-                    f"{spec.folder}: {error}; the same command goes on from its last checkpoint"
-                ) from None
+                # The trial of a search has failed: the search draws others.
+                searched = hydra.runtime.choices.get("hydra/sweeper") == "optuna"
+                then = "" if searched else "; the same command goes on from its last checkpoint"
+                raise UserError(f"{spec.folder}: {error}{then}") from None
         ended = self.run(spec, jobs, prune)
         if ended.by_user:
             raise KeyboardInterrupt
