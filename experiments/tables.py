@@ -90,6 +90,16 @@ def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:
     write_text(study / f"{name}.csv", text.getvalue())
 
 
+def add_to_csv(rows: Sequence[Row], name: str, study: Path, *keys: str) -> None:
+    """Add rows to a study's `name`.csv, each in place of the one with the same values of the keys.
+
+    So the runs of a study may be trained on several machines, or in parts: those that are not here keep their rows.
+    """
+    known = read_csv(name, study) if (study / f"{name}.csv").exists() else []
+    found = {tuple(row[key] for key in keys): row for row in (*known, *rows)}
+    write_csv(list(found.values()), name, study)
+
+
 def read_csv(name: str, study: Path) -> list[Row]:
     """The rows of a study's `name`.csv.
 

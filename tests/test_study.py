@@ -150,7 +150,10 @@ def test_policies_are_compared_with_full_forcing_within_seeds(script, tmp_path):
     assert float(detectable["bleu"]) == pytest.approx(literal.detectable(differences), rel=5e-3)
 
 
-@pytest.mark.parametrize(("study", "tables"), [("g2p", ["results"]), ("scan", ["results", "lengths"])])
+PRESETS = [("g2p", ["results"]), ("path_star", ["results"]), ("scan", ["results", "lengths"])]
+
+
+@pytest.mark.parametrize(("study", "tables"), PRESETS)
 def test_the_tables_of_presets_are_those_of_the_runs_beside_them(study, tables):
     from experiments.tables import read_csv
 
@@ -158,3 +161,17 @@ def test_the_tables_of_presets_are_those_of_the_runs_beside_them(study, tables):
     runs = read_csv("runs", report.STUDY)
     for name in tables:
         assert getattr(report, name)(runs) == read_csv(name, report.STUDY)
+
+
+def test_runs_are_added_to_a_table_and_replace_their_own_rows(tmp_path):
+    from experiments.tables import add_to_csv, read_csv
+
+    rows = [{"preset": "a", "seed": str(seed), "wrong": str(10 + seed)} for seed in range(2)]
+    add_to_csv(rows, "runs", tmp_path, "preset", "seed")
+    others = [{"preset": "a", "seed": "0", "wrong": "9", "later": "1"}, {"preset": "b", "seed": "0"}]
+    add_to_csv(others, "runs", tmp_path, "preset", "seed")
+    assert [tuple(row.values()) for row in read_csv("runs", tmp_path)] == [
+        ("a", "0", "9", "1"),
+        ("a", "1", "11", ""),
+        ("b", "0", "", ""),
+    ]

@@ -1,14 +1,14 @@
 """Words and their sounds: `python -m experiments.g2p.report outputs/g2p`; after `make g2p`.
 
-Writes runs.csv (a row a run and beam of `seq2seq-lab evaluate`), results.csv and the table of README.md: WER and PER in
-per cent.
+Adds to runs.csv (a row a run and beam of `seq2seq-lab evaluate`), from which it writes results.csv and the table of
+README.md: WER and PER in per cent.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from experiments.tables import Row, alike, finished, read_csv, run, shown, write, write_csv
+from experiments.tables import Row, add_to_csv, alike, finished, read_csv, run, shown, write
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.runs.run import Run
 
@@ -49,10 +49,11 @@ def result(rows: Sequence[Row]) -> Row:
 
 
 def main(folders: list[str]) -> None:
-    """Write the tables; without a folder, from runs.csv."""
+    """Write the tables of runs.csv, to which the runs of some folders are added."""
     if folders:
         groups = finished(folders, "g2p/", "make g2p")
-        write_csv([row for group in groups for each in group.runs for row in rows_of(each)], "runs", STUDY)
+        rows = [row for group in groups for each in group.runs for row in rows_of(each)]
+        add_to_csv(rows, "runs", STUDY, "preset", "beam", "seed")
     write(results(read_csv("runs", STUDY)), "results", STUDY)
 
 

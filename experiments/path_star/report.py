@@ -1,34 +1,57 @@
 """Path-star graphs: `python -m experiments.path_star.report outputs/path_star`; after `make path-star`.
 
-Writes results.csv and the table of README.md.
+Adds the runs to runs.csv (a row each), from which it writes results.csv and the table of README.md.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.tables import finished, run, shown, write
+from experiments.tables import Row, add_to_csv, alike, finished, read_csv, run, shown, write
+from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.runs.run import Run
 
 STUDY = Path(__file__).parent
+GRAPHS = ("degree", "length", "nodes", "graphs")
+ALIKE = ("preset", *GRAPHS, "epochs")  # runs that differ in the seed alone
+MEASURES = ("exact_match", "symbol_error_rate", "loss_forced", "loss_free")
+
+
+def row_of(each: Run) -> Row:
+    """What a run is, and what was measured on the test graphs."""
+    config = each.config()
+    what = {
+        "preset": config["name"],
+        **{name: config["data"][name] for name in GRAPHS},
+        "epochs": each.epochs,
+    }
+    measured = {name: f"{each.evaluated[f'test/{name}']:.6g}" for name in MEASURES}
+    return {**{name: str(value) for name, value in what.items()}, "seed": str(each.seed), **measured}
+
+
+def results(runs: Sequence[Row]) -> list[Row]:
+    """A row for each preset, size of graphs and number of epochs."""
+    return [result(rows) for rows in alike(runs, *ALIKE)]
+
+
+def result(rows: Sequence[Row]) -> Row:
+    """Mean ± sd over the runs of a preset."""
+    what = rows[0]
+    return {
+        "preset": what["preset"],
+        **{name: what[name] for name in GRAPHS},
+        "1 / degree": f"{1 / int(what['degree']):.3f}",
+        **{name: shown(Estimate.of([float(row[name]) for row in rows]), 3) for name in MEASURES},
+        "epochs": what["epochs"],
+        "seeds": str(len(rows)),
+    }
 
 
 def main(folders: list[str]) -> None:
-    """Write the table."""
-    rows = []
-    for group in finished(folders, "path_star/", "make path-star"):
-        data = group.runs[0].config()["data"]
-        rows.append(
-            {
-                "preset": str(group.runs[0].config()["name"]),
-                **{name: str(data[name]) for name in ("degree", "length", "nodes", "graphs")},
-                "1 / degree": f"{1 / data['degree']:.3f}",
-                "exact_match": shown(group.last("test/exact_match"), 3),
-                "symbol_error_rate": shown(group.last("test/symbol_error_rate"), 3),
-                "loss_forced": shown(group.last("test/loss_forced"), 3),
-                "loss_free": shown(group.last("test/loss_free"), 3),
-                "epochs": str(group.runs[0].epochs),
-                "seeds": str(len(group.runs)),
-            }
-        )
-    write(rows, "results", STUDY)
+    """Write the table of runs.csv, to which the runs of some folders are added."""
+    if folders:
+        found = [each for group in finished(folders, "path_star/", "make path-star") for each in group.runs]
+        add_to_csv([row_of(each) for each in found], "runs", STUDY, *ALIKE, "seed")
+    write(results(read_csv("runs", STUDY)), "results", STUDY)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """SCAN: `python -m experiments.scan.report outputs/scan`; after `make scan`.
 
-Writes runs.csv (a row a run), results.csv, lengths.csv and the tables of README.md: exact match in per cent, beside the
-published figures.
+Adds the runs to runs.csv (a row each), from which it writes results.csv, lengths.csv and the tables of README.md: exact
+match in per cent, beside the published figures.
 """
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.tables import Row, alike, finished, read_csv, run, shown, write, write_csv
+from experiments.tables import Row, add_to_csv, alike, finished, read_csv, run, shown, write
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.runs.run import Run
 
@@ -90,10 +90,11 @@ def by_length(rows: Sequence[Row], names: Sequence[str]) -> Row:
 
 
 def main(folders: list[str]) -> None:
-    """Write the tables; without a folder, from runs.csv."""
+    """Write the tables of runs.csv, to which the runs of some folders are added."""
     if folders:
         found = [each for group in finished(folders, "scan/", "make scan") for each in group.runs]
-        write_csv([{**row_of(each), **lengths_of(each)} for each in found], "runs", STUDY)
+        rows = [{**row_of(each), **lengths_of(each)} for each in found]
+        add_to_csv(rows, "runs", STUDY, "preset", "split", "seed")
     runs = read_csv("runs", STUDY)
     write(results(runs), "results", STUDY)
     write(lengths(runs), "lengths", STUDY)
