@@ -93,7 +93,7 @@ def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     assert str(tmp_path / "out" / "a" / "seed-0") in out
     assert sorted(tmp_path.rglob("*")) == before
     assert cli.main([*command, "seed=0,1", "--dry-run"]) == 1
-    assert "seed: several values; -m sweeps over them" in capsys.readouterr().err
+    assert "seed=0,1: several values; -m sweeps over them" in capsys.readouterr().err
 
 
 def test_runs_of_one_sweep_have_different_folders_before_any_of_them_is_there(outputs, capsys):

@@ -269,3 +269,18 @@ def test_what_goes_on_with_a_killed_run_is_said(monkeypatch, tmp_path, sweeper, 
     with pytest.raises(UserError, match="its process was killed") as told:
         task._in_process(spec, hydra, None)
     assert ("the same command goes on" in str(told.value)) == goes_on
+
+
+def test_one_run_of_an_experiment_that_searches_can_be_planned(tmp_path, outputs, capsys):
+    """Its own settings of the search are not those of Hydra's usual sweeper."""
+    path = tmp_path / "conf" / "experiment" / "searched.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "# @package _global_\ndefaults:\n  - override /hydra/sweeper: optuna\n  - _self_\n"
+        "hydra: {sweeper: {n_trials: 3, params: {optimizer.lr: 'interval(0.1,1)'}}}\n",
+        encoding="utf-8",
+    )
+    chosen = ["--config-dir", str(tmp_path / "conf"), "experiment=searched"]
+    assert cli.main(["train", *tiny.SETTINGS, *tiny.LEAN, *chosen, "--dry-run"]) == 0
+    assert "1 run: 1 new; nothing was trained or written" in capsys.readouterr().out
+    assert not outputs.exists()

@@ -11,9 +11,10 @@ from seq2seq_lab import terminal
 from seq2seq_lab.config import modules
 from seq2seq_lab.errors import UserError, first_line, of_files
 from seq2seq_lab.launch import isolate, startup
+from seq2seq_lab.launch.forecast import show
 from seq2seq_lab.launch.notify import tell
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED, Entry, Register
-from seq2seq_lab.launch.spec import given, job_key, run_spec
+from seq2seq_lab.launch.spec import check_nodes, given, job_key, run_spec
 from seq2seq_lab.launch.sweep import compare_all
 from seq2seq_lab.runs.place import RunSpec
 from seq2seq_lab.runs.run import Run
@@ -49,7 +50,7 @@ class TaskFunction:
         register: the file to which the jobs of a sweep write their results.
         swept: the keys that have several values.
         extra: folders of the user's own options.
-        dry_run: whether a sweep is only to be planned.
+        dry_run: whether it is only to be shown what would be trained.
         verbose: whether each run prints how its updates are made.
 
     Attributes:
@@ -99,7 +100,12 @@ class TaskFunction:
         if hydra.mode == RunMode.MULTIRUN:
             return self._in_sweep(cfg, hydra)
         try:
-            ended = self.run_alone(self._spec(cfg, hydra))
+            spec = self._spec(cfg, hydra)
+            if self.dry_run:
+                check_nodes(spec.config, set())
+                show([("", spec)], jobs=1)
+                return None
+            ended = self.run_alone(spec)
         except UserError as error:
             self.error = error
             return None

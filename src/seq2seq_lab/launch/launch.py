@@ -80,13 +80,8 @@ def launch(
     job = TaskFunction(
         command, Path.cwd(), register, swept=list(values), extra=extra, dry_run=dry_run, verbose=verbose
     )
-    if dry_run and not multirun:
-        if values:
-            raise UserError(f"{next(iter(values))}: several values; -m sweeps over them")
-        # A single run is a sweep of one, of which nothing is written; what an experiment file sweeps over is not.
-        flags = [*flags, "--multirun"]
-        overrides = [each for each in overrides if not each.startswith(("hydra/sweeper", "hydra.sweeper."))]
-        overrides += [f"hydra.sweeper.{each}=null" for each in ("params", "zip", "sweeps")]
+    if dry_run:  # Hydra makes this folder before it calls the job
+        overrides = [*overrides, "hydra.run.dir=."]
     run = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=ROOT)(job)
     with announced(command, register):
         try:

@@ -1,19 +1,17 @@
 """The plan of a sweep: each of its runs is composed and checked before the first one is trained."""
 
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from seq2seq_lab.config.build import build
 from seq2seq_lab.config.explain import explain_error
 from seq2seq_lab.errors import UserError, counted
 from seq2seq_lab.launch import startup
 from seq2seq_lab.launch.combine import apart, swept
 from seq2seq_lab.launch.forecast import show
 from seq2seq_lab.launch.job import TaskFunction
-from seq2seq_lab.launch.spec import given, job_key, run_spec
+from seq2seq_lab.launch.spec import check_nodes, given, job_key, run_spec
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.place import RunSpec, beside
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _FEW = 20  # impossible runs that are named
-# The groups whose nodes are built: they are quick to build, and refuse values that do not go together.
-_BUILT = ("split", "forcing", "target", "objective", "optimizer", "lr_schedule")
 
 _Job: TypeAlias = tuple[list[str], RunSpec]  # its overrides, and what it trains
 
@@ -125,28 +121,13 @@ def checked_spec(
             spec = run_spec(task, hydra, given(hydra.overrides.task), job.swept)
     finally:
         OmegaConf.set_readonly(composed.hydra, None)  # the launcher sets its number
-    _build(spec.config, set() if built is None else built)
+    check_nodes(spec.config, set() if built is None else built)
     return spec
 
 
 def refusal(error: Exception, overrides: Sequence[str], job: TaskFunction) -> str | None:
     """Why a job cannot be; None if that is no fault of the user."""
     return str(error) if isinstance(error, UserError) else explain_error(error, overrides, job.extra)
-
-
-def _build(config: Mapping[str, Any], built: set[str]) -> None:
-    """Build nodes, each once, for what they refuse; other errors are those of the run."""
-    for group in _BUILT:
-        node = json.dumps([group, config[group]], sort_keys=True, default=str)
-        if node in built:
-            continue
-        try:
-            build(config[group], group)
-        except UserError:
-            raise
-        except Exception:
-            continue
-        built.add(node)
 
 
 def _refusal(refused: Sequence[tuple[str, str]], jobs: int) -> str:

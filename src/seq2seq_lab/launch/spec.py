@@ -1,9 +1,11 @@
 """From what Hydra composed to what is trained: the checked configuration of a run, and its folder."""
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seq2seq_lab.config.build import build
 from seq2seq_lab.config.check import check
 from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
@@ -17,6 +19,9 @@ from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+# The groups whose nodes are built for a plan: they are quick to build, and refuse values that do not go together.
+_BUILT = ("split", "forcing", "target", "objective", "optimizer", "lr_schedule")
 
 
 def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collection[str]) -> RunSpec:
@@ -65,6 +70,29 @@ def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collect
     )
     _check_place(folder, Path(config["output_dir"]))
     return RunSpec(config, folder)
+
+
+def check_nodes(config: Mapping[str, Any], built: set[str]) -> None:
+    """Build nodes for what they refuse; other errors are those of the run.
+
+    Args:
+        config: of a run.
+        built: nodes that were built before, which need not be again; those of this run are added.
+
+    Raises:
+        UserError: values do not go together.
+    """
+    for group in _BUILT:
+        node = json.dumps([group, config[group]], sort_keys=True, default=str)
+        if node in built:
+            continue
+        try:
+            build(config[group], group)
+        except UserError:
+            raise
+        except Exception:
+            continue
+        built.add(node)
 
 
 def job_key(config: Mapping[str, Any]) -> tuple[str, ...]:
