@@ -13,6 +13,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.samples import as_markdown
 from seq2seq_lab.training.loggers import base
+from seq2seq_lab.training.parts.trackers import hyper_parameters
 
 
 def sweep(tmp_path, *overrides):
@@ -82,6 +83,19 @@ def test_mlflow_has_the_options_of_nested_groups(outputs, monkeypatch):
         "model.hidden_size": "8",
     }
     assert shown.items() <= run.data.params.items()
+
+
+def test_settings_within_settings_are_shown():
+    nested = ("target=mixed", "target.schedule.end=0.3", "optimizer=adam", "+optimizer.betas=[0.9,0.98]")
+    config = tiny.configuration(*tiny.SETTINGS, *nested, "gradient_clip=5") | {"choices": {"target": "mixed"}}
+    shown = hyper_parameters(config)
+    assert {
+        "target": "mixed",
+        "target.schedule.end": 0.3,
+        "optimizer.betas[1]": 0.98,
+    }.items() <= shown.items()
+    assert shown["gradient_clip"] == 5
+    assert not any("_target_" in name for name in shown)
 
 
 @pytest.mark.parametrize("address", ["foo://x", "http://127.0.0.1:9"])

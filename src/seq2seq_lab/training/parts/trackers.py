@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.runs.identity import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.loggers.base import Facts
@@ -28,6 +29,6 @@ def hyper_parameters(config: Mapping[str, Any]) -> dict[str, bool | int | float 
     # A group that is placed elsewhere, forcing/decay@forcing.schedule.decay, has the name of its place.
     flat = {key.partition("@")[2] or key: "none" if each is None else each for key, each in shown.items()}
     for group in _SHOWN:
-        flat |= {f"{group}.{key}": value for key, value in config[group].items() if not key.startswith("_")}
-    flat["batch_size"] = config["loader"]["batch_size"]
+        flat |= {key: value for key, value in leaves(config[group], group) if "._" not in key}
+    flat |= {"batch_size": config["loader"]["batch_size"], "gradient_clip": config["gradient_clip"]}
     return {key: value for key, value in flat.items() if isinstance(value, bool | int | float | str)}
