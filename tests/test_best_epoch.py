@@ -56,6 +56,34 @@ def test_a_better_epoch_stays_the_best(run):
     assert Run(folder).summary()["tested"]["epoch"] == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), []),
+        (("monitor.metric=val/loss_forced", "monitor.mode=min"), []),
+        (("monitor.metric=train/lr",), []),
+        (
+            ("monitor.metric=val/loss_forced",),
+            ["monitor.mode=max, but lower values of val/loss_forced are better"],
+        ),
+        (
+            ("lr_schedule=plateau", "lr_schedule.metric=train/loss"),
+            ["lr_schedule.mode=max, but lower values of train/loss are better; write lr_schedule.mode=min"],
+        ),
+        (
+            ("callbacks=[default,early_stopping]", "callbacks.early_stopping.mode=min"),
+            ["callbacks.early_stopping.mode=min, but higher values of val/bleu are better"],
+        ),
+    ],
+    ids=str,
+)
+def test_a_mode_that_selects_the_worst_epoch_is_said(run, capsys, given, said):
+    run("a", "trainer.max_epochs=1", "logger=none", *given, lean=False)
+    lines = [line for line in capsys.readouterr().err.splitlines() if ".mode=" in line]
+    assert len(lines) == len(said)
+    assert all(line.startswith(f"caution: {each}") for line, each in zip(lines, said, strict=True))
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_without_callbacks_no_checkpoint_of_an_interruption_is_taken_for_the_model(run, tmp_path, times):
     settings = (*EQUAL, "callbacks=none")

@@ -16,6 +16,7 @@ from seq2seq_lab.training.callbacks.progress import on_screen
 from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.parts.metrics import against
 
 SAMPLES = 10  # translations shown at the end
 
@@ -29,7 +30,7 @@ def show_cautions(
     """What a user should know before the first update, a line each; of the sentences only the first and a number."""
     first, *others = [*data.corpus.cautions] or [""]
     more = f" ({len(others)} more: seq2seq-lab data)" if others else ""
-    found = [*trained_again, *([f"{printable(first)}{more}"] if first else [])]
+    found = [*trained_again, *against(config, module), *([f"{printable(first)}{more}"] if first else [])]
     task, metric, objective = data.corpus.task, config["monitor"]["metric"], module.objective
     if not task.graded and measure(metric).graded:
         found.append(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.evaluation.measures import REGISTRY, Measure
+from seq2seq_lab.evaluation.measures import REGISTRY, Measure, measure
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.update import measures_of
 
@@ -27,6 +27,29 @@ def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
             # Lightning's ModelCheckpoint can also monitor the number of the epoch or step.
             if isinstance(node.get(key), str) and node[key] not in ("epoch", "step"):
                 _check_metric(node[key], f"callbacks.{name}.{key}", module)
+
+
+def against(config: Mapping[str, Any], module: TranslationModule) -> list[str]:
+    """A line for each metric of which the worse values are taken for the better ones, as where its mode was left."""
+    callbacks = {f"callbacks.{name}": node for name, node in config["callbacks"].items()}
+    asked: dict[
+        tuple[Any, Any], str
+    ] = {}  # those of a group follow the monitor by default, and are said once
+    for path, node in {
+        "monitor": config["monitor"],
+        "lr_schedule": config["lr_schedule"],
+        **callbacks,
+    }.items():
+        if "mode" in node:
+            asked.setdefault((node.get("metric") or node.get("monitor"), node["mode"]), path)
+    lines = []
+    for (metric, mode), path in asked.items():
+        better = measure(str(metric), described(module)).better
+        if better is not None and mode != (right := {"higher": "max", "lower": "min"}[better]):
+            lines.append(
+                f"{path}.mode={mode}, but {better} values of {metric} are better; write {path}.mode={right}"
+            )
+    return lines
 
 
 def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
