@@ -5,6 +5,7 @@ import json
 import pytest
 
 import tiny
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 
@@ -94,3 +95,19 @@ def test_without_callbacks_no_checkpoint_of_an_interruption_is_taken_for_the_mod
     assert not list(folder.rglob("*.ckpt"))
     assert Run(folder).summary()["tested"] == {"checkpoint": "last", "epoch": 3}
     assert Run(folder).evaluated == Run(whole).evaluated
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("+callbacks.best_checkpoint.save_top_k=3",),
+        ("callbacks=[default,keep_best]", "callbacks.kept_checkpoints.filename=x"),
+    ],
+    ids=["best", "kept"],
+)
+def test_several_best_epochs_in_one_file_are_refused(run, tmp_path, given):
+    with pytest.raises(
+        UserError, match=r"^callbacks\.\w+\.save_top_k: \d checkpoints would be one file, \w+\.ckpt"
+    ):
+        run("a", *EQUAL, *given, lean=False)
+    assert not tiny.folders(tmp_path)

@@ -1,5 +1,6 @@
 """Lightning's trainer of a run, with its callbacks and loggers."""
 
+import re
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -12,7 +13,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from seq2seq_lab.config.build import build, build_all, call
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
-from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO
+from seq2seq_lab.training.callbacks.checkpoint import AtomicCheckpointIO, Checkpoint
 from seq2seq_lab.training.callbacks.hyperparameters import HyperParameters
 from seq2seq_lab.training.callbacks.interruption import Interruption
 from seq2seq_lab.training.callbacks.progress import Bar, Lines
@@ -43,8 +44,7 @@ def make_trainer(
     ]
     own = build_all(config, "callbacks")
     for name, each in own.items():
-        if not isinstance(each, pl.Callback):
-            raise UserError(f"callbacks.{name}: {type(each).__name__} is not a callback of Lightning")
+        _check_callback(f"callbacks.{name}", each)
     on_terminal, metric = sys.stdout.isatty(), str(config["monitor"]["metric"])
     shown = f"{run.folder.parent.name}/{run.folder.name}"
     callbacks = [
@@ -75,6 +75,20 @@ def make_trainer(
     if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
         trainer.limit_val_batches = 1.0
     return trainer
+
+
+def _check_callback(path: str, callback: Any) -> None:
+    """Refuse what would not do what it says, before anything is written."""
+    kind = type(callback).__name__
+    if not isinstance(callback, pl.Callback):
+        raise UserError(f"{path}: {kind} is not a callback of Lightning")
+    if not isinstance(callback, Checkpoint) or callback.save_top_k in (0, 1):
+        return
+    if (name := callback.filename) and not re.search("{(epoch|step)", name):
+        raise UserError(
+            f"{path}.save_top_k: {callback.save_top_k} checkpoints would be one file, {name}.ckpt, which need not be "
+            "the best of them; callbacks=[default,keep_best] keeps several"
+        )
 
 
 def _order(callback: pl.Callback) -> int:
