@@ -2,10 +2,12 @@
 
 import csv
 
+import pytest
 import pytorch_lightning as pl
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tiny
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
 
 
@@ -68,3 +70,20 @@ def test_loggers_get_it_with_the_values_of_the_epoch(tmp_path):
     with (folder / "csv" / "metrics.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     assert [row["mine/trained"] for row in rows] == ["20.0", "21.0", "22.0", "23.0"]
+
+
+@pytest.mark.parametrize(
+    ("given", "instead"),
+    [
+        (("BatchSizeFinder",), "loader.batch_size="),
+        (("GradientAccumulationScheduler", "+callbacks.other.scheduling={0: 4}"), "loader.batch_size="),
+        (("LearningRateFinder",), "optimizer.lr="),
+        (("StochasticWeightAveraging", "+callbacks.other.swa_lrs=0.1"), "--average"),
+    ],
+    ids=lambda given: given[0],
+)
+def test_a_callback_that_a_run_does_not_follow_is_refused(run, tmp_path, given, instead):
+    kind, *more = given
+    with pytest.raises(UserError, match=rf"^callbacks\.other: a run does not follow {kind}; .*{instead}"):
+        run("a", f"+callbacks.other._target_=pytorch_lightning.callbacks.{kind}", *more)
+    assert not tiny.folders(tmp_path)

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import (
+    BatchSizeFinder,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ModelCheckpoint,
+    StochasticWeightAveraging,
+)
 
 from seq2seq_lab.config.build import build, build_all, call
 from seq2seq_lab.errors import UserError
@@ -23,6 +29,14 @@ from seq2seq_lab.training.ddp import SharedStrategy
 from seq2seq_lab.training.loggers import base as loggers
 from seq2seq_lab.training.machine import devices, processes
 from seq2seq_lab.training.parts.trackers import facts, hyper_parameters, trial
+
+# Callbacks of Lightning that drive what a run does itself, and what to write instead.
+_REFUSED: Mapping[type, str] = {
+    BatchSizeFinder: "write loader.batch_size=…, the pairs of an update",
+    GradientAccumulationScheduler: "write loader.batch_size=…, the pairs of an update",
+    LearningRateFinder: "write optimizer.lr=…, with -m several values",
+    StochasticWeightAveraging: "write callbacks=[default,keep_last], and then seq2seq-lab evaluate RUN --average 5",
+}
 
 
 def make_trainer(
@@ -82,6 +96,9 @@ def _check_callback(path: str, callback: Any) -> None:
     kind = type(callback).__name__
     if not isinstance(callback, pl.Callback):
         raise UserError(f"{path}: {kind} is not a callback of Lightning")
+    for refused, instead in _REFUSED.items():
+        if isinstance(callback, refused):
+            raise UserError(f"{path}: a run does not follow {kind}; {instead}")
     if not isinstance(callback, Checkpoint) or callback.save_top_k in (0, 1):
         return
     if (name := callback.filename) and not re.search("{(epoch|step)", name):
