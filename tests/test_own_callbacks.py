@@ -72,6 +72,16 @@ def test_loggers_get_it_with_the_values_of_the_epoch(tmp_path):
     assert [row["mine/trained"] for row in rows] == ["20.0", "21.0", "22.0", "23.0"]
 
 
+def test_an_average_of_the_weights_counts_updates(run):
+    average = "+callbacks.average._target_=pytorch_lightning.callbacks.EMAWeightAveraging"
+    one, many = (
+        run(f"{size}", average, "+callbacks.average.decay=0.9", f"loader.updates_per_block={size}")
+        for size in (1, 128)
+    )
+    assert tiny.same_weights(one, many)
+    assert not tiny.same_weights(one, run("plain"))
+
+
 @pytest.mark.parametrize(
     ("given", "instead"),
     [
