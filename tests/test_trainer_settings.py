@@ -102,6 +102,23 @@ def test_values_that_change_nothing_are_accepted(run, given):
     assert tiny.same_weights(run("a", f"++trainer.{given}"), run("b"))
 
 
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("lr_schedule=plateau", "lr_schedule.metric"),
+        ("callbacks=[default,early_stopping]", "callbacks.early_stopping.metric"),
+    ],
+)
+def test_what_follows_an_evaluation_that_never_comes_is_refused(run, tmp_path, given, key):
+    never = "+trainer.limit_val_batches=0"
+    with pytest.raises(
+        UserError, match=rf"^{key}: val/bleu is never measured with trainer.limit_val_batches=0$"
+    ):
+        run("a", given, never, lean=False)
+    assert not tiny.folders(tmp_path)
+    assert len(tiny.rows(run("a", given, never, f"{key}=train/loss", lean=False))) == 2
+
+
 def test_a_check_before_training_is_no_result(run):
     folder = run("a", "trainer.num_sanity_val_steps=1", "trainer.check_val_every_n_epoch=2")
     assert not tiny.rows(folder)[0]["val/bleu"]

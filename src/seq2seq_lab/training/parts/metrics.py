@@ -20,6 +20,12 @@ def described(module: TranslationModule) -> dict[str, Measure]:
 def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
     """Refuse metrics that this run does not measure, such as one of the other part of the data."""
     _check_metric(config["monitor"]["metric"], "monitor.metric", module)
+    followed = {"lr_schedule.metric": module.lr_schedule.metric}
+    followed |= {f"callbacks.{name}.metric": node.get("metric") for name, node in config["callbacks"].items()}
+    never = config["trainer"].get("limit_val_batches") == 0
+    for key, metric in followed.items():
+        if never and isinstance(metric, str) and metric.rpartition("/")[2] in _evaluated(module):
+            raise UserError(f"{key}: {metric} is never measured with trainer.limit_val_batches=0")
     if module.lr_schedule.metric is not None:
         _check_metric(module.lr_schedule.metric, "lr_schedule.metric", module)
     for name, node in config["callbacks"].items():
@@ -52,9 +58,13 @@ def against(config: Mapping[str, Any], module: TranslationModule) -> list[str]:
     return lines
 
 
+def _evaluated(module: TranslationModule) -> list[str]:
+    return [each.facts.name for each in module.measures.values()]
+
+
 def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
     facts, evaluated = described(module).values(), module.evaluated
-    names = [each.facts.name for each in module.measures.values()]
+    names = _evaluated(module)
     target, objective = module.target, module.objective
     learnt = {*_ALWAYS, *target.prepared, *measures_of(target.of_update, objective)}
     measured = [f"perf/{each.name}" for each in facts if each.stage == "speed"]
