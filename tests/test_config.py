@@ -400,3 +400,19 @@ def test_choices_that_are_no_options_are_an_error_of_the_user(choices):
     config = composed([]) | {"choices": choices}
     with pytest.raises(UserError, match=r"^choices[.:]"):
         check(config)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("optimizer._target_=torch.optim.LBFGS",),
+        ("optimizer._target_=torch.optim.SparseAdam",),
+        ("optimizer=adam", "+optimizer.capturable=true"),
+    ],
+    ids=lambda given: given[-1].rpartition(".")[2],
+)
+def test_an_optimizer_whose_step_cannot_be_made_is_named_before_anything_is_written(run, tmp_path, given):
+    with pytest.raises(UserError, match=r"^optimizer[.:]") as error:
+        run("a", *given)
+    assert len(str(error.value).splitlines()) == 1
+    assert not tiny.folders(tmp_path)

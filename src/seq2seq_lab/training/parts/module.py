@@ -5,18 +5,20 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from seq2seq_lab.config.build import build, build_all, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.decoding.greedy import greedy
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.part import limit
 from seq2seq_lab.models.interface import check_model
 from seq2seq_lab.training.accelerator import Selection, select
 from seq2seq_lab.training.checks import check_learning, check_plan
 from seq2seq_lab.training.ddp import SharedUpdates
 from seq2seq_lab.training.machine import DOUBLE, processes
-from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.module import OptimizerFactory, TranslationModule
 from seq2seq_lab.training.seeds import owner_seed, seed_generators
 from seq2seq_lab.training.update import Job
 
@@ -65,10 +67,21 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(check_plan, "forcing", module=module, block=longest, epochs=epochs)
     check_learning(module, data, longest, epochs)
     if config["trainer"].get("accelerator") == "cpu":  # elsewhere the model is not on its device yet
+        call(_try_step, "optimizer", optimizer=module.optimizer)
         _select(config, module.job(optimizer))
     if str(config["trainer"].get("precision")) in DOUBLE:
         module.double()  # Lightning does so too, but after it has read the weights of a checkpoint
     return module
+
+
+def _try_step(optimizer: OptimizerFactory) -> None:
+    """Change one weight by 0: an optimizer may want a closure, sparse gradients or a GPU."""
+    weight = nn.Parameter(torch.zeros(1, 1))
+    weight.grad = torch.zeros_like(weight)
+    try:
+        optimizer([weight]).step()
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(first_line(error)) from error
 
 
 def _select(config: Mapping[str, Any], job: Job) -> Selection:
