@@ -398,6 +398,16 @@ def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_the_one_before_it(
     assert_same_run(folder, uninterrupted(*STATEFUL))
 
 
+def test_weights_alone_are_not_called_damaged(run):
+    folder = run("a", "+callbacks.last_checkpoint.save_weights_only=true")
+    before = (folder / layout.SUMMARY).read_bytes()
+    with pytest.raises(
+        UserError, match=r"previous\.ckpt: it has the weights alone, and no run goes on from these"
+    ):
+        run("a", "+callbacks.last_checkpoint.save_weights_only=true", "trainer.max_epochs=3")
+    assert (folder / layout.SUMMARY).read_bytes() == before
+
+
 def test_damaged_checkpoints_are_an_error_and_no_file_is_removed(tmp_path):
     folder = tiny.stop(tmp_path, block=7)
     for name in (layout.LAST, layout.PREVIOUS):

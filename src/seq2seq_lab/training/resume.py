@@ -208,8 +208,13 @@ def _find_checkpoint(run: Run, module: TranslationModule) -> Path | None:
     paths = [path for path in (run.last_checkpoint, run.previous_checkpoint) if path.exists()]
     for path in paths:
         try:
-            state = read_checkpoint(path)["state_dict"]
-            if (weight := first_difference(shapes(module.state_dict()), shapes(state))) is not None:
+            contents = read_checkpoint(path)
+            if "callbacks" not in contents:
+                raise UserError(
+                    f"{path}: it has the weights alone, and no run goes on from these; train again with fresh=true"
+                )
+            found = shapes(contents["state_dict"])
+            if (weight := first_difference(shapes(module.state_dict()), found)) is not None:
                 raise UserError(
                     f"{path}: of another model (it differs in {weight}); train again with fresh=true"
                 )
