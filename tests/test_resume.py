@@ -104,6 +104,15 @@ def test_a_resumed_run_is_equal_to_an_uninterrupted_run(run, stop, uninterrupted
     assert_same_run(folder, uninterrupted(*settings))
 
 
+@pytest.mark.parametrize("steps", [1000, 90])  # never reached, and in the middle of an epoch
+def test_a_longer_run_with_max_steps_is_equal_to_one_of_that_length(run, uninterrupted, steps):
+    settings = (*STATEFUL, f"+trainer.max_steps={steps}")
+    run("longer", *settings, "trainer.max_epochs=1")
+    assert_same_run(
+        run("longer", *settings, "trainer.max_epochs=4"), uninterrupted(*settings, "trainer.max_epochs=4")
+    )
+
+
 def test_a_run_interrupted_in_its_last_block_is_finished(run, tmp_path, uninterrupted):
     with tiny.interrupted_in_block(2 * BLOCKS), pytest.raises(KeyboardInterrupt):  # which also stops a sweep
         run("stopped", *STATEFUL)

@@ -54,6 +54,7 @@ NAMES = [
     ("callbacks=[default,keep_best]", *BY_LOSS),
     (*BY_LOSS, "callbacks.best_checkpoint.filename='best-{val/loss_forced:.4f}'"),
     ("callbacks=[default,keep_last]", "callbacks.kept_checkpoints.filename='{epoch}'"),
+    ("callbacks=[default,keep_last]", "+trainer.max_steps=1000"),
 ]
 
 

@@ -86,6 +86,9 @@ def make_trainer(
         log_every_n_steps=1,
         **several,
     )
+    # With `max_steps` Lightning takes each start for one in the middle of an epoch: a run that goes on from the end of
+    # one would have that epoch again, without a pair.
+    trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
     if config["trainer"].get("overfit_batches"):  # Lightning limits both parts by it
         trainer.limit_val_batches = 1.0
     return trainer
