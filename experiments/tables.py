@@ -104,13 +104,16 @@ def read_csv(name: str, study: Path) -> list[Row]:
     """The rows of a study's `name`.csv.
 
     Raises:
-        UserError: it is not there.
+        UserError: it is not there, or has no rows.
     """
     path = study / f"{name}.csv"
     if not path.exists():
         raise UserError(f"{path}: no such file; give a folder with the runs")
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise UserError(f"{path}: it has no rows; give a folder with the runs")
+    return rows
 
 
 def alike(rows: Sequence[Row], *columns: str) -> list[list[Row]]:
@@ -122,7 +125,13 @@ def alike(rows: Sequence[Row], *columns: str) -> list[list[Row]]:
 
 
 def write(rows: Sequence[Row], name: str, study: Path) -> None:
-    """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README."""
+    """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README.
+
+    Raises:
+        UserError: there are no rows; what is there stays.
+    """
+    if not rows:
+        raise UserError(f"{study / name}.csv: no row for it; give folders with finished runs of this study")
     write_csv(rows, name, study)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -15,6 +15,7 @@ import fake_evaluations
 import fake_runs
 import tiny
 from literal import statistics as literal
+from seq2seq_lab.errors import UserError
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 EPOCH = 20
@@ -175,3 +176,24 @@ def test_runs_are_added_to_a_table_and_replace_their_own_rows(tmp_path):
         ("a", "1", "11", ""),
         ("b", "0", "", ""),
     ]
+
+
+@pytest.mark.parametrize("name", ["passing", "quirks", "recency"])
+def test_without_a_run_a_table_stays(name, tmp_path, monkeypatch):
+    module = importlib.import_module(f"experiments.seminar.{name}")
+    before = (EXPERIMENTS / "seminar" / f"{name}.csv").read_bytes()
+    (tmp_path / f"{name}.csv").write_bytes(before)
+    monkeypatch.setattr(module, "STUDY", tmp_path)
+    for folders in ([], [str(tmp_path)])[: 2 if name == "quirks" else 1]:
+        with pytest.raises(UserError):
+            module.main(folders)
+    assert (tmp_path / f"{name}.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "preset,beam\n"])
+def test_a_table_without_rows_is_named(text, tmp_path, monkeypatch):
+    module = importlib.import_module("experiments.g2p.report")
+    (tmp_path / "runs.csv").write_text(text)
+    monkeypatch.setattr(module, "STUDY", tmp_path)
+    with pytest.raises(UserError, match=r"runs\.csv: it has no rows"):
+        module.main([])

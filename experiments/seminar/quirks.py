@@ -132,6 +132,8 @@ def difference_rows(losses: Mapping[Condition, BySeed]) -> list[dict[str, str]]:
 
 def main(folders: list[str]) -> None:
     """Write both tables."""
+    if not folders:
+        raise UserError("usage: quirks OUTPUTS …")
     paths = [Path(folder) for folder in folders]
     root = common_root(paths)
     cells: dict[Condition, dict[int, Run]] = defaultdict(dict)
