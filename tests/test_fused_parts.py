@@ -195,6 +195,27 @@ def test_updates_of_random_models_are_equal_to_eager_updates(number):
     assert same(lambda: seq2seq_model(**SIZES, **settings), **how).parts == ALL
 
 
+@pytest.mark.parametrize("selected", [False, True])
+@pytest.mark.parametrize("name", ["mode", "probability"])
+def test_what_is_changed_of_a_dropout_takes_effect(name, selected):
+    def changing(updates_of):
+        def updates(job):
+            made = updates_of(job) if selected else None
+            if name == "mode":
+                job.model.encoder.dropout.eval()
+            else:
+                job.model.encoder.dropout.p = 0.6
+            return made or updates_of(job)
+
+        return updates
+
+    eager, found = (
+        trained(lambda: seq2seq_model(**SIZES, dropout=0.3), changing(each))[0]
+        for each in (EagerUpdates, FusedUpdates)
+    )
+    torch.testing.assert_close(found, eager, rtol=1e-7, atol=1e-9)
+
+
 class Own(nn.GRU):
     pass
 

@@ -7,6 +7,7 @@ import copy
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -23,6 +24,8 @@ from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
 from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult, backward
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 class FusedParts:
@@ -68,7 +71,6 @@ class FusedUpdates(EagerUpdates):
         found = refused_parts(job)
         self.parts = tuple(name for name, reason in found.items() if reason is None)
         self.refused: Mapping[str, str] = {name: reason for name, reason in found.items() if reason}
-        self.trained = job.model
         self.parameters = list(job.model.parameters())
         if "loss" in self.parts:
             assert isinstance(job.objective, NegativeLogLikelihood)
@@ -80,7 +82,6 @@ class FusedUpdates(EagerUpdates):
 
     def __call__(self, block: Block, plan: Plan, draws: Draws) -> UpdateResult:
         """Make the updates of the block's N pairs."""
-        self.job.model.train(self.trained.training)
         with _young_garbage_only():
             return super().__call__(block, plan, CompiledDraws.of(draws))
 
@@ -99,12 +100,21 @@ class FusedUpdates(EagerUpdates):
 
 
 def _with_fused_layers(model: nn.Module) -> Seq2Seq:
-    """A copy of a model with the same parameters; they are not copied."""
-    fused = copy.deepcopy(model, {id(each): each for each in model.parameters()})
-    assert isinstance(fused, Seq2Seq)
-    for part in (fused.encoder, fused.decoder):
-        part.rnn = FusedRNN(part.rnn)
+    """A model with other recurrent layers, which shares everything else with the given one: what a callback changes
+    there, such as a dropout, takes effect here."""
+    assert isinstance(model, Seq2Seq)
+    encoder, decoder = _copy(model.encoder), _copy(model.decoder)
+    encoder.rnn, decoder.rnn = FusedRNN(model.encoder.rnn), FusedRNN(model.decoder.rnn)
+    fused = _copy(model)
+    fused.encoder, fused.decoder = encoder, decoder
     return fused
+
+
+def _copy(module: _Module) -> _Module:
+    """A copy of a module with the same parts; one of them can be replaced."""
+    made = copy.copy(module)
+    made._modules = dict(module._modules)
+    return made
 
 
 @contextmanager
