@@ -4,6 +4,7 @@ import csv
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tiny
@@ -97,3 +98,26 @@ def test_a_callback_that_a_run_does_not_follow_is_refused(run, tmp_path, given, 
     with pytest.raises(UserError, match=rf"^callbacks\.other: a run does not follow {kind}; .*{instead}"):
         run("a", f"+callbacks.other._target_=pytorch_lightning.callbacks.{kind}", *more)
     assert not tiny.folders(tmp_path)
+
+
+class Freezes(pl.Callback):
+    """Freezes the encoder after the first epoch."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        pl_module.model.encoder.requires_grad_(trainer.current_epoch == 0)
+
+
+class Decays(pl.Callback):
+    """Begins weight decay in the second epoch."""
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        trainer.optimizers[0].param_groups[0]["weight_decay"] = 0.1 * trainer.current_epoch
+
+
+@pytest.mark.parametrize("change", [Freezes, Decays])
+def test_what_it_changes_takes_effect_with_every_accelerator(run, change):
+    settings = (f"+callbacks.own._target_={__name__}.{change.__name__}", "optimizer.lr=0.1")
+    folders = [run(name, *settings, f"accelerate={name}") for name in ("auto", "off")]
+    auto, off = (tiny.checkpoint(folder)["state_dict"] for folder in folders)
+    torch.testing.assert_close(auto, off, rtol=1e-4, atol=1e-6)
+    assert Run(folders[0]).summary()["accelerate"]["updates"] != "compiled_sentence"

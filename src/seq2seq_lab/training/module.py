@@ -149,14 +149,16 @@ class TranslationModule(pl.LightningModule):
     # Training
 
     def on_train_start(self) -> None:
-        """Select what makes the updates, and start the clock: an epoch resumed in its middle does not start again."""
-        optimizer = cast(LightningOptimizer, self.optimizers()).optimizer
-        self.selection = self.select(self.job(optimizer))
+        """Begin an epoch also where it is resumed in its middle, which Lightning does not call a start."""
         self.others.clear()  # of the check before training
         self.on_train_epoch_start()
 
     def on_train_epoch_start(self) -> None:
-        """Start the clock; a resumed epoch's ran before."""
+        """Select what makes the updates, as a callback may have changed the job; start the clock, which ran before in
+        a resumed epoch.
+        """
+        optimizer = cast(LightningOptimizer, self.optimizers()).optimizer
+        self.selection = self.select(self.job(optimizer))
         self.started = time.monotonic() - self.tally.seconds
 
     def training_step(self, block: Block, batch_idx: int) -> dict[str, Tensor]:

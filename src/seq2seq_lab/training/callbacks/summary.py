@@ -4,6 +4,7 @@ import time
 
 import pytorch_lightning as pl
 
+from seq2seq_lab.data.batches import Block
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
@@ -25,7 +26,7 @@ class Summary(pl.Callback):
     ) -> None:
         self.run = run
         self.show_updates = show_updates
-        self.updates_written = False
+        self.written = ""  # which implementation makes the updates, as it stands in the summary
         self.scalars = scalars
         self.started = time.monotonic() - seconds
 
@@ -33,13 +34,15 @@ class Summary(pl.Callback):
         """Do not go on with a run that was killed after it had stopped early."""
         trainer.should_stop = trainer.should_stop or why_stopped(trainer) is not None
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write once which implementation makes the updates. In `on_train_start` the module has not selected it yet."""
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Block, batch_idx: int
+    ) -> None:
+        """Write which implementation makes the updates, where the module has selected another one for this epoch."""
         assert isinstance(pl_module, TranslationModule)
         chosen = pl_module.selection
-        if chosen is None or self.updates_written:
+        if chosen is None or str(chosen) == self.written:
             return
-        self.updates_written = True
+        self.written = str(chosen)
         parts = {"parts": list(chosen.parts)} if chosen.parts else {}
         made = {"updates": chosen.name, **parts, "refused": dict(chosen.refused)}
         self.run.write_summary(accelerate=made)
