@@ -216,6 +216,19 @@ def test_what_is_changed_of_a_dropout_takes_effect(name, selected):
     torch.testing.assert_close(found, eager, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("one", ["_l0_reverse", "_l0"])
+def test_tied_weights_of_a_layer_are_updated_together(cell, one):
+    def tied():
+        model = seq2seq_model(**SIZES, cell=cell, bidirectional=True)
+        layer = model.encoder.rnn.layers[0]
+        for name in ("bias_hh", "bias_ih"):
+            setattr(layer, name + one, layer.bias_ih_l0)
+        return model
+
+    assert same(tied).parts == ALL
+
+
 class Own(nn.GRU):
     pass
 

@@ -76,7 +76,7 @@ class FusedRNN(RNN):
             if number:
                 inputs = self.dropouts[number - 1](inputs, draws, first)
             before = state[number] if state else inputs.new_zeros(len(inputs), self.hidden_size)
-            inputs, last = _Layer.apply(inputs, before, layout, *layer.parameters())  # type: ignore[no-untyped-call]
+            inputs, last = _Layer.apply(inputs, before, layout, *_weights(layer))  # type: ignore[no-untyped-call]
             after.append(last)
         return inputs, tuple(after)
 
@@ -88,10 +88,16 @@ class FusedRNN(RNN):
             if number:
                 inputs = self.dropouts[number - 1](inputs, draws, first)
             before = state[2 * number : 2 * number + 2]
-            h, c = torch.lstm_cell(inputs[:, 0], before, *layer.parameters())
+            h, c = torch.lstm_cell(inputs[:, 0], before, *_weights(layer))
             inputs = h.unsqueeze(1)
             after += (h, c)
         return inputs, tuple(after)
+
+
+def _weights(layer: nn.Module) -> list[Tensor]:
+    """W, U, b and c of each direction; unlike `parameters()`, one that is tied to another is there for both."""
+    assert isinstance(layer, nn.RNNBase)
+    return [weight for direction in layer.all_weights for weight in direction]
 
 
 class _Kept(NamedTuple):
