@@ -2,6 +2,7 @@
 
 import random
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from seq2seq_lab.models.attention.additive import AdditiveAttention
 from seq2seq_lab.models.attention.general import GeneralAttention
 from seq2seq_lab.models.interface import Decoded
 from seq2seq_lab.models.rnn import RNN
+from seq2seq_lab.models.seq2seq import Seq2Seq
 from seq2seq_lab.targets.base import Fed
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.targets.optimal_completion import OptimalCompletion
@@ -227,6 +229,35 @@ def test_tied_weights_of_a_layer_are_updated_together(cell, one):
         return model
 
     assert same(tied).parts == ALL
+
+
+class Late(Seq2Seq):
+    """Has a parameter that only every third pass of the decoder uses, from the third one on."""
+
+    def __init__(self, model):
+        super().__init__(encoder=model.encoder, decoder=model.decoder)
+        self.scale = nn.Parameter(torch.ones(()))
+        self.passes = 0
+
+    def decode(self, inputs, memory, state, *, draws=None, first=0):
+        self.passes += first == 0
+        decoded, state = super().decode(inputs, memory, state, draws=draws, first=first)
+        scale = self.scale if self.passes % 3 == 0 else 1
+        return decoded._replace(logits=decoded.logits * scale), state
+
+
+@pytest.mark.parametrize("optimizer", [partial(torch.optim.SGD, momentum=0.9), torch.optim.AdamW])
+def test_a_parameter_may_get_its_first_gradient_later(optimizer):
+    same(lambda: Late(seq2seq_model(**SIZES)), optimizer=optimizer)
+
+
+def test_gradients_may_be_sparse():
+    def sparse():
+        model = seq2seq_model(**SIZES)
+        model.encoder.embedding.sparse = True
+        return model
+
+    same(sparse, optimizer=torch.optim.SGD, clip=None)
 
 
 class Own(nn.GRU):

@@ -7,7 +7,7 @@ import copy
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -138,12 +138,21 @@ def _clip(parameters: Sequence[nn.Parameter], limit: float) -> None:
 
 
 def _step(optimizer: Optimizer) -> None:
-    """One step in one kernel; the setting is not left in the optimizer, whose state is saved."""
+    """One step in one kernel where it can be; the setting is not left in the optimizer, whose state is saved."""
     before = [group["fused"] for group in optimizer.param_groups]
     for group in optimizer.param_groups:
-        group["fused"] = True
+        group["fused"] = _can_be_fused(optimizer, group)
     try:
         optimizer.step()
     finally:
         for group, fused in zip(optimizer.param_groups, before, strict=True):
             group["fused"] = fused
+
+
+def _can_be_fused(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:
+    """Whether the gradients are dense, and with momentum all of them the first ones or none."""
+    states = [(each.grad, optimizer.state[each]) for each in group["params"] if each.grad is not None]
+    if any(gradient.is_sparse for gradient, _ in states):
+        return False
+    begun = {state.get("momentum_buffer") is not None for _, state in states}
+    return not group.get("momentum") or len(begun) < 2

@@ -213,7 +213,7 @@ def _is_one_layer(layer: nn.RNNBase) -> bool:
 
 
 def unknown_step(optimizer: Optimizer) -> str | None:
-    """Why PyTorch has no fused step on the CPU for an optimizer; None if it has one."""
+    """Why PyTorch has no fused step on the CPU for an optimizer; None if it has one, for dense gradients."""
     if type(optimizer) not in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
         return f"the optimizer is {type(optimizer).__name__}"
     for name in ("fused", "foreach", "capturable", "differentiable"):
