@@ -128,6 +128,17 @@ def test_losses_and_their_gradient_are_those_of_pytorch(smoothing, dtype):
         torch.testing.assert_close(one, other, rtol=3e-6 if dtype == torch.float32 else 1e-13, atol=1e-7)
 
 
+@pytest.mark.parametrize("word", [-1, 4])
+def test_a_word_without_a_score_is_refused_as_by_pytorch(word):
+    scores, words = torch.zeros(1, 2, 4), torch.tensor([[0, word]])
+    for target in (Gold(), FusedGold()):
+        wanted = target(
+            Fed(None, Batch(words, None, words, None, slice(0, 1)), None, None, None, scores, None)
+        )
+        with pytest.raises(IndexError, match=f"Target {word} is out of bounds"):
+            wanted.losses(scores)
+
+
 class ByCoin:
     """A policy for tests: gold or own words, by a coin."""
 

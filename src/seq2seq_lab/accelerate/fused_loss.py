@@ -43,11 +43,18 @@ class FusedLikelihood(NegativeLogLikelihood):
 
 
 class _Losses(torch.autograd.Function):
-    """Scores [N, V], words [N] → −log p(word), and the mean of −log p over all words, [N] each."""
+    """Scores [N, V], words [N] → −log p(word), and the mean of −log p over all words, [N] each.
+
+    Raises:
+        IndexError: there is no score of a word, as PyTorch's cross-entropy says.
+    """
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         scores, words = scores.contiguous(), words.contiguous()
+        least, most = (int(each) for each in words.aminmax())
+        if least < 0 or most >= scores.shape[1]:  # the kernels do not check where they read and write
+            raise IndexError(f"Target {most if least >= 0 else least} is out of bounds.")
         normalisers, gold, uniform = scores.new_empty(3, len(scores)).unbind()
         batch_kernels().losses(
             scores.numpy(), words.numpy(), normalisers.numpy(), gold.numpy(), uniform.numpy()
