@@ -203,6 +203,12 @@ def frozen():
     return model
 
 
+def output_for_more_words():
+    model = seq2seq_model(**SIZES)
+    model.decoder.output = nn.Linear(256, SIZES["target_vocabulary_size"] + 3)
+    return model
+
+
 def tied():
     model = seq2seq_model(**SIZES)
     model.decoder.output.weight = model.decoder.embedding.weight
@@ -220,6 +226,7 @@ REFUSED = {
     "place": (lambda: job(output_of_another_class()), "decoder.attention .* is of an unsupported class"),
     "step": (step_of_its_own, "step of the optimizer is replaced"),
     "frozen": (lambda: job(frozen()), "frozen"),
+    "output": (lambda: job(output_for_more_words()), "not one row for each word"),
     "tied": (lambda: job(tied()), "share memory"),
     "lstm": (lambda: job(seq2seq_model(**SIZES, cell=nn.LSTM)), "LSTM.* is of an unsupported class"),
     "bridge": (lambda: job(seq2seq_model(**SIZES, bridge=True)), "Bridge.* is of an unsupported class"),

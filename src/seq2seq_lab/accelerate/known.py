@@ -189,6 +189,8 @@ def unknown_setting(model: nn.Module) -> str | None:
         return "no ReLU follows the decoder's embedding"
     if decoder.output_dropout.p:
         return "there is dropout before the output layer"
+    if decoder.output.out_features != decoder.embedding.num_embeddings:
+        return "the output layer has not one row for each word of the embedding"
     for module in model.modules():
         if isinstance(module, nn.GRU) and not _is_plain(module):
             return "a GRU is bidirectional, has no bias, or has several layers or dropout"
