@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import math
 import re
 import statistics
 import subprocess
@@ -89,6 +90,22 @@ def test_the_csv_files_contain_the_values_of_the_runs(sweep):
         assert float(row["val/bleu last mean"]) == pytest.approx(statistics.fmean(values))
         assert float(row["val/bleu last sd"]) == pytest.approx(statistics.stdev(values))
         assert row["val/bleu n"] == "3"
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("form", [None, "latex", "markdown", "csv"])
+def test_a_mean_of_fewer_runs_than_the_group_has_says_so(tmp_path, form):
+    """Of three runs one has no finite value, and so no best one; another has no exact match."""
+    for seed in range(3):
+        value = math.nan if seed == 0 else 10.0 + seed
+        rows = [{"epoch": 1, "val/bleu": value} | ({"val/exact_match": 0.1 * seed} if seed else {})]
+        write_run(tmp_path / f"seed-{seed}", config(seed=seed), rows=rows)
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["val/bleu", "val/exact_match"], form=form, stream=stream)
+    assert re.search(r"0\.15\d* \S+ 0\.0\d+ \(n=2\)", stream.getvalue())
+    assert form or re.search(r"nan +11\.5\d* ± 0\.7\d* \(n=2\)", stream.getvalue())
+    (row,) = read_csv(comparison.output / "summary.csv")
+    assert (row["val/bleu n"], row["val/bleu best n"]) == ("3", "2")
 
 
 def test_the_table_fits_the_terminal_and_shows_each_group_once_per_block(sweep):

@@ -79,6 +79,14 @@ def averaged(group: Group) -> str:
     return str(done) if done == all_ else f"{done} of {all_}"
 
 
+def means(groups: Sequence[Group], estimates: Sequence[Estimate]) -> list[str]:
+    """The estimates of the groups in one column, each with its n where not all runs of the group have a value."""
+    return [
+        f"{text} (n={each.n})" if 0 < each.n < len(group.runs) else text
+        for text, each, group in zip(formatted(estimates), estimates, groups, strict=True)
+    ]
+
+
 def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     """The columns of a metric: a heading, then a cell per group.
 
@@ -87,16 +95,11 @@ def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     """
     last = [group.last(metric) for group in groups]
     bounds = groups[0].measure(metric).bounds
-    fewer = [f" (n={n})" if 0 < n < len(g.runs) else "" for g in groups for n in [g.last(metric).n]]
-
-    def cells(estimates: Sequence[Estimate]) -> list[str]:
-        return [cell + note for cell, note in zip(formatted(estimates), fewer, strict=True)]
-
     if not any(metric in group.metrics for group in groups):
-        return [["mean ± sd", *cells(last)], ["95 % interval", *intervals(last, bounds)]]
+        return [["mean ± sd", *means(groups, last)], ["95 % interval", *intervals(last, bounds)]]
     if not groups[0].measure(metric).better:
-        return [["last", *cells(last)]]
-    shown, best = cells(last), cells([group.best(metric) for group in groups])
+        return [["last", *means(groups, last)]]
+    shown, best = means(groups, last), means(groups, [group.best(metric) for group in groups])
     return [["last = best", *shown]] if shown == best else [["last", *shown], ["best", *best]]
 
 

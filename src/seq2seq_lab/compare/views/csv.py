@@ -69,6 +69,8 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
                 row[f"{metric} {which} mean"] = estimate.mean if estimate.n else None
                 row[f"{metric} {which} sd"] = None if math.isnan(estimate.sd) else estimate.sd
             row[f"{metric} n"] = estimates["last"].n
+            if "best" in estimates:
+                row[f"{metric} best n"] = estimates["best"].n
         rows.append(row)
     return text_of(rows)
 

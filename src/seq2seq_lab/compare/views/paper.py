@@ -15,9 +15,9 @@ from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.tasks import WHAT, OverTasks
 from seq2seq_lab.compare.views.columns import (
-    formatted,
     heading,
     intervals,
+    means,
     p_value,
     setting,
     setting_keys,
@@ -129,10 +129,10 @@ def _measured(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> 
     """A metric: mean, standard deviation and interval, the best in bold where there is one to be called so."""
     estimates = [group.last(metric) for group in groups]
     measure = groups[0].measure(metric)
-    means = [each.mean for each in estimates if each.n > 1 and math.isfinite(each.mean)]
-    judged = measure.better is not None and not incomparable(groups, metric) and len(set(means)) > 1
-    best = (max if measure.better == "higher" else min)(means) if judged else None
-    cells = zip(formatted(estimates), intervals(estimates, measure.bounds), estimates, strict=True)
+    several = [each.mean for each in estimates if each.n > 1 and math.isfinite(each.mean)]
+    judged = measure.better is not None and not incomparable(groups, metric) and len(set(several)) > 1
+    best = (max if measure.better == "higher" else min)(several) if judged else None
+    cells = zip(means(groups, estimates), intervals(estimates, measure.bounds), estimates, strict=True)
     return Column(
         heading(groups, metric),
         [
