@@ -108,7 +108,7 @@ def test_text_that_looks_like_a_value_is_not_equal_to_the_value(tmp_path, one, o
 def test_groups_with_equal_truncated_values_get_a_number(tmp_path):
     for name in "ab":
         settings = config()
-        settings["data"]["prefixes"] = [*map(str, range(40)), name]
+        settings["data"]["prefixes"] = [*map(str, range(40)), name, *map(str, range(40))]
         write_run(tmp_path / name, settings)
     first, second = gather([tmp_path]).groups
     assert second.label == f"{first.label} #2"

@@ -75,7 +75,7 @@ def wide(tmp_path_factory):
                     settings = config(ratio=ratio, seed=seed)
                     settings["model"] |= {
                         "hidden_size": size,
-                        "a_setting_with_a_long_name": f"{signs} {size} {ratio}",
+                        "a_setting_with_a_long_name": f"{signs} {size}",
                     }
                     rows = [
                         {"epoch": 1, "train/loss": -size - seed, "val/loss_forced": -size * ratio - seed / 9}

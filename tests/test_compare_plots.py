@@ -1,5 +1,8 @@
 """The looks of groups, and the contents of plots."""
 
+import re
+from itertools import product
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
@@ -7,8 +10,8 @@ from matplotlib.figure import Figure
 
 from fake_runs import config, write_run, write_sweep
 from seq2seq_lab.compare import gather
-from seq2seq_lab.compare.views import figures, plots
-from seq2seq_lab.compare.views.appearance import looks
+from seq2seq_lab.compare.views import csv, figures, plots
+from seq2seq_lab.compare.views.appearance import looks, looks_of
 
 
 def test_groups_have_different_looks():
@@ -79,3 +82,22 @@ def test_the_loss_floor_does_not_extend_the_axis(tmp_path):
     axes = Figure().subplots()
     plots.curves(comparison.groups, ["train/loss"]).panels["train/loss"](axes)
     assert axes.get_yscale() == "linear"
+
+
+def test_settings_that_differ_only_far_from_their_beginning_are_told_apart(tmp_path):
+    """In looks, in lines over a swept setting, in labels and in the CSV files."""
+    folder = f"/home/somebody/{'a-long-name/' * 5}"
+    for name, model, lr in product("ab", ("seq2seq", "attention"), (0.123456789, 0.2)):
+        settings = {**config(model=model), "init_from": f"{folder}{name}/run"}
+        settings["optimizer"] = {**settings["optimizer"], "lr": lr}
+        write_run(tmp_path / f"{name}-{model}-{lr}" / "seed-0", settings)
+    comparison = gather([tmp_path], metrics=["val/bleu"])
+    assert len(set(looks_of(comparison.groups).values())) == 8
+    (plot,) = plots.sweeps(comparison.groups, ["val/bleu"])
+    axes = Figure().subplots()
+    plot.panels["val/bleu"](axes)
+    assert len(axes.lines) == len(plot.legend) == 4
+    assert all(re.search("name/[ab]/run", group.label) for group in comparison.groups)
+    for text in (csv.results(comparison.runs, comparison.groups, []), csv.summary(comparison.groups, [])):
+        assert text.count(f"{folder}a/run") == 4
+        assert text.count(",0.123456789,") == 4

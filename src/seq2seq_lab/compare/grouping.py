@@ -208,7 +208,7 @@ def _rank(value: Any) -> tuple[int, float, Any]:
         return (0, 0.0, [])
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (1, float(value), [])
-    return (2, 0.0, natural(naming.show(value)))
+    return (2, 0.0, natural(naming.written(value)))
 
 
 def _without(groups: Sequence[Group]) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from seq2seq_lab.compare.grouping import group
-from seq2seq_lab.compare.naming import show
+from seq2seq_lab.compare.naming import written
 from seq2seq_lab.compare.views.csv import text_of
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.facts import (
@@ -66,7 +66,7 @@ def as_csv(selection: Selection) -> str:
         entry = _entry(run, apart.get(run, {}))
         row = {key: value for key, value in entry.items() if not isinstance(value, Mapping | list)}
         row["tags"] = ", ".join(entry["tags"])
-        row |= {key: show(value) for key, value in entry["settings"].items()}
+        row |= {key: written(value) for key, value in entry["settings"].items()}
         row |= {f"last {metric}": value for metric, value in entry["last"].items()}
         rows.append(row | entry["test"])
     return text_of(rows) if rows else f"{','.join(_COLUMNS)}\n"

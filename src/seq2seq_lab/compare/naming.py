@@ -16,6 +16,7 @@ RESERVED = {
     *("run", "group", "seed", "n", "runs", "status", "averaged", "epochs", "corpus", "tags", "note"),
     *OF_SUMMARY,
 }
+_LONG, _BEGINNING = 40, 12  # characters of a value that is shown, and of its beginning
 # Two corpora differ in every key of their options, so only the name of the option is shown.
 _NAMED_WHOLE = ("data",)
 
@@ -27,15 +28,19 @@ def canonical(value: Any) -> Any:
     return value
 
 
-def show(value: Any) -> str:
-    """A value as one would write it in YAML; long values are truncated."""
+def written(value: Any) -> str:
+    """A value as one would write it in YAML, whole."""
     if isinstance(value, float):
-        text = f"{value:g}"
-    elif isinstance(value, str):
-        text = json.dumps(value) if _reads_otherwise(value) else value
-    else:
-        text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:37] + "…"
+        return text if float(text := f"{value:g}") == value else repr(value)
+    if isinstance(value, str):
+        return json.dumps(value) if _reads_otherwise(value) else value
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def show(value: Any) -> str:
+    """A value for people: a number with six digits; a long text without its middle, as the ends of paths differ."""
+    text = f"{value:g}" if isinstance(value, float) else written(value)
+    return text if len(text) <= _LONG else f"{text[:_BEGINNING]}…{text[_BEGINNING + 1 - _LONG :]}"
 
 
 def _reads_otherwise(text: str) -> bool:
@@ -66,7 +71,7 @@ def differing(configs: Sequence[Flat]) -> list[str]:
 
 def determines(key: str, other: str, settings: Sequence[Flat]) -> bool:
     """Whether the value of a key determines that of another key in all settings, as `optimizer` may determine `lr`."""
-    pairs = {(show(each.get(key, ABSENT)), show(each.get(other, ABSENT))) for each in settings}
+    pairs = {(canonical(each.get(key, ABSENT)), canonical(each.get(other, ABSENT))) for each in settings}
     return len(pairs) == len({value for value, _ in pairs})
 
 

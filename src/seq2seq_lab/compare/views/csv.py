@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import OF_SUMMARY, show
+from seq2seq_lab.compare.naming import OF_SUMMARY, written
 from seq2seq_lab.compare.pairing import Pair
 from seq2seq_lab.compare.statistics import Bounds, Estimate
 from seq2seq_lab.compare.tasks import Interval, OverTasks
@@ -28,7 +28,7 @@ def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]
     for run in runs:
         group = home.get(run)
         row: dict[str, Any] = {"run": run.name, "group": group.label if group else None}
-        row |= {key: show(value) for key, value in group.all_settings.items()} if group else {}
+        row |= {key: written(value) for key, value in group.all_settings.items()} if group else {}
         row |= {
             "seed": run.seed,
             "status": run.status,
@@ -56,7 +56,7 @@ def summary(groups: Sequence[Group], metrics: Sequence[str]) -> str:
     rows = []
     for group in groups:
         row: dict[str, Any] = {"group": group.label}
-        row |= {key: show(value) for key, value in group.all_settings.items()}
+        row |= {key: written(value) for key, value in group.all_settings.items()}
         row |= {"corpus": group.corpus.fingerprint, "runs": len(group.runs) + len(group.others)}
         for metric in metrics:
             if metric in evaluated:

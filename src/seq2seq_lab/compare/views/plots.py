@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import file_names, show
+from seq2seq_lab.compare.naming import file_names, show, written
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.compare.views.appearance import Look, is_number, keys_shown, looks, looks_of, nodes_of
@@ -205,7 +205,7 @@ def _lines_over(
     for group in groups:
         value = group.settings.get(key)
         if value is not None and is_number(value):
-            others = tuple((k, show(v)) for k, v in group.settings.items() if k != key)
+            others = tuple((k, written(v)) for k, v in group.settings.items() if k != key)
             lines.setdefault(others, {})[value] = group
     return {others: dict(sorted(line.items())) for others, line in lines.items() if len(line) > 1}
 
