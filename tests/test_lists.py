@@ -165,6 +165,17 @@ def test_csv_has_a_row_a_run_and_no_formula(own, capsys):
     assert rows[-1]["note"] == "'=1+1"
 
 
+@pytest.mark.parametrize("more", [[], ["--reverse"]])
+@pytest.mark.parametrize("metric", ["val/bleu", "val/loss_forced"])
+def test_a_run_that_diverged_is_never_the_first_of_a_list(tmp_path, capsys, metric, more):
+    for seed, value in enumerate((math.nan, 1.0, math.nan, 2.0)):
+        write_run(tmp_path / f"seed-{seed}", config(seed=seed), rows=[{"epoch": 1, metric: value}])
+    assert cli.main(["runs", str(tmp_path), "--sort", metric, "--columns", metric, *more]) == 0
+    values = [row.split()[0] for row in capsys.readouterr().out.splitlines()[1:5]]
+    best_first = ["2", "1"] if (metric == "val/bleu") != bool(more) else ["1", "2"]
+    assert values == [*best_first, "nan", "nan"]
+
+
 def test_a_list_has_the_columns_and_the_order_that_are_asked_for(own, capsys):
     given = ["model=attention", "--columns", "model, ratio,val/bleu", "--sort", "train/loss", "--reverse"]
     assert cli.main(["runs", *given]) == 0

@@ -143,11 +143,11 @@ def flat(selection: Selection, columns: Sequence[str] | None, *, height: int | N
 
 
 def _sorted(selection: Selection, key: str | None, *, reverse: bool) -> Selection:
-    """The runs in the order of a key: of a metric the best first; those without a value are always the last."""
+    """The runs in the order of a key: of a metric the best first; those without a number are always the last."""
     if key is None:
         return selection
     check_key(key, selection.every, f"--sort {key}")
-    first = {run: found[0] for run in selection.runs if (found := values(run, key))}
+    first = {run: found[0] for run in selection.runs if (found := values(run, key)) and not _is_nan(found[0])}
     metric = key.removeprefix("best ")
     falling = any(better_of(run, metric) == "higher" for run in first) and key not in OF_ALL
     known = sorted(first, key=lambda run: _order(first[run]), reverse=falling != reverse)
@@ -155,11 +155,15 @@ def _sorted(selection: Selection, key: str | None, *, reverse: bool) -> Selectio
     return Selection(selection.root, [*known, *without], selection.every, selection.notes)
 
 
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _order(value: Any) -> tuple[int, float, list[Any]]:
     from seq2seq_lab.runs.find import natural
 
     if isinstance(value, int | float):
-        return (0, float("inf") if math.isnan(value) else float(value), [])
+        return (0, float(value), [])
     return (1, 0.0, natural(str(value)))
 
 
