@@ -5,6 +5,7 @@ import io
 import math
 import random
 import statistics
+import sys
 
 import pytest
 
@@ -57,6 +58,32 @@ def test_an_estimate_is_the_mean_and_the_sample_standard_deviation():
 def test_the_mean_of_positive_and_negative_infinity_is_not_a_number():
     assert math.isnan(Estimate.of([math.inf, -math.inf, 1.0]).mean)
     assert Estimate.of([math.inf, 1.0]).mean == math.inf
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-90, 1e200, 1e307])
+def test_numbers_near_the_limits_are_those_of_one_scaled(scale):
+    first, second = [1.0, 2.0, 4.0], [2.0, 5.0, 3.5]
+    for one, other in (
+        (
+            welch_difference(first, second),
+            welch_difference(*([scale * x for x in its] for its in (first, second))),
+        ),
+        (
+            paired_difference(dict(enumerate(first)), dict(enumerate(second))),
+            paired_difference(*({n: scale * x for n, x in enumerate(its)} for its in (first, second))),
+        ),
+    ):
+        assert other.mean / scale == pytest.approx(one.mean)
+        assert other.error / scale == pytest.approx(one.error)
+        assert other.df == pytest.approx(one.df)
+        assert math.isnan(other.p) or other.p == pytest.approx(one.p)
+
+
+def test_the_largest_numbers_have_a_mean():
+    most = sys.float_info.max
+    assert Estimate.of([most, most / 2, most]).mean == pytest.approx(most / 6 * 5)
+    assert math.isnan(Estimate.of([most, -most]).sd)
+    assert Estimate.of([5e-324, 0.0]).interval((0, 100))[0] <= 0
 
 
 def test_an_average_includes_only_curves_that_have_the_epoch():

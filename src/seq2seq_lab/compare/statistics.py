@@ -1,6 +1,7 @@
 """Means, confidence intervals and differences over seeds. All tables, plots and reports take them from here."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -38,9 +39,10 @@ class Estimate:
         n = len(values)
         if n > 1 and min(values) == max(values):  # exactly, in spite of rounding
             return cls(values[0], 0.0, n)
-        mean = math.fsum(values) / n
-        squares = math.fsum((value - mean) ** 2 for value in values)
-        return cls(mean, math.sqrt(squares / (n - 1)) if n > 1 else math.nan, n)
+        fits = max(map(abs, values)) < sys.float_info.max / n
+        mean = math.fsum(values) / n if fits else math.fsum(value / n for value in values)
+        sd = math.hypot(*(value - mean for value in values)) / math.sqrt(n - 1) if n > 1 else math.nan
+        return cls(mean, sd if math.isfinite(sd) else math.nan, n)
 
     def interval(self, bounds: Bounds | None = None) -> tuple[float, float]:
         """The 95 % confidence interval of the mean, Student's t; NaN where the values are fewer than two or all equal.
@@ -53,10 +55,10 @@ class Estimate:
         if self.n < 2 or not self.sd > 0:
             return math.nan, math.nan
         half = student_t_quantile(1 - ALPHA, self.n - 1) * self.sd / math.sqrt(self.n)
-        if bounds is None or not bounds[0] < self.mean < bounds[1]:
-            return self.mean - half, self.mean + half
-        low, high = bounds
+        low, high = bounds or (math.nan, math.nan)
         share = (self.mean - low) / (high - low)
+        if not 0 < share < 1:
+            return self.mean - half, self.mean + half
         logit, change = math.log(share / (1 - share)), half / ((high - low) * share * (1 - share))
         first, last = (low + (high - low) * _logistic(logit + sign * change) for sign in (-1, 1))
         return first, last
@@ -187,11 +189,11 @@ def welch_difference(
     mean = other.mean - one.mean
     if min(counts) < 2:
         return _tested(mean, math.nan, math.nan, min(counts), "Welch", counts, bounds)
-    parts = [each.sd**2 / each.n for each in (one, other)]
-    error = math.sqrt(sum(parts))
+    errors = [each.sd / math.sqrt(each.n) for each in (one, other)]
+    error = math.hypot(*errors)
     if error <= _ROUNDING * max(abs(one.mean), abs(other.mean)):
         return _tested(mean, 0.0, math.nan, min(counts), "Welch", counts, bounds)
-    df = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, counts, strict=True))
+    df = 1 / sum((each / error) ** 4 / (n - 1) for each, n in zip(errors, counts, strict=True))
     return _tested(mean, error, df, min(counts), "Welch", counts, bounds)
 
 
@@ -204,10 +206,10 @@ def _tested(
     counts: tuple[int, int],
     bounds: Bounds | None,
 ) -> Difference:
-    """The interval and the p-value of a difference; NaN if its error is unknown or 0."""
-    if not error > 0 or not math.isfinite(mean):
+    """The interval and the p-value of a difference; NaN if its error is unknown, 0 or too large for a number."""
+    half = student_t_quantile(1 - ALPHA, df) * error if error > 0 else math.nan
+    if not math.isfinite(mean) or not math.isfinite(2 * half):
         return Difference(mean, math.nan, math.nan, n, math.nan, method, counts, error, df)
-    half = student_t_quantile(1 - ALPHA, df) * error
     most = math.inf if bounds is None else bounds[1] - bounds[0]
     low, high = max(mean - half, -most), min(mean + half, most)
     return Difference(mean, low, high, n, student_t_p_value(mean / error, df), method, counts, error, df)
