@@ -166,6 +166,12 @@ def test_a_sign_in_a_table_is_that_sign():
     assert latex.label("results", "Corpus 50%_é") == "tab:results-corpus-50"
 
 
+@pytest.mark.parametrize("first", ["[0.9, 0.98]", "*starred"])
+def test_a_row_begins_with_no_argument_of_the_line_before(first):
+    """A bracket after a line break is its height, and a star is taken away."""
+    assert latex._line([first, "[1, 2]"]) == rf"  {{}}{first} & [1, 2] \\"
+
+
 def test_figures_are_written_as_pdf_too(sweep, capsys):
     shown(sweep, capsys, "markdown")
     plots = {path.stem for path in (sweep / "comparison").glob("*.svg")}

@@ -140,7 +140,8 @@ def _tabular(columns: Sequence[Column], rows: range, table: Table) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "  " + " & ".join(cells) + r" \\"
+    # After the \\ of the line before, a bracket or a star would be its argument.
+    return "  " + re.sub(r"^(?=[\[*])", "{}", " & ".join(cells)) + r" \\"
 
 
 def _cell(cell: Cell | str, *, wrapped: bool) -> str:
