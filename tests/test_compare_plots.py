@@ -1,5 +1,6 @@
 """The looks of groups, and the contents of plots."""
 
+import math
 import re
 from itertools import product
 
@@ -73,6 +74,16 @@ def test_bands_and_dots_have_the_colours_of_their_lines(tmp_path, ratios):
             half = len(x)
             edges = band.vertices[:half], band.vertices[half : 2 * half][::-1]
             assert (edges[0] + edges[1]) / 2 == pytest.approx(np.array([x, y]).T)
+
+
+def test_a_run_that_diverged_does_not_change_the_axis_of_the_others(tmp_path):
+    for seed, losses in enumerate(([9.0, 1.0, 0.1], [9.0, math.nan])):
+        rows = [{"epoch": epoch, "val/loss_forced": loss} for epoch, loss in enumerate(losses, start=1)]
+        status = "finished" if math.isfinite(losses[-1]) else "failed"
+        write_run(tmp_path / f"seed-{seed}", config(seed=seed), rows=rows, status=status)
+    axes = Figure().subplots()
+    plots.curves(gather([tmp_path]).groups, ["val/loss_forced"]).panels["val/loss_forced"](axes)
+    assert axes.get_yscale() == "log"
 
 
 def test_the_loss_floor_does_not_extend_the_axis(tmp_path):

@@ -127,7 +127,7 @@ def _draw_curves(
             points = sorted(run.curves().get(metric, {}).items())
             thin = Look(look.colour, _UNFINISHED.dashes)
             axes.plot([e for e, _ in points], [v for _, v in points], linewidth=0.9, **line_style(thin))
-            drawn += [value for _, value in points]
+            drawn += [value for _, value in points if math.isfinite(value)]
     fill(axes, bands, opacity=BAND * min(1, MANY / len(groups)))
     if metric == TRAINING_LOSS:
         floors = (group.corpus.loss_floor for group in groups if group.learns_gold)
