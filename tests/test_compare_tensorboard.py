@@ -8,6 +8,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from fake_runs import ENG_FRA, config, write_run, write_sweep
 from seq2seq_lab.compare import compare
+from seq2seq_lab.compare.presentation import Presentation, parse_group
 
 
 def scalars(folder, tag):
@@ -38,6 +39,15 @@ def test_a_group_has_a_run_with_mean_and_band_and_a_chart(tmp_path):
     )
 
 
+def test_a_group_has_its_own_label(tmp_path):
+    presentation = Presentation([parse_group("model=seq2seq: 보통, <plain>")])
+    root = write_sweep(tmp_path, ratios=[0.5])
+    comparison = compare([root], presentation=presentation, stream=io.StringIO())
+    names = {folder.name for folder in (comparison.output / "tb").iterdir()}
+    assert names == {"보통, -plain-", "attention", "loss floor"}
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_repeated_comparison_removes_groups_that_no_longer_exist(tmp_path):
     for name, size in (("small", 32), ("large", 64)):
         settings = config(ratio=0.5)

@@ -80,7 +80,10 @@ def _runs(
 
 
 def _short(group: Group) -> str:
-    """The label of a group, where options such as ``attention`` stand for themselves: TensorBoard cuts long names."""
+    """The label of a group, its own or one where options such as ``attention`` stand for themselves: TensorBoard cuts
+    long names."""
+    if group.own_label:
+        return group.own_label
     named = {key: isinstance(value, str) and value != ABSENT for key, value in group.settings.items()}
     parts = [value if named[key] else f"{key}={show(value)}" for key, value in group.settings.items()]
     return ", ".join(parts) or group.label
