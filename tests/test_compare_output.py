@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from fake_evaluations import write_evaluation
 from fake_runs import SENTENCES, config, curves, write_run, write_sweep
 from seq2seq_lab.commands.compare import add_arguments, main
 from seq2seq_lab.compare import compare, gather
@@ -74,6 +75,15 @@ def test_all_files_are_written_and_no_temporary_file_remains(sweep):
     written = {path.name for path in comparison.output.iterdir()}
     plots = {f"{name}.{suffix}" for name in ("curves", "sweep-ratio") for suffix in ("png", "svg", "pdf")}
     assert written == plots | {"results.csv", "summary.csv", "pairs.csv", "report.html", "tb"}
+
+
+def test_no_plot_of_an_earlier_comparison_remains(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=[0.5], seeds=[0], epochs=2)
+    folder = tmp_path / "seq2seq-mixed-0.5" / "seed-0"
+    write_evaluation(folder, "test", {"measures": {"bleu": 9.0}, "analyses": {}})
+    for metric, plots in (("val/bleu", ["curves.png"]), ("test/bleu", [])):
+        comparison = compare([tmp_path], metrics=[metric], stream=io.StringIO())
+        assert [path.name for path in comparison.output.glob("*.png")] == plots
 
 
 def test_the_csv_files_contain_the_values_of_the_runs(sweep):

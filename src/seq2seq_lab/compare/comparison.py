@@ -243,8 +243,8 @@ def _write(comparison: Comparison, title: str) -> None:
         else:
             (output / layout.TASKS).unlink(missing_ok=True)
         drawings = [figures.save(plot, output) for plot in drawn]
-        for prefix in ("sweep-", analyses.PREFIX):
-            figures.discard(prefix, output, keep={plot.name for plot in drawn})
+        for pattern in ("curves", "sweep-*", f"{analyses.PREFIX}*"):
+            figures.discard(pattern, output, keep={plot.name for plot in drawn})
         tensorboard.write(groups, comparison.references, output / layout.TENSORBOARD)
         contents = report.Contents(
             title=title,

@@ -110,9 +110,9 @@ def save(plot: Plot, folder: Path) -> dict[str, str]:
     return _panels(text.getvalue(), plot)
 
 
-def discard(prefix: str, folder: Path, *, keep: Container[str]) -> None:
-    """Remove the PNG and SVG files of an earlier comparison whose names begin with `prefix`, except `keep`."""
-    for svg in folder.glob(f"{prefix}*.svg"):
+def discard(pattern: str, folder: Path, *, keep: Container[str]) -> None:
+    """Remove the plots of an earlier comparison whose names match, except `keep`."""
+    for svg in folder.glob(f"{pattern}.svg"):
         others = [svg.with_suffix(suffix) for suffix in (".png", ".pdf")]
         if svg.stem not in keep and others[0].exists():
             for path in (svg, *others):
