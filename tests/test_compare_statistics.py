@@ -6,6 +6,7 @@ import math
 import random
 import statistics
 import sys
+from itertools import product
 
 import pytest
 
@@ -21,7 +22,7 @@ from seq2seq_lab.compare.statistics import (
     student_t_quantile,
     welch_difference,
 )
-from seq2seq_lab.compare.views import paper
+from seq2seq_lab.compare.views import columns, paper
 
 # Two-sided 95 % and 99 % quantiles from printed tables.
 TABLE = {1: (12.706, 63.657), 2: (4.303, 9.925), 4: (2.776, 4.604), 9: (2.262, 3.250), 30: (2.042, 2.750)}
@@ -77,6 +78,21 @@ def test_numbers_near_the_limits_are_those_of_one_scaled(scale):
         assert other.error / scale == pytest.approx(one.error)
         assert other.df == pytest.approx(one.df)
         assert math.isnan(other.p) or other.p == pytest.approx(one.p)
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(1e-9, "e-"), (1.0, "+0."), (1e9, "e+")])
+def test_an_interval_is_written_with_the_digits_that_it_has(tmp_path, scale, shown):
+    for ratio, seed in product((0.25, 0.5), range(3)):
+        rows = [{"epoch": 1, "val/loss_forced": scale * (1 + ratio * (1 + 0.1 * seed))}]
+        write_run(tmp_path / f"{ratio}" / f"seed-{seed}", config(ratio=ratio, seed=seed), rows=rows)
+    found = gather([tmp_path], metrics=["val/loss_forced"])
+    (pair,) = found.shown_pairs
+    assert shown in pair.interval
+    low, high = map(float, pair.interval.partition("[")[2].strip("]").split(", "))
+    assert (low, high) == pytest.approx((pair.difference.low, pair.difference.high), rel=0.05)
+    text, _ = columns.intervals([each.last("val/loss_forced") for each in found.groups], None)
+    low, high = map(float, text.strip("[]").split(", "))
+    assert (low, high) == pytest.approx(found.groups[0].last("val/loss_forced").interval(), rel=0.05)
 
 
 def test_the_largest_numbers_have_a_mean():
@@ -353,7 +369,7 @@ def test_differences_with_a_tiny_interval_are_shown_with_few_digits(tmp_path):
         for seed in range(3):
             row = {"epoch": 1, "odd": 0.1 * seed + shift * (seed + 1)}
             write_run(tmp_path / f"{ratio}-{seed}", config(ratio=ratio, seed=seed), rows=[row])
-    assert gather([tmp_path]).pairs[0].interval == "+0.000000 [+0.000000, +0.000000]"
+    assert gather([tmp_path]).pairs[0].interval == "-2e-09 [-4.48e-09, +4.84e-10]"
 
 
 def test_one_common_seed_gives_no_interval(tmp_path):

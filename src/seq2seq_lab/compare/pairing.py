@@ -11,7 +11,14 @@ from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import canonical, determines, show
-from seq2seq_lab.compare.statistics import ALPHA, Difference, holm, paired_difference, welch_difference
+from seq2seq_lab.compare.statistics import (
+    ALPHA,
+    Difference,
+    decimals,
+    holm,
+    paired_difference,
+    welch_difference,
+)
 
 # What runs of one seed must have in common to be paired: the seed then fixes the same initial weights for both, and the
 # same draws of the same pairs.
@@ -100,7 +107,8 @@ class Pair:
         low, mean, high = self.difference.low, self.difference.mean, self.difference.high
         if math.isnan(low):
             return f"{mean:+.3g}"
-        digits = min(6, max(0, 1 - math.floor(math.log10((high - low) / 2)))) if high > low else 4
+        if (digits := decimals((high - low) / 2)) is None:
+            return f"{mean:+.3g} [{low:+.3g}, {high:+.3g}]"
         mean, low, high = (round(value, digits) + 0.0 for value in (mean, low, high))  # no -0.0
         return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
 

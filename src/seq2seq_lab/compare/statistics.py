@@ -69,6 +69,12 @@ def _logistic(x: float) -> float:
     return 0.5 * (1 + math.tanh(x / 2))
 
 
+def decimals(half: float) -> int | None:
+    """The decimals that give half the width of an interval two significant digits; None where that is no way to write
+    such numbers: they are too small or too large."""
+    return max(0, 1 - math.floor(math.log10(half))) if 1e-5 <= half < 1e6 else None
+
+
 def average(curves: Sequence[Curve]) -> dict[int, Estimate]:
     """For each epoch, the estimate over the curves that have a value for it."""
     epochs = sorted({epoch for curve in curves for epoch in curve})

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import ABSENT, show
-from seq2seq_lab.compare.statistics import Bounds, Estimate
+from seq2seq_lab.compare.statistics import Bounds, Estimate, decimals
 from seq2seq_lab.compare.tasks import Interval, OverTasks
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
@@ -29,9 +29,9 @@ def intervals(estimates: Sequence[Estimate], bounds: Bounds | None) -> list[str]
     """The 95 % intervals of the means, such as ``[33.1, 35.2]``, with two significant digits of the median width."""
     limits = [each.interval(bounds) for each in estimates]
     halves = sorted((high - low) / 2 for low, high in limits if high > low)
-    size = halves[(len(halves) - 1) // 2] if halves else 1.0
-    digits = min(6, max(0, 1 - math.floor(math.log10(size))))
-    return [_NOTHING if math.isnan(low) else f"[{low:.{digits}f}, {high:.{digits}f}]" for low, high in limits]
+    digits = decimals(halves[(len(halves) - 1) // 2]) if halves else 0
+    form = ".3g" if digits is None else f".{digits}f"
+    return [_NOTHING if math.isnan(low) else f"[{low:{form}}, {high:{form}}]" for low, high in limits]
 
 
 def _shown(estimate: Estimate, digits: int) -> str:
