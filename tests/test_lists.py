@@ -187,6 +187,9 @@ def test_a_list_has_the_columns_and_the_order_that_are_asked_for(own, capsys):
     assert len(losses) == 4
     assert cli.main(["runs", "--columns", "nothing"]) == 1
     assert "--columns nothing: no run has nothing" in capsys.readouterr().err
+    for option in ("--columns", "--sort"):
+        assert cli.main(["runs", option, ""]) == 1
+        assert f"{option}: a key is empty" in capsys.readouterr().err
     assert cli.main(["runs", "--reverse"]) == 1
     assert "--reverse: it reverses the order of --sort KEY" in capsys.readouterr().err
 

@@ -14,6 +14,7 @@ from fake_evaluations import evaluation, write_evaluation
 from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare import gather
+from seq2seq_lab.compare.at_checkpoint import parse_checkpoints
 from seq2seq_lab.compare.presentation import Presentation, parse_group, read_presentation
 from seq2seq_lab.compare.statistics import holm, paired_difference
 from seq2seq_lab.compare.views import analyses, figures, plots
@@ -94,6 +95,7 @@ def test_groups_have_the_labels_the_order_and_the_colours_of_a_file(sweep, tmp_p
             Presentation(baseline="modell=seq2seq"),
             "modell=seq2seq: no group matches; there are model=attention",
         ),
+        (Presentation(baseline=""), "the name of a group is empty"),
         (Presentation(baseline="nothing"), "nothing: no group has this label; there are model=attention"),
         (
             Presentation([parse_group("model=seq2seq: a")]),
@@ -119,6 +121,11 @@ def test_what_fits_no_group_ends_in_a_line(sweep, presentation, message):
         ("groups: [{where: a, color: red}]", "color: no such key; did you mean colour"),
         ("base: a", "base: no such key; did you mean baseline"),
         ("groups: [{where: model=seq2seq, colour: red}]", "it should be six digits"),
+        (
+            "groups:\n- where: model=seq2seq\n  colour: #aa0000",
+            "colour of model=seq2seq is empty; .* needs quotation",
+        ),
+        ("baseline: ''", "the name of a group is empty"),
     ],
 )
 def test_a_file_of_groups_that_is_wrong_ends_in_a_line(sweep, tmp_path, text, message):
@@ -168,6 +175,12 @@ def test_the_checkpoints_of_a_run_are_compared_side_by_side(two_checkpoints, cap
         if each.metric == "test/bleu"
     )
     assert pair.difference.method == "paired by seed"
+
+
+def test_checkpoints_that_are_none_end_in_a_line():
+    for text in ("", "best,first"):
+        with pytest.raises(UserError, match="is neither best nor last"):
+            parse_checkpoints(text)
 
 
 def test_a_checkpoint_that_is_not_evaluated_is_said(two_checkpoints):

@@ -97,7 +97,8 @@ def main(args: argparse.Namespace) -> int:
 
     presentation = read_presentation(args.groups) if args.groups else Presentation()
     presentation = Presentation(
-        [*map(parse_group, args.group), *presentation.groups], args.baseline or presentation.baseline
+        [*map(parse_group, args.group), *presentation.groups],
+        presentation.baseline if args.baseline is None else args.baseline,
     )
     references = [each for path in args.references for each in read_curves(path, args.reference_metric)]
     compare(

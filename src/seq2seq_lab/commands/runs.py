@@ -86,9 +86,9 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _shown(args: argparse.Namespace, *, height: int | None = None) -> str:
-    if args.columns or args.sort:
+    if args.columns is not None or args.sort is not None:
         selection = _sorted(require_runs(select(args.chosen)), args.sort, reverse=args.reverse)
-        columns = [key.strip() for key in args.columns.split(",")] if args.columns else None
+        columns = [key.strip() for key in args.columns.split(",")] if args.columns is not None else None
         return flat(selection, columns, height=height)
     return table(args.chosen, height=height)
 

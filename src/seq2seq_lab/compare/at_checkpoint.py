@@ -82,7 +82,7 @@ def parse_checkpoints(text: str | None) -> list[Which]:
     Raises:
         UserError: one is neither best nor last.
     """
-    names = [each.strip() for each in text.split(",")] if text else []
+    names = [] if text is None else [each.strip() for each in text.split(",")]
     found: list[Which] = [each for each in WHICH if each in names]
     if unknown := [name for name in names if name not in WHICH]:
         raise UserError(f"--checkpoints: {unknown[0]!r} is neither best nor last")

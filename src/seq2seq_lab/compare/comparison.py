@@ -96,7 +96,7 @@ def gather(
     groups, repeats = group(read)
     presentation = presentation or Presentation()
     groups = arranged(groups, presentation)
-    baseline = baselines(groups, presentation.baseline) if presentation.baseline else []
+    baseline = [] if presentation.baseline is None else baselines(groups, presentation.baseline)
     measured = _measured(groups)
     for each in references:
         if each.metric not in measured:

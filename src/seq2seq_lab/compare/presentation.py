@@ -74,6 +74,11 @@ def read_presentation(path: Path) -> Presentation:
         _check_keys(entry, Shown, f"{path}: groups")
         if "where" not in entry:
             raise UserError(f"--groups {path}: groups: where is missing in {entry}")
+        if empty := next((key for key, value in entry.items() if value is None), None):
+            raise UserError(
+                f"--groups {path}: groups: {empty} of {entry['where']} is empty; a text that begins with # needs "
+                "quotation marks"
+            )
     groups = [
         Shown(str(entry["where"]), _text(entry.get("label")), _text(entry.get("colour"))) for entry in entries
     ]
@@ -166,6 +171,8 @@ def matching(groups: Sequence[Group], where: str, *, of: str = "") -> list[Group
     Raises:
         UserError: there is none.
     """
+    if not where:
+        raise UserError(f"{of}'': the name of a group is empty")
     named = [each for each in groups if where in (each.label, each.own_label)]
     if named := named or [each for each in groups if where == method(each)]:
         return named

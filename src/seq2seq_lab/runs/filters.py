@@ -166,6 +166,8 @@ def check_key(key: str, runs: Sequence[Run], where: str) -> None:
     Raises:
         UserError: it is one.
     """
+    if not key:
+        raise UserError(f"{where.strip()}: a key is empty")
     if key in OF_ALL or not runs or any(values(run, key) for run in runs):
         return
     known = dict.fromkeys(each for run in runs for each in keys(run))
