@@ -3,12 +3,16 @@
 import errno
 import io
 import json
+import math
 import os
 
 import pytest
+import yaml
 
 import fake_runs
+from fake_evaluations import evaluation, write_evaluation
 from fake_runs import config, curves, write_run, write_sweep
+from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.read import read_metrics
@@ -27,6 +31,39 @@ def test_every_value_of_a_complete_file_is_read(tmp_path):
     read, notes = read_metrics(folder / "metrics.csv")
     assert notes == []
     assert read == {m: {row["epoch"]: row[m] for row in rows} for m in fake_runs.METRICS}
+
+
+HUGE = 10**400
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("summary.json", {"corpus": fake_runs.TOY | {"loss_floor": HUGE}}),
+        ("summary.json", {"corpus": fake_runs.TOY | {"loss_floor": math.nan}}),
+        ("summary.json", {"reference": {"name": "a", "metric": "train/loss", "values": {"1": HUGE}}}),
+        ("summary.json", {"reference": {"name": "a", "metric": "train/loss", "values": {HUGE: 1}}}),
+        ("summary.json", {"seconds": HUGE}),
+        ("evaluation/test.json", {"measures": {"bleu": HUGE, "chrf": 1.7e308}}),
+        ("config.yaml", {"optimizer": {"lr": HUGE}}),
+    ],
+)
+def test_a_number_that_is_too_large_ends_no_command_in_a_traceback(tmp_path, capsys, name, changes):
+    folders = [write_run(tmp_path / f"seed-{seed}", config(seed=seed)) for seed in (0, 1)]
+    write_evaluation(folders[0], "test", evaluation(0.5, 0))
+    path = folders[0] / name
+    path.write_text(json.dumps(yaml.safe_load(path.read_text()) | changes))  # JSON is YAML
+    for command in (["compare"], ["runs"], ["runs", "--json"], ["runs", "--sort", "lr"]):
+        assert cli.main([*command, str(tmp_path)]) == 0
+    assert str(HUGE) not in capsys.readouterr().out
+
+
+def test_a_value_that_is_too_large_is_infinite(tmp_path):
+    rows = [{"epoch": 1, "val/loss_free": 1.7e308}, {"epoch": 2, "val/loss_free": -1.7e308}]
+    folder = write_run(tmp_path / "run", config(), rows=rows)
+    assert read_metrics(folder / "metrics.csv")[0] == {"val/loss_free": {1: math.inf, 2: -math.inf}}
+    assert compare([tmp_path], stream=io.StringIO()).groups[0].last("val/loss_free").mean == -math.inf
 
 
 @pytest.mark.parametrize("kept", [1, 10, 30])

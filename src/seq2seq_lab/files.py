@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_VALUES = 5_000_000  # in a file that somebody else may have written; each takes up to a hundred bytes
+LARGEST = 1e300  # number there: what is larger overflows where it is computed with or drawn
 TEMPORARY = ".*.tmp"  # the names of files that are being written
 
 
@@ -39,8 +40,8 @@ def read_json(path: Path, limit: int) -> Any:
 
     Raises:
         OSError: as there.
-        ValueError: it is not JSON; or it has too many values, is nested too deeply, or has texts that cannot be
-            written (lone surrogates).
+        ValueError: it is not JSON; or it has too many values, is nested too deeply, or has whole numbers that are
+            too large or texts that cannot be written (lone surrogates).
     """
     return parse_json(read_limited(path, limit))
 
@@ -51,12 +52,18 @@ def parse_json(text: bytes | str) -> Any:
     if sum(map(text.count, "[{,")) > MOST_VALUES:
         raise ValueError("too many values")
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole)
         if "\\ud" in text.lower():
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return value
+
+
+def _whole(digits: str) -> int:
+    if (number := int(digits)) > LARGEST or number < -LARGEST:
+        raise ValueError("a number is too large")
+    return number
 
 
 @contextmanager

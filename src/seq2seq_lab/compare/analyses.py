@@ -1,6 +1,5 @@
 """The curves of the analyses of trained models, over seeds."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Bounds, Estimate, average
+from seq2seq_lab.files import LARGEST
 
 _FEWEST = 5  # sentences of a point, on average over seeds; of fewer, the point is not drawn
 
@@ -93,7 +93,7 @@ def _column(analysis: Any, path: str) -> Sequence[Any] | None:
 
 
 def _is_value(y: Any) -> bool:
-    return isinstance(y, int | float) and math.isfinite(y)
+    return isinstance(y, int | float) and abs(y) <= LARGEST
 
 
 def _place(name: str, places: dict[str, int]) -> int:

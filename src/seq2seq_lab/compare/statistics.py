@@ -1,7 +1,6 @@
 """Means, confidence intervals and differences over seeds. All tables, plots and reports take them from here."""
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,10 +38,9 @@ class Estimate:
         n = len(values)
         if n > 1 and min(values) == max(values):  # exactly, in spite of rounding
             return cls(values[0], 0.0, n)
-        fits = max(map(abs, values)) < sys.float_info.max / n
-        mean = math.fsum(values) / n if fits else math.fsum(value / n for value in values)
+        mean = math.fsum(values) / n
         sd = math.hypot(*(value - mean for value in values)) / math.sqrt(n - 1) if n > 1 else math.nan
-        return cls(mean, sd if math.isfinite(sd) else math.nan, n)
+        return cls(mean, sd, n)
 
     def interval(self, bounds: Bounds | None = None) -> tuple[float, float]:
         """The 95 % confidence interval of the mean, Student's t; NaN where the values are fewer than two or all equal.
@@ -212,10 +210,10 @@ def _tested(
     counts: tuple[int, int],
     bounds: Bounds | None,
 ) -> Difference:
-    """The interval and the p-value of a difference; NaN if its error is unknown, 0 or too large for a number."""
-    half = student_t_quantile(1 - ALPHA, df) * error if error > 0 else math.nan
-    if not math.isfinite(mean) or not math.isfinite(2 * half):
+    """The interval and the p-value of a difference; NaN if its error is unknown or 0."""
+    if not error > 0 or not math.isfinite(mean):
         return Difference(mean, math.nan, math.nan, n, math.nan, method, counts, error, df)
+    half = student_t_quantile(1 - ALPHA, df) * error
     most = math.inf if bounds is None else bounds[1] - bounds[0]
     low, high = max(mean - half, -most), min(mean + half, most)
     return Difference(mean, low, high, n, student_t_p_value(mean / error, df), method, counts, error, df)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.files import parse_json, read_json, read_limited, write_text
+from seq2seq_lab.files import LARGEST, parse_json, read_json, read_limited, write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.foreign import is_inside
 
@@ -275,11 +275,11 @@ def _with_current_names(grammar: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def numbers(entries: Any) -> dict[str, float]:
-    """The entries of a mapping that are finite numbers."""
+    """The entries of a mapping that are numbers to compute with: finite ones that are not too large."""
     return {
         str(name): float(value)
         for name, value in (entries.items() if isinstance(entries, Mapping) else ())
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
     }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import yaml
 
 from seq2seq_lab.config.schema import CHOICES, GROUPS, NODES
 from seq2seq_lab.config.trust import interpolation
-from seq2seq_lab.files import MOST_VALUES, read_json, read_limited
+from seq2seq_lab.files import LARGEST, MOST_VALUES, read_json, read_limited
 from seq2seq_lab.runs.earlier import as_of_now
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class CorpusFacts:
         return cls(
             fingerprint=str(found["fingerprint"]) if found.get("fingerprint") else None,
             pairs=pairs if isinstance(pairs, int) else None,
-            loss_floor=float(floor) if isinstance(floor, int | float) else None,
+            loss_floor=float(floor) if isinstance(floor, int | float) and abs(floor) <= LARGEST else None,
             origin=str(found["origin"]) if found.get("origin") else None,
             item=_name(found, "item", cls.item),
             token=_name(found, "token", cls.token),
@@ -110,8 +111,8 @@ def read_config(path: Path, checksum: str | None = None) -> dict[str, Any]:
         raise ValueError(f"{path.name} is not what training wrote: damaged, or edited")
     if _nodes(config, {}) > _MOST_NODES:  # aliases of aliases
         raise ValueError(f"{path.name} is not the configuration of a run: it has too many entries")
-    if (other := _other_type(config)) is not None:  # YAML has tags for sets, dates and bytes
-        raise ValueError(f"{path.name} is not the configuration of a run: it has a value of type {other}")
+    if (odd := _odd_value(config)) is not None:
+        raise ValueError(f"{path.name} is not the configuration of a run: it has {odd}")
     if not isinstance(config, dict) or not config:
         raise ValueError(f"{path.name} contains no configuration")
     if "model" not in config:
@@ -135,12 +136,15 @@ def _nodes(value: Any, known: dict[int, int]) -> int:
     return known[id(value)]
 
 
-def _other_type(value: Any) -> str | None:
-    """The type of the first value that no configuration has; None if there is none."""
+def _odd_value(value: Any) -> str | None:
+    """What the first value is that no configuration has; None if there is none."""
     if isinstance(value, dict | list):
         below = value.values() if isinstance(value, dict) else value
-        return next((found for each in below if (found := _other_type(each)) is not None), None)
-    return None if isinstance(value, str | int | float | None) else type(value).__name__
+        return next((found for each in below if (found := _odd_value(each)) is not None), None)
+    if isinstance(value, int | float):
+        return "a number that is too large" if LARGEST < abs(value) < math.inf else None
+    # YAML has tags for sets, dates and bytes.
+    return None if isinstance(value, str | None) else f"a value of type {type(value).__name__}"
 
 
 def read_summary(path: Path) -> tuple[dict[str, Any], str]:
@@ -163,7 +167,8 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
     """Metric → epoch → value, and notes on what could not be read.
 
     Incomplete lines are skipped. A last line without a line feed is skipped too, as its last number may be
-    truncated. If an epoch appears twice, as after a resume, the last row is used.
+    truncated. If an epoch appears twice, as after a resume, the last row is used. A value that is too large to
+    compute with is infinite.
     """
     try:
         text = read_limited(path, _MOST_BYTES).decode("utf-8", errors="replace")
@@ -185,7 +190,7 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
             epoch = int(cells.pop("epoch"))
             if not 0 <= epoch <= _LAST_EPOCH:
                 raise ValueError(epoch)
-            values = {metric: float(cell) for metric, cell in cells.items() if metric and cell.strip()}
+            values = {metric: _value(cell) for metric, cell in cells.items() if metric and cell.strip()}
         except ValueError:
             incomplete.append(line)
             continue
@@ -194,3 +199,8 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
     lines = ", ".join(map(str, sorted(incomplete)))
     notes = [f"{path.name}: line {lines} is incomplete; skipped"] if incomplete else []
     return {metric: curve for metric, curve in curves.items() if curve}, notes
+
+
+def _value(cell: str) -> float:
+    number = float(cell)
+    return math.copysign(math.inf, number) if abs(number) > LARGEST else number

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.files import LARGEST
 from seq2seq_lab.runs.read import Curve
 
 _log = logging.getLogger(__name__)
@@ -45,8 +46,9 @@ class Reference:
         """The inverse of `to_dict`; None for any other data, as the file may come from another user."""
         try:
             values = {int(epoch): float(value) for epoch, value in data["values"].items()}
-            return cls(str(data["name"]), str(data["metric"]), values) if values else None
-        except (AttributeError, KeyError, TypeError, ValueError):
+            fit = all(abs(number) <= LARGEST for point in values.items() for number in point)
+            return cls(str(data["name"]), str(data["metric"]), values) if values and fit else None
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             return None
 
 
