@@ -14,7 +14,9 @@ from fake_evaluations import evaluation, write_evaluation
 from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare import compare, gather
+from seq2seq_lab.compare.report import translations
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.evaluations import write_evaluation as write_run_evaluation
 from seq2seq_lab.runs.read import read_metrics
 from seq2seq_lab.runs.run import Run
 
@@ -31,6 +33,17 @@ def test_every_value_of_a_complete_file_is_read(tmp_path):
     read, notes = read_metrics(folder / "metrics.csv")
     assert notes == []
     assert read == {m: {row["epoch"]: row[m] for row in rows} for m in fake_runs.METRICS}
+
+
+def test_translations_with_any_signs_are_read(tmp_path):
+    texts = ["a\u2028b", "a\x85b", "a\x1cb", 'a"b']
+    write_run_evaluation(
+        tmp_path, "test", {}, sources=texts, references=[[text] for text in texts], hypotheses=texts
+    )
+    found = translations.read(tmp_path / "evaluation" / "test.jsonl")
+    assert [(each.source, each.hypothesis, each.exact) for each in found] == [
+        (text, text, True) for text in texts
+    ]
 
 
 HUGE = 10**400

@@ -46,8 +46,8 @@ def read(path: Path) -> list[Translation]:
     """
     try:
         if path.suffix == ".jsonl":
-            lines = read_limited(path, _MOST_BYTES).decode().splitlines()
-            return [_translation(parse_json(line)) for line in lines]
+            lines = read_limited(path, _MOST_BYTES).decode().split("\n")
+            return [_translation(parse_json(line)) for line in lines if line]
         return [_translation(entry) for entry in read_json(path, _MOST_BYTES)]
     except FileNotFoundError:
         return []
