@@ -1,12 +1,18 @@
 """Groups: runs that differ only in the seed, named by the settings in which they differ."""
 
 import random
+from csv import DictReader
+from io import StringIO
 
 import pytest
 
 from fake_runs import ENG_FRA, TOY, config, curves, write_run, write_sweep
 from seq2seq_lab.compare import gather, grouping, naming
 from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.frame import load_runs
+from seq2seq_lab.compare.listing import as_csv
+from seq2seq_lab.compare.views import csv
+from seq2seq_lab.runs.select import select
 
 
 def labels(path):
@@ -161,6 +167,21 @@ def test_the_newest_finished_of_repeated_runs_is_used(tmp_path, first, second, k
     (group,) = comparison.groups
     assert {run.name for run in (*group.runs, *group.others)} == {kept, "c"}
     assert any("seed 3: a, b" in note and f"only {kept} is used" in note for note in comparison.notes)
+
+
+def test_repeated_runs_have_the_settings_of_their_group(tmp_path):
+    for name, ratio in (("a", 0.25), ("b", 0.5), ("c", 0.5)):
+        write_run(tmp_path / name, config(ratio=ratio))
+    comparison = gather([tmp_path])
+    rows = [*DictReader(StringIO(csv.results(comparison.runs, comparison.groups, [])))]
+    assert [(row["ratio"], row["group"], row["averaged"]) for row in rows] == [
+        ("0.25", "ratio=0.25", "yes"),
+        ("0.5", "ratio=0.5", "no"),
+        ("0.5", "ratio=0.5", "yes"),
+    ]
+    rows = [*DictReader(StringIO(as_csv(select([tmp_path]))))]
+    assert [row["ratio"] for row in rows] == ["0.25", "0.5", "0.5"]
+    assert load_runs(tmp_path)["ratio"].tolist() == [0.25, 0.5, 0.5]
 
 
 def test_a_key_that_only_one_version_has_separates_runs(tmp_path):

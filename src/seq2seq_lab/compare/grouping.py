@@ -34,6 +34,7 @@ class Group:
         corpus: the pairs that it was trained on.
         runs: the finished runs, one per seed, in the order of their seeds; means are computed over these.
         others: runs that are not averaged, because they are unfinished, failed or damaged.
+        repeated: runs of a seed that another one stands for; see `group`.
         described: measures in the summaries of all compared runs, by name; the same in every group.
         units: what a symbol is, `words`, `subwords` or `characters`; None where the compared runs differ in it.
         own_label, colour: those that the user gave it; see `presentation`.
@@ -48,9 +49,15 @@ class Group:
     runs: tuple[Run, ...]
     others: tuple[Run, ...]
     described: Mapping[str, Measure]
+    repeated: tuple[Run, ...] = ()
     units: str | None = None
     own_label: str | None = None
     colour: str | None = None
+
+    @property
+    def every(self) -> tuple[Run, ...]:
+        """All runs of its configuration and corpus, also those that are not compared."""
+        return (*self.runs, *self.others, *self.repeated)
 
     @property
     def learns_gold(self) -> bool:
@@ -124,10 +131,11 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
             runs=tuple(run for run in together if run.finished),
             others=tuple(run for run in together if not run.finished),
             described=described,
+            repeated=tuple(run for run in every if run not in together),
             units=common,
         )
-        for config, settings, chosen, together in zip(
-            flat, naming.settings(flat, choices), choices, kept, strict=True
+        for config, settings, chosen, together, every in zip(
+            flat, naming.settings(flat, choices), choices, kept, members.values(), strict=True
         )
     ]
     groups = [each for on_corpus in by_corpus(groups).values() for each in _set_apart(on_corpus)]

@@ -75,7 +75,7 @@ def as_csv(selection: Selection) -> str:
 def settings(runs: Sequence[Run]) -> dict[Run, Mapping[str, Any]]:
     """The settings in which each run differs from the others, by their short names, as in a comparison."""
     groups = group(runs)[0] if runs else []
-    return {run: each.all_settings for each in groups for run in (*each.runs, *each.others)}
+    return {run: each.all_settings for each in groups for run in each.every}
 
 
 def _entry(run: Run, apart: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _NUMBERS = re.compile(r"[-+](inf|nan|[-+\d.,%±–()\[\] ]|(?<=\d)e)+")
 def results(runs: Iterable[Run], groups: Sequence[Group], metrics: Sequence[str]) -> str:
     """One row per run, also for runs that are not averaged: settings, status, last and best values."""
     evaluated = {metric for group in groups for metric in group.evaluated}
-    home = {run: group for group in groups for run in (*group.runs, *group.others)}
+    home = {run: group for group in groups for run in group.every}
     rows = []
     for run in runs:
         group = home.get(run)
