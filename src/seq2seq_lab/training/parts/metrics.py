@@ -20,41 +20,35 @@ def described(module: TranslationModule) -> dict[str, Measure]:
 def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
     """Refuse metrics that this run does not measure, such as one of the other part of the data."""
     _check_metric(config["monitor"]["metric"], "monitor.metric", module)
+    callbacks = config["callbacks"].items()
     followed = {"lr_schedule.metric": module.lr_schedule.metric}
-    followed |= {f"callbacks.{name}.metric": node.get("metric") for name, node in config["callbacks"].items()}
+    followed |= {f"callbacks.{name}.metric": node.get("metric") for name, node in callbacks}
+    saved = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in callbacks}
     never = config["trainer"].get("limit_val_batches") == 0
-    for key, metric in followed.items():
-        if never and isinstance(metric, str) and metric.rpartition("/")[2] in _evaluated(module):
+    for key, metric in (followed | saved).items():
+        # Lightning's ModelCheckpoint can also monitor the number of the epoch or step.
+        if not isinstance(metric, str) or metric in ("epoch", "step"):
+            continue
+        _check_metric(metric, key, module)
+        if key in followed and never and metric.rpartition("/")[2] in _evaluated(module):
             raise UserError(f"{key}: {metric} is never measured with trainer.limit_val_batches=0")
-    if module.lr_schedule.metric is not None:
-        _check_metric(module.lr_schedule.metric, "lr_schedule.metric", module)
-    for name, node in config["callbacks"].items():
-        for key in ("metric", "monitor"):
-            # Lightning's ModelCheckpoint can also monitor the number of the epoch or step.
-            if isinstance(node.get(key), str) and node[key] not in ("epoch", "step"):
-                _check_metric(node[key], f"callbacks.{name}.{key}", module)
 
 
 def against(config: Mapping[str, Any], module: TranslationModule) -> list[str]:
     """A line for each metric of which the worse values are taken for the better ones, as where its mode was left."""
-    callbacks = {f"callbacks.{name}": node for name, node in config["callbacks"].items()}
-    asked: dict[
-        tuple[Any, Any], str
-    ] = {}  # those of a group follow the monitor by default, and are said once
-    for path, node in {
-        "monitor": config["monitor"],
-        "lr_schedule": config["lr_schedule"],
-        **callbacks,
-    }.items():
+    nodes = {"monitor": config["monitor"], "lr_schedule": config["lr_schedule"]}
+    nodes |= {f"callbacks.{name}": node for name, node in config["callbacks"].items()}
+    asked: dict[tuple[Any, Any], str] = {}  # most nodes follow the monitor, which is named first
+    for path, node in nodes.items():
         if "mode" in node:
             asked.setdefault((node.get("metric") or node.get("monitor"), node["mode"]), path)
+    right = {"higher": "max", "lower": "min"}
     lines = []
     for (metric, mode), path in asked.items():
         better = measure(str(metric), described(module)).better
-        if better is not None and mode != (right := {"higher": "max", "lower": "min"}[better]):
-            lines.append(
-                f"{path}.mode={mode}, but {better} values of {metric} are better; write {path}.mode={right}"
-            )
+        if better is not None and mode != right[better]:
+            advice = f"write {path}.mode={right[better]}"
+            lines.append(f"{path}.mode={mode}, but {better} values of {metric} are better; {advice}")
     return lines
 
 
