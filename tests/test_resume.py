@@ -113,6 +113,14 @@ def test_a_longer_run_with_max_steps_is_equal_to_one_of_that_length(run, uninter
     )
 
 
+def test_a_finished_run_goes_on_without_a_limit_of_epochs(run, uninterrupted):
+    settings = (*STATEFUL, "+trainer.max_steps=90")
+    run("endless", *settings, "trainer.max_epochs=1")
+    endless = run("endless", *settings, "trainer.max_epochs=-1")
+    assert_same_run(endless, uninterrupted(*settings, "trainer.max_epochs=-1"))
+    assert run("endless", *settings, "trainer.max_epochs=-1") == endless
+
+
 def test_a_run_interrupted_in_its_last_block_is_finished(run, tmp_path, uninterrupted):
     with tiny.interrupted_in_block(2 * BLOCKS), pytest.raises(KeyboardInterrupt):  # which also stops a sweep
         run("stopped", *STATEFUL)

@@ -49,6 +49,12 @@ _COUNTS: Mapping[str, tuple[Any, ...]] = {
 _POSITIVE = ("max_epochs", "num_nodes", "check_val_every_n_epoch", "max_steps", "limit_train_batches")
 
 
+def most_epochs(trainer: Any) -> int | None:
+    """The limit of epochs in the settings `trainer`; None if there is none, or they are damaged."""
+    most = trainer.get("max_epochs") if isinstance(trainer, Mapping) else None
+    return most if isinstance(most, int) and most >= 0 else None
+
+
 def check_trainer(trainer: Mapping[str, Any]) -> None:
     """Check the settings that Lightning accepts, and that a run does not follow, or with which it does nothing.
 

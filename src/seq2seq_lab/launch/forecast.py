@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from seq2seq_lab.config.schema import CHOICES
+from seq2seq_lab.config.trainer import most_epochs
 from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.find import find
@@ -38,11 +39,11 @@ def show(runs: Sequence[tuple[str, RunSpec]], *, jobs: int) -> None:
     for which, spec in runs:
         state, epochs, why = _state(spec)
         states.append(state)
-        wanted = spec.config["trainer"].get("max_epochs") or 0
-        rows.append((state, f"{epochs}/{wanted}", which, typed(spec.folder), why))
+        wanted = most_epochs(spec.config["trainer"])
+        rows.append((state, f"{epochs}/{'?' if wanted is None else wanted}", which, typed(spec.folder), why))
         if state in (_GOES_ON, _NEW):
             each = known.get(_kind(spec.config))
-            seconds.append(math.nan if each is None else each * max(0, wanted - epochs))
+            seconds.append(math.nan if each is None or wanted is None else each * max(0, wanted - epochs))
     print("\n".join(f"  {line}" for line in aligned(rows)))
     counts = ", ".join(f"{number} {state}" for state, number in Counter(states).items())
     print(f"{counted(len(runs), 'run')}: {counts}; nothing was trained or written")

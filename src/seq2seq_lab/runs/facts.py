@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from seq2seq_lab.config.schema import CHOICES
+from seq2seq_lab.config.trainer import most_epochs
 from seq2seq_lab.evaluation.measure import Better, from_dict
 from seq2seq_lab.evaluation.measures import measure
 from seq2seq_lab.runs import layout
@@ -38,9 +39,8 @@ def changed(run: Run) -> float:
 
 
 def max_epochs(run: Run) -> int | None:
-    """The number of epochs that it is to have."""
-    wanted = _number((run.config().get("trainer") or {}).get("max_epochs"))
-    return wanted if isinstance(wanted, int) else None
+    """The number of epochs that it is to have; None if that is not limited, or not known."""
+    return most_epochs(run.config().get("trainer"))
 
 
 def monitored(run: Run) -> str:
@@ -56,7 +56,7 @@ def seconds(run: Run) -> float | None:
 
 
 def epoch_seconds(run: Run) -> float | None:
-    """How long its last epoch took, evaluation included; of a run without that, the mean of all epochs."""
+    """The mean time of an epoch, with the evaluation; of a single epoch without what begins a run, if it noted that."""
     if (last := run.last("perf/epoch_seconds")) is not None and run.epochs < 2:
         return last
     trained = seconds(run)

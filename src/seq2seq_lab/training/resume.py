@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab import __version__
+from seq2seq_lab.config.trainer import most_epochs
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Pairs
@@ -68,8 +69,8 @@ class Start:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train; an early stop is not changed by more epochs."""
-        there, here = (each["trainer"].get("max_epochs") or 0 for each in (self._there, self.config))
-        longer = here > there and self.before.get("stopped") is None
+        there, here = (most_epochs(each["trainer"]) for each in (self._there, self.config))
+        longer = there is not None and (here is None or here > there) and self.before.get("stopped") is None
         return self.resumed and self.before.get("status") == "finished" and not longer
 
     @property
@@ -121,8 +122,8 @@ class Start:
             )
 
     def _check_epochs(self) -> None:
-        most = self.config["trainer"].get("max_epochs")
-        if most is not None and 0 <= most < self.run.epochs:
+        most = most_epochs(self.config["trainer"])
+        if most is not None and most < self.run.epochs:
             raise UserError(
                 f"{self.run.folder}: {self.run.epochs} epochs of it are trained, more than trainer.max_epochs={most}; "
                 "give at least as many, or begin anew with fresh=true"

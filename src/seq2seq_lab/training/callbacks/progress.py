@@ -69,7 +69,7 @@ class Lines(pl.Callback):
         """Print what the module measured in this epoch. Must be called before `EpochScalars`, which clears it."""
         assert isinstance(pl_module, TranslationModule)
         scalars = pl_module.scalars
-        last = str(trainer.max_epochs)
+        last = "?" if trainer.max_epochs == -1 else str(trainer.max_epochs)
         start = f"{self.name} epoch {trainer.current_epoch + 1:>{len(last)}}/{last}"
         seconds = f"  {scalars.get('perf/epoch_seconds', 0):.3g} s".ljust(_SECONDS)
         print(
