@@ -139,7 +139,7 @@ scan: $(INSTALLED) ## SCAN by a GRU with attention, four splits, three seeds (ab
 	$(LAB) evaluate outputs/scan/*/seed-* --analyses by_target_length,by_form
 	$(BIN)/python -m experiments.scan.report outputs/scan
 
-scan-lake: $(INSTALLED) ## the recipe of Lake & Baroni on SCAN, four splits, five seeds (half an hour a run; stops and goes on)
+scan-lake: $(INSTALLED) ## the recipe of Lake & Baroni on SCAN, four splits, five seeds (about twenty minutes a run; stops and goes on)
 	$(LAB) $(SWEEP) experiment=scan/lake2018 $(SPLITS) seed=0,1,2,3,4 compare=false
 	$(LAB) evaluate outputs/scan/*/seed-* --analyses by_target_length,by_form
 	$(BIN)/python -m experiments.scan.report outputs/scan
