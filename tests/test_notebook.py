@@ -2,8 +2,10 @@
 
 import shlex
 import shutil
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -101,6 +103,8 @@ def test_a_sweep_from_python_is_that_of_the_command_line(tmp_path):
         ({"seed": range(2), "optimizer.lr": 1e-5}, ["seed=0,1", "optimizer.lr=1e-05"]),
         ({"fresh": True, "init_from": None}, ["fresh=true", "init_from=null"]),
         ({"~callbacks.translations": None}, ["~callbacks.translations"]),
+        ({"seed": np.arange(2), "threads": np.array(1)}, ["seed=0,1", "threads=1"]),
+        ({"+optimizer.betas": [np.array([0.5, 0.75])]}, ["+optimizer.betas=[0.5,0.75]"]),
     ],
     ids=str,
 )
@@ -132,6 +136,26 @@ def test_a_sweep_from_python_and_its_table_are_of_the_same_folder_as_those_of_th
     assert read == [tmp_path / "of all"]
     shutil.copytree(tiny.train(tmp_path / "of all").parents[1], tmp_path / "other")
     assert len(load_runs()) == len(load_runs(tmp_path / "other")) == 1
+
+
+def test_sweeps_of_several_threads_follow_one_another(monkeypatch):
+    """Hydra, `sys.argv` and the variables of the process are for one at a time."""
+    within, most = [], []
+
+    def launch(overrides, **how):
+        within.append(overrides)
+        most.append(len(within))
+        threading.Event().wait(0.05)
+        within.pop()
+
+    monkeypatch.setattr(notebook, "launch", launch)
+    monkeypatch.setattr(notebook, "load_runs", lambda folder: None)
+    threads = [threading.Thread(target=sweep, args=({"seed": seed},)) for seed in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert most == [1, 1, 1]
 
 
 def test_a_list_without_values_is_said_to_be(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.compare.frame import load_runs
@@ -13,6 +14,8 @@ from seq2seq_lab.runs.filters import outputs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_one_at_a_time = RLock()  # a launch sets Hydra, and the arguments and variables of the process
 
 
 def sweep(
@@ -26,6 +29,8 @@ def sweep(
     """Train a run for each combination of values; returns all runs of its folder, as `load_runs` does.
 
         sweep({"data": "toy", "forcing": "mixed", "forcing.ratio": [0.25, 0.5], "seed": range(3)})
+
+    Calls of several threads follow one another.
 
     A list is a list of values to sweep over. Each of them, and every other value, is passed as it is: a text stays a
     text (`"2024"`), a list in the list is one value (`[["default", "early_stopping"]]`), and so is a dictionary.
@@ -57,14 +62,15 @@ def sweep(
     overrides += [f"output_dir={quoted(str(output_dir))}", "compare=false"]
     if jobs > 1:
         overrides += ["hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}", "hydra.launcher.verbose=0"]
-    status = launch(
-        overrides,
-        command=f"seq2seq_lab.sweep({settings!r})",
-        folder=config_dir,
-        flags=["--multirun"],
-        zipped=[",".join(group) for group in zipped],
-        sweeps=parts,
-    )
+    with _one_at_a_time:
+        status = launch(
+            overrides,
+            command=f"seq2seq_lab.sweep({settings!r})",
+            folder=config_dir,
+            flags=["--multirun"],
+            zipped=[",".join(group) for group in zipped],
+            sweeps=parts,
+        )
     if status:
         raise UserError("a run of the sweep failed, see above; the same call goes on from there")
     return load_runs(output_dir)
@@ -75,6 +81,7 @@ def _override(key: str, value: Any, known: Collection[str]) -> str:
     if key.startswith("~") and value is None:
         return key
     is_group = key.lstrip("+~") in known
+    value = _plain(value)
     if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
         values = [_value(each, is_group) for each in value]
         if not values:
@@ -85,8 +92,7 @@ def _override(key: str, value: Any, known: Collection[str]) -> str:
 
 def _value(value: Any, is_group: bool) -> str:
     """One value in Hydra's grammar."""
-    if hasattr(value, "item") and not isinstance(value, Mapping):  # a number of NumPy or pandas
-        value = value.item()
+    value = _plain(value)
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{_value(each, False)}" for key, each in value.items()) + "}"
     if isinstance(value, str | Path):
@@ -94,3 +100,9 @@ def _value(value: Any, is_group: bool) -> str:
     if isinstance(value, Iterable):
         return f"[{','.join(_value(each, is_group) for each in value)}]"
     return "null" if value is None else str(value).lower()
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of NumPy, pandas and PyTorch as those of Python; every other value as it is."""
+    convert = getattr(value, "tolist", None)
+    return value if convert is None else convert()
