@@ -1,9 +1,11 @@
 """The metrics of a run, and whether those that its configuration names are among them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.evaluate import EvaluationMeasure
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure, measure
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.update import measures_of
@@ -18,7 +20,8 @@ def described(module: TranslationModule) -> dict[str, Measure]:
 
 
 def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
-    """Refuse metrics that this run does not measure, such as one of the other part of the data."""
+    """Refuse metrics that this run does not measure, such as one of the other part of the data, and names of two."""
+    _check_names(module.measures)
     _check_metric(config["monitor"]["metric"], "monitor.metric", module)
     callbacks = config["callbacks"].items()
     followed = {"lr_schedule.metric": module.lr_schedule.metric}
@@ -32,6 +35,24 @@ def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
         _check_metric(metric, key, module)
         if key in followed and never and metric.rpartition("/")[2] in _evaluated(module):
             raise UserError(f"{key}: {metric} is never measured with trainer.limit_val_batches=0")
+
+
+def _check_names(measures: Mapping[str, EvaluationMeasure]) -> None:
+    """Refuse measures whose values would be taken for those of others."""
+    seen: dict[str, str] = {}
+    for key, each in measures.items():
+        name = each.facts.name
+        if not re.fullmatch(r"\w+", name):
+            raise UserError(f"measures.{key}: its name {name!r} may have letters, digits and _ only")
+        if REGISTRY.get(name, each.facts) != each.facts:
+            raise UserError(
+                f"measures.{key}: its name {name} is that of a measure of the package; give another one"
+            )
+        if name in seen:
+            raise UserError(
+                f"measures.{key}: its name {name} is that of measures.{seen[name]}; give another one"
+            )
+        seen[name] = key
 
 
 def against(config: Mapping[str, Any], module: TranslationModule) -> list[str]:
