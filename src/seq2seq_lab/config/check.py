@@ -182,8 +182,9 @@ def _locate(target: Any, path: str) -> Any:
     try:
         make_importable(str(target))
         found = pkgutil.resolve_name(target)
-    except Exception as error:
-        raise UserError(f"{path}._target_: {target} cannot be imported: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:  # a script ends when it is imported
+        why = "it ends the program" if isinstance(error, SystemExit) else first_line(error)
+        raise UserError(f"{path}._target_: {target} cannot be imported: {why}") from error
     if not callable(found):
         raise UserError(f"{path}._target_: {target} is not a class or function")
     return found
