@@ -7,6 +7,15 @@ from typing import Any
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.errors import UserError, first_line
 
+# Group → what is used of its part. Classes that a part must be a subclass of are checked where it is used.
+_MEMBERS = {
+    "data": ("load",),
+    "split": ("split", "holds_out"),
+    "lr_schedule": ("scheduler", "over", "metric"),
+    "measures": ("facts",),
+    "accelerate": ("refuses", "updates"),
+}
+
 
 def build(node: Mapping[str, Any], path: str) -> Any:
     """Instantiate a node.
@@ -16,8 +25,9 @@ def build(node: Mapping[str, Any], path: str) -> Any:
         path: the node's key in the configuration, for messages.
 
     Raises:
-        UserError: the constructor refuses a value; its message begins with the name of the parameter. Or a text of the
-            node is an interpolation: Hydra would resolve it, after every check.
+        UserError: the constructor refuses a value; its message begins with the name of the parameter. Or what was built
+            lacks what its group needs. Or a text of the node is an interpolation: Hydra would resolve it, after every
+            check.
     """
     if (key := interpolation(dict(node), path)) is not None:
         raise UserError(f"{key}: it contains ${{, which is not resolved here; write the value itself")
@@ -25,13 +35,19 @@ def build(node: Mapping[str, Any], path: str) -> Any:
     from hydra.utils import instantiate
 
     try:
-        return instantiate(dict(node), _convert_="all")
+        built = instantiate(dict(node), _convert_="all")
     except (
         InstantiationException,
         TypeError,
     ) as error:  # a TypeError is of Hydra's own keys, such as `_partial_`
         below = re.search(r"^full_key: (\S+)$", str(error), flags=re.MULTILINE)  # of a node in the node
         return _reraise(error.__cause__ or error, f"{path}.{below[1]}" if below else path)
+    for member in _MEMBERS.get(path.partition(".")[0], ()):
+        if not hasattr(built, member):
+            raise UserError(
+                f"{path}: {node['_target_']} has no {member}, which is asked of it; see docs/extending.md"
+            )
+    return built
 
 
 def build_all(config: Mapping[str, Any], group: str) -> dict[str, Any]:

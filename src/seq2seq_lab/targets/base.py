@@ -4,6 +4,7 @@ A policy (`forcing`) decides what is fed, a target what is learnt, an objective 
 targets, targets no policies. A target of your own is a subclass of `Target` with one method, `__call__`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class Fed(NamedTuple):
 LoadModel = Callable[..., tuple[Any, Model, Any]]
 
 
-class Target:
+class Target(ABC):
     """Decides what each position should predict; everything but `__call__` may stay as it is here.
 
     Attributes:
@@ -77,9 +78,9 @@ class Target:
     measures: tuple[str, ...] = ()
     prepared: tuple[str, ...] = ()
 
+    @abstractmethod
     def __call__(self, fed: Fed) -> Wanted:
         """What each position should predict. It should give each pair the same whichever others are beside it."""
-        raise NotImplementedError
 
     @property
     def of_update(self) -> "Target":
@@ -108,7 +109,9 @@ class Target:
         """
         return None
 
-    def load(self, vocabularies: Mapping[str, Vocabulary], load_model: LoadModel) -> None:
+    def load(  # noqa: B027, as most need nothing
+        self, vocabularies: Mapping[str, Vocabulary], load_model: LoadModel
+    ) -> None:
         """Take what it needs of a run besides the pairs; called once, before training.
 
         Args:

@@ -1,12 +1,14 @@
 """Global attention over the encoder's outputs; a subclass defines the score."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
 from seq2seq_lab.models.encoder import Memory
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """Global attention (Luong et al. 2015, https://arxiv.org/abs/1508.04025).
 
     With decoder states h_t and encoder outputs e_s:
@@ -23,9 +25,9 @@ class Attention(nn.Module):
         super().__init__()
         self.combine = nn.Linear(2 * hidden_size, hidden_size)
 
+    @abstractmethod
     def score(self, states: Tensor, outputs: Tensor) -> Tensor:
         """Decoder states [B, T, H], encoder outputs [B, S, H] → scores [B, T, S]."""
-        raise NotImplementedError
 
     def forward(self, states: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Decoder states [B, T, H] → inputs of the output layer [B, T, H], and weights [B, T, S]."""

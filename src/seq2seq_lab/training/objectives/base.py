@@ -1,5 +1,6 @@
 """What is minimised."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ class Outcome(NamedTuple):
         return self.wanted or Words(self.batch.target, self.batch.target_lengths)
 
 
-class Objective:
+class Objective(ABC):
     """Gives the loss that is minimised; everything but `__call__` may stay as it is here.
 
     What is logged as `train/loss` is `Outcome.losses`, whatever is minimised.
@@ -60,9 +61,9 @@ class Objective:
     ignores_feeding: bool = False
     own_sentences: bool = False
 
+    @abstractmethod
     def __call__(self, outcome: Outcome) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The loss of each pair, [B]."""
-        raise NotImplementedError
 
     def refuses(self, model: Model, target: Target) -> str | None:
         """Why it makes no sense with a model and a target, and what would do; None where it does."""
