@@ -22,7 +22,7 @@ class GumbelArgMax(WordFeeder):
         ValueError: `tau` is not positive and finite.
     """
 
-    def __init__(self, *, tau: float = 0.5) -> None:
+    def __init__(self, *, tau: float = 1.0) -> None:
         if not 0 < tau < math.inf:
             raise ValueError(f"tau must be positive and finite, got {tau}")
         self.tau = tau

@@ -42,8 +42,8 @@ def _check_names(measures: Mapping[str, EvaluationMeasure]) -> None:
     seen: dict[str, str] = {}
     for key, each in measures.items():
         name = each.facts.name
-        if not re.fullmatch(r"\w+", name):
-            raise UserError(f"measures.{key}: its name {name!r} may have letters, digits and _ only")
+        if not re.fullmatch(r"[\w-]+", name):
+            raise UserError(f"measures.{key}: its name {name!r} may have letters, digits, - and _ only")
         if REGISTRY.get(name, each.facts) != each.facts:
             raise UserError(
                 f"measures.{key}: its name {name} is that of a measure of the package; give another one"
