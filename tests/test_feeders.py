@@ -99,7 +99,7 @@ def test_argmax_feeds_the_decoders_own_best_word(model):
 
 
 @pytest.mark.parametrize(
-    ("feeder", "scale", "tau"), [(Sample(temperature=0.5), 2, 1), (GumbelArgMax(), 1, 0.5)]
+    ("feeder", "scale", "tau"), [(Sample(temperature=0.5), 2, 1), (GumbelArgMax(tau=0.5), 1, 0.5)]
 )
 def test_noise_is_added_to_the_scores_of_a_position(model, feeder, scale, tau):
     def word(scores, b, t):

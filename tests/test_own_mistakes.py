@@ -49,7 +49,7 @@ MISTAKES = {
     "measure-path": (
         "measures",
         measure("a/b"),
-        "measures.part: its name 'a/b' may have letters, digits and _",
+        "measures.part: its name 'a/b' may have letters, digits, - and _",
     ),
     "script": (
         "forcing",
