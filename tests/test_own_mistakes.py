@@ -19,6 +19,15 @@ def measure(name):
     )
 
 
+def split(*parts):
+    """A module with a split that gives these parts, as Python code."""
+    return (
+        "import numpy as np\nfrom seq2seq_lab.data.splits import Parts\n"
+        "class Part:\n    holds_out = True\n"
+        f"    def split(self, corpus): return Parts({', '.join(parts)})\n"
+    )
+
+
 # Group → (a module with a class `Part`, what is said of it).
 MISTAKES = {
     "target-unfinished": (
@@ -37,6 +46,17 @@ MISTAKES = {
         "model: Can't instantiate abstract class Part with",
     ),
     "data": ("data", NOTHING, "data: own_part.Part has no load, which is asked of it"),
+    "split-overlap": (
+        "split",
+        split("np.arange(30)", "np.arange(20, 40)", "np.arange(0)"),
+        "split: a pair is in two parts, or twice in one",
+    ),
+    "split-range": (
+        "split",
+        split("np.arange(30)", "np.arange(30, 41)", "[]"),
+        "split: validation must be rows of the corpus, whole numbers from 0 to 39",
+    ),
+    "split-shares": ("split", split("0.8", "0.1", "0.1"), "split: train must be rows of the corpus, whole"),
     "split": ("split", NOTHING, "split: own_part.Part has no split, which is asked of it"),
     "lr_schedule": ("lr_schedule", NOTHING, "lr_schedule: own_part.Part has no scheduler"),
     "accelerate": ("accelerate", NOTHING, "accelerate.part: own_part.Part has no refuses"),

@@ -175,9 +175,12 @@ def parts_of(corpus: Corpus, split: Splitting) -> Parts:
     If the corpus gives a test part and no validation part, the split makes the validation part of the training pairs,
     and gives it no group with a pair that is there several times: their number is a weight in training. A given part
     does not change.
+
+    Raises:
+        UserError: there is no pair that the validation part could have, or a split of the user's own gives no parts.
     """
     if corpus.given is None:
-        return split.split(corpus)
+        return _made(corpus, split)
     given = Parts(*(np.flatnonzero(corpus.given == part) for part in range(3)))
     if len(given.validation):
         return given
@@ -192,8 +195,25 @@ def parts_of(corpus: Corpus, split: Splitting) -> Parts:
             f"split: each of the {len(given.train):,} training pairs is in a group with one that is there several "
             "times, and these are all trained on; give a validation part, or use split=row or none"
         )
-    validation = once[split.split(corpus.select(once)).validation]
+    validation = once[_made(corpus.select(once), split).validation]
     return given._replace(train=np.setdiff1d(given.train, validation), validation=validation)
+
+
+def _made(corpus: Corpus, split: Splitting) -> Parts:
+    """The parts that a split makes, checked, as it may be one of the user's own."""
+    made = split.split(corpus)
+    if not isinstance(made, tuple) or len(made) != len(Parts._fields):
+        raise UserError(f"split: it must give three parts: {', '.join(Parts._fields)}")
+    parts = Parts(*(np.sort(np.asarray(rows), axis=None) for rows in made))
+    for name, rows in parts._asdict().items():
+        if len(rows) and (rows.dtype.kind not in "iu" or rows[0] < 0 or rows[-1] >= len(corpus)):
+            raise UserError(
+                f"split: {name} must be rows of the corpus, whole numbers from 0 to {len(corpus) - 1}"
+            )
+    dealt = np.concatenate(parts if split.holds_out else (parts.train, parts.test))
+    if len(np.unique(dealt)) < len(dealt):
+        raise UserError("split: a pair is in two parts, or twice in one")
+    return Parts(*(rows.astype(np.int64) for rows in parts))
 
 
 def _only_once(corpus: Corpus, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
