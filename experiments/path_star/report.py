@@ -29,8 +29,8 @@ def row_of(each: Run) -> Row:
 
 
 def results(runs: Sequence[Row]) -> list[Row]:
-    """A row for each preset, size of graphs and number of epochs."""
-    return [result(rows) for rows in alike(runs, *ALIKE)]
+    """A row for each preset, size of graphs and number of epochs; short paths first."""
+    return [result(rows) for rows in sorted(alike(runs, *ALIKE), key=lambda rows: int(rows[0]["length"]))]
 
 
 def result(rows: Sequence[Row]) -> Row:
