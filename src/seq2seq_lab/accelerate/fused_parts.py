@@ -151,8 +151,9 @@ def _step(optimizer: Optimizer) -> None:
 
 def _can_be_fused(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:
     """Whether the gradients are dense, and with momentum all of them the first ones or none."""
-    states = [(each.grad, optimizer.state[each]) for each in group["params"] if each.grad is not None]
-    if any(gradient.is_sparse for gradient, _ in states):
+    stepped = [each for each in group["params"] if each.grad is not None]
+    if any(each.grad.is_sparse for each in stepped):
         return False
-    begun = {state.get("momentum_buffer") is not None for _, state in states}
-    return not group.get("momentum") or len(begun) < 2
+    if not group.get("momentum"):
+        return True
+    return len({optimizer.state[each].get("momentum_buffer") is not None for each in stepped}) < 2
