@@ -128,16 +128,20 @@ def write(rows: Sequence[Row], name: str, study: Path) -> None:
     """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README.
 
     Raises:
-        UserError: there are no rows; what is there stays.
+        UserError: there are no rows, or README lacks these lines; what is there stays.
     """
     if not rows:
         raise UserError(f"{study / name}.csv: no row for it; give folders with finished runs of this study")
+    readme = (study / "README.md").read_text(encoding="utf-8")
+    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
+    before, found, after = readme.partition(begin)
+    if not found or end not in after:
+        raise UserError(
+            f"{study / 'README.md'}: it has no place for the table: `{begin.strip()}`, then `{end}`"
+        )
     write_csv(rows, name, study)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    readme = (study / "README.md").read_text(encoding="utf-8")
-    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-    before, _, after = readme.partition(begin)
     write_text(study / "README.md", f"{before}{begin}{table}\n{end}{after.partition(end)[2]}")
 
 

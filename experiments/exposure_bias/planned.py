@@ -1,13 +1,16 @@
-"""What was said of the sounds before their runs, tested: `python -m experiments.exposure_bias.planned`.
+"""What was said of some runs before they were trained, tested: `python -m experiments.exposure_bias.planned`.
 
-From sounds_runs.csv and sounds_wrong.csv. Writes sounds-planned.csv, a row a method, and its table in README.md.
+From the CSV files of the runs that are there. Writes NAME-planned.csv for each plan, a row a method, and its table in
+README.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.exposure_bias.plan import TASKS
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, with_interval, write
 from seq2seq_lab.compare.statistics import (
@@ -18,57 +21,98 @@ from seq2seq_lab.compare.statistics import (
     student_t_quantile,
 )
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.evaluation.measures import measure
 
-TASK = "sounds"
-EXPECTED = {
-    "RAML": "fewer errors",
-    "R-Drop": "fewer errors",
-    "free": "more errors",
-    "two-pass": "more errors",
-}
-AS_GOOD = 0.01  # a 90 % interval within this on both sides of 0
+BETTER, WORSE = "better", "worse"
 DRAWS = 10_000
+Values = Mapping[str, Mapping[int, float]]  # method → seed → quality
 Wrong = Mapping[
     str, Mapping[int, NDArray[np.float64]]
 ]  # method → seed → 1 for each output with an error, else 0
 
 
-def table(measured: Sequence[Row], wrong: Wrong) -> list[Row]:
-    """A row for each method that has as many seeds as full forcing."""
-    values = by_method(measured, "sequence_error_rate")
-    full = values["full"]
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What was expected of methods, one family of tests with Holm's correction.
+
+    Attributes:
+        task: the task of `plan.TASKS` whose runs they are.
+        expected: method → `BETTER` or `WORSE`.
+        as_good: a method is as good where the 90 % interval of its difference lies within this on both sides of 0.
+        pairs: the pairs of TASK-shift_runs.csv that are translated; by default, the test part.
+        against: the method that the others are compared with.
+    """
+
+    task: str
+    expected: Mapping[str, str]
+    as_good: float
+    pairs: str = ""
+    against: str = "full"
+
+
+OF_FOUR = {"RAML": BETTER, "R-Drop": BETTER, "free": WORSE, "two-pass": WORSE}
+PLANS = {
+    "sounds": Plan(task="sounds", expected=OF_FOUR, as_good=0.01),
+    "sentences": Plan(task="sentences", expected=OF_FOUR, as_good=1),
+    "sentences-longer": Plan(
+        task="sentences",
+        pairs="longer",
+        expected={"R-Drop": BETTER, "free": WORSE, "confidence": WORSE},
+        as_good=1,
+    ),
+    "sentences-control": Plan(task="sentences", against="smoothing", expected={"R-Drop": BETTER}, as_good=1),
+    "sentences-longer-control": Plan(
+        task="sentences", pairs="longer", against="smoothing", expected={"R-Drop": BETTER}, as_good=1
+    ),
+}
+
+
+def table(values: Values, plan: Plan, wrong: Wrong | None = None) -> list[Row]:
+    """A row for each method, by the seeds that all methods of the plan have; a method that lacks one has no row.
+
+    Beside full forcing these are all methods, as each may be as good; beside another one, those of the plan.
+    """
+    task = TASKS[plan.task]
+    digits = task.measures[task.quality]
+    seeds = set.intersection(*(set(values.get(method, {})) for method in (plan.against, *plan.expected)))
+    baseline = {seed: value for seed, value in values[plan.against].items() if seed in seeds}
     found = {
-        method: paired_difference(full, its)
+        method: paired_difference(baseline, its)
         for method, its in values.items()
-        if method != "full" and its.keys() == full.keys()
+        if method in (values if plan.against == "full" else plan.expected)
+        and method != plan.against
+        and seeds
+        and its.keys() >= seeds
     }
-    expected = [method for method in EXPECTED if method in found]
+    expected = [method for method in plan.expected if method in found]
     p = dict(zip(expected, holm([found[method].p for method in expected]), strict=True))
-    return [
-        {
-            "method": method,
-            "expected": EXPECTED.get(method, ""),
-            "difference": with_interval(each, 4),
-            "p (Holm, four)": f"{p[method]:.3f}" if method in p else "",
-            "verdict": _verdict(method, each, p.get(method)),
-            "90 %": "[{:+.4f}, {:+.4f}]".format(*_interval(each, 0.9)),
-            "as good": "yes" if max(map(abs, _interval(each, 0.9))) < AS_GOOD else "no",
-            "over seeds and words": "[{:+.4f}, {:+.4f}]".format(*crossed(wrong["full"], wrong[method])),
-        }
-        for method, each in found.items()
-    ]
+    rows = []
+    for method, each in found.items():
+        low, high = interval(each, 0.9)
+        row = {"method": method, "expected": plan.expected.get(method, "")}
+        row |= {f"difference from {plan.against}": with_interval(each, digits), "seeds": str(each.n)}
+        row |= {"p (Holm, family)": f"{p[method]:.3f}" if method in p else ""}
+        row |= {"verdict": _verdict(plan, method, each, p[method]) if method in p else ""}
+        row |= {"90 %": f"[{low:+.{digits}f}, {high:+.{digits}f}]"}
+        row |= {"as good": "yes" if max(abs(low), abs(high)) < plan.as_good else "no"}
+        if wrong is not None:
+            first, second = ({seed: wrong[name][seed] for seed in seeds} for name in (plan.against, method))
+            low, high = crossed(first, second)
+            row["over seeds and words"] = f"[{low:+.{digits}f}, {high:+.{digits}f}]"
+        rows.append(row)
+    return rows
 
 
-def _verdict(method: str, difference: Difference, p: float | None) -> str:
-    if p is None:
-        return ""
-    way = "fewer errors" if difference.mean < 0 else "more errors"
-    if p >= ALPHA:
+def _verdict(plan: Plan, method: str, difference: Difference, p: float) -> str:
+    lower = measure(TASKS[plan.task].quality).better == "lower"
+    way = BETTER if (difference.mean < 0) == lower else WORSE
+    if not p < ALPHA:
         return "not seen"
-    return "as expected" if way == EXPECTED[method] else f"{way}, against what was expected"
+    return "as expected" if way == plan.expected[method] else f"{way}, against what was expected"
 
 
-def _interval(difference: Difference, share: float) -> tuple[float, float]:
+def interval(difference: Difference, share: float) -> tuple[float, float]:
+    """The interval of Student's t that has the mean difference with some probability."""
     half = student_t_quantile(share, difference.df) * difference.error
     return difference.mean - half, difference.mean + half
 
@@ -99,11 +143,27 @@ def read_wrong(task: str) -> Wrong:
     return found
 
 
+def tables() -> dict[str, list[Row]]:
+    """Plan → its table, of the plans whose runs are there with a method of theirs."""
+    found = {}
+    for name, plan in PLANS.items():
+        runs = f"{plan.task}-shift_runs" if plan.pairs else f"{plan.task}_runs"
+        if not (STUDY / f"{runs}.csv").exists():
+            continue
+        rows = [row for row in read_csv(runs, STUDY) if row.get("pairs", "") == plan.pairs]
+        values = by_method(rows, TASKS[plan.task].quality.removeprefix("test/"))
+        wrong = read_wrong(plan.task) if (STUDY / f"{plan.task}_wrong.csv").exists() else None
+        if plan.against in values and (of_plan := table(values, plan, wrong)):
+            found[name] = of_plan
+    return found
+
+
 def main(arguments: list[str]) -> None:
-    """Write the table."""
+    """Write the tables."""
     if arguments:
         raise UserError("usage: planned")
-    write(table(read_csv(f"{TASK}_runs", STUDY), read_wrong(TASK)), f"{TASK}-planned", STUDY)
+    for name, rows in tables().items():
+        write(rows, f"{name}-planned", STUDY)
 
 
 if __name__ == "__main__":
