@@ -71,6 +71,11 @@ MISTAKES = {
         measure("a/b"),
         "measures.part: its name 'a/b' may have letters, digits, - and _",
     ),
+    "measures-facts": (
+        "measures",
+        "class Part:\n    facts = 'a'\n    def __call__(self, e): ...\n",
+        "measures.part: its",
+    ),
     "script": (
         "forcing",
         "raise SystemExit(0)\n",
@@ -88,7 +93,7 @@ def train(tmp_path, monkeypatch, outputs, capsys):
         monkeypatch.chdir(tmp_path)
         node = "{_target_: own_part.Part}"
         text = f"part: {node}" if group in ("measures", "callbacks", "accelerate") else node
-        if group == "model/score":
+        if group in ("model/score", "optimizer"):
             text = "_target_: own_part.Part\n_partial_: true"
         path = tmp_path / "conf" / group / "own.yaml"
         path.parent.mkdir(parents=True)
@@ -96,6 +101,7 @@ def train(tmp_path, monkeypatch, outputs, capsys):
         choice = f"{group}=[default,own]" if group in ("measures", "callbacks") else f"{group}=own"
         settings = [each for each in tiny.SETTINGS if not each.startswith(f"{group}.")]
         settings += ["model=attention"] if group == "model/score" else []
+        settings += ["forcing=free"] if group == "forcing/feeder" else []
         assert cli.main(["train", *settings, *tiny.LEAN, choice, "--config-dir", "conf"]) == 1
         return capsys.readouterr()
 
@@ -111,3 +117,225 @@ def test_it_is_named_before_anything_is_written(name, train, outputs):
     assert found.err.startswith(said)
     assert len(found.err.splitlines()) == 1
     assert not tiny.folders(outputs)
+
+
+def own(base, method, given):
+    """A module with a part of this kind whose method gives an expression; `1 / 0` is an error of the user."""
+    module, name = base.rsplit(".", 1) if base else ("builtins", "object")
+    imports = f"import torch\nfrom {module} import {name}\n"
+    return f"{imports}class Part({name}):\n    def {method}:\n        return {given}\n"
+
+
+def objective(given):
+    return own("seq2seq_lab.training.objectives.base.Objective", "__call__(self, outcome)", given)
+
+
+def target(given):
+    return own("seq2seq_lab.targets.base.Target", "__call__(self, fed)", given)
+
+
+def words(target):
+    """A target that wants words."""
+    of = f"__import__('seq2seq_lab.targets.wanted').targets.wanted.Words({target}, fed.batch.target_lengths)"
+    return own("seq2seq_lab.targets.base.Target", "__call__(self, fed)", of)
+
+
+def feeder(given):
+    return own("", "inputs(self, feeding)", given)
+
+
+def policy(given):
+    return f"from seq2seq_lab.forcing.plan import Plan\n{own('', 'plan(self, pairs)', given)}"
+
+
+def source(given):
+    read = own("seq2seq_lab.data.sources.base.PairSource", "read(self)", given)
+    return f"from seq2seq_lab.data.sources.raw import RawPairs as Raw\n{read}"
+
+
+def schedule(given):
+    return f"{own('', 'scheduler(self, optimizer)', given)}    over, metric = 'epochs', None\n"
+
+
+LOSS = "objective: it must give the loss of each pair, a tensor of shape"
+INPUTS = "forcing.feeder: it must give the decoder's inputs, a tensor of shape"
+PLAN = "forcing: plan(pairs) must give a Plan whose gold is a bool tensor of shape"
+# Group → (a module whose part gives something that cannot be used, what is said of it).
+GIVEN = {
+    "objective-none": (
+        "objective",
+        objective("None"),
+        LOSS,
+    ),
+    "objective-mean": (
+        "objective",
+        objective("outcome.losses.mean()"),
+        LOSS,
+    ),
+    "objective-detached": (
+        "objective",
+        objective("outcome.losses.detach()"),
+        "objective: what own_part.Part gives",
+    ),
+    "objective-measures": (
+        "objective",
+        objective("(outcome.losses, {'mine': outcome.losses})"),
+        "objective: it measures ['mine'], and its attribute measures has []",
+    ),
+    "objective-error": (
+        "objective",
+        objective("1 / 0"),
+        "objective: own_part.py, line 5, in __call__: Zero",
+    ),
+    "target-tensor": (
+        "target",
+        target("fed.batch.target"),
+        "target: it must give one of seq2seq_lab.targets.wanted",
+    ),
+    "target-beyond": (
+        "target",
+        words("fed.batch.target + 10**6"),
+        "target: what own_part.Part gives cannot be used",
+    ),
+    "target-list": (
+        "target",
+        words("fed.batch.target.tolist()"),
+        "target: what own_part.Part gives cannot be used",
+    ),
+    "feeder-none": ("forcing/feeder", feeder("None"), INPUTS),
+    "feeder-shape": (
+        "forcing/feeder",
+        feeder("torch.zeros(2, 3)"),
+        INPUTS,
+    ),
+    "feeder-error": (
+        "forcing/feeder",
+        feeder("1 / 0"),
+        "forcing.feeder: own_part.py, line 5, in inputs: ZeroDivision",
+    ),
+    "forcing-none": (
+        "forcing",
+        policy("None"),
+        PLAN,
+    ),
+    "forcing-shape": (
+        "forcing",
+        policy("Plan(pairs.gold(0.5)[:, :1])"),
+        PLAN,
+    ),
+    "forcing-ratio": (
+        "forcing",
+        policy("Plan(pairs.gold(0.5), ratio=0.5)"),
+        "forcing: the ratio of a plan must be a",
+    ),
+    "forcing-error": (
+        "forcing",
+        policy("pairs.nothing"),
+        "forcing: own_part.py, line 6, in plan: AttributeError",
+    ),
+    "forcing-file": (
+        "forcing",
+        policy("open('/nowhere/x')"),
+        "forcing: own_part.py, line 6, in plan: FileNot",
+    ),
+    "data-list": ("data", source("[('a', 'b')]"), "data: read() must give RawPairs, not list"),
+    "data-numbers": (
+        "data",
+        source("Raw(sources=[1], targets=[1])"),
+        "data: the source of pair 1 must be a text",
+    ),
+    "data-load": ("data", own("", "load(self)", "None"), "data: load() must give a Corpus, not NoneType"),
+    "lr_schedule": (
+        "lr_schedule",
+        schedule("None"),
+        "lr_schedule: scheduler(optimizer) must give a scheduler of",
+    ),
+    "optimizer": (
+        "optimizer",
+        own("", "__init__(self, *a, **k)", "None"),
+        "optimizer: Part is not an optimizer of",
+    ),
+    "accelerate-reason": (
+        "accelerate",
+        own("", "refuses(self, job)", "3") + "    updates = None\n",
+        "accelerate.part: refuses(job) must give None or a reason, not 3",
+    ),
+    "accelerate-updates": (
+        "accelerate",
+        own("", "refuses(self, job)", "None") + "    def updates(self, job): ...\n",
+        "accelerate.part: updates(job) must give what makes them, not None",
+    ),
+    "score": (
+        "model/score",
+        own("seq2seq_lab.models.attention.base.Attention", "score(self, states, outputs)", "states"),
+        "model: what own_part.Part gives cannot be used",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_cannot_be_used_is_said_before_anything_is_written(name, train, outputs):
+    group, module, said = GIVEN[name]
+    found = train(group, module)
+    assert not found.out
+    assert found.err.startswith(said)
+    assert len(found.err.splitlines()) == (
+        2 if "line" in said else 1
+    )  # the line of the file is the second one
+    assert not tiny.folders(outputs)
+
+
+HALF = "Plan(pairs.gold(0.5))"
+LATER = {
+    "forcing": (
+        "forcing",
+        policy(f"{HALF} if pairs.epoch == 0 else 1 / 0"),
+        "own_part.py, line 6, in plan",
+    ),
+    "plan": (
+        "forcing",
+        policy(f"{HALF} if pairs.epoch == 0 else None"),
+        PLAN,
+    ),
+    "measures": (
+        "measures",
+        measure("mine").replace("3.0", "'a'"),
+        "measures.part: it must give a number, not 'a'",
+    ),
+    "callbacks": (
+        "callbacks",
+        own(
+            "pytorch_lightning.Callback", "on_train_epoch_start(self, trainer, module)", "open('/nowhere/x')"
+        ),
+        "own_part.py, line 5, in on_train_epoch_start: FileNotFoundError: [Errno 2] No such file or directory",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_an_error_in_the_middle_of_a_run_names_the_place(name, train):
+    group, module, said = LATER[name]
+    found = train(group, module)
+    assert said in found.err
+    assert "Traceback" not in found.err + found.out
+    assert "output_dir" not in found.err
+
+
+def test_the_whole_traceback_is_there_where_hydra_shows_it_too(train, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    found = train(*GIVEN["forcing-error"][:2])
+    assert "Traceback" in found.err
+    assert "in check_plan" in found.err
+    assert found.err.splitlines()[-2].startswith("forcing: own_part.py, line 6, in plan: AttributeError")
+
+
+def test_an_error_of_this_package_stays_a_traceback(train, monkeypatch):
+    """It is not blamed on a part of the user's that has nothing to do with it."""
+    from seq2seq_lab.training.module import TranslationModule
+
+    def broken(self):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(TranslationModule, "on_train_epoch_end", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        train("forcing", policy(HALF))

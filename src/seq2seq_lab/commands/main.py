@@ -7,6 +7,7 @@ import argparse
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         with safe_path():
             return int(args.main(args))
     except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            traceback.print_exception(error)
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -68,10 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the process that reads the output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if (refused := of_files(error)) is None:
+    except Exception as error:
+        said = modules.blame(error) or (of_files(error) if isinstance(error, OSError) else None)
+        if said is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(printable(refused), file=sys.stderr)
+        print(printable(said), file=sys.stderr)
         return 1
 
 

@@ -1,9 +1,10 @@
 """From the nodes of a configuration to objects. What a node names is built by its plain constructor."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from seq2seq_lab.config.modules import blame
 from seq2seq_lab.config.trust import interpolation
 from seq2seq_lab.errors import UserError, first_line
 
@@ -12,7 +13,7 @@ _MEMBERS = {
     "data": ("load",),
     "split": ("split", "holds_out"),
     "lr_schedule": ("scheduler", "over", "metric"),
-    "measures": ("facts",),
+    "measures": ("facts", "__call__"),
     "accelerate": ("refuses", "updates"),
 }
 
@@ -55,23 +56,39 @@ def build_all(config: Mapping[str, Any], group: str) -> dict[str, Any]:
     return {name: build(node, f"{group}.{name}") for name, node in config[group].items()}
 
 
-def call(partial: Any, path: str, **arguments: Any) -> Any:
-    """Call what a `_partial_` node built; errors as in `build`."""
+def call(partial: Any, path: str, parts: Iterable[object] = (), /, **arguments: Any) -> Any:
+    """Call what a `_partial_` node built; errors as in `build`.
+
+    Args:
+        parts: what takes part in the call. If one of them is the user's own, every error is one of what it gives.
+    """
     try:
         return partial(**arguments)
     except Exception as error:
-        return _reraise(error, path)
+        return _reraise(error, path, parts)
 
 
-def _reraise(error: BaseException, path: str) -> None:
+def is_foreign(part: object) -> bool:
+    """Whether the class of a part is neither of this package nor of PyTorch."""
+    return type(part).__module__.partition(".")[0] not in ("seq2seq_lab", "torch", "builtins")
+
+
+def _reraise(error: BaseException, path: str, parts: Iterable[object] = ()) -> None:
     if isinstance(error, UserError):
         raise error
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # PyTorch's is a RuntimeError
         raise UserError(f"{path}: it needs more memory than this machine has") from error
+    # The messages of this package's constructors begin with the parameter's name.
+    if isinstance(error, ValueError | TypeError) and re.match(r"[a-z]\w* (must|is|in) ", first_line(error)):
+        raise UserError(f"{path}.{first_line(error)}") from error
+    if (own := blame(error)) is not None:
+        raise UserError(f"{path}: {own}") from error
+    for part in filter(is_foreign, parts):
+        name = f"{type(part).__module__}.{type(part).__qualname__}"
+        said = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"{path}: what {name} gives cannot be used: {said}") from error
     refused = isinstance(error, ValueError | TypeError | ImportError)
     slow_to_import = ("MisconfigurationException", "InstantiationException")  # of Lightning and Hydra
     if refused or type(error).__name__ in slow_to_import:
-        # The messages of this package's constructors begin with the parameter's name.
-        joint = "." if re.match(r"[a-z]\w* (must|is|in) ", first_line(error)) else ": "
-        raise UserError(f"{path}{joint}{first_line(error)}") from error
+        raise UserError(f"{path}: {first_line(error)}") from error
     raise error

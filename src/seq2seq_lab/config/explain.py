@@ -1,5 +1,6 @@
 """Explain errors in a command line in the terms of this package instead of Hydra's."""
 
+import difflib
 import os
 import re
 import shlex
@@ -23,6 +24,7 @@ from seq2seq_lab.errors import UserError, first_line, nearest
 
 _COLUMN = 32  # where the descriptions of the options begin, in characters
 _NARROW = 60  # characters that a line of them has at least
+_MANY = 20  # options that a message names
 
 
 @contextmanager
@@ -147,7 +149,17 @@ def _no_such_option(wanted: str, extra: Sequence[Path]) -> str:
     if group.partition("/")[0] == "hydra":
         return no_such_option(group, wanted.removeprefix(f"{group}/"))
     option, known = wanted.removeprefix(f"{group}/"), options(group, extra)
-    return f"{group}={option}: no such option{nearest(option, known)}\noptions of {group}: {', '.join(known)}"
+    return f"{group}={option}: no such option{nearest(option, known)}\noptions of {group}: {_listed(known, option)}"
+
+
+def _listed(known: Sequence[str], wanted: str) -> str:
+    """The options of a group; where these are many, only those of the folder that was meant, and the other folders."""
+    meant = next(iter(difflib.get_close_matches(wanted, known, n=1)), wanted).partition("/")[0]
+    shown = []
+    for option in known:
+        folder, slash, _ = option.partition("/")
+        shown.append(f"{folder}/…" if slash and folder != meant and len(known) > _MANY else option)
+    return ", ".join(dict.fromkeys(shown))
 
 
 def _no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path]) -> str:

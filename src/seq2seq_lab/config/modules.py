@@ -4,7 +4,9 @@ The folder is not on `sys.path`, where every import looks: many libraries try to
 and a folder that somebody sent may have one of their names.
 """
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -68,6 +70,26 @@ def use(those: Named | None) -> None:
     if those is not None:
         set_folder(Path(those.folder))
         _finder.names.update(those.names)
+
+
+def blame(error: BaseException) -> str | None:
+    """Where the user's own code raised an error, or called what raised it: the innermost such place, and its line.
+
+    Returns:
+        `my_part.py, line 8, in plan: TypeError: …`, and the line of the file; None: no such code is in the traceback.
+    """
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if _module(frame) in _finder.found
+    ]
+    if not frames:
+        return None
+    (place,) = traceback.StackSummary.extract(frames[-1:])
+    said = traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
+    return (
+        f"{os.path.relpath(place.filename)}, line {place.lineno}, in {place.name}: {said}\n    {place.line}"
+    )
 
 
 def _importer() -> str:

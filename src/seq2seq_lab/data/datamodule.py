@@ -78,6 +78,8 @@ class TranslationDataModule(pl.LightningDataModule):
         if hasattr(self, "corpus"):
             return
         corpus = self.recipe.load()
+        if not isinstance(corpus, Corpus):
+            raise UserError(f"data: load() must give a Corpus, not {type(corpus).__name__}")
         self.parts = parts_of(corpus, self.split)
         self.holds_out = holds_out_validation(corpus, self.split)
         self.corpus = corpus.numbered(self.parts.train, unknown=has_unknown(corpus, self.split))

@@ -11,6 +11,7 @@ from seq2seq_lab.data.batches import Batch
 from seq2seq_lab.data.vocabulary import SOS
 from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.decoding.unroll import encode
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import Measure
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses, sum_of_first
@@ -83,8 +84,19 @@ class EvaluationMeasure(Protocol):
 
 
 def measured(evaluation: Evaluation, measures: Mapping[str, EvaluationMeasure]) -> dict[str, float]:
-    """The value of each measure, by its name."""
-    return {each.facts.name: float(each(evaluation)) for each in measures.values()}
+    """The value of each measure, by its name.
+
+    Raises:
+        UserError: it is no number.
+    """
+    found = {}
+    for key, each in measures.items():
+        value = each(evaluation)
+        try:
+            found[each.facts.name] = float(value)
+        except (TypeError, ValueError, RuntimeError):
+            raise UserError(f"measures.{key}: it must give a number, not {value!r}") from None
+    return found
 
 
 @dataclass

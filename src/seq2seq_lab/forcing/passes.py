@@ -14,6 +14,7 @@ from torch import Tensor
 from seq2seq_lab.data.batches import row_lengths
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.decoding.unroll import Encoded, argmax, encode, unroll
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.interface import Decoded, Model, gold_inputs
 
@@ -202,6 +203,12 @@ def _inputs(feeding: Feeding) -> tuple[Tensor, Tensor | None]:
         inputs = feeding.embed(feeding.words(argmax))
     else:
         inputs = feeding.plan.feeder.inputs(feeding)
+        if not isinstance(inputs, Tensor) or inputs.dim() != 3 or inputs.shape[:2] != feeding.known.shape:
+            given = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+            wanted = "({}, {}, E) [B, T, E]".format(*feeding.known.shape)
+            raise UserError(
+                f"forcing.feeder: it must give the decoder's inputs, a tensor of shape {wanted}, not {given}"
+            )
     return inputs, feeding.fed[-1] if feeding.fed else None
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.errors import UserError
 
 UNITS = ("sentence", "position", "prefix")
 ROUNDING = 1e-9  # by which a product that is a whole number may miss it, and more
@@ -56,23 +57,45 @@ class Pairs(NamedTuple):
             return draws.uniform("forcing/sentence").unsqueeze(1).expand(-1, self.positions)
         return draws.uniform("forcing/position", self.positions)
 
-    def gold(self, ratio: Tensor, unit: str = "position", number: int = 0) -> Tensor:
+    def gold(self, ratio: Tensor | float, unit: str = "position", number: int = 0) -> Tensor:
         """Where the decoder is fed gold words with probability `ratio`: bool [N, T].
 
         The first position is fed `<sos>` always; what a coin says there is not used.
 
         Args:
-            ratio: ε of each pair, [N], or of each position, [N, T].
+            ratio: ε of all, of each pair, [N], or of each position, [N, T].
             unit: `position`: a coin for each; `sentence`: one coin for all positions of a pair; `prefix`: no coin, the
                 first ⌊εT⌋ words that are fed after `<sos>` are gold, of a pair with T target positions (Teutsch &
                 Mäder 2022, https://arxiv.org/abs/2210.08959).
             number: of the pass.
         """
+        ratio = torch.as_tensor(ratio)
         if ratio.dim() == 1:
             ratio = ratio.unsqueeze(1)
         if unit == "prefix":
             return torch.arange(self.positions) <= whole(ratio * self.lengths.unsqueeze(1))
         return self.coins(unit, number) < ratio
+
+
+def checked(plan: object, pairs: Pairs) -> "Plan":
+    """What a policy gave for some pairs.
+
+    Raises:
+        UserError: it is no plan of these pairs.
+    """
+    wanted, gold = (len(pairs.lengths), pairs.positions), getattr(plan, "gold", None)
+    if (
+        not isinstance(plan, Plan)
+        or not isinstance(gold, Tensor)
+        or gold.dtype != torch.bool
+        or gold.shape != wanted
+    ):
+        raise UserError(
+            f"forcing: plan(pairs) must give a Plan whose gold is a bool tensor of shape {wanted} [N, T]"
+        )
+    if not isinstance(plan.ratio, Tensor | None):
+        raise UserError(f"forcing: the ratio of a plan must be a tensor, [N] or [N, T], not {plan.ratio!r}")
+    return plan
 
 
 def whole(share: Tensor) -> Tensor:

@@ -223,14 +223,18 @@ class TaskFunction:
             line = f"{spec.folder}: {why}; run the same command{but} to resume"
             rank_zero_only(print)(line, file=sys.stderr, flush=True)
             return JobResult(INTERRUPTED, by_user=not over)
-        except OSError as error:
-            if (refused := of_files(error)) is None:
-                raise
-            raise UserError(f"{refused}; output_dir=DIR puts runs elsewhere") from error
         except MemoryError:
             raise UserError(
                 f"{spec.folder}: the machine's memory is full; train fewer runs at the same time"
             ) from None
+        except UserError:
+            raise
+        except Exception as error:
+            if (own := modules.blame(error)) is not None:
+                raise UserError(own) from error
+            if isinstance(error, OSError) and (refused := of_files(error)) is not None:
+                raise UserError(f"{refused}; output_dir=DIR puts runs elsewhere") from error
+            raise
 
     @staticmethod
     def jobs_at_once(hydra: Any) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult
 
@@ -71,13 +72,21 @@ class Selection(NamedTuple):
 
 
 def select(accelerators: Mapping[str, Accelerator], job: Job) -> Selection:
-    """The first accelerator that supports a job, or else plain PyTorch."""
+    """The first accelerator that supports a job, or else plain PyTorch.
+
+    Raises:
+        UserError: one gives neither a reason nor updates.
+    """
     refused: dict[str, str] = {}
     for name, accelerator in accelerators.items():
         reason = accelerator.refuses(job)
         if reason is None:
             updates = accelerator.updates(job)
+            if not callable(updates):
+                raise UserError(f"accelerate.{name}: updates(job) must give what makes them, not {updates!r}")
             refused |= {f"{name}.{part}": why for part, why in getattr(updates, "refused", {}).items()}
             return Selection(updates, name, refused, tuple(getattr(updates, "parts", ())))
+        if not isinstance(reason, str):
+            raise UserError(f"accelerate.{name}: refuses(job) must give None or a reason, not {reason!r}")
         refused[name] = reason
     return Selection(EagerUpdates(job), "eager", refused)

@@ -3,9 +3,8 @@
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from seq2seq_lab.config.build import call
+from seq2seq_lab.config.build import call, is_foreign
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import UserError
@@ -23,14 +22,12 @@ def check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
     """Check the plan of a policy for the longest source.
 
     Raises:
-        ValueError: it is no plan of these pairs.
+        ValueError: it is no policy.
+        UserError: it gives no plan of these pairs.
     """
     if not callable(getattr(module.forcing, "plan", None)):
         raise ValueError(f"{type(module.forcing).__name__} is not a policy: it has no method plan(pairs)")
-    gold = getattr(module.forcing.plan(module.pairs(block, epoch=0, epochs=epochs)), "gold", None)
-    wanted = tuple(block.target.shape)
-    if not isinstance(gold, Tensor) or gold.dtype != torch.bool or tuple(gold.shape) != wanted:
-        raise ValueError(f"a plan must be a Plan whose gold is a boolean tensor of shape {wanted} [N, T]")
+    module.plan(module.pairs(block, epoch=0, epochs=epochs))
 
 
 def check_learning(module: TranslationModule, data: TranslationDataModule, block: Block, epochs: int) -> None:
@@ -75,9 +72,19 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
         )
     if (reason := objective.refuses(module.model, target)) is not None:
         raise UserError(f"objective: {reason}")
-    if not isinstance(target, Gold) or type(objective) is not NegativeLogLikelihood:
-        key = "objective" if isinstance(target, Gold) else "target"
-        call(_try, key, module=module, block=block, plan=plans[-1], always_gold=always_gold)
+    parts = {
+        "target": target,
+        "objective": objective,
+        "forcing": module.forcing,
+        "forcing.feeder": plans[-1].feeder,
+    }
+    tried = {key: part for key, part in parts.items() if is_foreign(part)}
+    tried |= {} if isinstance(target, Gold) else {"target": target}
+    tried |= {} if type(objective) is NegativeLogLikelihood else {"objective": objective}
+    if tried:
+        key = next(iter(tried))
+        asked = {"module": module, "block": block, "plan": plans[-1], "always_gold": always_gold}
+        call(_try, key, tried.values(), **asked)
 
 
 def _certain(plan: Plan) -> bool:

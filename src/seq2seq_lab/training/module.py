@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from seq2seq_lab.data.batches import Block
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure, Evaluator, measured
-from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, mean_over_words
+from seq2seq_lab.forcing.plan import ForcingPolicy, Pairs, Plan, checked, mean_over_words
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
@@ -219,7 +219,7 @@ class TranslationModule(pl.LightningModule):
 
     def plan(self, pairs: Pairs) -> Plan:
         """What the policy feeds these pairs, and the schedules of target and objective."""
-        return self.forcing.plan(pairs)._replace(
+        return checked(self.forcing.plan(pairs), pairs)._replace(
             unk=self.unk, scheduled=scheduled(pairs, self.target, self.objective)
         )
 

@@ -125,6 +125,10 @@ def backward(
             model, batch, words, inputs, gold, decoded.logits, draws, shares.get("target"), goes_on(plan)
         )
         wanted = target(fed)
+        if not hasattr(wanted, "losses"):
+            raise UserError(
+                f"target: it must give one of seq2seq_lab.targets.wanted, not {type(wanted).__name__}"
+            )
         by_position = wanted.losses(decoded.logits)
         if by_position.shape != batch.target.shape:
             raise UserError(
@@ -136,10 +140,16 @@ def backward(
         outcome = Outcome(model, batch, decoded, losses, draws, wanted, inputs, share)
         result = objective(outcome)
         minimised, measured = result if isinstance(result, tuple) else (result, {})
-        if minimised.shape != losses.shape:
+        if not isinstance(minimised, Tensor) or minimised.shape != losses.shape:
+            given = tuple(minimised.shape) if isinstance(minimised, Tensor) else type(minimised).__name__
             raise UserError(
-                f"objective: it must give the loss of each pair, of shape {tuple(losses.shape)} [B], not "
-                f"{tuple(minimised.shape)}"
+                f"objective: it must give the loss of each pair, a tensor of shape {tuple(losses.shape)} [B], not "
+                f"{given}"
+            )
+        if set(measured) != set(objective.measures):
+            raise UserError(
+                f"objective: it measures {sorted(measured)}, and its attribute measures has "
+                f"{sorted(objective.measures)}"
             )
         return Learnt(wanted, losses, minimised, measured)
 

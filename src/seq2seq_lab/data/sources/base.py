@@ -152,7 +152,10 @@ class PairSource(ABC):
         stored = self._cache_path(provenance.fingerprint) if provenance.fingerprint else None
         corpus = read_corpus(stored) if stored else None
         if corpus is None or (_names_places(corpus) and corpus.origin != provenance.origin):
-            corpus = self._prepare(self.read(), provenance.origin)
+            raw = self.read()
+            if not isinstance(raw, RawPairs):
+                raise UserError(f"data: read() must give RawPairs, not {type(raw).__name__}")
+            corpus = self._prepare(raw, provenance.origin)
             if stored:
                 write_corpus(stored, corpus)
         origin = f"{len(corpus):,} of {corpus.archive_pairs:,} pairs of {provenance.origin}"

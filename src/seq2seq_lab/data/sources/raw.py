@@ -24,7 +24,7 @@ class RawPairs:
         cautions: what may be wrong with the pairs, each in one line; shown by `data` and `train`.
 
     Raises:
-        UserError: the lists differ in length.
+        UserError: the lists differ in length, or hold something else than texts.
     """
 
     sources: Sequence[str]
@@ -42,6 +42,15 @@ class RawPairs:
             lengths = f"{len(self.sources)} sources and {len(self.targets)} targets"
             also = "" if self.prefixed is None else f" and {len(self.prefixed)} sentences for prefixes"
             raise UserError(f"data: the source returned {lengths}{also}; the numbers must be equal")
+        for side, texts in (
+            ("source", self.sources),
+            ("target", self.targets),
+            ("sentence for prefixes", third),
+        ):
+            if (
+                row := next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
+            ) is not None:
+                raise UserError(f"data: the {side} of {self.place(row)} must be a text, not {texts[row]!r}")
 
     def place(self, row: int) -> str:
         """The file and line of a pair, for messages."""

@@ -41,6 +41,8 @@ def _check_names(measures: Mapping[str, EvaluationMeasure]) -> None:
     """Refuse measures whose values would be taken for those of others."""
     seen: dict[str, str] = {}
     for key, each in measures.items():
+        if not isinstance(each.facts, Measure):
+            raise UserError(f"measures.{key}: its facts must be a Measure, not {each.facts!r}")
         name = each.facts.name
         if not re.fullmatch(r"[\w-]+", name):
             raise UserError(f"measures.{key}: its name {name!r} may have letters, digits, - and _ only")

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from seq2seq_lab.config.build import build, build_all, call
 from seq2seq_lab.data.datamodule import TranslationDataModule
@@ -58,10 +60,11 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
         unk=corpus.target_vocabulary.unk,
     )
     # What the first update, or the longest sentence, would refuse shows here.
-    optimizer = call(partial(module.optimizer, model.parameters()), "optimizer")
-    call(partial(module.lr_schedule.scheduler, optimizer), "lr_schedule")
+    optimizer = call(_optimizer, "optimizer", module=module)
+    call(_check_schedule, "lr_schedule", module=module, optimizer=optimizer)
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
-    call(greedy, "model", model=model.eval(), source=longest.source, source_lengths=None, max_length=1)
+    asked = {"source": longest.source, "source_lengths": None, "max_length": 1}
+    call(greedy, "model", model.modules(), model=model.eval(), **asked)
     model.train()
     epochs = max(0, config["trainer"].get("max_epochs") or 0)
     call(check_plan, "forcing", module=module, block=longest, epochs=epochs)
@@ -72,6 +75,23 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     if str(config["trainer"].get("precision")) in DOUBLE:
         module.double()  # Lightning does so too, but after it has read the weights of a checkpoint
     return module
+
+
+def _optimizer(module: TranslationModule) -> Optimizer:
+    optimizer = module.optimizer(module.model.parameters())
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"{type(optimizer).__name__} is not an optimizer of PyTorch")
+    return optimizer
+
+
+def _check_schedule(module: TranslationModule, optimizer: Optimizer) -> None:
+    schedule = module.lr_schedule
+    scheduler = schedule.scheduler(optimizer)
+    stepped = schedule.over is not None or schedule.metric is not None
+    if not isinstance(scheduler, LRScheduler | ReduceLROnPlateau) and (stepped or scheduler is not None):
+        raise ValueError(
+            f"scheduler(optimizer) must give a scheduler of PyTorch, not {type(scheduler).__name__}"
+        )
 
 
 def _try_step(optimizer: OptimizerFactory) -> None:
