@@ -86,6 +86,21 @@ def test_a_run_that_diverged_does_not_change_the_axis_of_the_others(tmp_path):
     assert axes.get_yscale() == "log"
 
 
+def test_an_unfinished_run_with_one_epoch_is_a_point(tmp_path):
+    for seed, epochs in enumerate((3, 1)):
+        rows = [{"epoch": n, "val/loss_forced": 3 - n} for n in range(1, epochs + 1)]
+        write_run(
+            tmp_path / f"seed-{seed}",
+            config(seed=seed),
+            rows=rows,
+            status="finished" if epochs > 1 else "failed",
+        )
+    axes = Figure().subplots()
+    plots.curves(gather([tmp_path]).groups, ["val/loss_forced"]).panels["val/loss_forced"](axes)
+    (point,) = (line for line in axes.lines if len(line.get_xdata()) == 1)
+    assert point.get_marker() == "o"
+
+
 def test_the_loss_floor_does_not_extend_the_axis(tmp_path):
     rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
     write_run(tmp_path / "a", config(), rows=rows)

@@ -178,6 +178,21 @@ def test_runs_are_added_to_a_table_and_replace_their_own_rows(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    "text", ["Nothing here.\n", "<!-- runs -->\nNo end.\n", "<!-- other -->\n<!-- end -->\n"]
+)
+def test_a_readme_without_a_place_for_a_table_is_refused_and_stays(text, tmp_path):
+    from experiments.tables import write
+
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    with pytest.raises(
+        UserError, match=r"README.md: it has no place for the table: `<!-- runs -->`, then `<!-- end -->`"
+    ):
+        write([{"a": "1"}], "runs", tmp_path)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
+    assert not (tmp_path / "runs.csv").exists()
+
+
 @pytest.mark.parametrize("name", ["passing", "quirks", "recency"])
 def test_without_a_run_a_table_stays(name, tmp_path, monkeypatch):
     module = importlib.import_module(f"experiments.seminar.{name}")

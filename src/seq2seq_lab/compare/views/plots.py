@@ -126,7 +126,8 @@ def _draw_curves(
         for run in group.others:
             points = sorted(run.curves().get(metric, {}).items())
             thin = Look(look.colour, _UNFINISHED.dashes)
-            axes.plot([e for e, _ in points], [v for _, v in points], linewidth=0.9, **line_style(thin))
+            style = line_style(thin) | ({"marker": "o", "markersize": 4} if len(points) == 1 else {})
+            axes.plot([e for e, _ in points], [v for _, v in points], linewidth=0.9, **style)
             drawn += [value for _, value in points if math.isfinite(value)]
     fill(axes, bands, opacity=BAND * min(1, MANY / len(groups)))
     if metric == TRAINING_LOSS:
