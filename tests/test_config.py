@@ -21,7 +21,11 @@ ERRORS = [
     ("model=atention", "model=atention: no such option; did you mean attention?"),
     ("logger=paris", "options of logger: csv, many, mlflow, none, tensorboard, wandb"),
     ("experiment=seminar/nope", "experiment=seminar/nope: no such option"),
-    ("experiment=nope", "seminar/attention_mixed"),
+    (
+        "experiment=seminar/nope",
+        "scan/…, seminar/attention_mixed, seminar/seq2seq_full, seminar/seq2seq_mixed",
+    ),
+    ("experiment=nope", "options of experiment: baseline/…, demo/…, exposure_bias/…, "),
     ("forcing=null", "forcing=null: forcing takes one of its options: by_step"),
     ("model=[attention]", "model=[attention]: model takes one of its options: attention, seq2seq"),
     ("~forcing", "forcing: "),
@@ -327,8 +331,8 @@ class Unit:
     ("name", "said"),
     [
         ("NoPlan", "forcing: NoPlan is not a policy: it has no method plan(pairs)"),
-        ("Flat", "forcing: a plan must be a Plan whose gold is a boolean tensor of shape"),
-        ("Floats", "forcing: a plan must be a Plan whose gold is a boolean tensor of shape"),
+        ("Flat", "forcing: plan(pairs) must give a Plan whose gold is a bool tensor of shape"),
+        ("Floats", "forcing: plan(pairs) must give a Plan whose gold is a bool tensor of shape"),
         ("Unit", "forcing.unit must be one of sentence, position, prefix, got word"),
     ],
 )

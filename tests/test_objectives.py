@@ -105,7 +105,9 @@ def test_an_objective_gives_a_value_for_each_pair(model):
         def __call__(self, outcome):
             return outcome.losses.mean()
 
-    with pytest.raises(UserError, match=r"^objective: .*each pair, of shape \(6,\) \[B\], not \(\)$"):
+    with pytest.raises(
+        UserError, match=r"^objective: .*each pair, a tensor of shape \(6,\) \[B\], not \(\)$"
+    ):
         backward(model, Mean(), BATCH, PLAN, DRAWS)
 
 
