@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq_lab.commands.main import main
+from seq2seq_lab.runs.evaluations import read_translated
 from seq2seq_lab.runs.run import Run
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -102,6 +103,21 @@ def test_an_own_measure_is_in_every_file_of_a_run(runs):
         assert summary["last"]["val/wrong_length"] == value
         assert summary["best"]["val/wrong_length"] == {"value": value, "epoch": 1}
         assert summary["measures"]["wrong_length"]["better"] == "lower"
+
+
+def test_an_own_measure_is_that_of_the_test_part_too(runs, capsys):
+    """From the translations that are written, at each beam; only where its module is trusted."""
+    one = runs["dot", "full"]
+    others = " ".join(f"--trust {each}" for each in MODULES if each != "my_measure")
+    for options in ("", "--trust my_measure --beam 3,1"):
+        assert not options or run(f"seq2seq-lab evaluate {one.folder} {others} {options}") == 0
+        written = read_translated(Run(one.folder).evaluations["test"].path, "source")
+        pairs = zip(written.hypotheses, written.references, strict=True)
+        wrong = [len(text.split()) not in {len(each.split()) for each in wanted} for text, wanted in pairs]
+        assert Run(one.folder).last("test/wrong_length") == pytest.approx(sum(wrong) / len(wrong))
+    assert run(f"seq2seq-lab evaluate {one.folder} {others}") == 0
+    assert "not measured: measures.wrong_length" in capsys.readouterr().out
+    assert "wrong_length" not in Run(one.folder).evaluations["test"].measures
 
 
 def test_the_comparison_shows_them_by_name(runs, capsys):

@@ -87,9 +87,8 @@ def blame(error: BaseException) -> str | None:
         return None
     (place,) = traceback.StackSummary.extract(frames[-1:])
     said = traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
-    return (
-        f"{os.path.relpath(place.filename)}, line {place.lineno}, in {place.name}: {said}\n    {place.line}"
-    )
+    file = place.filename.removeprefix(f"{_finder.folder}{os.sep}")
+    return f"{file}, line {place.lineno}, in {place.name}: {said}\n    {place.line}"
 
 
 def _importer() -> str:

@@ -1,7 +1,8 @@
 """A trained model on one part of the data: scores at several beams, losses and analyses."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.evaluation import losses
 from seq2seq_lab.evaluation.analysis import Analysis, Subject
 from seq2seq_lab.evaluation.errors import edits
-from seq2seq_lab.evaluation.evaluate import Evaluation, EvaluationMeasure, Evaluator, first_rows
+from seq2seq_lab.evaluation.evaluate import Evaluation, EvaluationMeasure, Evaluator, first_rows, measured
 from seq2seq_lab.evaluation.groups import by_near_duplicates
+from seq2seq_lab.evaluation.measures import REGISTRY
 from seq2seq_lab.evaluation.references import streams
 from seq2seq_lab.evaluation.scores import exact_match
 from seq2seq_lab.models.interface import Model
@@ -113,6 +115,7 @@ def evaluate_part(
     beams: Sequence[int] = (GREEDY,),
     alpha: float = 1.0,
     analyses: Iterable[Analysis] = (),
+    measures: Mapping[str, EvaluationMeasure] = MappingProxyType({}),
     seed: int = 0,
 ) -> Results:
     """Evaluate a model, which is in evaluation mode.
@@ -120,6 +123,7 @@ def evaluate_part(
     Args:
         beams: the beams to decode with; 1 is greedy. The first one gives `Results.hypotheses`.
         alpha: length penalty of beam search.
+        measures: those of the run, by its keys; the ones that are not of this package are measured.
         seed: of the analyses' random draws.
     """
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
@@ -135,7 +139,9 @@ def evaluate_part(
     scorer = Scorer(references, graded=graded)
     scored = {beam: scorer([texts[row] for row in rows]) for beam, texts in by_beam.items()}
     first = next(iter(scored))
-    measures = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
+    values = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
+    own = {key: each for key, each in measures.items() if each.facts.name not in REGISTRY}
+    values |= measured(replace(evaluation, hypotheses=by_beam[first]), own)
     found: dict[str, Any] = {}
     if len(scored) > 1:
         names = next(iter(scored.values()))
@@ -146,10 +152,10 @@ def evaluate_part(
     subject = _subject(model, part, blocks, evaluation, seed)
     for analysis in analyses:
         if result := analysis(subject):
-            measures |= result.pop("measures", {})
+            values |= result.pop("measures", {})
             found[analysis.name] = result
     return Results(
-        measures=measures,
+        measures=values,
         beams=scored,
         hypotheses=by_beam[first],
         segments=len(rows),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seq2seq_lab.config.build import build, call
 from seq2seq_lab.config.check import check_node
-from seq2seq_lab.config.trust import check_targets
+from seq2seq_lab.config.trust import check_targets, registered
 from seq2seq_lab.data.corpus import Corpus
 from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.splits import Parts, components_of, parts_of
@@ -125,7 +125,12 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     lengths = part.corpus.to_predict(predict_sos=part.predict_sos).lengths
     call(check_model, f"{path}: model", model=model, source=part.corpus.source.lengths, target=lengths)
     results = evaluate_part(
-        model, part, beams=request.beams, alpha=request.alpha, analyses=request.analyses, seed=0
+        model,
+        part,
+        beams=request.beams,
+        alpha=request.alpha,
+        analyses=request.analyses,
+        measures=_own_measures(config, request),
     )
     _, checkpoint = find_checkpoint(path, request.checkpoint)
     contents = contents_of(
@@ -153,6 +158,21 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         components=None if chosen.components is None else chosen.components.tolist(),
     )
     return contents
+
+
+def _own_measures(config: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    """The measures of a run that are not of this package; of those that are not trusted, a line says so."""
+    found = {}
+    for name, node in (config.get("measures") or {}).items():
+        if node.get("_target_") in registered()["measures"]:
+            continue
+        try:
+            check_targets(node, f"measures.{name}", request.trusted)
+        except UserError as error:
+            print(f"not measured: {error}")
+            continue
+        found[name] = build(node, f"measures.{name}")
+    return found
 
 
 def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path: Path) -> _Chosen:

@@ -51,7 +51,7 @@ def evaluate_test(
         if corpus.task.graded
         else None,
     )
-    results = evaluate_part(model, part)
+    results = evaluate_part(model, part, measures=module.measures)
     contents = contents_of(part, results, name=TEST, checkpoint=name, epoch=epoch, segments=segments)
     write_evaluation(
         run.folder,
