@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import os
 import shutil
 import subprocess
@@ -10,12 +11,15 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import torch
 
 import fake_evaluations
 import fake_runs
 import tiny
 from literal import statistics as literal
+from seq2seq_lab import load_run
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.run import Run
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 EPOCH = 20
@@ -212,3 +216,63 @@ def test_a_table_without_rows_is_named(text, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STUDY", tmp_path)
     with pytest.raises(UserError, match=r"runs\.csv: it has no rows"):
         module.main([])
+
+
+class TestSeveralModelsAsOne:
+    @pytest.fixture(scope="class")
+    def runs(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("ensemble")
+        return [
+            Run(tiny.train(folder, "model=attention", "split.test=0.2", f"seed={seed}")) for seed in range(2)
+        ]
+
+    def test_its_scores_are_the_logarithm_of_the_mean_probability(self, runs):
+        from experiments.g2p.ensemble import Ensemble
+
+        models = [load_run(each.folder).model for each in runs]
+        random = torch.Generator().manual_seed(1)
+        source, target = (torch.randint(3, 9, (4, 5), generator=random) for _ in range(2))
+        mean = sum(model(source, target).logits.double().softmax(2) for model in models) / 2
+        together = Ensemble(models).eval()
+        assert torch.allclose(together(source, target).logits.double(), mean.log(), atol=1e-5)
+        inputs, memory = together.embed(target), together.encode(source)
+        state, steps = together.first_state(memory), []
+        for t in range(5):
+            decoded, state = together.decode(inputs[:, t : t + 1], memory, state, first=t)
+            steps.append(decoded.logits)
+        whole, _ = together.decode(inputs, memory, together.first_state(memory))
+        assert torch.allclose(torch.cat(steps, dim=1), whole.logits, atol=1e-5)
+
+    def test_one_model_with_itself_translates_as_it_does_alone(self, runs):
+        from experiments.g2p.ensemble import LoadedEnsemble
+
+        alone, sources = load_run(runs[0].folder), ["je suis triste .", "tu es content .", "il est ici ."]
+        for beam in (1, 3):
+            expected = alone.translate(sources, beam=beam)
+            assert LoadedEnsemble([runs[0]]).translate(sources, beam=beam) == expected
+            assert LoadedEnsemble([runs[0]] * 2).translate(sources, beam=beam) == expected
+
+    def test_its_row_is_beside_those_of_its_runs(self, runs):
+        from experiments.g2p import ensemble, report
+
+        rows = [*report.rows_together(runs)]
+        assert [(row["beam"], row["seed"]) for row in rows] == [("1", "0+1"), ("5", "0+1")]
+        pairs = {}
+        for line in runs[0].evaluations["test"].path.with_suffix(".jsonl").read_text().splitlines():
+            pairs[json.loads(line)["source"]] = json.loads(line)["references"]
+        said = ensemble.LoadedEnsemble(runs).translate([*pairs])
+        wrong = [text not in wanted for text, wanted in zip(said, pairs.values(), strict=True)]
+        assert float(rows[0]["WER %"]) == pytest.approx(100 * sum(wrong) / len(wrong), rel=1e-5)
+        single = [rows[0] | {"seed": seed} for seed in "01"]
+        found = report.results([*single, *rows])
+        assert [(row["preset"].rpartition(", ")[2], row["beam"], row["seeds"]) for row in found[1:]] == [
+            ("ensemble of 2", "1", "2"),
+            ("ensemble of 2", "5", "2"),
+        ]
+
+    def test_runs_with_other_words_are_no_ensemble(self, runs, tmp_path):
+        from experiments.g2p.ensemble import LoadedEnsemble
+
+        other = Run(tiny.train(tmp_path, "model=attention", "data.pairs=30", "seed=2"))
+        with pytest.raises(UserError, match="it has other words than"):
+            LoadedEnsemble([runs[0], other])
