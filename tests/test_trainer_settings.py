@@ -9,7 +9,7 @@ import pytest
 
 import tiny
 from seq2seq_lab.config.check import check
-from seq2seq_lab.config.trainer import REFUSED
+from seq2seq_lab.config.trainer import REFUSED, is_endless
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
@@ -258,3 +258,18 @@ def test_a_profile_is_shown(run, caplog):
     assert not caplog.text
     run("b", "+trainer.profiler=simple", "trainer.max_epochs=1")
     assert "run_training_batch" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "endless"),
+    [
+        ([], False),
+        (["trainer.max_epochs=-1"], True),
+        (["trainer.max_epochs=-1", "+trainer.max_steps=-1"], True),
+        (["trainer.max_epochs=-1", "+trainer.max_steps=9"], False),
+        (["trainer.max_epochs=-1", "+trainer.max_time=00:00:01:00"], False),
+        (["trainer.max_epochs=-1", "callbacks=[default,early_stopping]"], False),
+    ],
+)
+def test_what_ends_a_run(given, endless):
+    assert is_endless(tiny.configuration(*given)) == endless

@@ -55,6 +55,17 @@ def most_epochs(trainer: Any) -> int | None:
     return most if isinstance(most, int) and most >= 0 else None
 
 
+def is_endless(config: Mapping[str, Any]) -> bool:
+    """Whether nothing ends a run but an interruption."""
+    trainer = config["trainer"]
+    stops = any(str(each.get("_target_")).endswith("EarlyStopping") for each in config["callbacks"].values())
+    return (
+        trainer.get("max_epochs") == trainer.get("max_steps", -1) == -1
+        and not trainer.get("max_time")
+        and not stops
+    )
+
+
 def check_trainer(trainer: Mapping[str, Any]) -> None:
     """Check the settings that Lightning accepts, and that a run does not follow, or with which it does nothing.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from seq2seq_lab.config.trainer import is_endless
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import counted, printable
 from seq2seq_lab.evaluation.measures import is_shown, measure
@@ -40,6 +41,10 @@ def show_cautions(
         found.append(
             "this objective learns from the model's own outputs alone, and those of random weights are worth "
             "nothing; init_from=RUN starts from a trained one"
+        )
+    if is_endless(config):
+        found.append(
+            "trainer.max_epochs=-1, and nothing else ends this run: it trains until it is interrupted"
         )
     for each in found:
         print(f"caution: {each}", file=sys.stderr, flush=True)
