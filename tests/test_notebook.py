@@ -70,6 +70,12 @@ def test_what_a_call_asks_for_and_cannot_have_is_named(tmp_path):
         find_checkpoint(tmp_path, "Best")
     with pytest.raises(UserError, match=r"^output_dir: give it as an argument"):
         sweep({"data": "toy", "output_dir": str(tmp_path)})
+    for settings in ("data=toy", ["data=toy"]):
+        with pytest.raises(UserError, match=r"^settings: a dictionary of keys and values, such as"):
+            sweep(settings)
+    for zipped in (["forcing.ratio", "seed"], "seed", {"seed": [0, 1]}):
+        with pytest.raises(UserError, match=r"^zipped: groups of keys, such as"):
+            sweep({"data": "toy"}, zipped=zipped)
     with pytest.raises(UserError, match=r"^jobs: 0 is not positive"):
         sweep({"data": "toy"}, jobs=0, output_dir=tmp_path)
     assert not list(tmp_path.iterdir())

@@ -48,7 +48,13 @@ def sweep(
     """
     output_dir = outputs() if output_dir is None else output_dir
     config_dir = None if config_dir is None else Path(config_dir)
-    several = [settings] if isinstance(settings, Mapping) else list(settings)
+    several = [settings] if isinstance(settings, Mapping | str) else list(settings)
+    if not all(isinstance(each, Mapping) for each in several):
+        raise UserError(
+            'settings: a dictionary of keys and values, such as {"data": "toy", "seed": [0, 1]}, or several'
+        )
+    if any(isinstance(each, str) for each in zipped):
+        raise UserError('zipped: groups of keys, such as [["forcing.ratio", "seed"]]')
     if any("output_dir" in each for each in several):
         raise UserError("output_dir: give it as an argument of its own: sweep({…}, output_dir=…)")
     if jobs < 1:
