@@ -71,7 +71,7 @@ def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
     for name, task in shifts.items():
         rows = read_csv(f"{name}-shift_runs", shift.STUDY)
         assert shift.table(rows, task) == read_csv(f"{name}-shift", shift.STUDY)
-    of_tasks = {name: read_csv(f"{name}_runs", quality.STUDY) for name in tasks if not tasks[name].start}
+    of_tasks = over_tasks.rows_of_tasks(kept=True)
     assert quality.settings_of_methods() == read_csv("methods", quality.STUDY)
     assert over_tasks.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
     plans = {name: its for name, its in planned.tables().items() if f"{name}-planned" in written}

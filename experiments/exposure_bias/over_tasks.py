@@ -120,19 +120,18 @@ def _shown(found: Interval) -> str:
     return f"{found.value:.2f}{interval}"
 
 
-def rows_of_tasks() -> dict[str, list[Row]]:
-    """Task → a row a run, of the tasks of part 2 and 3 that are there."""
-    names = [name for name, task in TASKS.items() if not task.start and (STUDY / f"{name}_runs.csv").exists()]
-    return {name: read_csv(f"{name}_runs", STUDY) for name in names}
+def rows_of_tasks(*, kept: bool = False) -> dict[str, list[Row]]:
+    """Task → a row a run, of the tasks of part 2 and 3 that are there, and of the kept ones too."""
+    names = [name for name, task in TASKS.items() if not task.start and (kept or not task.kept)]
+    return {name: read_csv(f"{name}_runs", STUDY) for name in names if (STUDY / f"{name}_runs.csv").exists()}
 
 
 def main(arguments: list[str]) -> None:
     """Write the tables."""
     if arguments:
         raise UserError("usage: over_tasks")
-    rows = rows_of_tasks()
-    write(over_methods(rows), "over_methods", STUDY)
-    write(table(rows), "over_tasks", STUDY)
+    write(over_methods(rows_of_tasks(kept=True)), "over_methods", STUDY)
+    write(table(rows_of_tasks()), "over_tasks", STUDY)
 
 
 if __name__ == "__main__":

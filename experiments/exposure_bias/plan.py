@@ -59,6 +59,7 @@ class Task:
         shifts: name → settings of the data, for pairs that are not of the corpus.
         reward: what self-critical training makes greater.
         folder, files: an environment variable that names a folder, and keys → files in it.
+        kept: its runs had settings that are no longer those of the methods; their rows are kept, and none is trained.
     """
 
     preset: str
@@ -73,6 +74,7 @@ class Task:
     reward: str = "bleu"
     folder: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    kept: bool = False
 
     @property
     def quality(self) -> str:
@@ -160,4 +162,5 @@ TASKS = {
         seeds=range(3),
     ),
 }
+TASKS["sentences-first"] = replace(TASKS["sentences"], kept=True)
 TASKS |= {f"{name}-continued": continued(name, TASKS[name]) for name in ("sentences", "sounds")}

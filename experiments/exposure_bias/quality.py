@@ -262,9 +262,14 @@ def by_method(measured: Sequence[Row], column: str) -> dict[str, dict[int, float
 def main(arguments: list[str]) -> None:
     """Train or report a task."""
     what, name, folder, *methods = [*arguments, *[""] * (3 - len(arguments))]
+    trained = [each for each, task in TASKS.items() if not task.kept]
     if what not in ("train", "report") or name not in TASKS or (what == "train" and not folder):
         raise UserError(
-            f"usage: quality train {'|'.join(TASKS)} OUTPUTS [METHOD …], or quality report TASK [OUTPUTS]"
+            f"usage: quality train {'|'.join(trained)} OUTPUTS [METHOD …], or quality report TASK [OUTPUTS]"
+        )
+    if TASKS[name].kept and folder:
+        raise UserError(
+            f"{name}: its runs are of earlier settings; `quality report {name}` makes its tables again"
         )
     if unknown := [method for method in methods if method not in TASKS[name].methods]:
         raise UserError(f"{unknown[0]}: no such method; those of {name} are {', '.join(TASKS[name].methods)}")

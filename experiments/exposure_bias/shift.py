@@ -135,6 +135,8 @@ def main(arguments: list[str]) -> None:
     if len(arguments) not in (1, 2) or arguments[0] not in known:
         raise UserError(f"usage: shift {'|'.join(known)} [OUTPUTS]")
     name, task = arguments[0], known[arguments[0]]
+    if task.kept and len(arguments) > 1:
+        raise UserError(f"{name}: its runs are of earlier settings; `shift {name}` makes its table again")
     for folder in map(Path, arguments[1:]):
         runs = of_corrected(folder) if task is CORRECTED else evaluated(name, folder)
         write_csv(measured(runs, task), f"{name}-shift_runs", STUDY)
