@@ -1,6 +1,7 @@
 """The study of exposure bias: its tables are those of its runs, and its runs are those of its plan."""
 
 import dataclasses
+import shutil
 from itertools import product
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def study(tmp_path, monkeypatch):
     """The part on quality, with a folder for its files, two rates to search, two splits and four seeds."""
     from experiments.exposure_bias import plan, quality, shift
 
+    shutil.copy(quality.STUDY / "README.md", tmp_path)
     for module in (quality, shift):
         monkeypatch.setattr(module, "STUDY", tmp_path)
     monkeypatch.setattr(quality, "JOBS", 1)
@@ -125,8 +127,6 @@ def study(tmp_path, monkeypatch):
     for name in names:
         small = {"rates": (0.001, 0.002), "seeds": range(4), "splits": 2, "shifts": {"more": {"pairs": 1500}}}
         monkeypatch.setitem(plan.TASKS, name, dataclasses.replace(plan.TASKS[name], **small))
-    marks = [f"<!-- {name} -->\n<!-- end -->\n" for name in (*names, *(f"{name}-shift" for name in names))]
-    (tmp_path / "README.md").write_text("".join(marks), encoding="utf-8")
     return quality
 
 

@@ -162,9 +162,9 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
 
 def _own_measures(config: Mapping[str, Any], request: Request) -> dict[str, Any]:
     """The measures of a run that are not of this package; of those that are not trusted, a line says so."""
-    found = {}
-    for name, node in (config.get("measures") or {}).items():
-        if node.get("_target_") in registered()["measures"]:
+    found, nodes = {}, config.get("measures")
+    for name, node in nodes.items() if isinstance(nodes, Mapping) else ():
+        if not isinstance(node, Mapping) or str(node.get("_target_")) in registered()["measures"]:
             continue
         try:
             check_targets(node, f"measures.{name}", request.trusted)
