@@ -115,8 +115,11 @@ def test_an_own_measure_is_that_of_the_test_part_too(runs, capsys):
         pairs = zip(written.hypotheses, written.references, strict=True)
         wrong = [len(text.split()) not in {len(each.split()) for each in wanted} for text, wanted in pairs]
         assert Run(one.folder).last("test/wrong_length") == pytest.approx(sum(wrong) / len(wrong))
-    assert run(f"seq2seq-lab evaluate {one.folder} {others}") == 0
-    assert "not measured: measures.wrong_length" in capsys.readouterr().out
+    capsys.readouterr()
+    assert run(f"seq2seq-lab evaluate {one.folder} {others} --json") == 0
+    out, err = capsys.readouterr()
+    assert "wrong_length" not in str(json.loads(out))
+    assert "not measured: measures.wrong_length" in err
     assert "wrong_length" not in Run(one.folder).evaluations["test"].measures
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,13 @@ class Ensemble(Model):
         super().__init__()
         assert not any(each.overrides_forward for each in models)
         self.models = nn.ModuleList(models)
-        self.members = tuple(models)
         word = torch.zeros(1, 1, dtype=torch.int64)
         self.sizes = [each.embed(word).shape[2] for each in models]
+
+    @property
+    def members(self) -> Sequence[Model]:
+        """The models."""
+        return cast(Sequence[Model], self.models)
 
     @property
     def target_vocabulary_size(self) -> int:

@@ -1,5 +1,6 @@
 """Evaluate a run on a part of its data, or on other pairs."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +170,7 @@ def _own_measures(config: Mapping[str, Any], request: Request) -> dict[str, Any]
         try:
             check_targets(node, f"measures.{name}", request.trusted)
         except UserError as error:
-            print(f"not measured: {error}")
+            print(f"not measured: {error}", file=sys.stderr, flush=True)
             continue
         found[name] = build(node, f"measures.{name}")
     return found

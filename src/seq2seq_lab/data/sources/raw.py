@@ -42,11 +42,8 @@ class RawPairs:
             lengths = f"{len(self.sources)} sources and {len(self.targets)} targets"
             also = "" if self.prefixed is None else f" and {len(self.prefixed)} sentences for prefixes"
             raise UserError(f"data: the source returned {lengths}{also}; the numbers must be equal")
-        for side, texts in (
-            ("source", self.sources),
-            ("target", self.targets),
-            ("sentence for prefixes", third),
-        ):
+        sides = {"source": self.sources, "target": self.targets, "sentence for prefixes": self.prefixed or ()}
+        for side, texts in sides.items():
             if (
                 row := next((i for i, text in enumerate(texts) if not isinstance(text, str)), None)
             ) is not None:

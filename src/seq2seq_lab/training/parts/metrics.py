@@ -21,7 +21,7 @@ def described(module: TranslationModule) -> dict[str, Measure]:
 
 def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
     """Refuse metrics that this run does not measure, such as one of the other part of the data, and names of two."""
-    _check_names(module.measures)
+    _check_measures(module.measures)
     _check_metric(config["monitor"]["metric"], "monitor.metric", module)
     callbacks = config["callbacks"].items()
     followed = {"lr_schedule.metric": module.lr_schedule.metric}
@@ -37,8 +37,8 @@ def check_metrics(config: Mapping[str, Any], module: TranslationModule) -> None:
             raise UserError(f"{key}: {metric} is never measured with trainer.limit_val_batches=0")
 
 
-def _check_names(measures: Mapping[str, EvaluationMeasure]) -> None:
-    """Refuse measures whose values would be taken for those of others."""
+def _check_measures(measures: Mapping[str, EvaluationMeasure]) -> None:
+    """Refuse measures without facts, and those whose values would be taken for those of others."""
     seen: dict[str, str] = {}
     for key, each in measures.items():
         if not isinstance(each.facts, Measure):
