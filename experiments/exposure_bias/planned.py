@@ -39,6 +39,7 @@ class Plan:
         task: the task of `plan.TASKS` whose runs they are.
         expected: method → `BETTER` or `WORSE`.
         as_good: a method is as good where the 90 % interval of its difference lies within this on both sides of 0.
+        others: the methods that are not expected to differ have a row too, as each may be as good.
         pairs: the pairs of TASK-shift_runs.csv that are translated; by default, the test part.
         against: the method that the others are compared with.
     """
@@ -46,32 +47,49 @@ class Plan:
     task: str
     expected: Mapping[str, str]
     as_good: float
+    others: bool = False
     pairs: str = ""
     against: str = "full"
 
 
 OF_FOUR = {"RAML": BETTER, "R-Drop": BETTER, "free": WORSE, "two-pass": WORSE}
 PLANS = {
-    "sounds": Plan(task="sounds", expected=OF_FOUR, as_good=0.01),
-    "sentences": Plan(task="sentences", expected=OF_FOUR, as_good=1),
+    "sounds": Plan(task="sounds", expected=OF_FOUR, as_good=0.01, others=True),
+    "sentences": Plan(task="sentences", expected=OF_FOUR, as_good=1, others=True),
     "sentences-longer": Plan(
         task="sentences",
         pairs="longer",
         expected={"R-Drop": BETTER, "free": WORSE, "confidence": WORSE},
         as_good=1,
+        others=True,
     ),
     "sentences-control": Plan(task="sentences", against="smoothing", expected={"R-Drop": BETTER}, as_good=1),
     "sentences-longer-control": Plan(
         task="sentences", pairs="longer", against="smoothing", expected={"R-Drop": BETTER}, as_good=1
     ),
+    "sentences-others": Plan(
+        task="sentences", expected={"confidence-soft": BETTER, "optimal-completion": WORSE}, as_good=1
+    ),
+    "sentences-longer-others": Plan(
+        task="sentences",
+        pairs="longer",
+        expected=dict.fromkeys(
+            ("mixed", "scheduled-down", "scheduled-up", "uniform", "optimal-completion"), WORSE
+        ),
+        as_good=1,
+    ),
+    "sentences-longer-curricula": Plan(
+        task="sentences",
+        pairs="longer",
+        against="scheduled-up",
+        expected={"scheduled-down": BETTER},
+        as_good=1,
+    ),
 }
 
 
 def table(values: Values, plan: Plan, wrong: Wrong | None = None) -> list[Row]:
-    """A row for each method, by the seeds that all methods of the plan have; a method that lacks one has no row.
-
-    Beside full forcing these are all methods, as each may be as good; beside another one, those of the plan.
-    """
+    """A row for each method, by the seeds that all methods of the plan have; a method that lacks one has no row."""
     task = TASKS[plan.task]
     digits = task.measures[task.quality]
     seeds = set.intersection(*(set(values.get(method, {})) for method in (plan.against, *plan.expected)))
@@ -79,7 +97,7 @@ def table(values: Values, plan: Plan, wrong: Wrong | None = None) -> list[Row]:
     found = {
         method: paired_difference(baseline, its)
         for method, its in values.items()
-        if method in (values if plan.against == "full" else plan.expected)
+        if (plan.others or method in plan.expected)
         and method != plan.against
         and seeds
         and its.keys() >= seeds
