@@ -1,6 +1,7 @@
 """A sweep on a real SLURM: `make test-slurm`, as root on a Debian machine.
 
-An array of four jobs and a bad value: one job is pre-empted (`scontrol requeue`) and one is cancelled while it runs.
+An array of four jobs and one that diverges: one job is pre-empted (`scontrol requeue`) and one is cancelled while it
+runs.
 The sweep must end with the comparison of all others, name both, and exit with status 1; the same command then trains
 what is missing. The process that waits for a second sweep is killed: its last job compares. The jobs of a third one
 are over their time limit, and go on when SLURM queues them again. Every run equals one trained without SLURM.
@@ -43,8 +44,8 @@ def start(outputs, *overrides):
         "train",
         "-m",
         *COMMON,
-        *overrides,
         f"output_dir={outputs}",
+        *overrides,
     ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -65,15 +66,16 @@ def running(outputs, count):
     raise AssertionError("nothing runs")
 
 
-def pre_empted_cancelled_and_bad(cluster):
-    sweep = start(cluster, *SLURM, TIME, SHORT, "seed=0,1,2,3,-1")
+def pre_empted_cancelled_and_diverged(cluster):
+    diverges = ("--sweep", "seed=0,1,2,3", "--sweep", "seed=4", "optimizer.lr=1e30")
+    sweep = start(cluster, *SLURM, TIME, SHORT, *diverges)
     first, second, *_ = running(cluster, 2)
     subprocess.run(["scontrol", "requeue", first], check=True)
     subprocess.run(["scancel", second], check=True)
     said, _ = sweep.communicate(timeout=900)
     print(said[-1500:])
     assert sweep.returncode == 1, sweep.returncode
-    assert "seed: -1 is less than 0" in said
+    assert "training diverged" in said
     assert "SLURM ended it" in said
     assert "Traceback" not in said
     assert "Report: " in said
@@ -108,7 +110,7 @@ def over_its_time(cluster):
 def main():
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         alone, cluster = Path(folder, "alone"), Path(folder, "cluster")
-        pre_empted_cancelled_and_bad(cluster / "a")
+        pre_empted_cancelled_and_diverged(cluster / "a")
         left_alone(cluster / "b")
         over_its_time(cluster / "c")
         for part, length, seeds in (("a", SHORT, "0,1,2,3"), ("b", SHORT, "4,5"), ("c", LONG, "6,7")):
@@ -116,7 +118,8 @@ def main():
             other.communicate(timeout=900)
             assert other.returncode == 0
         runs = [path.relative_to(alone) for path in tiny.folders(alone)]
-        assert runs == [path.relative_to(cluster) for path in tiny.folders(cluster)]
+        of_cluster = [each for each in tiny.folders(cluster) if "lr=1e+30" not in str(each)]
+        assert runs == [path.relative_to(cluster) for path in of_cluster]
         for run in runs:
             wrong = kills.different(kills.outcome(cluster / run), kills.outcome(alone / run))
             assert not wrong, (run, wrong)

@@ -76,6 +76,18 @@ def test_a_key_is_in_one_group_of_those_in_step(groups):
         jobs("a=1,2", "b=1,2", "c=1,2", zipped=groups)
 
 
+@pytest.mark.parametrize("given", ["output_dir=there", "hydra/launcher=joblib", "+hydra.launcher.n_jobs=2"])
+def test_what_holds_for_all_sweeps_is_not_one_sweeps(given, outputs, capsys):
+    """Written last, it would be of the last sweep alone, or of none: the launcher is chosen before."""
+    with pytest.raises(
+        UserError, match=r"^.*: it holds for all sweeps .*; write it before the first --sweep$"
+    ):
+        jobs("a=1", sweeps=[["b=1"], ["b=2", given]])
+    assert cli.main([*LITTLE, "-m", "--sweep", "seed=0", "--sweep", "seed=1", given]) == 1
+    assert f"{given}: it holds for all sweeps" in capsys.readouterr().err
+    assert not tiny.folders(outputs)
+
+
 def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     command = [*LITTLE, "name=a", f"output_dir={tmp_path / 'out'}"]
     assert cli.main([*command, "--dry-run"]) == 0

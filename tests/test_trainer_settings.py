@@ -12,6 +12,7 @@ from seq2seq_lab.config.check import check
 from seq2seq_lab.config.trainer import REFUSED, is_endless
 from seq2seq_lab.data.batches import BlockLoader
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.forcing.scheduled import ScheduledForcing
 from seq2seq_lab.runs import layout
 from seq2seq_lab.training import update
 from seq2seq_lab.training.callbacks.interruption import Interruption, TimeOver
@@ -151,6 +152,25 @@ def test_a_batch_and_a_step_are_an_update(run, monkeypatch, given, updates):
     rows = tiny.rows(run("a", "accelerate=off", *given))
     assert len(rows) == len(updates)
     assert len(made) == sum(updates)
+
+
+@pytest.mark.parametrize(
+    ("given", "each"),
+    [("limit_train_batches=10", 10), ("limit_train_batches=0.25", 9), ("limit_train_batches=99", 36)],
+)
+def test_a_schedule_counts_the_updates_that_are_made(run, monkeypatch, given, each):
+    """So that a curriculum goes on where the last epoch ended, and has its end at that of training."""
+    seen = []
+    plain = ScheduledForcing.plan
+
+    def noted(policy, pairs):
+        seen.append((pairs.update.unique().tolist(), pairs.updates))
+        return plain(policy, pairs)
+
+    monkeypatch.setattr(ScheduledForcing, "plan", noted)
+    run("a", "forcing=scheduled", f"+trainer.{given}", "trainer.max_epochs=3")
+    made = {update for updates, of_training in seen for update in updates if of_training == 3 * each}
+    assert made == {*range(3 * each)}
 
 
 def test_a_callback_that_counts_steps_counts_updates(run):

@@ -161,6 +161,7 @@ class BlockLoader:
         bucketing: shuffled batches are of pairs of like lengths, which saves padding.
         seed: of the order.
         freeze_order: every epoch has the order of the first one.
+        limit: after what number (int) or share (float) of its updates Lightning ends an epoch. The loader goes on.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class BlockLoader:
         bucketing: bool = True,
         seed: int = 0,
         freeze_order: bool = False,
+        limit: int | float = 1.0,
     ) -> None:
         self.corpus = corpus
         self.target = corpus.to_predict(predict_sos=predict_sos)
@@ -185,16 +187,22 @@ class BlockLoader:
         self.bucketing = bucketing
         self.seed = seed
         self.freeze_order = freeze_order
+        self.limit = limit
         self.epoch = 0
         self.blocks_done = 0
         self._resumed = False
 
     def __len__(self) -> int:
-        return -(-self.updates // self.updates_per_block)
+        return -(-self._most_updates // self.updates_per_block)
 
     @property
     def updates(self) -> int:
-        """Updates of an epoch."""
+        """Updates of an epoch, of those that Lightning does not leave out."""
+        most = self._most_updates
+        return min(self.limit, most) if isinstance(self.limit, int) else int(self.limit * most)
+
+    @property
+    def _most_updates(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[Block]:

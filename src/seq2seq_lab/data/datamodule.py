@@ -140,6 +140,7 @@ class TranslationDataModule(pl.LightningDataModule):
             seed=self.seed,
             # Lightning freezes the order of its own loaders only.
             freeze_order=getattr(self.trainer, "overfit_batches", 0) > 0,
+            limit=getattr(self.trainer, "limit_train_batches", 1.0),
         )
         if self._loaded:
             self._training_loader.load_state_dict(self._loaded)

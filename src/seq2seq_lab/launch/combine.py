@@ -1,5 +1,6 @@
 """The jobs of a sweep: all combinations of its values, but for values in step, and several sweeps joined."""
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
@@ -41,9 +42,16 @@ def combined(
         sweeps: the further overrides of each sweep, which win over the common ones; none: there is one sweep.
 
     Raises:
-        UserError: keys that are taken in step have no values, or not equally many, or are in two groups.
+        UserError: keys that are taken in step have no values, or not equally many, or are in two groups. Or one of
+            the sweeps has what holds for the command: the launcher, which was chosen before, or the folder of all runs.
         HydraException: an override has no list of values, such as `interval(0,1)`.
     """
+    for override in (each for further in sweeps for each in further):
+        if (key := _parted(override)[0]) == "output_dir" or re.match(r"hydra[./]", key):
+            raise UserError(
+                f"{override}: it holds for all sweeps of a command, and is not one sweep's; write it before the first "
+                "--sweep"
+            )
     jobs: dict[frozenset[str], list[str]] = {}
     zipped = [[key.strip() for key in group] for group in zipped]
     named = [key for group in zipped for key in group]
