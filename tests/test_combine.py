@@ -194,7 +194,7 @@ def test_an_experiment_file_joins_sweeps_and_takes_values_in_step(tmp_path, caps
 
 @pytest.fixture
 def experiments(tmp_path):
-    """Arguments for two experiments of one's own: one that sweeps, and one that searches."""
+    """Arguments for experiments of one's own that say how to sweep: one sweeps, one searches, two are of a launcher."""
     folder = tmp_path / "conf" / "experiment"
     folder.mkdir(parents=True)
     for name, text in (
@@ -203,6 +203,8 @@ def experiments(tmp_path):
             "searches",
             "defaults:\n  - override /hydra/sweeper: optuna\n  - _self_\nhydra: {sweeper: {n_trials: 3}}\n",
         ),
+        ("launches", "defaults:\n  - override /hydra/launcher: joblib\n"),
+        ("sets", "hydra: {launcher: {n_jobs: 2}}\n"),
     ):
         (folder / f"{name}.yaml").write_text(f"# @package _global_\n# Mine.\n{text}", encoding="utf-8")
     return ["--config-dir", str(tmp_path / "conf"), "-m", "--dry-run"]
@@ -216,6 +218,22 @@ def test_an_experiment_that_sweeps_is_not_swept_over(experiments, outputs, capsy
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("experiment=sweeps: its hydra.sweeper.params would have no effect")
     assert line.endswith("train -m experiment=sweeps")
+
+
+@pytest.mark.parametrize(
+    ("option", "key"), [("launches", "hydra/launcher=joblib"), ("sets", "hydra.launcher.n_jobs")]
+)
+def test_an_experiment_with_a_launcher_is_not_swept_over(experiments, outputs, capsys, option, key):
+    """But where the command has one itself."""
+    assert cli.main([*LITTLE, *experiments, f"experiment={option},null"]) == 1
+    assert f"experiment={option}: its {key} would have no effect" in capsys.readouterr().err
+    if option == "launches":
+        assert (
+            cli.main(
+                [*LITTLE, *experiments, f"experiment={option},demo/seq2seq_full", "hydra/launcher=basic"]
+            )
+            == 0
+        )
 
 
 def test_an_experiment_may_choose_the_sweeper(experiments, outputs, capsys):

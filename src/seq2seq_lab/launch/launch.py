@@ -64,7 +64,7 @@ def launch(
     for part in [[], *parts]:
         refuse_misuse([*overrides, *part], extra)
     if multirun:
-        refuse_ignored(_experiments(overrides, parts), extra)
+        refuse_ignored(_experiments(overrides, parts), overrides, extra)
         overrides = with_sweeper(overrides, extra)
     if multirun and "TORCHELASTIC_RUN_ID" in os.environ:
         raise UserError("-m: a sweep starts the processes of each of its runs itself; leave out torchrun")

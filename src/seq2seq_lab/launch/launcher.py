@@ -33,24 +33,31 @@ def with_sweeper(overrides: Sequence[str], extra: Sequence[Path]) -> list[str]:
     return [*overrides, *([] if given else [f"{_SWEEPER}={chosen}"])]
 
 
-def refuse_ignored(swept: Sequence[str], extra: Sequence[Path]) -> None:
-    """Refuse experiments that are swept over and sweep themselves: Hydra reads its own keys before the jobs.
+def refuse_ignored(swept: Sequence[str], overrides: Sequence[str], extra: Sequence[Path]) -> None:
+    """Refuse experiments that are swept over and say how to sweep: Hydra reads its own keys before the jobs.
 
     Args:
         swept: the experiments that only some of the jobs have.
+        overrides: of all jobs; what they say themselves is followed.
         extra: folders of the user's own options.
 
     Raises:
-        UserError: one of them has such a key.
+        UserError: one of them has such a key, or chooses a launcher or a sweeper.
     """
     files = option_files(EXPERIMENT, extra)
     for option in swept:
         hydra = read(files[option]).get("hydra") if option in files else None
-        settings = hydra.get("sweeper") if isinstance(hydra, dict) else None
-        if isinstance(settings, dict) and settings:
+        nodes = {node: hydra.get(node) for node in ("sweeper", "launcher")} if isinstance(hydra, dict) else {}
+        found = [f"hydra.{node}.{key}" for node, its in nodes.items() if isinstance(its, dict) for key in its]
+        for group in (_GROUP, _SWEEPER):
+            if (chosen := chosen_by(EXPERIMENT, option, group, extra)) and _chosen(
+                group, overrides, extra
+            ) is None:
+                found.append(f"{group}={chosen}")
+        if found:
             raise UserError(
-                f"{EXPERIMENT}={option}: its hydra.sweeper.{next(iter(settings))} would have no effect, as only some "
-                f"jobs have this experiment; give it in a command of its own: train -m {EXPERIMENT}={option}"
+                f"{EXPERIMENT}={option}: its {found[0]} would have no effect, as only some jobs have this experiment; "
+                f"give it in a command of its own: train -m {EXPERIMENT}={option}"
             )
 
 
