@@ -67,7 +67,7 @@ def running(outputs, count):
 
 
 def pre_empted_cancelled_and_diverged(cluster):
-    diverges = ("--sweep", "seed=0,1,2,3", "--sweep", "seed=4", "optimizer.lr=1e30")
+    diverges = ("--sweep", "seed=0,1,2,3", "--sweep", "seed=4", "optimizer.lr=1e38")
     sweep = start(cluster, *SLURM, TIME, SHORT, *diverges)
     first, second, *_ = running(cluster, 2)
     subprocess.run(["scontrol", "requeue", first], check=True)
@@ -118,7 +118,7 @@ def main():
             other.communicate(timeout=900)
             assert other.returncode == 0
         runs = [path.relative_to(alone) for path in tiny.folders(alone)]
-        of_cluster = [each for each in tiny.folders(cluster) if "lr=1e+30" not in str(each)]
+        of_cluster = [each for each in tiny.folders(cluster) if "lr=1e+38" not in str(each)]
         assert runs == [path.relative_to(cluster) for path in of_cluster]
         for run in runs:
             wrong = kills.different(kills.outcome(cluster / run), kills.outcome(alone / run))

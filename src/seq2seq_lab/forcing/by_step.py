@@ -18,7 +18,7 @@ class ByStepForcing:
 
     With a schedule f over training, ε is
 
-        composite:  end + (start − end) · d(t · (1 − f))    (their joint form: all is gold where f = 1),
+        composite:  end + (start − end) · d(t · (1 − f))    (their joint form; ε = d(0) at all positions where f = 1),
         product:    f · (end + (start − end) · d(t)).
 
     Args:

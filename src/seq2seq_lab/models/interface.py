@@ -56,7 +56,7 @@ def _selected(kept: Any, rows: Tensor) -> Any:
 class Model(nn.Module, ABC):
     """A model that translates: it encodes a source, and scores the next word of a target after the words before.
 
-    A subclass defines the six abstract members; nothing else of it is used. The rest follows from them:
+    A subclass defines the six abstract members, and may override the properties below. What it must keep:
 
     - `decode` gives the same for a sequence at once as for one position after the other.
     - No result of a sentence depends on the others of its batch, or on padding.
