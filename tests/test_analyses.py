@@ -72,7 +72,7 @@ def subject(model, batch_size=5, predict_sos=False):
         sources=sources,
         targets=targets,
         references=references,
-        hypotheses=evaluation.hypotheses,
+        greedy=evaluation.hypotheses,
         evaluation=evaluation,
         max_length=7,
         unknown=[i == 0 for i in range(len(CORPUS))],

@@ -85,6 +85,32 @@ def test_a_mode_that_selects_the_worst_epoch_is_said(run, capsys, given, said):
     assert all(line.startswith(f"caution: {each}") for line, each in zip(lines, said, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("~callbacks.last_checkpoint",), "callbacks without those of callbacks=default keep no checkpoint"),
+        (("trainer.check_val_every_n_epoch=3",), "nothing is validated, so that there is no best checkpoint"),
+        (
+            ("+trainer.max_steps=9", "forcing=scheduled"),
+            "trainer.max_steps=9 ends training before its 2 epochs",
+        ),
+        (
+            ("+trainer.max_steps=9", "lr_schedule=cosine"),
+            "trainer.max_steps=9 ends training before its 2 epochs",
+        ),
+        (("+trainer.max_steps=9", "forcing=mixed"), None),
+        (("+trainer.max_steps=999", "forcing=scheduled"), None),
+        (("trainer.check_val_every_n_epoch=2",), None),
+        (("callbacks=none",), None),
+    ],
+    ids=str,
+)
+def test_what_training_ends_before_and_what_is_not_kept_is_said(run, capsys, given, said):
+    run("a", "trainer.max_epochs=2", "logger=none", *given, lean=False)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("caution: ")]
+    assert [said in line for line in lines] == [True] * (said is not None), lines
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_without_callbacks_no_checkpoint_of_an_interruption_is_taken_for_the_model(run, tmp_path, times):
     settings = (*EQUAL, "callbacks=none")

@@ -194,7 +194,7 @@ def test_an_experiment_file_joins_sweeps_and_takes_values_in_step(tmp_path, caps
 
 @pytest.fixture
 def experiments(tmp_path):
-    """Arguments for experiments of one's own that say how to sweep: one sweeps, one searches, two are of a launcher."""
+    """Arguments for experiments of one's own that say how to sweep: one does, one searches, others have a launcher."""
     folder = tmp_path / "conf" / "experiment"
     folder.mkdir(parents=True)
     for name, text in (
@@ -205,6 +205,7 @@ def experiments(tmp_path):
         ),
         ("launches", "defaults:\n  - override /hydra/launcher: joblib\n"),
         ("sets", "hydra: {launcher: {n_jobs: 2}}\n"),
+        ("based", "defaults:\n  - sets\n"),
     ):
         (folder / f"{name}.yaml").write_text(f"# @package _global_\n# Mine.\n{text}", encoding="utf-8")
     return ["--config-dir", str(tmp_path / "conf"), "-m", "--dry-run"]
@@ -221,7 +222,12 @@ def test_an_experiment_that_sweeps_is_not_swept_over(experiments, outputs, capsy
 
 
 @pytest.mark.parametrize(
-    ("option", "key"), [("launches", "hydra/launcher=joblib"), ("sets", "hydra.launcher.n_jobs")]
+    ("option", "key"),
+    [
+        ("launches", "hydra/launcher=joblib"),
+        ("sets", "hydra.launcher.n_jobs"),
+        ("based", "hydra.launcher.n_jobs"),
+    ],
 )
 def test_an_experiment_with_a_launcher_is_not_swept_over(experiments, outputs, capsys, option, key):
     """But where the command has one itself."""

@@ -14,6 +14,8 @@ from seq2seq_lab.data.near_duplicates import near_duplicates
 from seq2seq_lab.data.sources import toy
 from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.data.splits import ByComponent, BySource
+from seq2seq_lab.evaluation.groups import length_group
+from seq2seq_lab.evaluation.repetition import repetition
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.checkpoint import averaged_weights, read_weights
 from seq2seq_lab.runs.load import load_model
@@ -137,6 +139,25 @@ def test_each_beam_has_its_scores_and_the_first_one_is_at_the_top(folder, evalua
     assert result["bleu"] == result["beams"]["2"]["bleu"]
     greedy = found(evaluate, folder, "--analyses", "none")
     assert greedy["beams"]["1"] == result["beams"]["1"]
+
+
+def test_what_analyses_say_of_translations_is_of_the_first_beam(folder, evaluate):
+    """As the scores above them; by lengths from the translations that are written, literally."""
+    result = found(evaluate, folder, "--beam", "5,1", "--analyses", "by_source_length,repetition")
+    written = rows(folder)
+    ours = [each["hypothesis"] for each in written]
+    assert result["analyses"]["repetition"]["hypotheses"] == repetition(ours, ours)["hypotheses"]
+    assert (
+        found(evaluate, folder, "--analyses", "repetition")["analyses"]["repetition"]["hypotheses"]
+        != (result["analyses"]["repetition"]["hypotheses"])
+    )
+    table = result["analyses"]["by_source_length"]
+    lengths = [length_group(len(each["source"].split())) for each in written]
+    for group, right in zip(table["group"], table["exact_match"], strict=True):
+        of_group = [each for each, its in zip(written, lengths, strict=True) if its == group]
+        assert right == pytest.approx(
+            sum(each["hypothesis"] in each["references"] for each in of_group) / len(of_group)
+        )
 
 
 def test_several_runs_are_a_table_or_a_list(folder, evaluate):

@@ -89,11 +89,25 @@ class TestLength:
         assert tiny.same_weights(short, whole)
         assert Run(short).config()["trainer"]["max_epochs"] == 4
 
-    def test_fewer_epochs_change_nothing(self, tmp_path, capsys):
-        folder = tiny.train(tmp_path, "trainer.max_epochs=2")
-        assert tiny.train(tmp_path, "trainer.max_epochs=1") == folder
+    def test_a_longer_run_is_not_taken_for_a_shorter_one(self, tmp_path, capsys):
+        """A sweep over seeds would have runs of two lengths in one mean."""
+        (folder,) = train(tmp_path, "trainer.max_epochs=2")
+        before = Run(folder).summary()
+        shorter = [*LITTLE, "trainer.max_epochs=1", f"output_dir={tmp_path}"]
+        assert cli.main(shorter) == 1
+        said = "2 epochs of it are trained, more than trainer.max_epochs=1; give at least as many"
+        assert said in capsys.readouterr().err
+        assert Run(folder).summary() == before
+        assert cli.main([*shorter, "--dry-run"]) == 0
+        assert "1 run: 1 refused" in capsys.readouterr().out
+
+    def test_a_run_that_has_stopped_early_is_finished_with_any_number_of_epochs_above(self, tmp_path, capsys):
+        stopping = ("callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1")
+        how = (*stopping, "optimizer.lr=0.00001")
+        folder = tiny.train(tmp_path, *how, "trainer.max_epochs=9", lean=False)
+        assert 1 < len(tiny.rows(folder)) < 7
+        assert tiny.train(tmp_path, *how, "trainer.max_epochs=7", lean=False) == folder
         assert "already finished" in capsys.readouterr().out
-        assert len(tiny.rows(folder)) == 2
 
     def test_a_policy_that_is_spread_over_the_epochs_cannot_go_on(self, tmp_path):
         tiny.train(tmp_path, "forcing=scheduled", "trainer.max_epochs=2")
@@ -132,6 +146,27 @@ class TestConfigFile:
         assert cli.main(["train", "--config", str(folder), "optimizer.lr=0.02"]) == 0
         found = [(Run(each).seed, Run(each).config()["optimizer"]["lr"]) for each in tiny.folders(tmp_path)]
         assert sorted(found) == [(0, 0.01), (0, 0.02), (1, 0.01)]
+
+    def test_what_an_option_takes_from_a_key_goes_with_it(self, tmp_path):
+        """As where the options are chosen: a cosine over the new number of epochs, checkpoints by the new metric."""
+        folder = tiny.train(tmp_path / "a", "lr_schedule=cosine", "trainer.max_epochs=2", lean=False)
+        changes = ("trainer.max_epochs=4", "monitor.metric=val/loss_forced", "monitor.mode=min")
+        whole = tiny.train(tmp_path / "whole", "lr_schedule=cosine", *changes, lean=False)
+        assert cli.main(["train", "--config", str(folder), *changes, f"output_dir={tmp_path / 'b'}"]) == 0
+        (other,) = tiny.folders(tmp_path / "b")
+        assert Run(other).difference(Run(whole).config()) is None
+        assert [float(row["train/lr"]) for row in tiny.rows(other)] == [
+            float(row["train/lr"]) for row in tiny.rows(whole)
+        ]
+        own = ("callbacks.best_checkpoint.monitor=val/chrf", *changes, f"output_dir={tmp_path / 'c'}")
+        assert cli.main(["train", "--config", str(folder), *own, "callbacks.best_checkpoint.mode=max"]) == 0
+        (third,) = tiny.folders(tmp_path / "c")
+        assert Run(third).config()["callbacks"]["best_checkpoint"]["monitor"] == "val/chrf"
+
+    def test_what_a_run_notes_itself_is_not_changed(self, tmp_path, capsys):
+        folder = tiny.train(tmp_path)
+        assert cli.main(["train", "--config", str(folder), "choices.model=transformer"]) == 1
+        assert "choices.model=transformer: a run notes choices itself" in capsys.readouterr().err
 
     def test_a_name_is_any_text_or_made_of_what_is_trained(self, tmp_path):
         folder = tiny.train(tmp_path)

@@ -51,6 +51,22 @@ def test_a_run_has_its_metrics_and_its_attention(outputs):
     assert run.test["test/bleu"] >= 0
 
 
+def test_the_results_are_those_of_the_checkpoint_that_is_asked_for(tmp_path, capsys):
+    rising = (
+        "monitor.metric=val/loss_forced",
+        "monitor.mode=max",
+        "optimizer.lr=0.1",
+    )  # so the best is the first
+    folder = tiny.train(tmp_path, *rising, "split.test=0.2", "split.validation=0.2", lean=False)
+    best = load_run(folder).test["test/loss_forced"]
+    assert load_run(folder, checkpoint="last").test == {}
+    assert cli.main(["evaluate", str(folder), "--checkpoint", "last", "--analyses", "none"]) == 0
+    assert load_run(folder, checkpoint="best").test["test/loss_forced"] == best
+    assert load_run(folder, checkpoint="last").test["test/loss_forced"] < best
+    with pytest.raises(UserError, match="'lst' is neither best nor last"):
+        load_run(folder, checkpoint="lst")
+
+
 def test_runs_are_a_table_with_what_sets_them_apart(outputs):
     table = load_runs(outputs)
     assert table["ratio"].tolist() == [0.5, 1]

@@ -14,12 +14,12 @@ from fake_evaluations import evaluation, write_evaluation
 from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare import gather
-from seq2seq_lab.compare.at_checkpoint import parse_checkpoints
 from seq2seq_lab.compare.presentation import Presentation, parse_group, read_presentation
 from seq2seq_lab.compare.statistics import holm, paired_difference
 from seq2seq_lab.compare.views import analyses, figures, plots
 from seq2seq_lab.compare.views.appearance import keys_shown, looks, looks_of
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.at_checkpoint import parse_checkpoints
 from seq2seq_lab.runs.evaluations import read_evaluations
 from seq2seq_lab.runs.evaluations import write_evaluation as written
 

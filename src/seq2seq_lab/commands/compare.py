@@ -91,8 +91,8 @@ def _add_presentation(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     from seq2seq_lab.compare import compare  # imported here, so that `--help` is fast
-    from seq2seq_lab.compare.at_checkpoint import parse_checkpoints
     from seq2seq_lab.compare.presentation import Presentation, parse_group, read_presentation
+    from seq2seq_lab.runs.at_checkpoint import parse_checkpoints
     from seq2seq_lab.runs.reference import read_curves
 
     presentation = read_presentation(args.groups) if args.groups else Presentation()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TextIO
 
 from seq2seq_lab.compare import notes as remarks
-from seq2seq_lab.compare.at_checkpoint import at_checkpoints
 from seq2seq_lab.compare.grouping import Group, group
 from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
@@ -21,6 +20,7 @@ from seq2seq_lab.compare.views import csv, paper, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import find, layout
+from seq2seq_lab.runs.at_checkpoint import at_checkpoints
 from seq2seq_lab.runs.chosen import Which
 from seq2seq_lab.runs.foreign import check_contents, is_inside
 from seq2seq_lab.runs.reference import Reference
@@ -149,7 +149,7 @@ def compare(
 
     Args:
         paths, metrics, references, significance, output, presentation, checkpoints: see `gather`.
-        form: print tables for a paper in this format instead.
+        form: print tables for a paper in this format instead; what else is to be said goes to standard error.
         stream: the stream to print to; standard output by default.
 
     Raises:
@@ -169,6 +169,8 @@ def compare(
         of_paper = paper.chosen(comparison.metrics) if form == "latex" and not metrics else comparison.metrics
         text = paper.tables(comparison.groups, of_paper, comparison.shown_pairs, form, comparison.over_tasks)
         terminal.write(text, stream)
+        terminal.write(terminal.over_sentences(comparison.over_sentences), sys.stderr)
+        terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), sys.stderr)
         _write(comparison, title=_title(comparison))
         return comparison
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)

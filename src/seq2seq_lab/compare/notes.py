@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from seq2seq_lab.compare.at_checkpoint import AtCheckpoint
 from seq2seq_lab.compare.comparable import SEGMENTS, differently
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import UNITS, Group
@@ -13,6 +12,7 @@ from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
 from seq2seq_lab.runs import used
 from seq2seq_lab.runs.annotations import read_annotations
+from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
 from seq2seq_lab.runs.evaluations import PAIR, SOURCE
 from seq2seq_lab.runs.run import Run
 

@@ -63,7 +63,7 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
         The overrides, with all places in one `hydra.searchpath`; and those places that are folders.
 
     Raises:
-        UserError: `--config-dir` names no folder.
+        UserError: `--config-dir` names no folder, or a folder has an option that the package has too.
     """
     if folder is not None and not folder.is_dir():
         raise UserError(f"--config-dir: {folder} is not a folder")
@@ -81,7 +81,22 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
     if places:
         rest.append(f"{_SEARCH_PATH}=[{','.join(map(quoted, places))}]")
     paths = [Path(place.removeprefix("file://")) for place in places if not place.startswith("pkg://")]
-    return rest, [path for path in paths if path.is_dir()]
+    folders = [path for path in paths if path.is_dir()]
+    for path in folders:
+        _refuse_hidden(path)
+    return rest, folders
+
+
+def _refuse_hidden(folder: Path) -> None:
+    """Refuse an option of one's own that has the name of one of the package, which Hydra would use instead."""
+    for path in folder.rglob("*.yaml"):
+        option = path.relative_to(folder)
+        theirs = config_dir() / option
+        if theirs.exists() and theirs.read_bytes() != path.read_bytes():
+            raise UserError(
+                f"{path}: the package has an option {option.with_suffix('').as_posix()} too, which would be used "
+                "instead; give the file another name"
+            )
 
 
 def _list(override: str) -> list[str] | None:

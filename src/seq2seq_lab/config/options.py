@@ -118,6 +118,20 @@ def chosen_by(group: str, option: str, wanted: str, extra: Sequence[Path] = ()) 
     return found
 
 
+def said_by(group: str, option: str, key: str, extra: Sequence[Path] = ()) -> list[dict[str, Any]]:
+    """What an option says of a top-level key that has keys of its own, and what those of its defaults list say."""
+    files = option_files(group, extra)
+    if option not in files:
+        return []
+    content = read(files[option])
+    found = [node] if isinstance(node := content.get(key), dict) else []
+    for entry in content.get("defaults") or []:
+        other = str(entry).removeprefix(f"/{group}/")
+        if isinstance(entry, str) and other != option:
+            found += said_by(group, other, key, extra)
+    return found
+
+
 @cache
 def _defaults(path: Path, modified: int, size: int) -> list[Any]:
     """The defaults list of an option's file; parsing takes most of the time of what asks for options."""

@@ -26,8 +26,8 @@ class Subject:
         decode: target ids up to and without `<eos>` → sentence.
         sources, targets: the sentences, [N].
         references: the accepted translations of each pair, its own target first.
-        hypotheses: greedy translations.
-        evaluation: the losses and greedy translations.
+        greedy: greedy translations.
+        evaluation: the losses, and the translations of the first beam.
         max_length: maximum number of positions of a hypothesis.
         unknown: whether the source or the target of a pair has a word that the model does not know, [N].
         vocabulary: of the target.
@@ -43,7 +43,7 @@ class Subject:
     sources: Sequence[str]
     targets: Sequence[str]
     references: Sequence[Sequence[str]]
-    hypotheses: Sequence[str]
+    greedy: Sequence[str]
     evaluation: Evaluation
     max_length: int
     unknown: Sequence[bool]

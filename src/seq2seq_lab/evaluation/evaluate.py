@@ -22,7 +22,7 @@ class Evaluation:
     """The results of a model on N pairs. A symbol is what a target position predicts.
 
     Attributes:
-        hypotheses: greedy translations.
+        hypotheses: translations; greedy ones, where nothing else is said.
         references: the accepted translations of each pair, at least one, its own target first.
         losses_forced: negative log-likelihood of each target with gold words as inputs, nats per symbol, float64 [N].
         losses_free: the same with the model's own words as inputs, float64 [N].

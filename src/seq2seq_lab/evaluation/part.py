@@ -141,15 +141,16 @@ def evaluate_part(
     first = next(iter(scored))
     values = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
     own = {key: each for key, each in measures.items() if each.facts.name not in REGISTRY}
-    values |= measured(replace(evaluation, hypotheses=by_beam[first]), own)
+    of_first = replace(evaluation, hypotheses=by_beam[first])
+    values |= measured(of_first, own)
     found: dict[str, Any] = {}
     if len(scored) > 1:
         names = next(iter(scored.values()))
         columns = {name: [each[name] for each in scored.values()] for name in names}
         found["beams"] = {"beam": list(scored), **columns}
     if part.near_duplicates is not None:
-        found["by_near_duplicates"] = by_near_duplicates(evaluation, part.near_duplicates)
-    subject = _subject(model, part, blocks, evaluation, seed)
+        found["by_near_duplicates"] = by_near_duplicates(of_first, part.near_duplicates)
+    subject = _subject(model, part, blocks, of_first, evaluation.hypotheses, seed)
     for analysis in analyses:
         if result := analysis(subject):
             values |= result.pop("measures", {})
@@ -225,7 +226,14 @@ def _search(model: Model, part: Part, beam: int, alpha: float, device: torch.dev
     return hypotheses
 
 
-def _subject(model: Model, part: Part, blocks: Sequence[Block], evaluation: Evaluation, seed: int) -> Subject:
+def _subject(
+    model: Model,
+    part: Part,
+    blocks: Sequence[Block],
+    evaluation: Evaluation,
+    greedy: Sequence[str],
+    seed: int,
+) -> Subject:
     words = part.corpus.target_vocabulary
     return Subject(
         model=model,
@@ -234,7 +242,7 @@ def _subject(model: Model, part: Part, blocks: Sequence[Block], evaluation: Eval
         sources=part.sources(),
         targets=part.targets(),
         references=part.references,
-        hypotheses=evaluation.hypotheses,
+        greedy=greedy,
         evaluation=evaluation,
         max_length=part.max_length,
         unknown=_unknown(part),

@@ -49,7 +49,7 @@ class PrefixBias:
                     for row, ids in zip(longer, continued(subject.model, part, given, length), strict=True):
                         found[row] = subject.decode(ids[: limits[row]])
                 texts += found
-        hypotheses = [subject.hypotheses[row] for row in rows]
+        hypotheses = [subject.greedy[row] for row in rows]
         references = [subject.references[row] for row in rows]
         return eb_m(after_gold, hypotheses, references, continuation_bleu)
 

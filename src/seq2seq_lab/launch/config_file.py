@@ -1,11 +1,15 @@
 """Train what a configuration file of a run says: `seq2seq-lab train --config RUN/config.yaml`."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.config.check import check
+from seq2seq_lab.config.options import option_files, read
 from seq2seq_lab.config.schema import CHOICES, CODE
 from seq2seq_lab.config.texts import read_setting
 from seq2seq_lab.config.tree import leaves
@@ -149,8 +153,13 @@ def _check_places(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
 
 
 def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """The configuration with overrides. What the package's options take from a changed key goes with it."""
+    before, given = dict(leaves(config)), set()
     for override in overrides:
         key, equals, text = override.lstrip("+").partition("=")
+        if key.partition(".")[0] in (CHOICES, CODE):
+            raise UserError(f"{override}: a run notes {key.partition('.')[0]} itself")
+        given.add(key)
         *above, last = key.split(".")
         node: Any = config
         for part in above:
@@ -163,4 +172,20 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
             node[last] = read_setting(key, text)
         except ValueError as error:
             raise UserError(f"{override}: {error}") from None
+    after = dict(leaves(config))
+    for key, followed in _followers().items():
+        if key in before and key not in given and before[key] == before.get(followed) != after.get(followed):
+            *above, last = key.split(".")
+            reduce(getitem, above, config)[last] = after.get(followed)
     return config
+
+
+def _followers() -> dict[str, str]:
+    """The keys that the package's options take from another one (`${monitor.metric}`), and that one."""
+    found = {}
+    for group in ("lr_schedule", "callbacks"):
+        for path in option_files(group).values():
+            for key, value in leaves(read(path), group):
+                if isinstance(value, str) and (other := re.fullmatch(r"\$\{([\w.]+)\}", value)):
+                    found[key] = other[1]
+    return found

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from seq2seq_lab.config.options import chosen_by, option_files, read
+from seq2seq_lab.config.options import chosen_by, said_by
 from seq2seq_lab.config.schema import EXPERIMENT
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import slurm, sweep
@@ -44,11 +44,14 @@ def refuse_ignored(swept: Sequence[str], overrides: Sequence[str], extra: Sequen
     Raises:
         UserError: one of them has such a key, or chooses a launcher or a sweeper.
     """
-    files = option_files(EXPERIMENT, extra)
     for option in swept:
-        hydra = read(files[option]).get("hydra") if option in files else None
-        nodes = {node: hydra.get(node) for node in ("sweeper", "launcher")} if isinstance(hydra, dict) else {}
-        found = [f"hydra.{node}.{key}" for node, its in nodes.items() if isinstance(its, dict) for key in its]
+        found = [
+            f"hydra.{node}.{key}"
+            for hydra in said_by(EXPERIMENT, option, "hydra", extra)
+            for node in ("sweeper", "launcher")
+            if isinstance(its := hydra.get(node), dict)
+            for key in its
+        ]
         for group in (_GROUP, _SWEEPER):
             if (chosen := chosen_by(EXPERIMENT, option, group, extra)) and _chosen(
                 group, overrides, extra

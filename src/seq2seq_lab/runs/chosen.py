@@ -10,6 +10,12 @@ Which = Literal["best", "last"]
 WHICH: tuple[Which, ...] = ("best", "last")
 
 
+def check_which(which: str | None) -> None:
+    """Raise `UserError` for a kind of checkpoint that there is not."""
+    if which not in (None, *WHICH):
+        raise UserError(f"checkpoint: {which!r} is neither {' nor '.join(WHICH)}")
+
+
 def find_checkpoint(path: str | Path, which: Which | None = None) -> tuple[Run, Path]:
     """A run and its checkpoint.
 
@@ -20,8 +26,7 @@ def find_checkpoint(path: str | Path, which: Which | None = None) -> tuple[Run, 
     Raises:
         UserError: there is no such kind of checkpoint, the folder is not a run, or the run has none.
     """
-    if which not in (None, *WHICH):
-        raise UserError(f"checkpoint: {which!r} is neither {' nor '.join(WHICH)}")
+    check_which(which)
     run = Run(Path(path))
     if not run.exists():
         what = "is not a run: it has no config.yaml" if run.folder.exists() else "does not exist"
@@ -32,7 +37,8 @@ def find_checkpoint(path: str | Path, which: Which | None = None) -> tuple[Run, 
     )
     if not checkpoint.exists() and run.finished:
         raise UserError(
-            f"{path} was trained without {checkpoint.name}, as callbacks=none does; train it with callbacks=default"
+            f"{path} was trained without {checkpoint.name}: its callbacks keep none; train it with "
+            "callbacks=[default,…]"
         )
     if not checkpoint.exists():
         raise UserError(f"{path} has no checkpoint {checkpoint.name} yet; let the run finish its first epoch")

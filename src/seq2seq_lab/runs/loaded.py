@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.errors import UserError
-from seq2seq_lab.runs.chosen import Which, name_of
+from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
+from seq2seq_lab.runs.chosen import Which, check_which, name_of
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 
@@ -31,8 +32,9 @@ def load_run(
         trusted: modules whose code the run may name, such as one with a model of your own.
 
     Raises:
-        UserError: the folder is not a run.
+        UserError: the folder is not a run, or there is no such kind of checkpoint.
     """
+    check_which(checkpoint)
     run = Run(Path(path))
     if not run.exists():
         raise UserError(
@@ -76,8 +78,11 @@ class LoadedRun:
 
     @property
     def test(self) -> Mapping[str, float]:
-        """The values of the trained model on the parts that it was evaluated on, such as `test/bleu`."""
-        return self.run.evaluated
+        """The values of the trained model on the parts that it was evaluated on, such as `test/bleu`.
+
+        Those of the checkpoint that was asked for; of none, those that were evaluated last.
+        """
+        return (AtCheckpoint(self.run, self._which) if self._which else self.run).evaluated
 
     @property
     def checkpoint(self) -> Which:

@@ -2,7 +2,8 @@
 
 A run that goes on is restored in this order, and each step needs those before it:
 
-1. `Start`: is it the same run, and is it finished? Asked first, as a finished run then costs nothing.
+1. `Start`: is it the same run, not longer than what is asked for, and is it finished? Asked first, as a finished run
+   then costs nothing.
 2. `Start.load`: the same sentence pairs, the same length where the policy follows it, and a checkpoint that can be read
    and fits the model. Nothing has been written so far, so whatever is wrong leaves the run as it is.
 3. `Start.open_folder`, in the run's lock: no other process has trained it meanwhile. What TensorBoard was told after
@@ -54,13 +55,15 @@ class Start:
         init_from: what the summary says of the run whose weights it started from; None: of none.
 
     Raises:
-        UserError: the folder contains another run.
+        UserError: the folder contains another run, or more epochs of this one.
     """
 
     def __init__(self, run: Run, config: Mapping[str, Any]) -> None:
         self.run = run
         self.config = config
         self.resumed = _is_same(run, config)
+        if self.resumed:
+            self._check_epochs()
         self.before = run.summary()
         self.identity = str((self.resumed and self.before.get("identity")) or uuid.uuid4().hex[:16])
         self.checkpoint: Path | None = None
@@ -106,7 +109,6 @@ class Start:
             UserError: this would not be the same run, or there is no checkpoint that can be read and fits.
         """
         if self.resumed:
-            self._check_epochs()
             self._check_pairs(data)
             self._check_length(module, data)
             self.checkpoint = _find_checkpoint(self.run, module)
@@ -126,7 +128,7 @@ class Start:
         if most is not None and most < self.run.epochs:
             raise UserError(
                 f"{self.run.folder}: {self.run.epochs} epochs of it are trained, more than trainer.max_epochs={most}; "
-                "give at least as many, or begin anew with fresh=true"
+                "give at least as many, another name=…, or begin anew with fresh=true"
             )
 
     def open_folder(self, own: Run, data: TranslationDataModule, **facts: Any) -> None:
@@ -173,7 +175,7 @@ class Start:
     def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
         """Refuse to change the number of epochs of a run whose schedules follow it."""
         there, here = (each["trainer"].get("max_epochs") for each in (self._there, self.config))
-        if there != here and _follows_end(module, data):
+        if there != here and follows_end(module, data):
             raise UserError(
                 f"{self.run.folder}: a schedule of it is spread over {there} epochs; give a run of {here} epochs "
                 "another output_dir=…, or replace this one with fresh=true"
@@ -253,7 +255,7 @@ class _Endless(Pairs):
         raise _EndAskedFor
 
 
-def _follows_end(module: TranslationModule, data: TranslationDataModule) -> bool:
+def follows_end(module: TranslationModule, data: TranslationDataModule) -> bool:
     """Whether the policy, target or objective depends on the number of epochs, as a schedule does."""
     block = data.block(data.training[:1])
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq_lab.config.trainer import is_endless
+from seq2seq_lab.config.trainer import is_endless, most_epochs
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import counted, printable
 from seq2seq_lab.evaluation.measures import is_shown, measure
@@ -18,6 +18,7 @@ from seq2seq_lab.training.callbacks.samples import translate_block
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parts.metrics import against
+from seq2seq_lab.training.resume import follows_end
 
 SAMPLES = 10  # translations shown at the end
 
@@ -46,8 +47,37 @@ def show_cautions(
         found.append(
             "trainer.max_epochs=-1, and nothing else ends this run: it trains until it is interrupted"
         )
+    if config["callbacks"] and "last_checkpoint" not in config["callbacks"]:
+        found.append(
+            "callbacks without those of callbacks=default keep no checkpoint of the end, so that nothing can be "
+            "translated or evaluated afterwards; callbacks=[default,…] has both"
+        )
+    spread = follows_end(module, data) or "epochs" in config["lr_schedule"]
+    found += _ends_before(config["trainer"], data.train_dataloader().updates if spread else 0)
     for each in found:
         print(f"caution: {each}", file=sys.stderr, flush=True)
+
+
+def _ends_before(trainer: Mapping[str, Any], updates: int) -> list[str]:
+    """A line for each thing that training ends before: the end of its schedules, and its first validation.
+
+    Args:
+        updates: of an epoch, where schedules are spread over the epochs; else 0.
+    """
+    epochs, steps = most_epochs(trainer), trainer.get("max_steps", -1)
+    lines = []
+    if epochs is not None and 0 < steps < epochs * updates:
+        lines.append(
+            f"trainer.max_steps={steps} ends training before its {epochs} epochs of {counted(updates, 'update')}, over "
+            "which schedules are spread; trainer.max_epochs sets their end"
+        )
+    every = trainer.get("check_val_every_n_epoch") or 1
+    if epochs is not None and every > epochs:
+        lines.append(
+            f"trainer.check_val_every_n_epoch={every}, and training ends after {counted(epochs, 'epoch')}: nothing is "
+            "validated, so that there is no best checkpoint"
+        )
+    return lines
 
 
 def caution(scalars: EpochScalars, data: TranslationDataModule, module: TranslationModule) -> str | None:

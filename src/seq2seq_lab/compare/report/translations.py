@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.compare.at_checkpoint import AtCheckpoint
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.files import parse_json, read_json, read_limited
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
 from seq2seq_lab.runs.run import Run
 
 EOS = "<eos>"

@@ -64,9 +64,14 @@ class AtCheckpoint(Run):
         return {each.path.stem: each for each in reversed(of_now)}, []
 
 
-def at_checkpoints(runs: Sequence[Run], several: Sequence[Which]) -> tuple[list[Run], list[str]]:
-    """Each run at each of several checkpoints, and notes on those that were not evaluated."""
-    found = [AtCheckpoint(run, which) for run in runs for which in several]
+def at_checkpoints(runs: Sequence[Run], several: str | Sequence[Which]) -> tuple[list[Run], list[str]]:
+    """Each run at each of several checkpoints, and notes on those that were not evaluated.
+
+    Raises:
+        UserError: one is neither best nor last.
+    """
+    named = parse_checkpoints(several if isinstance(several, str) else ",".join(several))
+    found = [AtCheckpoint(run, which) for run in runs for which in named]
     missing = [each for each in found if not each.evaluations]
     notes = [
         f"{each.name}: this checkpoint is not evaluated; seq2seq-lab evaluate {each.folder} --checkpoint {each.which}"
@@ -85,5 +90,5 @@ def parse_checkpoints(text: str | None) -> list[Which]:
     names = [] if text is None else [each.strip() for each in text.split(",")]
     found: list[Which] = [each for each in WHICH if each in names]
     if unknown := [name for name in names if name not in WHICH]:
-        raise UserError(f"--checkpoints: {unknown[0]!r} is neither best nor last")
+        raise UserError(f"checkpoints: {unknown[0]!r} is neither best nor last")
     return found
