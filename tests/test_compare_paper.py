@@ -43,6 +43,19 @@ def test_markdown_has_the_best_in_bold_the_seeds_and_the_corrected_p_value(sweep
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_what_is_to_be_said_beside_a_table_goes_to_standard_error(sweep, capsys):
+    """So that the table alone is in a file, and neither a caveat nor what was asked for is lost."""
+    command = ["compare", str(sweep), "--metric", "test/bleu"]
+    assert cli.main(command) == 0
+    plain = capsys.readouterr().out
+    assert cli.main([*command, "--format", "csv"]) == 0
+    beside = capsys.readouterr().err
+    assert "Note:" in beside
+    for line in filter(None, map(str.strip, beside.splitlines())):
+        assert line in plain
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_csv_can_be_read(sweep, capsys):
     first, second = shown(sweep, capsys, "csv").strip().split("\n\n")
     assert [row["ratio"] for row in csv.DictReader(io.StringIO(first))] == ["0.25", "0.75"]

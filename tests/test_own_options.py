@@ -13,7 +13,7 @@ import yaml
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.config.compose import composed
-from seq2seq_lab.config.options import groups, options
+from seq2seq_lab.config.options import groups, option_files, options
 from seq2seq_lab.config.schema import GROUPS
 from seq2seq_lab.runs.run import Run
 
@@ -57,6 +57,21 @@ def own(tmp_path, monkeypatch):
         path.write_text(text, encoding="utf-8")
     yield tmp_path
     sys.modules.pop("own_parts", None)
+
+
+def test_an_option_with_a_name_of_the_packages_is_refused(own, capsys):
+    """It would be hidden, as Hydra takes the package's; a copy that says the same is one."""
+    hidden, theirs = own / "conf" / "data" / "toy.yaml", option_files("data")["toy"]
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    hidden.write_bytes(theirs.read_bytes())
+    assert cli.main([*LITTLE, "--config-dir", "conf", "--dry-run"]) == 0
+    hidden.write_text(theirs.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main([*LITTLE, "--config-dir", "conf", "--dry-run"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "data/toy.yaml: the package has an option data/toy too, which would be used instead; give the file another name"
+    )
 
 
 @pytest.mark.parametrize("absolute", [False, True])

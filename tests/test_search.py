@@ -85,6 +85,24 @@ def test_a_study_of_another_search_is_refused_before_anything_is_trained(outputs
     assert not tiny.folders(outputs)
 
 
+def test_a_study_of_other_settings_is_refused(outputs, tmp_path, capsys):
+    """Also where the command is the same, and a file of it has changed; other numbers of trials go on."""
+    option = tmp_path / "conf" / "experiment" / "mine.yaml"
+    option.parent.mkdir(parents=True)
+    command = ("--config-dir", str(tmp_path / "conf"), "experiment=mine")
+    for seed, status in ((0, 0), (0, 0), (9, 1)):
+        option.write_text(f"# @package _global_\n# Mine.\ndata: {{seed: {seed}}}\n", encoding="utf-8")
+        assert search(*command, trials=2) == status
+    assert "has trials with another data.seed; give this search another name" in capsys.readouterr().err
+    named = ("hydra.sweeper.study_name=mine", "hydra.sweeper.seeds=[0]")
+    assert search(*named, trials=1) == 0
+    for other in ("model.hidden_size=9", "trainer.max_epochs=3", "hydra.sweeper.seeds=[0,1]"):
+        assert search(*named, other, trials=2) == 1
+        key = other.partition("=")[0].removeprefix("hydra.sweeper.")
+        assert f"mine has trials with another {key}" in capsys.readouterr().err
+    assert len(tiny.folders(outputs)) == 2  # the first trials of both have the same values
+
+
 def test_a_study_goes_on_and_says_its_best_trial(outputs, capsys):
     assert search(trials=2) == 0
     before = tiny.folders(outputs)

@@ -62,6 +62,8 @@ def call(partial: Any, path: str, parts: Iterable[object] = (), /, **arguments: 
     Args:
         parts: what takes part in the call. If one of them is the user's own, every error is one of what it gives.
     """
+    for key in getattr(partial, "keywords", {}).keys() & arguments.keys():
+        raise UserError(f"{path}.{key}: the run gives it itself; leave it out")
     try:
         return partial(**arguments)
     except Exception as error:
