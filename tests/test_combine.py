@@ -88,6 +88,18 @@ def test_what_holds_for_all_sweeps_is_not_one_sweeps(given, outputs, capsys):
     assert not tiny.folders(outputs)
 
 
+@pytest.mark.parametrize(
+    ("flag", "setting"),
+    [(("--zip", "seed,threads"), "zip=[[seed,threads]]"), (("--sweep", "seed=0"), "sweeps=[[seed=1]]")],
+)
+def test_a_flag_does_not_replace_its_key(flag, setting, outputs, capsys):
+    assert cli.main([*LITTLE, "-m", "seed=0,1", "threads=1,2", f"hydra.sweeper.{setting}", *flag]) == 1
+    key = setting.partition("=")[0]
+    assert capsys.readouterr().err == (
+        f"hydra.sweeper.{key}: {flag[0]} would replace it; leave one of them out\n"
+    )
+
+
 def test_a_plan_shows_each_run_and_writes_nothing(tmp_path, capsys):
     command = [*LITTLE, "name=a", f"output_dir={tmp_path / 'out'}"]
     assert cli.main([*command, "--dry-run"]) == 0

@@ -53,3 +53,12 @@ def test_a_part_that_the_filters_empty_is_named(tmp_path, part):
     (tmp_path / f"{part}.tsv").write_text("one two three\tfour\n" * 5)
     with pytest.raises(UserError, match=rf"no pair of the part {part} is kept:\n  5 with more"):
         ParallelCorpus(**settings, max_words=2).load()
+
+
+@pytest.mark.parametrize(("parts", "said"), [(("train", "validation", "test"), True), (("train",), False)])
+def test_a_seed_of_the_split_that_changes_nothing_is_said(tmp_path, capsys, parts, said):
+    settings = cut(tmp_path, 40, 10, 14)
+    files = [f"data.{part}={settings[part]}" for part in parts]
+    command = ["train", "data=parallel", *files, *SIZES, "split=row", "split.seed=1", "trainer.max_epochs=1"]
+    assert cli.main([*command, f"output_dir={tmp_path / 'runs'}", "name=a"]) == 0
+    assert ("split.seed=1 changes nothing, as the parts" in capsys.readouterr().err) is said

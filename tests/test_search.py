@@ -64,6 +64,12 @@ def test_a_number_that_no_search_has_is_refused(outputs, capsys, setting, said):
     assert not outputs.exists() or not list(outputs.rglob("*.optuna"))
 
 
+def test_a_seed_beside_those_of_each_trial_is_refused(outputs, capsys):
+    assert cli.main([*SEARCH, "hydra.sweeper.seeds=[0,1]", "seed=7"]) == 1
+    assert capsys.readouterr().err.startswith("seed=7: hydra.sweeper.seeds has the seeds of each trial")
+    assert not tiny.folders(outputs)
+
+
 @pytest.mark.parametrize("given", [("--zip", "seed,threads"), ("--sweep", "seed=1")])
 def test_sweeps_in_step_or_joined_are_no_search(outputs, capsys, given):
     assert cli.main([*SEARCH, *given]) == 1

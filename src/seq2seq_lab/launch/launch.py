@@ -58,6 +58,9 @@ def launch(
     chosen = launcher(overrides, extra)
     if chosen == slurm.LAUNCHER:
         overrides = slurm.with_defaults(overrides)
+    for flag, many, key in (("--zip", zipped, "zip"), ("--sweep", sweeps, "sweeps")):
+        if many and any(each.lstrip("+").startswith(f"hydra.sweeper.{key}=") for each in overrides):
+            raise UserError(f"hydra.sweeper.{key}: {flag} would replace it; leave one of them out")
     multirun = "--multirun" in flags
     overrides = as_texts(overrides, extra, sweep=multirun)
     parts = [as_texts(part, extra, sweep=True) for part in sweeps]

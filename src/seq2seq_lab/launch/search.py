@@ -64,6 +64,10 @@ class Search:
                 "seed: it is not searched over, as the best trial would be that of the luckiest seed; "
                 "hydra.sweeper.seeds=[0,1,2] trains each trial with these, and takes their mean"
             )
+        if self.settings["seeds"] and (own := [each for each in self.fixed if each.startswith("seed=")]):
+            raise UserError(
+                f"{own[-1]}: hydra.sweeper.seeds has the seeds of each trial; leave one of them out"
+            )
         self.seeds = self.settings["seeds"] or [None]
         self.number = 0  # of jobs so far
         self.error: Exception | None = None  # the first one that is no fault of the user

@@ -52,6 +52,12 @@ def show_cautions(
             "callbacks without those of callbacks=default keep no checkpoint of the end, so that nothing can be "
             "translated or evaluated afterwards; callbacks=[default,…] has both"
         )
+    given, split_seed = data.corpus.given, config["split"].get("seed")
+    if split_seed and given is not None and (given == 1).any():
+        found.append(
+            f"split.seed={split_seed} changes nothing, as the parts of these pairs are given; runs that differ in it "
+            "alone are the same"
+        )
     spread = follows_end(module, data) or "epochs" in config["lr_schedule"]
     found += _ends_before(config["trainer"], data.train_dataloader().updates if spread else 0)
     for each in found:
