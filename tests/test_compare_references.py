@@ -143,6 +143,8 @@ def test_the_command_accepts_references_of_any_metric(runs, capsys):
     assert main([*command, "--reference-metric", "val/bleu", "--metric", "train/loss"]) == 0
     assert scalars(runs / "out" / "tb" / "reference" / "theirs #2", "val/bleu") == {1: 10, 8: 90}
     assert "val/bleu" in capsys.readouterr().out
+    assert main(["compare", str(command[1]), "--reference-metric", "val/bleu"]) == 1
+    assert "of the curves of --reference FILE, which is not given" in capsys.readouterr().err
     assert main([*command, "--reference-metric", "val/blue"]) == 1
     assert (
         "--reference-metric val/blue: no run measured it; did you mean val/bleu?" in capsys.readouterr().err

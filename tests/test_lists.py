@@ -324,6 +324,13 @@ def test_a_watched_list_goes_on_while_runs_are_removed(own, capsys, monkeypatch)
     assert "outputs/new/seed-0" in looks[3]
 
 
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("form", ["--json", "--csv"])
+def test_columns_are_those_of_the_table(form, capsys):
+    assert cli.main(["runs", form, "--columns", "status"]) == 1
+    assert "--columns: those of the table; --json and --csv have all" in capsys.readouterr().err
+
+
 def test_a_run_that_goes_while_it_is_read_breaks_no_list(own, monkeypatch):
     before = command.activity
 

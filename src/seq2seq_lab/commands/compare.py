@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from seq2seq_lab.commands.chosen import add_chosen
+from seq2seq_lab.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +96,8 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.runs.at_checkpoint import parse_checkpoints
     from seq2seq_lab.runs.reference import read_curves
 
+    if args.reference_metric and not args.references:
+        raise UserError("--reference-metric: the metric of the curves of --reference FILE, which is not given")
     presentation = read_presentation(args.groups) if args.groups else Presentation()
     presentation = Presentation(
         [*map(parse_group, args.group), *presentation.groups],

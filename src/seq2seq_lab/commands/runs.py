@@ -65,6 +65,8 @@ def main(args: argparse.Namespace) -> int:
         raise UserError("--reverse: it reverses the order of --sort KEY, which is not given")
     if args.watch and (args.json or args.csv):
         raise UserError("--watch shows a table; leave out --json and --csv")
+    if args.columns and (args.json or args.csv):
+        raise UserError("--columns: those of the table; --json and --csv have all")
     if args.json or args.csv:
         from seq2seq_lab.compare import listing
 

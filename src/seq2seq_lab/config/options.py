@@ -87,8 +87,7 @@ def read(path: Path) -> dict[str, Any]:
 def nests(path: Path, group: str) -> set[str]:
     """The groups below `group` of which an option's file, by its defaults list, takes an option."""
     found: set[str] = set()
-    state = path.stat()
-    for entry in _defaults(path, state.st_mtime_ns, state.st_size):
+    for entry in _defaults_of(path):
         if isinstance(entry, dict):  # without `override` and the package
             found |= {key.split()[-1].partition("@")[0].removeprefix(f"/{group}/") for key in map(str, entry)}
         elif (beside := path.parent / f"{entry}.yaml").is_file() and entry != "_self_":
@@ -104,32 +103,39 @@ def chosen_by(group: str, option: str, wanted: str, extra: Sequence[Path] = ()) 
         option: its name.
         wanted: the other group, such as ``hydra/launcher``.
     """
-    files = option_files(group, extra)
-    found = None
-    for path in [files[option]] if option in files else []:
-        state = path.stat()
-        for entry in _defaults(path, state.st_mtime_ns, state.st_size):
-            if isinstance(entry, dict):
-                for key, value in entry.items():
-                    if str(key).split()[-1].strip("/") == wanted:
-                        return str(value)
-            elif (other := str(entry).removeprefix(f"/{group}/")) in files and other != option:
-                found = chosen_by(group, other, wanted, extra) or found
-    return found
+    for path in _lineage(group, option, extra):
+        for entry in _defaults_of(path):
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                if str(key).split()[-1].strip("/") == wanted:
+                    return str(value)
+    return None
 
 
 def said_by(group: str, option: str, key: str, extra: Sequence[Path] = ()) -> list[dict[str, Any]]:
     """What an option says of a top-level key that has keys of its own, and what those of its defaults list say."""
-    files = option_files(group, extra)
-    if option not in files:
-        return []
-    content = read(files[option])
-    found = [node] if isinstance(node := content.get(key), dict) else []
-    for entry in content.get("defaults") or []:
-        other = str(entry).removeprefix(f"/{group}/")
-        if isinstance(entry, str) and other != option:
-            found += said_by(group, other, key, extra)
-    return found
+    found = (read(path).get(key) for path in _lineage(group, option, extra))
+    return [each for each in found if isinstance(each, dict)]
+
+
+def _lineage(group: str, option: str, extra: Sequence[Path]) -> list[Path]:
+    """The file of an option, and those of its group that its defaults list takes, which it wins over."""
+    files, found = option_files(group, extra), dict[Path, None]()
+
+    def visit(path: Path | None) -> None:
+        if path is None or path in found:
+            return
+        found[path] = None
+        for entry in reversed(_defaults_of(path)):  # the last one wins
+            beside = path.parent / f"{entry}.yaml"
+            visit(beside if beside.is_file() else files.get(str(entry).removeprefix(f"/{group}/")))
+
+    visit(files.get(option))
+    return list(found)
+
+
+def _defaults_of(path: Path) -> list[Any]:
+    state = path.stat()
+    return _defaults(path, state.st_mtime_ns, state.st_size)
 
 
 @cache

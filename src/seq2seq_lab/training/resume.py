@@ -91,6 +91,8 @@ class Start:
         if self.config["logger"] != self._there.get("logger"):
             trackers = self.config["choices"]["logger"]
             lines.append(f"logger={trackers} is not used: loggers are told of a run while it trains")
+        if self.config["reference"] != self._there.get("reference", self.config["reference"]):
+            lines.append("reference is not used: its curve is noted while a run trains; compare has --reference")
         derived = derived_name(self.config["choices"], self.config)  # so it was not asked for
         if self.config["name"] not in (self._there.get("name"), derived):
             lines.append(
