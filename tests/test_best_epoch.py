@@ -88,7 +88,13 @@ def test_a_mode_that_selects_the_worst_epoch_is_said(run, capsys, given, said):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("~callbacks.last_checkpoint",), "callbacks without those of callbacks=default keep no checkpoint"),
+        (
+            ("~callbacks.last_checkpoint", "~callbacks.best_checkpoint"),
+            "these callbacks keep no checkpoint of the best or the last epoch",
+        ),
+        (("~callbacks.last_checkpoint",), None),
+        (("init_from_checkpoint=best",), "init_from_checkpoint changes nothing without init_from=RUN"),
+        (("forcing=scheduled", "+trainer.limit_train_batches=2", "+trainer.max_steps=4"), None),
         (("trainer.check_val_every_n_epoch=3",), "nothing is validated, so that there is no best checkpoint"),
         (
             ("+trainer.max_steps=9", "forcing=scheduled"),

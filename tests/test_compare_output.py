@@ -46,6 +46,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.links, self.open, self.ids, self.uses, self.text = [], [], [], [], []
+        self.marks = []  # what a drawing uses; in HTML an attribute such as `ns1:href` is none
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -53,6 +54,7 @@ class Page(HTMLParser):
             v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")
         ]
         self.ids += [v for k, v in attributes if k == "id"]
+        self.marks += [dict(attributes).get("href")] if tag == "use" else []
         self.uses += [v[1:] for k, v in attributes if k in ("href", "xlink:href") and v.startswith("#")]
         self.uses += [u for _, v in attributes for u in re.findall(r"url\(#([^)]+)\)", v or "")]
         if tag not in self.VOID:
@@ -209,6 +211,8 @@ def test_the_report_shows_every_panel_of_the_plots_inside_its_view_box(sweep):
         assert all(left < x < left + width and top < y < top + height for x, y in corners), title
         assert "stroke: currentColor" in drawing
         assert set(Page(drawing).uses) <= set(Page(drawing).ids), title
+        assert Page(drawing).marks, title
+        assert all(mark and mark[1:] in Page(drawing).ids for mark in Page(drawing).marks), title
 
 
 def test_markup_in_a_run_is_text_in_the_report(tmp_path):

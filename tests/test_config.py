@@ -76,7 +76,6 @@ ERRORS = [
     ("seed=-1", "seed: -1 is less than 0"),
     ("threads=0", "threads: 0 is less than 1"),
     ("gradient_clip=0", "gradient_clip: 0 is not positive"),
-    ("init_from_checkpoint=best", "init_from_checkpoint: it says which weights of init_from=RUN are taken"),
     ("+loader.seed=3", "loader.seed: the run gives it itself; leave it out"),
     ("gradient_clip=nan", "gradient_clip: nan is not positive"),
     ("trainer.max_epochs=0", "trainer.max_epochs: it must be at least 1"),

@@ -163,6 +163,13 @@ class TestConfigFile:
         (third,) = tiny.folders(tmp_path / "c")
         assert Run(third).config()["callbacks"]["best_checkpoint"]["monitor"] == "val/chrf"
 
+    def test_a_start_of_another_seed_is_not_taken_in_silence(self, tmp_path, capsys):
+        first = tiny.train(tmp_path / "first")
+        folder = tiny.train(tmp_path / "next", f"init_from='{first}'")
+        assert cli.main(["train", "--config", str(folder), "seed=1"]) == 1
+        assert "is the run of seed 0; with another seed, give init_from=… too" in capsys.readouterr().err
+        assert cli.main(["train", "--config", str(folder), "seed=1", f"init_from={first}"]) == 0
+
     def test_what_a_run_notes_itself_is_not_changed(self, tmp_path, capsys):
         folder = tiny.train(tmp_path)
         assert cli.main(["train", "--config", str(folder), "choices.model=transformer"]) == 1

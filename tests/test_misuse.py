@@ -134,5 +134,5 @@ def test_a_finished_run_without_checkpoint_cannot_translate(run, capsys):
     for command in (["translate", str(folder), "a"], ["evaluate", str(folder)]):
         assert cli.main(command) == 1
         error = capsys.readouterr().err
-        assert "callbacks=none" in error
+        assert "its callbacks keep none; train it with callbacks=[default,…]" in error
         assert len(error.splitlines()) == 1

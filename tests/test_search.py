@@ -109,6 +109,18 @@ def test_a_study_of_other_settings_is_refused(outputs, tmp_path, capsys):
     assert len(tiny.folders(outputs)) == 2  # the first trials of both have the same values
 
 
+def test_a_search_without_a_result_may_be_repeated_with_other_settings(outputs, capsys):
+    """What was mended is not held against it; nor what a searched key brings with it, nor an item of a list."""
+    named = ("hydra.sweeper.study_name=mine",)
+    assert search(*named, "objective=r_drop", "model.dropout=0.0", trials=1) == 1
+    assert search(*named, "objective=r_drop", "model.dropout=0.1", trials=2) == 0
+    other = ("hydra.sweeper.study_name=other", "lr_schedule=cosine")
+    assert search(*other, "trainer.max_epochs=range(1,3)", trials=1) == 0
+    assert search(*other, "trainer.max_epochs=range(2,4)", trials=2) == 0
+    listed = ("hydra.sweeper.study_name=list", "optimizer=adam")
+    assert search(*listed, "+optimizer.betas=[0.9,0.99]", "optimizer.betas.0=0.8,0.9", trials=1) == 0
+
+
 def test_a_study_goes_on_and_says_its_best_trial(outputs, capsys):
     assert search(trials=2) == 0
     before = tiny.folders(outputs)

@@ -173,6 +173,13 @@ def test_a_schedule_counts_the_updates_that_are_made(run, monkeypatch, given, ea
     assert made == {*range(3 * each)}
 
 
+@pytest.mark.parametrize(
+    "given", ["log_every_n_steps=1", "default_root_dir=null", "enable_progress_bar=null", "callbacks=null"]
+)
+def test_a_setting_that_the_run_gives_itself_may_be_written_where_it_changes_nothing(run, given):
+    assert len(tiny.rows(run("a", f"+trainer.{given}", "trainer.max_epochs=1"))) == 1
+
+
 def test_a_callback_that_counts_steps_counts_updates(run):
     folder = run(
         "a",

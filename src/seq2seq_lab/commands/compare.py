@@ -34,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reference-metric",
-        default="train/loss",
         metavar="NAME",
         help="the metric of the reference curves (default: train/loss)",
     )
@@ -93,17 +92,21 @@ def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
     from seq2seq_lab.compare import compare  # imported here, so that `--help` is fast
     from seq2seq_lab.compare.presentation import Presentation, parse_group, read_presentation
+    from seq2seq_lab.evaluation.measures import TRAINING_LOSS
     from seq2seq_lab.runs.at_checkpoint import parse_checkpoints
     from seq2seq_lab.runs.reference import read_curves
 
     if args.reference_metric and not args.references:
-        raise UserError("--reference-metric: the metric of the curves of --reference FILE, which is not given")
+        raise UserError(
+            "--reference-metric: the metric of the curves of --reference FILE, which is not given"
+        )
     presentation = read_presentation(args.groups) if args.groups else Presentation()
     presentation = Presentation(
         [*map(parse_group, args.group), *presentation.groups],
         presentation.baseline if args.baseline is None else args.baseline,
     )
-    references = [each for path in args.references for each in read_curves(path, args.reference_metric)]
+    of_references = args.reference_metric or TRAINING_LOSS
+    references = [each for path in args.references for each in read_curves(path, of_references)]
     compare(
         args.chosen,
         metrics=args.metrics,

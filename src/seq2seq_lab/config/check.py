@@ -98,10 +98,6 @@ def _check_ranges(config: Node) -> None:
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
     check_trainer(config["trainer"])
-    if config["init_from"] is None and config["init_from_checkpoint"] != "last":
-        raise UserError(
-            "init_from_checkpoint: it says which weights of init_from=RUN are taken, and there is none"
-        )
     if not config["output_dir"]:
         raise UserError("output_dir: it is empty; it should name the folder that runs go to")
     _check_notify(config["notify"])

@@ -89,10 +89,10 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
 
 def _refuse_hidden(folder: Path) -> None:
     """Refuse an option of one's own that has the name of one of the package, which Hydra would use instead."""
-    for path in folder.rglob("*.yaml"):
-        option = path.relative_to(folder)
-        theirs = config_dir() / option
-        if theirs.exists() and theirs.read_bytes() != path.read_bytes():
+    for theirs in config_dir().glob("*/**/*.yaml"):
+        option = theirs.relative_to(config_dir())
+        path = folder / option
+        if path.exists() and theirs.read_bytes() != path.read_bytes():
             raise UserError(
                 f"{path}: the package has an option {option.with_suffix('').as_posix()} too, which would be used "
                 "instead; give the file another name"

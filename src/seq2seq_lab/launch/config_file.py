@@ -172,15 +172,20 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
             node[last] = read_setting(key, text)
         except ValueError as error:
             raise UserError(f"{override}: {error}") from None
+    start, old = str(config["init_from"]), before["seed"]
+    if "seed" in given and "init_from" not in given and start.endswith(f"seed-{old}"):
+        raise UserError(
+            f"init_from: {start} is the run of seed {old}; with another seed, give init_from=… too"
+        )
     after = dict(leaves(config))
-    for key, followed in _followers().items():
+    for key, followed in followers().items():
         if key in before and key not in given and before[key] == before.get(followed) != after.get(followed):
             *above, last = key.split(".")
             reduce(getitem, above, config)[last] = after.get(followed)
     return config
 
 
-def _followers() -> dict[str, str]:
+def followers() -> dict[str, str]:
     """The keys that the package's options take from another one (`${monitor.metric}`), and that one."""
     found = {}
     for group in ("lr_schedule", "callbacks"):

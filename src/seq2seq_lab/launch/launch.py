@@ -11,7 +11,7 @@ from typing import Any
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
 from seq2seq_lab.config.misuse import refuse_misuse
-from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.config.options import ROOT, config_dir, said_by
 from seq2seq_lab.config.schema import EXPERIMENT
 from seq2seq_lab.config.texts import as_texts
 from seq2seq_lab.errors import UserError
@@ -58,8 +58,15 @@ def launch(
     chosen = launcher(overrides, extra)
     if chosen == slurm.LAUNCHER:
         overrides = slurm.with_defaults(overrides)
+    of_experiments = [
+        hydra.get("sweeper") or {}
+        for each in overrides
+        if each.startswith(f"{EXPERIMENT}=")
+        for hydra in said_by(EXPERIMENT, each.partition("=")[2], "hydra", extra)
+    ]
     for flag, many, key in (("--zip", zipped, "zip"), ("--sweep", sweeps, "sweeps")):
-        if many and any(each.lstrip("+").startswith(f"hydra.sweeper.{key}=") for each in overrides):
+        written = any(each.lstrip("+").startswith(f"hydra.sweeper.{key}=") for each in overrides)
+        if many and (written or any(key in each for each in of_experiments)):
             raise UserError(f"hydra.sweeper.{key}: {flag} would replace it; leave one of them out")
     multirun = "--multirun" in flags
     overrides = as_texts(overrides, extra, sweep=multirun)

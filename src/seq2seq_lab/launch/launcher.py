@@ -49,8 +49,9 @@ def refuse_ignored(swept: Sequence[str], overrides: Sequence[str], extra: Sequen
             f"hydra.{node}.{key}"
             for hydra in said_by(EXPERIMENT, option, "hydra", extra)
             for node in ("sweeper", "launcher")
-            if isinstance(its := hydra.get(node), dict)
+            if isinstance(its := hydra.get(node), dict) and _chosen(f"hydra/{node}", overrides, extra) is None
             for key in its
+            if not any(each.lstrip("+").startswith(f"hydra.{node}.{key}=") for each in overrides)
         ]
         for group in (_GROUP, _SWEEPER):
             if (chosen := chosen_by(EXPERIMENT, option, group, extra)) and _chosen(

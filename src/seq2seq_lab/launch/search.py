@@ -1,25 +1,21 @@
 """A search: Optuna chooses the values of each trial, whose runs are those of any sweep."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.config.misuse import no_such_option
-from seq2seq_lab.config.trainer import most_epochs
 from seq2seq_lab.errors import UserError, counted, first_line
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.launch.plan import Shown, checked_spec, refusal
 from seq2seq_lab.launch.register import FAILED, FINISHED, PRUNED, Entry
 from seq2seq_lab.launch.space import check_settings, parsed_space, written
 from seq2seq_lab.launch.spec import job_key
-from seq2seq_lab.launch.study import Pruning, existing, storage_of
-from seq2seq_lab.runs.identity import first_difference, identity
+from seq2seq_lab.launch.study import Pruning, existing, fixed, note_fixed, storage_of
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.lock import has_ended, this_process
 from seq2seq_lab.runs.place import RunSpec
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from optuna import Study, Trial
 
-_OWNER, _FIXED = "process", "fixed"  # attributes of a trial, and of a study
+_OWNER = "process"
 
 
 @dataclass
@@ -82,28 +78,7 @@ class Search:
                 f"{direction}; monitor is what is searched for"
             )
         self.study = self._study(Path(str(config["output_dir"])), direction)
-        self._check_fixed(config)
-
-    def _check_fixed(self, config: Mapping[str, Any]) -> None:
-        """Note in the study what all trials share; trials of other settings cannot be compared.
-
-        The name of a study is made of what was written, which is the same where a file has been changed.
-        """
-        kept = {"monitor": config["monitor"], "seeds": self.settings["seeds"]} | identity(config)
-        kept["trainer"]["max_epochs"] = most_epochs(config["trainer"])
-        fixed = json.loads(json.dumps(kept))
-        for key in self.space:
-            *above, last = re.split("[./]", key.lstrip("+").partition("@")[0])
-            node = reduce(lambda each, part: each.get(part) or {}, above, fixed)
-            node.pop(last, None)
-        before = self.study.user_attrs.get(_FIXED)
-        if before is None and not self.job.dry_run:
-            self.study.set_user_attr(_FIXED, fixed)
-        if before is not None and (other := first_difference(before, fixed)) is not None:
-            raise UserError(
-                f"hydra.sweeper.study_name: {self.study.study_name} has trials with another {other}; give this search "
-                "another name"
-            )
+        note_fixed(self.study, fixed(config, self.space, self.settings["seeds"]), write=not self.job.dry_run)
 
     def _study(self, outputs: Path, direction: str) -> "Study":
         import optuna

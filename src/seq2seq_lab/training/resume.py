@@ -91,8 +91,10 @@ class Start:
         if self.config["logger"] != self._there.get("logger"):
             trackers = self.config["choices"]["logger"]
             lines.append(f"logger={trackers} is not used: loggers are told of a run while it trains")
-        if self.config["reference"] != self._there.get("reference", self.config["reference"]):
-            lines.append("reference is not used: its curve is noted while a run trains; compare has --reference")
+        if self.config["reference"] not in (None, self._there.get("reference")):
+            lines.append(
+                "reference is not used: its curve is noted while a run trains; compare has --reference"
+            )
         derived = derived_name(self.config["choices"], self.config)  # so it was not asked for
         if self.config["name"] not in (self._there.get("name"), derived):
             lines.append(
@@ -130,7 +132,7 @@ class Start:
         if most is not None and most < self.run.epochs:
             raise UserError(
                 f"{self.run.folder}: {self.run.epochs} epochs of it are trained, more than trainer.max_epochs={most}; "
-                "give at least as many, another name=…, or begin anew with fresh=true"
+                "give at least as many, another output_dir=…, or begin anew with fresh=true"
             )
 
     def open_folder(self, own: Run, data: TranslationDataModule, **facts: Any) -> None:

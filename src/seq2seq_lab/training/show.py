@@ -47,11 +47,15 @@ def show_cautions(
         found.append(
             "trainer.max_epochs=-1, and nothing else ends this run: it trains until it is interrupted"
         )
-    if config["callbacks"] and "last_checkpoint" not in config["callbacks"]:
+    if config["callbacks"] and not {"last", "best"} & {
+        each.get("filename") for each in config["callbacks"].values()
+    }:
         found.append(
-            "callbacks without those of callbacks=default keep no checkpoint of the end, so that nothing can be "
-            "translated or evaluated afterwards; callbacks=[default,…] has both"
+            "these callbacks keep no checkpoint of the best or the last epoch, so that nothing can be translated or "
+            "evaluated afterwards; callbacks=[default,…] has them too"
         )
+    if config["init_from"] is None and config["init_from_checkpoint"] != "last":
+        found.append("init_from_checkpoint changes nothing without init_from=RUN")
     given, split_seed = data.corpus.given, config["split"].get("seed")
     if split_seed and given is not None and (given == 1).any():
         found.append(

@@ -123,6 +123,7 @@ def _train_here(
     trainer = make_trainer(
         config if first else {**config, "logger": {}}, own, scalars, interruption, start.identity
     )
+    data.trainer = trainer  # whose limits the loader follows; Lightning would set it later
     start.load(module, data)
     meet(trainer, (fingerprint(config), data.corpus.fingerprint, start.checkpoint and start.checkpoint.name))
     shown = verbose or config["choices"]["accelerate"] != "auto"

@@ -234,7 +234,7 @@ def _draw(axes: Axes, *, drawn: Drawn, lines: Sequence[tuple[Curves, Look]]) -> 
     bands: list[tuple[Points, str]] = []
     labels: dict[int, str] = {}
     for each, _ in lines:
-        labels |= each.labels
+        labels |= {x: label for x, label in each.labels.items() if x in each.points}
     # Names are drawn one after the other, numbers where they are.
     place = {x: float(number) for number, x in enumerate(sorted(labels))}
     if drawn.even is not None:
@@ -262,6 +262,7 @@ def _limit(axes: Axes, means: Sequence[float], even: float | None) -> None:
 def _set_ticks(axes: Axes, drawn: Drawn, labels: Mapping[int, str], xs: Sequence[int]) -> None:
     if labels:
         axes.set_xticks(range(len(labels)), [labels[x] for x in sorted(labels)])
+        axes.set_xlim(-0.5, len(labels) - 0.5)  # room for the names at both ends
     elif drawn.log:
         axes.set_xscale("log")
         ticks = sorted(set(xs))

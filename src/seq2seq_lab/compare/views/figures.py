@@ -229,6 +229,8 @@ def _embedded(element: ElementTree.Element, prefix: str) -> str:
         for key, mark in (("id", ""), (_HREF, "#"), ("clip-path", "url(#")):
             if value := each.get(key):
                 each.set(key, f"{mark}{prefix}{value.removeprefix(mark)}")
+        if _HREF in each.attrib:  # in HTML a prefix of a namespace means nothing: the mark would not be drawn
+            each.set("href", each.attrib.pop(_HREF))
     text = ElementTree.tostring(element, encoding="unicode")
     return text.replace(INK, "currentColor").replace(GRID, "var(--grid)")
 

@@ -75,17 +75,17 @@ def make_trainer(
             isinstance(each, ModelCheckpoint) and each.dirpath is None
         ):  # else Lightning would follow the first logger
             each.dirpath = str(Path(run.last_checkpoint).parent.absolute())
-    trainer: pl.Trainer = call(
-        build(settings, "trainer"),
-        "trainer",
-        default_root_dir=str(run.folder),
-        logger=chosen,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=False,
-        log_every_n_steps=1,
+    given: dict[str, Any] = {
+        "default_root_dir": str(run.folder),
+        "logger": chosen,
+        "callbacks": callbacks,
+        "plugins": [AtomicCheckpointIO()],
+        "enable_progress_bar": False,
+        "log_every_n_steps": 1,
         **several,
-    )
+    }  # of which the settings have at most what changes nothing (`check_trainer`)
+    settings = {key: value for key, value in settings.items() if key not in given}
+    trainer: pl.Trainer = call(build(settings, "trainer"), "trainer", **given)
     # With `max_steps` Lightning takes each start for one in the middle of an epoch: a run that goes on from the end of
     # one would have that epoch again, without a pair.
     trainer.fit_loop._iteration_based_training = lambda: False  # type: ignore[method-assign]
