@@ -42,6 +42,8 @@ class Plan:
         others: the methods that are not expected to differ have a row too, as each may be as good.
         pairs: the pairs of TASK-shift_runs.csv that are translated; by default, the test part.
         against: the method that the others are compared with.
+        beyond: a task with the same methods and seeds: what is compared is what a run has more than the one there, so
+            that the difference of two methods is that of their differences in both tasks.
     """
 
     task: str
@@ -50,9 +52,12 @@ class Plan:
     others: bool = False
     pairs: str = ""
     against: str = "full"
+    beyond: str = ""
 
 
 OF_FOUR = {"RAML": BETTER, "R-Drop": BETTER, "free": WORSE, "two-pass": WORSE}
+OF_REWARD = {"smoothing": BETTER, "self-critical": BETTER}
+OF_OWN_WORDS = dict.fromkeys(("free", "optimal-completion", "confidence", "mixed", "two-pass"), BETTER)
 PLANS = {
     "sounds": Plan(task="sounds", expected=OF_FOUR, as_good=0.01, others=True),
     "sentences": Plan(task="sentences", expected=OF_FOUR, as_good=1, others=True),
@@ -83,6 +88,39 @@ PLANS = {
         pairs="longer",
         against="scheduled-up",
         expected={"scheduled-down": BETTER},
+        as_good=1,
+    ),
+    "sentences-continued": Plan(
+        task="sentences-continued",
+        expected=OF_REWARD | {"free": WORSE, "optimal-completion": WORSE},
+        as_good=1,
+        others=True,
+    ),
+    "sentences-continued-longer": Plan(
+        task="sentences-continued",
+        pairs="longer",
+        expected=OF_REWARD | {"R-Drop": BETTER, "free": WORSE, "optimal-completion": WORSE},
+        as_good=1,
+        others=True,
+    ),
+    "sentences-continued-control": Plan(
+        task="sentences-continued", against="constant-reward", expected={"self-critical": BETTER}, as_good=1
+    ),
+    "sentences-continued-longer-control": Plan(
+        task="sentences-continued",
+        pairs="longer",
+        against="constant-reward",
+        expected={"self-critical": BETTER},
+        as_good=1,
+    ),
+    "sentences-continued-beyond": Plan(
+        task="sentences-continued", beyond="sentences", expected=OF_OWN_WORDS, as_good=1
+    ),
+    "sentences-continued-longer-beyond": Plan(
+        task="sentences-continued",
+        beyond="sentences",
+        pairs="longer",
+        expected=OF_OWN_WORDS,
         as_good=1,
     ),
 }
@@ -161,15 +199,30 @@ def read_wrong(task: str) -> Wrong:
     return found
 
 
+def read_values(task: str, pairs: str) -> Values:
+    """The qualities of a task's runs on some pairs, as in `Plan.pairs`; none where there is no file of them."""
+    runs = f"{task}-shift_runs" if pairs else f"{task}_runs"
+    if not (STUDY / f"{runs}.csv").exists():
+        return {}
+    rows = [row for row in read_csv(runs, STUDY) if row.get("pairs", "") == pairs]
+    return by_method(rows, TASKS[task].quality.removeprefix("test/"))
+
+
+def _beyond(values: Values, start: Values) -> Values:
+    return {
+        method: {seed: value - start[method][seed] for seed, value in its.items() if seed in start[method]}
+        for method, its in values.items()
+        if method in start
+    }
+
+
 def tables() -> dict[str, list[Row]]:
     """Plan → its table, of the plans whose runs are there with a method of theirs."""
     found = {}
     for name, plan in PLANS.items():
-        runs = f"{plan.task}-shift_runs" if plan.pairs else f"{plan.task}_runs"
-        if not (STUDY / f"{runs}.csv").exists():
-            continue
-        rows = [row for row in read_csv(runs, STUDY) if row.get("pairs", "") == plan.pairs]
-        values = by_method(rows, TASKS[plan.task].quality.removeprefix("test/"))
+        values = read_values(plan.task, plan.pairs)
+        if plan.beyond:
+            values = _beyond(values, read_values(plan.beyond, plan.pairs))
         wrong = read_wrong(plan.task) if (STUDY / f"{plan.task}_wrong.csv").exists() else None
         if plan.against in values and (of_plan := table(values, plan, wrong)):
             found[name] = of_plan
