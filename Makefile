@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines baselines-full forcing-ratio corrected path-star g2p scan scan-lake exposure-measures exposure-quality exposure-continued exposure-shift bench tensorboard
+.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines baselines-full forcing-ratio corrected path-star g2p g2p-search scan scan-lake exposure-measures exposure-quality exposure-continued exposure-shift bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -132,6 +132,9 @@ g2p: $(INSTALLED) ## French words and their sounds, two models, five seeds, G2P_
 	$(LAB) $(SWEEP) experiment=g2p/attention,g2p/transformer $(G2P) seed=0,1,2,3,4 compare=false
 	$(LAB) evaluate outputs/g2p/*/seed-* --beam 1,5
 	$(BIN)/python -m experiments.g2p.report outputs/g2p
+
+g2p-search: $(INSTALLED) ## settings for them, three other seeds, on the validation words, G2P_FOLDER=… (about an hour)
+	G2P_FOLDER=$(G2P_FOLDER) $(BIN)/python -m experiments.g2p.search outputs
 
 SPLITS := data.split_name=simple,length,jump,turn_left
 scan: $(INSTALLED) ## SCAN by a GRU with attention, four splits, three seeds (about an hour)

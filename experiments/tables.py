@@ -14,6 +14,7 @@ from seq2seq_lab.compare.statistics import ALPHA, Difference, Estimate, holm, pa
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import measure
 from seq2seq_lab.files import write_text
+from seq2seq_lab.runs.run import Run
 
 Row = Mapping[str, str]
 
@@ -78,6 +79,14 @@ def finished(folders: Sequence[str], preset: str, command: str) -> list[Group]:
     if not found:
         raise UserError(f"no finished run of a preset in {', '.join(folders)}; run `{command}`")
     return found
+
+
+def best_validation(each: Run) -> float:
+    """The best value of the monitored metric, with its sign such that higher is better; of none, −∞."""
+    monitor = each.config()["monitor"]
+    sign = 1 if monitor["mode"] == "max" else -1
+    best = each.best(monitor["metric"], "higher" if sign == 1 else "lower")
+    return float("-inf") if best is None else sign * best[0]
 
 
 def write_csv(rows: Sequence[Row], name: str, study: Path) -> None:

@@ -18,6 +18,8 @@ import fake_runs
 import tiny
 from literal import statistics as literal
 from seq2seq_lab import load_run
+from seq2seq_lab.config.check import check
+from seq2seq_lab.config.compose import composed
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs.run import Run
 
@@ -216,6 +218,70 @@ def test_a_table_without_rows_is_named(text, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STUDY", tmp_path)
     with pytest.raises(UserError, match=r"runs\.csv: it has no rows"):
         module.main([])
+
+
+class TestTheSearchOfSettings:
+    def test_each_setting_composes(self):
+        from experiments.g2p import search
+
+        for settings in search.SETTINGS.values():
+            given = search.START | dict.fromkeys(search.WORDS, "words.tsv") | settings
+            check(composed([f"{key}={value}" for key, value in given.items()]))
+
+    def test_the_setting_with_the_most_validation_words_right_is_the_first_one(self):
+        from experiments.g2p import search
+
+        values = {"a": (0.90, 0.91), "b": (0.95, 0.92), "c": (0.91, 0.90)}
+        losses = {"a": 0.2, "b": 0.3, "c": 0.1}
+        rows = [
+            {
+                "setting": name,
+                "seed": str(seed),
+                "exact match": str(value),
+                "lowest loss": str(losses[name]),
+                "epochs": "2",
+            }
+            for name, of_seeds in values.items()
+            for seed, value in enumerate(of_seeds)
+        ]
+        found = search.results(rows)
+        assert [row["setting"] for row in found] == ["b", "c", "a"]
+        assert found[0]["exact match, validation"] == "0.9350 ± 0.0212"
+
+    def test_what_a_run_has_is_its_best_on_the_validation_words(self, tmp_path, monkeypatch):
+        from experiments.g2p import search
+        from experiments.tables import read_csv
+
+        words, study = tmp_path / "words", tmp_path / "study"
+        words.mkdir()
+        study.mkdir()
+        (study / "README.md").write_text("<!-- search -->\n<!-- end -->\n")
+        lines = [f"{'ab' * (number % 7 + 1)}{'c' * (number % 5)}\tx y z" for number in range(35)]
+        for file in search.WORDS.values():
+            (words / file).write_text("".join(f"{line}\n" for line in sorted(set(lines))))
+        small = {"model.hidden_size": 4, "model.embedding_size": 4, "trainer.max_epochs": 4}
+        monkeypatch.setattr(search, "START", search.START | small)
+        monkeypatch.setattr(search, "SEEDS", (100, 101))
+        monkeypatch.setattr(search, "JOBS", 1)
+        monkeypatch.setattr(search, "STUDY", study)
+        monkeypatch.setenv("G2P_FOLDER", str(words))
+        search.main([str(tmp_path / "outputs"), "start", "dropout 0.4"])
+        rows = read_csv("search_runs", study)
+        assert [(row["setting"], row["seed"]) for row in rows] == [
+            ("start", "100"),
+            ("start", "101"),
+            ("dropout 0.4", "100"),
+            ("dropout 0.4", "101"),
+        ]
+        metrics = (tmp_path / "outputs").rglob("metrics.csv")
+        lowest = []
+        for path in metrics:
+            with path.open(newline="") as file:
+                of_run = [row["val/loss_forced"] for row in csv.DictReader(file)]
+            lowest.append(min(float(value) for value in of_run if value))
+        assert sorted(float(row["lowest loss"]) for row in rows) == pytest.approx(sorted(lowest), rel=1e-5)
+        with pytest.raises(UserError, match="other: no such setting"):
+            search.main([str(tmp_path / "outputs"), "other"])
 
 
 class TestSeveralModelsAsOne:

@@ -18,7 +18,17 @@ from typing import Any
 import torch
 
 from experiments.exposure_bias.plan import EXPOSURE, METHODS, TASKS, TEACHER, Task
-from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
+from experiments.tables import (
+    Row,
+    best_validation,
+    paired_differences,
+    read_csv,
+    run,
+    shown,
+    with_star,
+    write,
+    write_csv,
+)
 from seq2seq_lab import sweep
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
@@ -80,7 +90,7 @@ def runs_of(name: str, folder: Path) -> dict[str, list[Run]]:
 
 def searched(runs: Iterable[Run]) -> dict[float, float]:
     """Learning rate → validation, of the runs of the search, the smallest rate first: it is chosen among equals."""
-    return dict(sorted((rate(each), validation(each)) for each in runs if each.seed == SEARCH_SEED))
+    return dict(sorted((rate(each), best_validation(each)) for each in runs if each.seed == SEARCH_SEED))
 
 
 def beyond(tried: Mapping[float, float], task: Task) -> list[float]:
@@ -112,14 +122,6 @@ def place(each: Run, folder: Path) -> Path:
 def rate(each: Run) -> float:
     """The learning rate of a run."""
     return float(each.config()["optimizer"]["lr"])
-
-
-def validation(each: Run) -> float:
-    """The best value of the monitored metric, with its sign such that higher is better; of none, −∞."""
-    monitor = each.config()["monitor"]
-    sign = 1 if monitor["mode"] == "max" else -1
-    best = each.best(monitor["metric"], "higher" if sign == 1 else "lower")
-    return float("-inf") if best is None else sign * best[0]
 
 
 def evaluated(name: str, folder: Path) -> Chosen:

@@ -1,0 +1,123 @@
+"""Which settings have the fewest errors on the validation words? `python -m experiments.g2p.search outputs`.
+
+Trains each of `SETTINGS` with seeds that no result has, and writes search_runs.csv (a row a run), and search.csv and
+its table in README.md (a row a setting). What is finished is not trained again. Without a folder, the table is made
+from search_runs.csv alone. The test words take no part.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from experiments.g2p.report import STUDY
+from experiments.tables import Row, alike, best_validation, read_csv, run, shown, write, write_csv
+from seq2seq_lab import sweep
+from seq2seq_lab.compare.statistics import Estimate
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.run import Run
+from seq2seq_lab.runs.select import select
+
+Settings = Mapping[str, Any]
+SEEDS, JOBS = (100, 101, 102), 2
+WORDS = {"data.train": "fre_train.tsv", "data.validation": "fre_dev.tsv", "data.test": "fre_test.tsv"}
+# What the settings change is given in all of them, so that they stay those of the search when the preset is changed.
+START: Settings = {
+    "experiment": "g2p/attention",
+    "model/cell": "gru",
+    "model.hidden_size": 256,
+    "model.embedding_size": 256,
+    "model.layers": 1,
+    "model.dropout": 0.5,
+    "model.output_dropout": 0.5,
+    "objective.label_smoothing": 0.1,
+    "optimizer.lr": 0.002,
+    "loader.batch_size": 64,
+    "trainer.max_epochs": 40,
+}
+UNITS_512: Settings = {"model.hidden_size": 512, "model.embedding_size": 512, "optimizer.lr": 0.001}
+DROPOUT_06: Settings = {"model.dropout": 0.6, "model.output_dropout": 0.6}
+R_DROP: Settings = {"objective": "r_drop"}
+SETTINGS: Mapping[str, Settings] = {
+    "start": {},
+    "lr 0.001": {"optimizer.lr": 0.001},
+    "lr 0.004": {"optimizer.lr": 0.004},
+    "batches of 32": {"loader.batch_size": 32, "optimizer.lr": 0.001},
+    "dropout 0.4": {"model.dropout": 0.4, "model.output_dropout": 0.4},
+    "dropout 0.6": DROPOUT_06,
+    "no label smoothing": {"objective.label_smoothing": 0.0},
+    "label smoothing 0.2": {"objective.label_smoothing": 0.2},
+    "80 epochs": {"trainer.max_epochs": 80},
+    "2 layers": {"model.layers": 2},
+    "LSTM": {"model/cell": "lstm"},
+    "R-Drop": R_DROP,
+    "512 units": UNITS_512,
+    "512 units, dropout 0.6": UNITS_512 | DROPOUT_06,
+    "512 units, R-Drop": UNITS_512 | R_DROP,
+}
+
+
+def train(outputs: Path, words: Path, names: Sequence[str], **settings: Any) -> None:
+    """Train the runs of some settings.
+
+    Args:
+        words: the folder of the files of words.
+        settings: further ones of all runs; a test makes them small.
+    """
+    data = {key: str(words / file) for key, file in WORDS.items()}
+    jobs = [
+        START | data | SETTINGS[name] | settings | {"name": f"g2p_search/{name}", "seed": seed}
+        for name, seed in product(names, SEEDS)
+    ]
+    sweep(jobs, output_dir=outputs, jobs=JOBS)
+
+
+def row_of(each: Run) -> Row:
+    """What a run has on the validation words."""
+    loss = each.best("val/loss_forced", "lower")
+    return {
+        "setting": Path(each.config()["name"]).name,
+        "seed": str(each.seed),
+        "exact match": f"{best_validation(each):.6g}",
+        "lowest loss": "" if loss is None else f"{loss[0]:.6g}",
+        "epochs": str(each.epochs),
+    }
+
+
+def results(rows: Sequence[Row]) -> list[Row]:
+    """A row a setting: mean ± sd over seeds; that with the most words right is the first one, of equal ones that with
+    the lowest loss."""
+    found = list[tuple[float, float, Row]]()
+    for own in alike(rows, "setting"):
+        exact, loss = (
+            Estimate.of([float(row[name]) for row in own]) for name in ("exact match", "lowest loss")
+        )
+        row = {"setting": own[0]["setting"], "exact match, validation": shown(exact, 4)}
+        row |= {"lowest loss, validation": shown(loss, 3), "seeds": str(len(own))}
+        found.append((-exact.mean, loss.mean, row))
+    return [row for *_, row in sorted(found, key=lambda each: each[:2])]
+
+
+def main(arguments: list[str]) -> None:
+    """Train and report the settings."""
+    for folder in map(Path, arguments[:1]):
+        if not (words := os.environ.get("G2P_FOLDER")):
+            raise UserError(f"set G2P_FOLDER to the folder of {', '.join(WORDS.values())}")
+        names = arguments[1:] or [*SETTINGS]
+        if unknown := [name for name in names if name not in SETTINGS]:
+            raise UserError(f"{unknown[0]}: no such setting; they are {', '.join(SETTINGS)}")
+        train(folder, Path(words), names)
+        runs = [each for each in select([folder / "g2p_search"]).runs if each.finished]
+        order = [*SETTINGS]
+        rows = [row_of(each) for each in runs]
+        write_csv(
+            sorted(rows, key=lambda row: (order.index(row["setting"]), int(row["seed"]))),
+            "search_runs",
+            STUDY,
+        )
+    write(results(read_csv("search_runs", STUDY)), "search", STUDY)
+
+
+if __name__ == "__main__":
+    run(main)
