@@ -28,6 +28,7 @@ from seq2seq_lab.training.callbacks.interruption import (
 )
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
 from seq2seq_lab.training.callbacks.summary import Summary
+from seq2seq_lab.training.cautions import show_cautions
 from seq2seq_lab.training.ddp import meet, watched
 from seq2seq_lab.training.loggers.base import close, errors_explained
 from seq2seq_lab.training.machine import check_accelerator, set_threads
@@ -38,7 +39,7 @@ from seq2seq_lab.training.parts.module import make_module
 from seq2seq_lab.training.parts.trainer import make_trainer, max_time
 from seq2seq_lab.training.processes import run_of_process, start_processes, to_start
 from seq2seq_lab.training.resume import Start
-from seq2seq_lab.training.show import caution, show_cautions, show_result
+from seq2seq_lab.training.show import caution, show_result
 from seq2seq_lab.training.test import evaluate_test
 
 
