@@ -76,6 +76,14 @@ def test_a_key_is_in_one_group_of_those_in_step(groups):
         jobs("a=1,2", "b=1,2", "c=1,2", zipped=groups)
 
 
+def test_what_a_flag_sets_apart_from_a_sweep_is_refused(capsys):
+    sweeps = ["--sweep", "forcing=free", "seed=0", "--dry-run", "seed=1"]
+    with pytest.raises(SystemExit):
+        cli.main([*LITTLE, "-m", *sweeps])
+    assert "seed=1: after --sweep, but not in it" in capsys.readouterr().err
+    assert cli.main([*LITTLE, "-m", *sweeps[:-1], "--sweep", "seed=1"]) == 0
+
+
 @pytest.mark.parametrize("given", ["output_dir=there", "hydra/launcher=joblib", "+hydra.launcher.n_jobs=2"])
 def test_what_holds_for_all_sweeps_is_not_one_sweeps(given, outputs, capsys):
     """Written last, it would be of the last sweep alone, or of none: the launcher is chosen before."""

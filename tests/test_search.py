@@ -198,9 +198,12 @@ def test_a_bug_in_a_run_is_shown_when_the_other_trials_have_ended(outputs, capsy
     assert len(runs) == 2, "the same command does not try it again"
 
 
-def test_equal_trials_at_the_same_time_are_one_run(outputs, capsys):
-    assert search("hydra.sweeper.n_jobs=2", "optimizer.lr=choice(0.1)", trials=2) == 0
-    out = capsys.readouterr().out
+@pytest.mark.parametrize(
+    "at_once", [("hydra.sweeper.n_jobs=2",), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")]
+)
+def test_equal_trials_at_the_same_time_are_one_run(at_once, outputs, capfd):
+    assert search(*at_once, "optimizer.lr=choice(0.1)", trials=2) == 0
+    out = capfd.readouterr().out
     assert out.count("training ") == 1
     assert "already finished" not in out
     assert "the best of 2 trials" in out

@@ -134,6 +134,8 @@ class Search(Sweeper):
         from seq2seq_lab.launch.search import Search as Study
 
         nodes = {key: _container(value) for key, value in self.settings.items()}
+        if nodes["n_jobs"] is None:
+            nodes["n_jobs"] = self.job.jobs_at_once(self.config.hydra)  # type: ignore[union-attr]
         parser = OverridesParser.create(config_loader=self.loader)
         given = [*self._parse_config(), *arguments]
         Study(self.job, given, parser.parse_overrides, self._composed, self._launch, nodes).run()

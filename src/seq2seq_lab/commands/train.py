@@ -1,6 +1,7 @@
 """The command ``seq2seq-lab train``."""
 
 import argparse
+import shlex
 from pathlib import Path
 
 from seq2seq_lab.commands.overrides import add_overrides, add_trust, show_help
@@ -67,6 +68,8 @@ def main(args: argparse.Namespace) -> int:
         args.parser.error("--resolve and --package require --cfg")
     if (args.sweep or args.zip) and not args.multirun:
         args.parser.error("--sweep and --zip require -m")
+    if args.sweep:
+        _check_common(args)
     if args.dry_run and (args.cfg or args.config):
         args.parser.error("--dry-run: not with --cfg or --config")
     if args.config and args.config_dir:
@@ -95,3 +98,15 @@ def main(args: argparse.Namespace) -> int:
         dry_run=args.dry_run,
         verbose=args.verbose,
     )
+
+
+def _check_common(args: argparse.Namespace) -> None:
+    """Refuse overrides after `--sweep` that a flag sets apart from it: they would be common to all sweeps."""
+    words = shlex.split(args.command_line)[2:]
+    first = next(number for number, word in enumerate(words) if word.startswith("--s"))
+    common = args.parser.parse_intermixed_args(words[:first]).overrides
+    for after in args.overrides[len(common) :]:
+        args.parser.error(
+            f"{after}: after --sweep, but not in it; write it before the first --sweep if it is common to all, else "
+            "before other flags"
+        )
