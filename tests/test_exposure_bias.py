@@ -1,12 +1,13 @@
 """The study of exposure bias: its tables are those of its runs, and its runs are those of its plan."""
 
 import dataclasses
+import json
 import shutil
-from itertools import product
+from itertools import product, zip_longest
 from pathlib import Path
 
-import numpy as np
 import pytest
+import sacrebleu
 
 from literal import statistics as literal
 from seq2seq_lab.config.check import check
@@ -52,7 +53,7 @@ def test_the_tables_of_measures_are_those_of_the_runs_beside_them():
 
 
 def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
-    from experiments.exposure_bias import over_tasks, plan, planned, quality, shift
+    from experiments.exposure_bias import lengths, over_tasks, plan, planned, quality, shift
     from experiments.tables import read_csv
 
     written = {path.stem for path in quality.STUDY.glob("*.csv")}
@@ -72,6 +73,11 @@ def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
     for name, task in shifts.items():
         rows = read_csv(f"{name}-shift_runs", shift.STUDY)
         assert shift.table(rows, task) == read_csv(f"{name}-shift", shift.STUDY)
+    grouped = [name for name in tasks if f"{name}-lengths" in written]
+    assert "sentences" in grouped
+    for name in grouped:
+        rows = read_csv(f"{name}-lengths_runs", lengths.STUDY)
+        assert lengths.table(rows, plan.TASKS[name]) == read_csv(f"{name}-lengths", lengths.STUDY)
     of_tasks = over_tasks.rows_of_tasks(kept=True)
     assert quality.settings_of_methods() == read_csv("methods", quality.STUDY)
     assert over_tasks.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
@@ -117,10 +123,10 @@ STUDIED = {
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """The part on quality, with a folder for its files, two rates to search, two splits and four seeds."""
-    from experiments.exposure_bias import plan, quality, shift
+    from experiments.exposure_bias import lengths, plan, quality, shift
 
     shutil.copy(quality.STUDY / "README.md", tmp_path)
-    for module in (quality, shift):
+    for module in (quality, shift, lengths):
         monkeypatch.setattr(module, "STUDY", tmp_path)
     monkeypatch.setattr(quality, "JOBS", 1)
     names = ("sentences", "sentences-continued")
@@ -136,7 +142,7 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monke
 
     What is finished is not trained again, and the search is in no result.
     """
-    from experiments.exposure_bias import shift
+    from experiments.exposure_bias import lengths, shift
     from experiments.tables import read_csv
     from seq2seq_lab.runs.run import Run
 
@@ -204,6 +210,29 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monke
     assert [(row["pairs"], row["method"]) for row in rows] == list(product(("test", "more"), methods))
     assert rows == shift.table(read_csv("sentences-shift_runs", tmp_path), study.TASKS["sentences"])
 
+    monkeypatch.setattr(lengths, "FEWEST", 1)
+    lengths.main(["sentences", str(outputs)])
+    rows = read_csv("sentences-lengths_runs", tmp_path)
+    assert {(row["method"], row["seed"]) for row in rows} == set(product(methods, "0123"))
+    path = full[0].evaluations["test"].path.with_suffix(".jsonl")
+    told = {each["source"]: each for each in map(json.loads, path.read_text().splitlines())}
+    for row in (row for row in rows if (row["method"], row["seed"]) == ("full", "0")):
+        low, high = map(int, row["words"].split("–"))
+        own = [
+            each
+            for each in told.values()
+            if low <= min(len(text.split()) for text in each["references"]) <= high
+        ]
+        assert len(own) == int(row["n"])
+        bleu = sacrebleu.corpus_bleu(
+            [each["hypothesis"] for each in own],
+            [*zip_longest(*(each["references"] for each in own))],
+            tokenize="none",
+            force=True,
+        )
+        assert float(row["bleu"]) == pytest.approx(bleu.score, rel=1e-5)
+    assert [row["method"] for row in read_csv("sentences-lengths", tmp_path)] == ["n", *methods]
+
 
 @pytest.mark.parametrize(
     ("tried", "more"),
@@ -254,129 +283,6 @@ def test_what_a_method_changes_beside_quality_is_paired_by_seed_and_corrected_ov
         mean, (low, high), _ = literal.paired(dict(enumerate(gaps["full"])), dict(enumerate(gaps[method])))
         assert row["exposure_gap"] == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]{star}"
         assert row["recovery_second_best"] == "+0.000 –"
-
-
-class TestWhatWasPlanned:
-    def test_an_interval_over_seeds_and_words_is_that_of_a_literal_bootstrap(self):
-        from experiments.exposure_bias import planned
-
-        random = np.random.default_rng(1)
-        first, second = (
-            {seed: (random.random(60) < share).astype(float) for seed in range(4)} for share in (0.3, 0.4)
-        )
-        drawn = []
-        for _ in range(4000):
-            seeds, words = random.integers(4, size=4), random.integers(60, size=60)
-            drawn.append(
-                np.mean([[second[seed][word] - first[seed][word] for word in words] for seed in seeds])
-            )
-        assert planned.crossed(first, second) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.015)
-        assert planned.crossed(first, first) == (0, 0)
-
-    def test_the_family_of_four_and_what_is_as_good(self):
-        """Values by SciPy; a method that lacks a seed is not judged."""
-        from scipy import stats
-
-        from experiments.exposure_bias import planned
-
-        random = np.random.default_rng(2)
-        shares = {
-            "full": 0.07,
-            "free": 0.11,
-            "RAML": 0.04,
-            "R-Drop": 0.069,
-            "two-pass": 0.04,
-            "mixed": 0.0701,
-        }
-        errors = {
-            method: {seed: round(450 * (share + random.normal(0, 0.002))) / 450 for seed in range(6)}
-            for method, share in shares.items()
-        }
-        bits = {method: {seed: np.zeros(450) for seed in its} for method, its in errors.items()}
-        values = {**errors, "uniform": {0: 0.1}}
-        found = {row["method"]: row for row in planned.table(values, planned.PLANS["sounds"], bits)}
-        assert found.keys() == shares.keys() - {"full"}
-        tests = {
-            method: stats.ttest_rel([*its.values()], [*errors["full"].values()])
-            for method, its in errors.items()
-        }
-        four = {method: tests[method].pvalue for method in planned.OF_FOUR}
-        for place, method in enumerate(sorted(four, key=four.__getitem__)):
-            least = max(min(1, (4 - k) * p) for k, p in enumerate(sorted(four.values())[: place + 1]))
-            assert float(found[method]["p (Holm, family)"]) == pytest.approx(least, abs=5e-4)
-        assert {method: row["verdict"] for method, row in found.items()} == {
-            "free": "as expected",
-            "RAML": "as expected",
-            "R-Drop": "not seen",
-            "two-pass": "better, against what was expected",
-            "mixed": "",
-        }
-        low, high = tests["mixed"].confidence_interval(0.9)
-        assert found["mixed"]["90 %"] == f"[{low:+.4f}, {high:+.4f}]"
-        assert (found["mixed"]["as good"], found["free"]["as good"]) == ("yes", "no")
-
-    def test_other_pairs_another_baseline_and_a_quality_that_is_better_higher(self, tmp_path, monkeypatch):
-        """By the seeds that all methods of a family have, from the rows of these pairs alone."""
-        from scipy import stats
-
-        from experiments.exposure_bias import planned
-        from experiments.tables import write_csv
-
-        random = np.random.default_rng(3)
-        means = {"full": 15, "smoothing": 16, "R-Drop": 18, "free": 12, "confidence": 17, "mixed": 15}
-        bleu = {
-            method: {seed: round(mean + random.normal(0, 0.1), 3) for seed in range(6)}
-            for method, mean in means.items()
-        }
-        del bleu["free"][5], bleu["mixed"][2]
-        write_csv(
-            [
-                {
-                    "pairs": pairs,
-                    "method": method,
-                    "seed": str(seed),
-                    "bleu": str(value if pairs == "longer" else seed),
-                }
-                for pairs in ("test", "longer")
-                for method, its in bleu.items()
-                for seed, value in its.items()
-            ],
-            "sentences-shift_runs",
-            tmp_path,
-        )
-        monkeypatch.setattr(planned, "STUDY", tmp_path)
-        found = planned.tables()
-        assert list(found) == ["sentences-longer", "sentences-longer-control"]
-        rows = {row["method"]: row for row in found["sentences-longer"]}
-        assert {method: row["verdict"] for method, row in rows.items()} == {
-            "smoothing": "",
-            "R-Drop": "as expected",
-            "free": "as expected",
-            "confidence": "better, against what was expected",
-        }
-        assert {row["seeds"] for row in rows.values()} == {"5"}
-        (control,) = found["sentences-longer-control"]
-        difference = np.array([bleu["R-Drop"][seed] - bleu["smoothing"][seed] for seed in range(6)])
-        low, high = stats.ttest_1samp(difference, 0).confidence_interval()
-        assert (control["method"], control["verdict"]) == ("R-Drop", "as expected")
-        assert control["difference from smoothing"] == f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
-
-    def test_the_order_of_methods_by_gap_and_by_quality(self):
-        from experiments.exposure_bias import over_tasks
-
-        rows = [
-            {"method": method, "seed": str(seed), "exposure_gap": str(gap), "sequence_error_rate": str(error)}
-            for seed in range(3)
-            for method, gap, error in (("full", 3, 1), ("free", 1, 4), ("mixed", 2, 2), ("RAML", 2.5, 3))
-        ]
-        rows += [rows[1] | {"method": "uniform", "seed": seed} for seed in "01"]  # too few
-        rows.append({"method": "full", "seed": "3", "exposure_gap": "0", "sequence_error_rate": "99"})
-        (found,) = over_tasks.over_methods({"sounds": rows})
-        assert (found["methods"], found["seeds"], found["ρ of exposure gap and quality"]) == (
-            "4",
-            "3",
-            "-0.80",
-        )
 
 
 def test_methods_are_compared_over_tasks_by_scores_that_are_normalised_within_each():

@@ -1,0 +1,181 @@
+"""What was said of runs of the study of exposure bias before they were trained: families, verdicts, intervals."""
+
+import numpy as np
+import pytest
+
+
+class TestWhatWasPlanned:
+    def test_an_interval_over_seeds_and_words_is_that_of_a_literal_bootstrap(self):
+        from experiments.exposure_bias import planned
+
+        random = np.random.default_rng(1)
+        first, second = (
+            {seed: (random.random(60) < share).astype(float) for seed in range(4)} for share in (0.3, 0.4)
+        )
+        drawn = []
+        for _ in range(4000):
+            seeds, words = random.integers(4, size=4), random.integers(60, size=60)
+            drawn.append(
+                np.mean([[second[seed][word] - first[seed][word] for word in words] for seed in seeds])
+            )
+        assert planned.crossed(first, second) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.015)
+        assert planned.crossed(first, first) == (0, 0)
+
+    def test_the_family_of_four_and_what_is_as_good(self):
+        """Values by SciPy; a method that lacks a seed is not judged."""
+        from scipy import stats
+
+        from experiments.exposure_bias import planned
+
+        random = np.random.default_rng(2)
+        shares = {
+            "full": 0.07,
+            "free": 0.11,
+            "RAML": 0.04,
+            "R-Drop": 0.069,
+            "two-pass": 0.04,
+            "mixed": 0.0701,
+        }
+        errors = {
+            method: {seed: round(450 * (share + random.normal(0, 0.002))) / 450 for seed in range(6)}
+            for method, share in shares.items()
+        }
+        bits = {method: {seed: np.zeros(450) for seed in its} for method, its in errors.items()}
+        values = {**errors, "uniform": {0: 0.1}}
+        found = {row["method"]: row for row in planned.table(values, planned.PLANS["sounds"], bits)}
+        assert found.keys() == shares.keys() - {"full"}
+        tests = {
+            method: stats.ttest_rel([*its.values()], [*errors["full"].values()])
+            for method, its in errors.items()
+        }
+        four = {method: tests[method].pvalue for method in planned.OF_FOUR}
+        for place, method in enumerate(sorted(four, key=four.__getitem__)):
+            least = max(min(1, (4 - k) * p) for k, p in enumerate(sorted(four.values())[: place + 1]))
+            assert float(found[method]["p (Holm, family)"]) == pytest.approx(least, abs=5e-4)
+        assert {method: row["verdict"] for method, row in found.items()} == {
+            "free": "as expected",
+            "RAML": "as expected",
+            "R-Drop": "not seen",
+            "two-pass": "better, against what was expected",
+            "mixed": "",
+        }
+        low, high = tests["mixed"].confidence_interval(0.9)
+        assert found["mixed"]["90 %"] == f"[{low:+.4f}, {high:+.4f}]"
+        assert (found["mixed"]["as good"], found["free"]["as good"]) == ("yes", "no")
+
+    def test_other_pairs_another_baseline_and_a_quality_that_is_better_higher(self, tmp_path, monkeypatch):
+        """By the seeds that all methods of a family have, from the rows of these pairs alone."""
+        from scipy import stats
+
+        from experiments.exposure_bias import planned
+        from experiments.tables import write_csv
+
+        random = np.random.default_rng(3)
+        means = {"full": 15, "smoothing": 16, "R-Drop": 18, "free": 12, "confidence": 17, "mixed": 15}
+        bleu = {
+            method: {seed: round(mean + random.normal(0, 0.1), 3) for seed in range(6)}
+            for method, mean in means.items()
+        }
+        del bleu["free"][5], bleu["mixed"][2]
+        write_csv(
+            [
+                {
+                    "pairs": pairs,
+                    "method": method,
+                    "seed": str(seed),
+                    "bleu": str(value if pairs == "longer" else seed),
+                }
+                for pairs in ("test", "longer")
+                for method, its in bleu.items()
+                for seed, value in its.items()
+            ],
+            "sentences-shift_runs",
+            tmp_path,
+        )
+        monkeypatch.setattr(planned, "STUDY", tmp_path)
+        found = planned.tables()
+        assert list(found) == ["sentences-longer", "sentences-longer-control"]
+        rows = {row["method"]: row for row in found["sentences-longer"]}
+        assert {method: row["verdict"] for method, row in rows.items()} == {
+            "smoothing": "",
+            "R-Drop": "as expected",
+            "free": "as expected",
+            "confidence": "better, against what was expected",
+        }
+        assert {row["seeds"] for row in rows.values()} == {"5"}
+        (control,) = found["sentences-longer-control"]
+        difference = np.array([bleu["R-Drop"][seed] - bleu["smoothing"][seed] for seed in range(6)])
+        low, high = stats.ttest_1samp(difference, 0).confidence_interval()
+        assert (control["method"], control["verdict"]) == ("R-Drop", "as expected")
+        assert control["difference from smoothing"] == f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+
+    def test_what_a_method_has_beyond_another_task_is_a_difference_of_differences(
+        self, tmp_path, monkeypatch
+    ):
+        """Hypothesis 4: from trained weights less is lost than from random ones; paired by seed."""
+        from scipy import stats
+
+        from experiments.exposure_bias import planned
+        from experiments.tables import write_csv
+
+        random = np.random.default_rng(4)
+        lost = {"free": (6, 1), "optimal-completion": (4, 1), "confidence": (3, 3), "mixed": (3, 1)}
+        lost |= {"two-pass": (2, 3), "full": (0, 0), "self-critical": (0, 0)}
+        bleu = {
+            task: {
+                method: {
+                    seed: round(40 + start - both[place] + random.normal(0, 0.2), 3) for seed in range(6)
+                }
+                for method, both in lost.items()
+            }
+            for place, (task, start) in enumerate((("sentences", 0), ("sentences-continued", 2)))
+        }
+        del bleu["sentences"]["self-critical"]
+        for task, of_task in bleu.items():
+            rows = [
+                {"method": method, "seed": str(seed), "bleu": str(value)}
+                for method, its in of_task.items()
+                for seed, value in its.items()
+            ]
+            write_csv(rows, f"{task}_runs", tmp_path)
+        monkeypatch.setattr(planned, "STUDY", tmp_path)
+        rows = {row["method"]: row for row in planned.tables()["sentences-continued-beyond"]}
+        assert rows.keys() == lost.keys() - {"full", "self-critical"}
+        by_seed = {
+            method: np.array(
+                [
+                    (bleu["sentences-continued"][method][seed] - bleu["sentences-continued"]["full"][seed])
+                    - (bleu["sentences"][method][seed] - bleu["sentences"]["full"][seed])
+                    for seed in range(6)
+                ]
+            )
+            for method in rows
+        }
+        for method, difference in by_seed.items():
+            low, high = stats.ttest_1samp(difference, 0).confidence_interval()
+            shown = f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+            assert rows[method]["difference from full"] == shown
+        assert {method: row["verdict"] for method, row in rows.items()} == {
+            "free": "as expected",
+            "optimal-completion": "as expected",
+            "mixed": "as expected",
+            "confidence": "not seen",
+            "two-pass": "worse, against what was expected",
+        }
+
+    def test_the_order_of_methods_by_gap_and_by_quality(self):
+        from experiments.exposure_bias import over_tasks
+
+        rows = [
+            {"method": method, "seed": str(seed), "exposure_gap": str(gap), "sequence_error_rate": str(error)}
+            for seed in range(3)
+            for method, gap, error in (("full", 3, 1), ("free", 1, 4), ("mixed", 2, 2), ("RAML", 2.5, 3))
+        ]
+        rows += [rows[1] | {"method": "uniform", "seed": seed} for seed in "01"]  # too few
+        rows.append({"method": "full", "seed": "3", "exposure_gap": "0", "sequence_error_rate": "99"})
+        (found,) = over_tasks.over_methods({"sounds": rows})
+        assert (found["methods"], found["seeds"], found["ρ of exposure gap and quality"]) == (
+            "4",
+            "3",
+            "-0.80",
+        )
