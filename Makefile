@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 SWEEP := train -m hydra/launcher=joblib hydra.launcher.n_jobs=2 hydra.launcher.verbose=0
 QUIRKS := trainer.max_epochs=20 seed=0,1,2,3,4 compare=false
 
-.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines baselines-full forcing-ratio corrected path-star g2p g2p-search scan scan-lake exposure-measures exposure-quality exposure-continued exposure-shift bench tensorboard
+.PHONY: help demo test test-all test-slow torture test-slurm test-ray check docs pictures seminar quirks baselines baselines-full forcing-ratio corrected path-star g2p g2p-search scan scan-lake exposure-measures exposure-quality exposure-continued exposure-shift exposure-lengths bench tensorboard
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -165,6 +165,9 @@ exposure-continued: ## the same from trained weights of full forcing, TASK=sente
 
 exposure-shift: $(INSTALLED) ## what methods lose on other sentences, TASK=corrected|sentences|sentences-continued|transformer (half an hour)
 	$(BIN)/python -m experiments.exposure_bias.shift $(TASK) outputs
+
+exposure-lengths: $(INSTALLED) ## results by length, TASK=sentences|sounds|…, after exposure-quality and exposure-shift (a minute)
+	$(BIN)/python -m experiments.exposure_bias.lengths $(TASK) outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
 	$(BIN)/python -m benchmarks
