@@ -133,7 +133,7 @@ g2p: $(INSTALLED) ## French words and their sounds, two models, five seeds, G2P_
 	$(LAB) evaluate outputs/g2p/*/seed-* --beam 1,5
 	$(BIN)/python -m experiments.g2p.report outputs/g2p
 
-g2p-search: $(INSTALLED) ## settings for them, three other seeds, on the validation words, G2P_FOLDER=… (about an hour)
+g2p-search: $(INSTALLED) ## settings for them, three other seeds, on the validation words, G2P_FOLDER=… (about an hour on two processors)
 	G2P_FOLDER=$(G2P_FOLDER) $(BIN)/python -m experiments.g2p.search outputs
 
 SPLITS := data.split_name=simple,length,jump,turn_left

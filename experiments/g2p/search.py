@@ -42,19 +42,15 @@ R_DROP: Settings = {"objective": "r_drop"}
 SETTINGS: Mapping[str, Settings] = {
     "start": {},
     "lr 0.001": {"optimizer.lr": 0.001},
-    "lr 0.004": {"optimizer.lr": 0.004},
-    "batches of 32": {"loader.batch_size": 32, "optimizer.lr": 0.001},
     "dropout 0.4": {"model.dropout": 0.4, "model.output_dropout": 0.4},
     "dropout 0.6": DROPOUT_06,
     "no label smoothing": {"objective.label_smoothing": 0.0},
-    "label smoothing 0.2": {"objective.label_smoothing": 0.2},
     "80 epochs": {"trainer.max_epochs": 80},
     "2 layers": {"model.layers": 2},
     "LSTM": {"model/cell": "lstm"},
     "R-Drop": R_DROP,
     "512 units": UNITS_512,
     "512 units, dropout 0.6": UNITS_512 | DROPOUT_06,
-    "512 units, R-Drop": UNITS_512 | R_DROP,
 }
 
 
