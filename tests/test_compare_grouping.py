@@ -51,6 +51,28 @@ def test_keys_that_do_not_change_the_model_do_not_separate_runs(tmp_path):
     assert (group.label, len(group.runs)) == ("all runs", 2)
 
 
+@pytest.mark.parametrize("node", ["data", "split"])
+def test_seeds_with_data_or_splits_of_their_own_are_one_group_and_are_paired(tmp_path, node):
+    """`data.seed=${seed}`: each seed has other training pairs, and methods share them seed by seed."""
+    for forcing, seeds in (("full", (0, 1, 2)), ("free", (1, 2, 3))):
+        for seed in seeds:
+            settings = config(forcing=forcing, seed=seed)
+            settings.setdefault(node, {"_target_": "seq2seq_lab.data.splits.BySource"})["seed"] = seed
+            own = TOY | {"fingerprint": f"{seed}" * 64, "pairs": 190 + seed}
+            write_run(tmp_path / forcing / f"seed-{seed}", settings, corpus=own)
+    comparison = gather([tmp_path])
+    assert [(group.label, len(group.runs)) for group in comparison.groups] == [
+        ("forcing=free", 3),
+        ("forcing=full", 3),
+    ]
+    pairs = [each for each in comparison.pairs if each.metric == "val/bleu"]
+    assert [each.difference.n for each in pairs] == [2]
+    write_run(tmp_path / "more" / "seed-0", config(seed=0), corpus=ENG_FRA)
+    more = gather([tmp_path])
+    assert len(more.groups) == 3
+    assert [each.difference.n for each in more.pairs if each.metric == "val/bleu"] == [2]
+
+
 def test_another_seed_key_that_differs_from_the_seed_separates_runs(tmp_path):
     for seed, other in ((0, 0), (1, 0), (0, 5), (1, 5)):
         settings = config(seed=seed)

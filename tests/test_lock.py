@@ -4,12 +4,14 @@ import errno
 import json
 import os
 import socket
+import time
 
 import pytest
 from filelock import FileLock
 
 import tiny
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs import lock
 from seq2seq_lab.runs.lock import locked
 
 
@@ -56,6 +58,54 @@ class TestWithoutLocks:
         self.leave(tmp_path, socket.gethostname(), 2**22 + 1, namespace="pid:[1]")
         with pytest.raises(UserError, match="process"), locked(tmp_path / "lock"):
             pass
+
+    def test_a_process_that_slept_leaves_the_lock_of_the_one_that_took_it_over(
+        self, tmp_path, monkeypatch, capsys
+    ):
+        monkeypatch.setattr(lock, "_BEAT", 0.05)
+        path = tmp_path / "lock-file"
+        taken = []
+
+        def sleep_while_another_one_takes_it():
+            with locked(tmp_path / "lock"):
+                self.leave(tmp_path, "elsewhere", 1)
+                taken.append(path.stat().st_mtime_ns)
+                time.sleep(5)  # ended by the next beat
+
+        with pytest.raises(KeyboardInterrupt):
+            sleep_while_another_one_takes_it()
+        assert json.loads(path.read_text())["host"] == "elsewhere"
+        assert [path.stat().st_mtime_ns] == taken, "it is not kept alive either"
+        assert "process 1 of elsewhere trains it now" in capsys.readouterr().err
+
+    def test_of_two_that_find_a_dead_owner_one_gets_the_lock(self, tmp_path, monkeypatch):
+        """The second one looked before the first one took it over."""
+        path = self.leave(tmp_path, "elsewhere", 1)
+        os.utime(path, (1, 1))
+        owner, first = lock._owner, []
+
+        def slow(path, now):
+            found = owner(path, now)
+            if not first:
+                first.append(locked(tmp_path / "lock"))
+                first[0].__enter__()
+            return found
+
+        monkeypatch.setattr(lock, "_owner", slow)
+        with pytest.raises(UserError, match=f"process {os.getpid()} of"), locked(tmp_path / "lock"):
+            pass
+        assert json.loads(path.read_text())["process"] == os.getpid()
+        first[0].__exit__(None, None, None)
+        assert not list(tmp_path.iterdir())
+
+    def test_who_only_looks_writes_nothing(self, tmp_path):
+        path = self.leave(tmp_path, "elsewhere", 1)
+        tmp_path.chmod(0o555)
+        before = tmp_path.stat().st_mtime_ns
+        assert lock.is_locked(tmp_path / "lock")
+        os.utime(path, (1, 1))
+        assert not lock.is_locked(tmp_path / "lock")
+        assert tmp_path.stat().st_mtime_ns == before
 
     @staticmethod
     def leave(folder, host, process, **more):

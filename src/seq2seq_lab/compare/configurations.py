@@ -1,23 +1,28 @@
-"""The configuration of each run as that of its group: without the seed, and without what follows the seed."""
+"""The configuration and the corpus of each run as those of its group: without the seed, and what follows the seed."""
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare.naming import canonical
 from seq2seq_lab.runs.facts import flatten
 from seq2seq_lab.runs.layout import INCIDENTAL
+from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
 
 _RUNS = ("init_from", "target.run")  # keys whose value is the folder of a run
+_OF_CORPUS = ("data.", "split.")
 _SEED = re.compile(r"/seed-\d+/*$")
 Items = tuple[tuple[str, Any], ...]
 
 
-def configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
-    """The configuration of each run, dotted key → value, without the keys that do not change the trained model."""
+def configurations(runs: Sequence[Run]) -> tuple[dict[Run, dict[str, Any]], dict[Run, CorpusFacts]]:
+    """The configuration of each run, dotted key → value, without the keys that do not change the trained model; and its
+    corpus, which is that of all seeds where the data or the split follow the seed."""
     flat = {run: dict(flatten(run.config())) for run in runs}
     seeds = _following_the_seed(flat)
     found = {}
@@ -28,9 +33,12 @@ def configurations(runs: Sequence[Run]) -> dict[Run, dict[str, Any]]:
             for key, value in config.items()
             if key not in seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
         }
+    corpora = {run: run.corpus for run in runs}
+    changing = {key for key in seeds if key.startswith(_OF_CORPUS)}
+    _join_corpora({run: found[run] for run in runs if changing & flat[run].keys()}, corpora)
     for key in _RUNS:
-        _forget_own_seeds(found, key)
-    return found
+        _forget_own_seeds(found, corpora, key)
+    return found, corpora
 
 
 def items(config: Mapping[str, Any]) -> Items:
@@ -38,7 +46,27 @@ def items(config: Mapping[str, Any]) -> Items:
     return tuple(sorted((key, canonical(value)) for key, value in config.items()))
 
 
-def _forget_own_seeds(several: Mapping[Run, dict[str, Any]], key: str) -> None:
+def _join_corpora(several: Mapping[Run, Mapping[str, Any]], corpora: dict[Run, CorpusFacts]) -> None:
+    """Give runs that differ in the seed of their data or split the corpus of all of them."""
+    alike: dict[Items, list[Run]] = defaultdict(list)
+    for run, config in several.items():
+        if corpora[run].fingerprint is not None:
+            own = {key: value for key, value in config.items() if key.startswith(_OF_CORPUS)}
+            alike[items(own)].append(run)
+    for runs in alike.values():
+        facts = [corpora[run] for run in runs]
+        fingerprints = sorted({str(each.fingerprint) for each in facts})
+        if len(fingerprints) > 1:
+            whole = hashlib.sha256("".join(fingerprints).encode()).hexdigest()
+            floors = {each.loss_floor for each in facts}
+            floor = floors.pop() if len(floors) == 1 else None
+            joint = replace(facts[0], fingerprint=whole, pairs=None, loss_floor=floor)
+            corpora |= dict.fromkeys(runs, joint)
+
+
+def _forget_own_seeds(
+    several: Mapping[Run, dict[str, Any]], corpora: Mapping[Run, CorpusFacts], key: str
+) -> None:
     """Take the seed off the folder of a run that is named, where each seed names one of its own.
 
     One that all seeds share stays, as do those of some seeds.
@@ -47,7 +75,7 @@ def _forget_own_seeds(several: Mapping[Run, dict[str, Any]], key: str) -> None:
     for run, config in several.items():
         if _SEED.search(str(config.get(key))):
             stems = {each: _SEED.sub("", str(config[each])) for each in _RUNS if each in config}
-            alike[items({**config, **stems}), run.corpus.fingerprint].append(run)
+            alike[items({**config, **stems}), corpora[run].fingerprint].append(run)
     for together in alike.values():
         named = {(run.seed, several[run][key]) for run in together}
         seeds, folders = ({pair[place] for pair in named} for place in (0, 1))

@@ -106,10 +106,10 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
     their settings.
     """
     runs = sorted(runs, key=lambda run: natural(run.name))
-    configs = configurations(runs)
+    configs, corpora = configurations(runs)
     members: dict[_Identity, list[Run]] = defaultdict(list)
     for run in runs:
-        members[items(configs[run]), run.corpus.fingerprint].append(run)
+        members[items(configs[run]), corpora[run].fingerprint].append(run)
     _adopt(members)
     notes: list[str] = []
     kept = [_without_repeats(together, notes) for together in members.values()]
@@ -127,7 +127,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Group], list[str]]:
             all_settings=settings,
             config=config,
             choices=chosen,
-            corpus=next((run.corpus for run in together if run.corpus.fingerprint), CorpusFacts()),
+            corpus=next((corpora[run] for run in together if corpora[run].fingerprint), CorpusFacts()),
             runs=tuple(run for run in together if run.finished),
             others=tuple(run for run in together if not run.finished),
             described=described,

@@ -4,7 +4,11 @@ import errno
 import json
 import os
 import socket
+import sys
 import threading
+import time
+import uuid
+from _thread import interrupt_main
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +26,8 @@ def locked(path: Path) -> Iterator[None]:
     """Hold a lock, of the operating system where the file system has such locks; it ends with the process.
 
     Elsewhere, as on NFS without a lock server, the lock is a file that names its owner. It is taken over from a process
-    of this machine that has ended, and from one of another machine that has given no sign of life for some minutes.
+    of this machine that has ended, and from one that has given no sign of life for some minutes. If that one only
+    slept, as with a laptop, it ends as after Ctrl-C when it finds another owner.
 
     Raises:
         UserError: another process holds it.
@@ -52,7 +57,7 @@ def is_locked(path: Path) -> bool:
     except ImportError:  # Windows
         return True
     file = path.with_name(f"{path.name}-file")
-    if file.is_file() and _owner(file) is not None:
+    if file.is_file() and _owner(file, time.time()) is not None:
         return True
     try:
         if not path.is_file():  # a pipe would wait for ever
@@ -74,36 +79,61 @@ def _taken(path: Path, owner: str = "another process") -> str:
 @contextmanager
 def _file(path: Path) -> Iterator[None]:
     """Hold a lock that is a file."""
-    _take(path)
+    own = json.dumps({**this_process(), "key": uuid.uuid4().hex})
+    _take(path, own)
     ended = threading.Event()
-    beating = threading.Thread(target=_beat, args=(path, ended), daemon=True)
+    beating = threading.Thread(target=_beat, args=(path, own, ended), daemon=True)
     beating.start()
     try:
         yield
     finally:
         ended.set()
         beating.join()
-        path.unlink(missing_ok=True)
+        if _content(path) == own:
+            path.unlink(missing_ok=True)
 
 
-def _take(path: Path) -> None:
+def _take(path: Path, own: str) -> None:
     for _ in range(3):
         try:
             with path.open("x", encoding="utf-8") as file:
-                json.dump(this_process(), file)
+                file.write(own)
         except FileExistsError:
-            if (owner := _owner(path)) is not None:
+            before = _content(path)
+            if (owner := _owner(path, _now(path))) is not None:
                 raise UserError(f"{_taken(path, owner)}; if that has ended, remove {path}") from None
-            path.unlink(missing_ok=True)
+            _remove(path, before)
         else:
             return
     raise UserError(_taken(path))
 
 
-def _owner(path: Path) -> str | None:
-    """Who holds a lock file; None if that process has ended."""
+def _remove(path: Path, content: str | None) -> None:
+    """Remove the lock of a process that has ended, but not that of one that has just removed and taken it, too."""
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+        if _content(aside) != content:
+            with suppress(OSError):
+                os.link(aside, path)
+        aside.unlink()
+
+
+def _content(path: Path) -> str | None:
     try:
-        silent = _now(path) - path.stat().st_mtime
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _owner(path: Path, now: float) -> str | None:
+    """Who holds a lock file; None if that process has ended.
+
+    Args:
+        now: the time by the clock of the file system.
+    """
+    try:
+        silent = now - path.stat().st_mtime
         found = json.loads(path.read_text(encoding="utf-8"))
         host, process = str(found["host"]), int(found["process"])
     except FileNotFoundError:
@@ -161,7 +191,17 @@ def is_alive(process: int) -> bool:
     return True
 
 
-def _beat(path: Path, ended: threading.Event) -> None:
+def _beat(path: Path, own: str, ended: threading.Event) -> None:
+    """Give signs of life; end this process where another one has taken the lock over."""
     while not ended.wait(_BEAT):
         with suppress(OSError):
-            os.utime(path)
+            if (content := _content(path)) == own:
+                os.utime(path)
+            elif content is not None and not ended.is_set():
+                by = _owner(path, time.time()) or "another process"
+                print(
+                    f"{path.parent}: {by} trains it now, as this one gave no sign of life for some minutes",
+                    file=sys.stderr,
+                )
+                interrupt_main()
+                return
