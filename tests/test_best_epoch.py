@@ -1,13 +1,17 @@
 """Which epoch is the best one where several have the same score, and which epoch the test part is of."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 import tiny
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.training import test
+from seq2seq_lab.training import train as training
 
 # With so small a learning rate no translation is right, and BLEU is 0 in every epoch, while the loss falls.
 EQUAL = ("optimizer.lr=0.00001", "trainer.max_epochs=3", "split.test=0.1")
@@ -33,6 +37,28 @@ def test_of_equal_epochs_the_last_is_the_best_and_is_tested(run, capsys):
     assert Run(folder).summary()["tested"] == {"checkpoint": "best", "epoch": 3}
     assert "test: the best checkpoint, of epoch 3" in capsys.readouterr().out.splitlines()
     assert json.loads((folder / layout.EVALUATION / "test.json").read_text())["epoch"] == 3
+
+
+def test_the_test_part_is_evaluated_where_the_run_was_trained(run, monkeypatch):
+    """Lightning moves the model to the CPU at the end of training; here the trainer says that it was elsewhere."""
+    where = []
+
+    def elsewhere(run, data, module, trainer, *, segments, evaluate_test=test.evaluate_test):
+        class Strategy:
+            root_device = torch.device("meta")
+
+        trainer = SimpleNamespace(strategy=Strategy, loggers=[], current_epoch=1)
+        return evaluate_test(run, data, module, trainer, segments=segments)
+
+    def evaluate_part(model, part, **_):
+        where.append({weight.device.type for weight in model.parameters()})
+        raise UserError("enough")
+
+    monkeypatch.setattr(training, "evaluate_test", elsewhere)
+    monkeypatch.setattr(test, "evaluate_part", evaluate_part)
+    with pytest.raises(UserError, match="enough"):
+        run("a", *EQUAL, lean=False)
+    assert where == [{"meta"}]
 
 
 def test_so_it_is_in_a_run_that_goes_on(run):

@@ -24,6 +24,8 @@ from seq2seq_lab.runs import filters
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import select
+from seq2seq_lab.training import train as training
+from seq2seq_lab.training.callbacks.interruption import TimeOver
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "runs.schema.json").read_text())
 ODD = ("a name, with spaces", "한국어 실험", "x,lr=0.1", "b[1]", "long " * 20)
@@ -464,6 +466,20 @@ def test_retry_goes_on_where_the_code_of_a_run_has_a_bug(tmp_path, capsys, monke
     assert "1 of 2 runs are trained; 1 failed again" in out
     assert f"{folders[0]}: RuntimeError: a bug" in err
     assert [Run(folder).status for folder in folders] == ["failed", "finished"]
+
+
+def test_retry_counts_a_run_whose_time_is_over_again_apart(tmp_path, capsys, monkeypatch):
+    outputs = tmp_path / "outputs"
+    for seed in (0, 1):
+        Run(tiny.train(outputs, "trainer.max_epochs=1", f"seed={seed}")).write_summary(status="failed")
+
+    def over(*_):
+        raise TimeOver
+
+    monkeypatch.setattr(training, "_fit", over)
+    assert cli.main(["runs", "retry", str(outputs)]) == 0
+    out = capsys.readouterr().out
+    assert "0 of 2 runs are trained; 0 failed again; 2 stopped before their end" in out
 
 
 @pytest.mark.parametrize("place", ["output_dir=there", "name=b"])

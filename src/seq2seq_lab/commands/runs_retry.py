@@ -58,9 +58,11 @@ def main(args: argparse.Namespace) -> int:
         print(f"none of {len(selection.runs)} runs failed or was killed")
         return 0
     ignore_closed()
-    errors = _retry(chosen, args)
+    trained, errors = _retry(chosen, args)
+    interrupted = len(chosen) - trained - len(errors)
+    more = f"; {interrupted} stopped before their end, as trainer.max_time says" if interrupted else ""
     print(
-        f"{len(chosen) - len(errors)} of {len(chosen)} runs are trained; {len(errors)} failed again",
+        f"{trained} of {len(chosen)} runs are trained; {len(errors)} failed again{more}",
         flush=True,
     )
     if bug := next((each for each in errors if not isinstance(each, UserError)), None):
@@ -68,20 +70,20 @@ def main(args: argparse.Namespace) -> int:
     return int(bool(errors))
 
 
-def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Exception]:
-    """Train runs, and tell of the end of all of them; the errors of those that failed again."""
+def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> tuple[int, list[Exception]]:
+    """Train runs, and tell of the end of all of them; how many are trained, and the errors of those that failed."""
     from seq2seq_lab.launch.config_file import train_file
     from seq2seq_lab.launch.notify import announced, for_all
-    from seq2seq_lab.launch.register import FAILED, Entry, Register
+    from seq2seq_lab.launch.register import FAILED, FINISHED, Entry, Register
 
-    errors: list[Exception] = []
+    trained, errors = 0, list[Exception]()
     register = Register(Path())
     with announced(args.command_line, register):
         for number, run in enumerate(chosen, start=1):
             print(f"{number} of {len(chosen)}: {run.folder}", flush=True)
             begun = len(register.alone)
             try:
-                train_file(
+                result = train_file(
                     run.folder,
                     args.overrides,
                     register,
@@ -90,6 +92,7 @@ def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Exception]:
                     trusted=args.trust,
                     verbose=args.verbose,
                 )
+                trained += result == FINISHED
             except Exception as error:  # also a bug, whose traceback follows when all were tried
                 errors.append(error)
                 known = isinstance(error, UserError)
@@ -98,4 +101,4 @@ def _retry(chosen: Sequence[Run], args: argparse.Namespace) -> list[Exception]:
                 if len(register.alone) == begun:  # refused before it could start
                     folder = str(run.folder.absolute())
                     register.alone.append(Entry(folder, False, FAILED, why, True, for_all()))
-    return errors
+    return trained, errors

@@ -1,6 +1,7 @@
 """Near-duplicates: pairs that differ from a training pair in at most one word on each side."""
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,13 @@ def near_duplicates(pairs: Corpus, training: Corpus) -> NDArray[np.bool_]:
     """
     source, known_source = _shared_keys(pairs, training, "source")
     target, known_target = _shared_keys(pairs, training, "target")
-    wanted = np.unique(np.concatenate([keys for keys, _ in _products(source, target, len(pairs))]))
-    known = [
-        wanted[np.isin(wanted, keys)] for keys, _ in _products(known_source, known_target, len(training))
-    ]
-    matched = np.unique(np.concatenate(known))
+    wanted = np.zeros(0, dtype=np.uint64)
+    for keys, _ in _products(source, target, len(pairs)):
+        wanted = np.union1d(wanted, keys)
+    is_known = np.zeros(len(wanted), dtype=np.bool_)
+    for keys, _ in _products(known_source, known_target, len(training)):
+        is_known |= np.isin(wanted, keys)
+    matched = wanted[is_known]
     found = np.zeros(len(pairs), dtype=np.bool_)
     for keys, rows in _products(source, target, len(pairs)):
         found[rows[np.isin(keys, matched)]] = True
@@ -83,9 +86,8 @@ def _only(keys: NDArray[np.uint64], rows: NDArray[np.int64], wanted: NDArray[np.
     return keys[kept], rows[kept]
 
 
-def _products(source: _Keys, target: _Keys, count: int) -> list[_Keys]:
+def _products(source: _Keys, target: _Keys, count: int) -> Iterator[_Keys]:
     """Every key of a source with every key of its target, some of the rows at a time."""
-    found = []
     for first in range(0, max(count, 1), _PAIRS):
         bounds = np.arange(first, min(first + _PAIRS, count) + 1)
         (left, left_starts), (right, right_starts) = (
@@ -99,5 +101,4 @@ def _products(source: _Keys, target: _Keys, count: int) -> list[_Keys]:
         chosen = np.repeat(right_starts[:-1][of_left], repeats) + within
         lefts = np.repeat(left[left_starts[0] : left_starts[-1]], repeats)
         keys = (lefts ^ (lefts >> np.uint64(29))) * _BASE + right[chosen]
-        found.append((keys, np.repeat(of_left, repeats) + first))
-    return found
+        yield keys, np.repeat(of_left, repeats) + first

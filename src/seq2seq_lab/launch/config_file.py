@@ -61,8 +61,8 @@ def train_file(
     trusted: Sequence[str] = (),
     verbose: bool = False,
     in_place: bool = False,
-) -> None:
-    """As `launch_file`, but nobody is told of the end; what became of the run is noted in a register.
+) -> str:
+    """As `launch_file`, but nobody is told of the end; what became of the run is noted in a register, and returned.
 
     Args:
         in_place: whether overrides that make it another run are refused.
@@ -77,6 +77,7 @@ def train_file(
     ended = TaskFunction(command, Path.cwd(), register, verbose=verbose).run_alone(spec)
     if ended.result == INTERRUPTED and ended.by_user:
         raise KeyboardInterrupt
+    return ended.result
 
 
 def _checked(path: Path, overrides: Sequence[str], trusted: Sequence[str]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ def evaluate_test(
     if checkpoint.exists():
         model.load_state_dict(read_weights(checkpoint))
         epoch = epoch_of(checkpoint)
+    model.to(trainer.strategy.root_device)  # Lightning leaves what it has trained on the CPU
     name = "best" if checkpoint.name == layout.BEST else "last"
     corpus = data.corpus.select(data.test)
     components = components_of(data.corpus, data.test, data.split)
