@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from seq2seq_lab.compare.comparison import gather
@@ -65,6 +65,21 @@ def with_star(difference: Difference, adjusted: float, digits: int) -> str:
     return with_interval(difference, digits) + (" *" if adjusted < ALPHA else "")
 
 
+def by_name(groups: Iterable[Group], name: Callable[[Group], str]) -> dict[str, Group]:
+    """Name → group.
+
+    Raises:
+        UserError: two groups have one name.
+    """
+    found: dict[str, Group] = {}
+    for each in groups:
+        if (other := found.setdefault(name(each), each)) is not each:
+            raise UserError(
+                f"{name(each)} stands for two settings: {other.label}; {each.label}; name folders with one of them"
+            )
+    return found
+
+
 def finished(folders: Sequence[str], preset: str, command: str) -> list[Group]:
     """The groups with finished runs whose name begins with that of a preset.
 
@@ -103,7 +118,14 @@ def add_to_csv(rows: Sequence[Row], name: str, study: Path, *keys: str) -> None:
     """Add rows to a study's `name`.csv, each in place of the one with the same values of the keys.
 
     So the runs of a study may be trained on several machines, or in parts: those that are not here keep their rows.
+
+    Raises:
+        UserError: two of the rows have the same values of the keys, as where other settings have the same name.
     """
+    for same in alike(rows, *keys):
+        if len(same) > 1:
+            which = ", ".join(f"{key} {same[0][key]}" for key in keys)
+            raise UserError(f"{which}: {len(same)} runs are called so; name folders with one of them")
     known = read_csv(name, study) if (study / f"{name}.csv").exists() else []
     found = {tuple(row[key] for key in keys): row for row in (*known, *rows)}
     write_csv(list(found.values()), name, study)

@@ -184,6 +184,49 @@ def test_runs_are_added_to_a_table_and_replace_their_own_rows(tmp_path):
     ]
 
 
+def test_two_runs_with_the_same_keys_are_refused_and_the_table_stays(tmp_path):
+    from experiments.tables import add_to_csv
+
+    rows = [{"preset": "a", "seed": "0", "wrong": str(number)} for number in range(2)]
+    add_to_csv(rows[:1], "runs", tmp_path, "preset", "seed")
+    before = (tmp_path / "runs.csv").read_bytes()
+    with pytest.raises(UserError, match=r"preset a, seed 0: 2 runs are called so"):
+        add_to_csv(rows, "runs", tmp_path, "preset", "seed")
+    assert (tmp_path / "runs.csv").read_bytes() == before
+
+
+def test_variants_with_the_name_of_an_experiment_are_not_taken_for_it(tmp_path):
+    from experiments.seminar import report
+    from seq2seq_lab.compare import gather
+
+    for unmasked in (8, None):
+        fake_run(tmp_path, "attention", seed=0, loss=1.0, unmasked=unmasked)
+    with pytest.raises(UserError, match=r"attention_mixed stands for two settings: .*unmasked_positions"):
+        report.rows(gather([tmp_path]), [])
+
+
+def test_policies_are_compared_on_the_split_that_most_of_them_have(tmp_path):
+    """Full forcing is trained on several splits, the other policies on the first one."""
+    from experiments.forcing_ratio.report import full_length
+    from seq2seq_lab.compare import gather
+
+    scores = {("full", 0): 47.5, ("full", 1): 43.5, ("full", 2): 44.0, ("free", 0): 41.5}
+    for (forcing, split), score in scores.items():
+        for seed in range(3):
+            settings = fake_runs.config(model="attention", forcing=forcing, seed=seed)
+            settings |= {"name": "baseline/attention", "split": {"seed": split}}
+            settings["choices"] |= {"forcing": forcing}
+            corpus = fake_runs.TOY | {"fingerprint": str(split) * 64}
+            folder = tmp_path / f"{forcing}-{split}" / f"seed-{seed}"
+            fake_runs.write_run(folder, settings, corpus=corpus)
+            contents = fake_evaluations.small(0.5, seed)
+            contents["measures"]["bleu"] = score + 0.1 * seed
+            fake_evaluations.write_evaluation(folder, "test", contents)
+    rows = {row["policy"]: row for row in full_length(gather([tmp_path]).groups)}
+    assert rows.keys() == {"full", "free"}
+    assert rows["free"]["difference in bleu"].startswith("-6.00")
+
+
 @pytest.mark.parametrize(
     "text", ["Nothing here.\n", "<!-- runs -->\nNo end.\n", "<!-- other -->\n<!-- end -->\n"]
 )

@@ -13,8 +13,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.tables import differences, run, shown, with_interval, with_star, write
+from experiments.tables import by_name, differences, run, shown, with_interval, with_star, write
 from seq2seq_lab.compare.comparison import gather
+from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.pairing import difference_of
 from seq2seq_lab.compare.statistics import ALPHA, detectable
@@ -138,8 +139,16 @@ def detectable_rows(found: Mapping[str, Policies]) -> list[dict[str, str]]:
 
 
 def full_length(groups: Sequence[Group]) -> list[dict[str, str]]:
-    """A row a policy of the preset with attention, and its difference in BLEU from full forcing."""
-    named = {policy(group.runs[0].config()): group for group in groups if group.runs and _is_preset(group)}
+    """A row a policy of the preset with attention, and its difference in BLEU from full forcing.
+
+    On the split that most of them have, where full forcing was trained on several.
+
+    Raises:
+        UserError: two settings are called as one policy.
+    """
+    corpora = by_corpus([group for group in groups if group.runs and _is_preset(group)])
+    on_corpus = max(corpora.values(), key=len, default=[])
+    named = by_name(on_corpus, lambda group: policy(group.runs[0].config()))
     if "full" not in named:
         return []
     rows = []

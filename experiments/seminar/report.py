@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.seminar.conditions import STUDY
-from experiments.tables import run, shown, write
+from experiments.tables import by_name, run, shown, write
 from seq2seq_lab.compare import compare
 from seq2seq_lab.compare.comparison import Comparison
 from seq2seq_lab.compare.grouping import Group
@@ -26,9 +26,13 @@ AFTERWARDS = (
 
 
 def rows(comparison: Comparison, published: Sequence[Reference]) -> list[dict[str, str]]:
-    """A row an epoch and experiment."""
+    """A row an epoch and experiment.
+
+    Raises:
+        UserError: two settings are called as one experiment.
+    """
     found = []
-    groups = {experiment_of(group): group for group in comparison.groups}
+    groups = by_name(comparison.groups, experiment_of)
     for reference in (each for each in published if each.name in groups):
         group = groups[reference.name]
         others = {metric: group.curve(metric) for metric in AFTERWARDS}

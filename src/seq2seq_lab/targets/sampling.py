@@ -70,16 +70,22 @@ def log_weights(longest: int, size: int, tau: float, *, distance: Distance, weig
     cost = 1 + choices if weight == "rescaled" else 1.0
     found = -e * cost / tau
     if weight != "flat":
-        ways = _log_choose(n, e) if distance == "hamming" else _log_scripts(longest).logsumexp(dim=2)
+        ways = _log_choose(n, e) if distance == "hamming" else _log_all_scripts(longest)
         found = found + e * choices + ways
     return found.masked_fill(e > n, -math.inf)
 
 
-@lru_cache(maxsize=4)
-def _log_scripts(longest: int) -> Tensor:
-    """log C(n, k) C(n + e − k, e − k), [n, e, k], each from 0 to `longest`."""
-    n = torch.arange(longest + 1, dtype=torch.float64).view(-1, 1, 1)
-    e, k = n.view(1, -1, 1), n.view(1, 1, -1)
+@lru_cache(maxsize=64)
+def _log_all_scripts(longest: int) -> Tensor:
+    """The logarithm of the ways to make e edits of n words, without the choice of words, [n, e]."""
+    numbers = torch.arange(longest + 1)
+    return torch.stack([_log_scripts(n, numbers, longest).logsumexp(dim=1) for n in numbers])
+
+
+def _log_scripts(lengths: Tensor, edits: Tensor, longest: int) -> Tensor:
+    """log C(n, k) C(n + e − k, e − k) of lengths n [N] and edits e [N], for k from 0 to `longest`: float64 [N, K]."""
+    n, e = lengths.double().unsqueeze(-1), edits.double().unsqueeze(-1)
+    k = torch.arange(longest + 1, dtype=torch.float64, device=edits.device)
     inserted = (e - k).clamp(min=0)
     return (_log_choose(n, k) + _log_choose(n + inserted, inserted)).masked_fill(k > e, -math.inf)
 
@@ -116,8 +122,7 @@ def edited(
 ) -> tuple[Tensor, Tensor]:
     """Sentences [N, L] of `lengths` words after `edits` insertions, deletions and substitutions, and their lengths."""
     longest = words.shape[1]
-    ways = _log_scripts(longest).to(words.device)[lengths, edits]
-    changed = drawn(ways, uniform("changed"))
+    changed = drawn(_log_scripts(lengths, edits, longest), uniform("changed"))
     inserted = edits - changed
     room = longest + int(inserted.max()) if len(words) else longest
     # Which of the n + inserted places is an insertion; the words take the others, in order.
