@@ -1,10 +1,13 @@
 """Compiled updates on single pairs are compared with the same model in plain PyTorch and `torch.optim.SGD`."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import tiny
 from literal_sentence import (
     LR,
     Literal,
@@ -17,7 +20,7 @@ from literal_sentence import (
     random_pair,
     two_models,
 )
-from seq2seq_lab.accelerate import compiler
+from seq2seq_lab.accelerate import compiled_sentence, compiler
 from seq2seq_lab.accelerate.sentence_updates import DropoutMasks
 
 if reason := compiler.available():
@@ -171,3 +174,15 @@ def test_a_loss_that_is_not_a_number_is_returned(name: str, value: float) -> Non
     dict(model.named_parameters())[name].data.fill_(value)
     ids, own = torch.ones(3, dtype=torch.int64), torch.zeros(3, dtype=torch.bool)
     assert not np.isfinite(compiled(model)(ids, ids, ids, own, lr=LR))
+
+
+@pytest.mark.parametrize("feeder", ["sample", "gumbel", "argmax"])
+def test_a_block_with_much_noise_is_trained_pair_by_pair_with_the_same_result(
+    feeder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("forcing=mixed", f"forcing/feeder={feeder}", "loader.batch_size=1", "trainer.max_epochs=2")
+    whole = tiny.train(tmp_path / "whole", *settings)
+    monkeypatch.setattr(compiled_sentence, "_MOST_NOISE", 100)
+    parts = tiny.train(tmp_path / "parts", *settings)
+    assert tiny.same_weights(whole, parts)
+    assert tiny.curves(whole) == tiny.curves(parts)

@@ -21,10 +21,14 @@ from seq2seq_lab.forcing.plan import Plan, mean_over_words
 from seq2seq_lab.models.dropout import Dropout
 from seq2seq_lab.models.interface import gold_inputs
 from seq2seq_lab.models.seq2seq import Seq2Seq
-from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult
+from seq2seq_lab.training.update import EagerUpdates, Job, UpdateResult, joined
 
 # Exact classes of what a plan may feed; None is the arg-max.
 FEEDERS = (type(None), ArgMax, Sample, GumbelArgMax, Uniform, UnknownWord, Zero)
+
+_MOST_NOISE = (
+    2**24
+)  # numbers that are drawn at once: [N, T, V] of a block, or else of one pair after the other
 
 
 class CompiledSentence:
@@ -70,6 +74,15 @@ class CompiledUpdates(EagerUpdates):
         """Make the updates of the block's N pairs."""
         if unknown_plan(plan, FEEDERS):
             return super().__call__(block, plan, draws)
+        numbers = block.target.numel() * self.job.model.target_vocabulary_size
+        if isinstance(plan.feeder, WordFeeder) and numbers > _MOST_NOISE and len(block.shapes) > 1:
+            parts = zip(block.shapes, block.split(), strict=True)
+            return joined(
+                [
+                    self(part, plan.rows(shape.rows, part.target.shape[1]), draws[shape.rows])
+                    for shape, part in parts
+                ]
+            )
         fed = self._fed(block, plan, draws)
         losses, _ = self.compiled.block(
             block.source.numpy(),
