@@ -6,6 +6,7 @@ import math
 import random
 import statistics
 from itertools import product
+from typing import get_args
 
 import pytest
 
@@ -244,7 +245,8 @@ def test_architectures_are_compared_by_welch_s_test_and_ratios_by_seed(tmp_path)
     rows = list(csv.DictReader((comparison.output / "pairs.csv").open(newline="")))
     assert {(row["test"], row["seeds"]) for row in rows} == {("paired by seed", "3"), ("Welch", "3 + 3")}
     tables = [
-        paper.tables(comparison.groups, comparison.metrics, comparison.pairs, form) for form in paper.FORMATS
+        paper.tables(comparison.groups, comparison.metrics, comparison.pairs, form)
+        for form in get_args(paper.Format)
     ]
     for text in (report, stream.getvalue(), *tables):
         assert "paired" in text

@@ -208,7 +208,8 @@ def test_every_policy_and_feeder_feeds_each_pair_as_alone(dropping, chosen):
 def test_own_words_step_by_step_are_those_of_the_whole_sequence(dropping):
     encoded = encode(dropping, SOURCE, LENGTHS, draws())
     known = dropping.embed(gold_inputs(TARGET))
-    found = unroll(dropping, encoded, known, words=gold_inputs(TARGET), draws=draws())
+    own = torch.ones_like(TARGET, dtype=torch.bool)
+    found = unroll(dropping, encoded, known, own, words=gold_inputs(TARGET), draws=draws())
     given = {"source_lengths": LENGTHS, "inputs": dropping.embed(found.words), "draws": draws()}
     same(dropping(SOURCE, TARGET, **given).logits, found.logits)
 

@@ -16,8 +16,6 @@ from experiments.seminar.conditions import STUDY, quirks_of
 from experiments.tables import run, shown, write
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.data.batches import Block
-from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.forcing.plan import Pairs
 from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.training.accelerator import Updates
 from seq2seq_lab.training.module import TranslationModule
@@ -29,12 +27,9 @@ Kind = tuple[str, str, str]  # experiment, quirks, epochs
 
 def in_passing(module: TranslationModule, block: Block, updates: Updates, epoch: int) -> torch.Tensor:
     """Losses per target position and whether each pair was forced throughout, [2, N]."""
-    draws = Draws(module.seed, epoch, torch.from_numpy(block.indices))
-    pairs = Pairs(
-        block.target_lengths, block.target.shape[1], draws, block.update_numbers, block.updates, epoch
-    )
-    plan = module.forcing.plan(pairs)
-    losses = updates(block, plan, draws).losses
+    pairs = module.pairs(block, epoch, epoch + 1)
+    plan = module.plan(pairs)
+    losses = updates(block, plan, pairs.draws).losses
     return torch.stack((losses / block.target_lengths, plan.gold.all(dim=1)))
 
 

@@ -17,19 +17,26 @@ class Unrolled(NamedTuple):
     Attributes:
         inputs: what the decoder was fed, [B, T, E].
         words: ids of the words that it was fed, [B, T]; None if mixtures of words were fed.
-        logits: [B, T, V].
-        weights: attention weights [B, T, S]; None for a model without attention.
+        steps: the scores of each position, [B, 1, V].
     """
 
     inputs: Tensor
     words: Tensor | None
-    logits: Tensor
-    weights: Tensor | None
+    steps: list[Tensor]
+
+    @property
+    def logits(self) -> Tensor:
+        """The scores of all positions, [B, T, V]."""
+        return torch.cat(self.steps, dim=1)
 
     def need_words(self) -> Tensor:
         """Return the words; they must not be None."""
         assert self.words is not None
         return self.words
+
+
+# Scores [B, n, V], the number of the first position that is fed, draws → the words that are fed there, [B, n].
+Choice = Callable[[Tensor, int, Draws | None], Tensor]
 
 
 def argmax(logits: Tensor, first: int = 0, draws: Draws | None = None) -> Tensor:
@@ -103,10 +110,10 @@ def unroll(
     model: Model,
     encoded: Encoded,
     known: Tensor,
-    own: Tensor | None = None,
+    own: Tensor,
     *,
     words: Tensor | None = None,
-    choose: Callable[[Tensor, int, Draws | None], Tensor] = argmax,
+    choose: Choice = argmax,
     mix: Callable[[Tensor], Tensor] | None = None,
     draws: Draws | None = None,
 ) -> Unrolled:
@@ -118,8 +125,8 @@ def unroll(
         model: what is stepped.
         encoded: the sources.
         known: what is fed where it is known in advance, embedded, [B, T, E]; the first is `<sos>`.
-        own: [B, T], True where the decoder is fed what comes of its scores of the position before; None is everywhere
-            but at the first position, which is always fed `known`.
+        own: [B, T], True where the decoder is fed what comes of its scores of the position before; not read at the
+            first one, which is always fed `known`.
         words: the words of `known`, [B, T], for `Unrolled.words`; None where nobody asks for them.
         choose: scores [B, 1, V], number of the position that is fed, draws → the word that is fed [B, 1].
         mix: scores [B, 1, V] → the weight of each word in the mixture that is fed, [B, 1, V]; None feeds words.
@@ -128,29 +135,26 @@ def unroll(
     fed = known[:, :1]
     decoding = Steps(model, encoded, draws)
     word = None if words is None else words[:, :1]
-    inputs, chosen, steps = [fed], [word], list[Decoded]()
+    inputs, chosen, steps = [fed], [word], list[Tensor]()
     for t in range(known.shape[1]):
         if t:
-            scores, here = steps[-1].logits, None if own is None else own[:, t : t + 1]
+            here = own[:, t : t + 1]
             if mix is not None:
-                fed = model.embed_mixture(mix(scores))
+                fed = model.embed_mixture(mix(steps[-1]))
             else:
-                word = choose(scores, t, draws)
-                if here is not None and words is not None:
+                word = choose(steps[-1], t, draws)
+                if words is not None:
                     word = torch.where(here, word, words[:, t : t + 1])
                 fed = model.embed(word)
-            if here is not None:
-                fed = torch.where(here.unsqueeze(2), fed, known[:, t : t + 1])
+            fed = torch.where(here.unsqueeze(2), fed, known[:, t : t + 1])
             inputs.append(fed)
             chosen.append(word)
-        steps.append(decoding.step(fed))
-    weights = [step.weights for step in steps if step.weights is not None]
+        steps.append(decoding.step(fed).logits)
     found = [each for each in chosen if each is not None]
     return Unrolled(
         torch.cat(inputs, dim=1),
         torch.cat(found, dim=1) if mix is None and len(found) == len(steps) else None,
-        torch.cat([step.logits for step in steps], dim=1),
-        torch.cat(weights, dim=1) if weights else None,
+        steps,
     )
 
 

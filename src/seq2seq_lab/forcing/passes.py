@@ -13,14 +13,10 @@ from torch import Tensor
 
 from seq2seq_lab.data.batches import row_lengths
 from seq2seq_lab.data.draws import Draws
-from seq2seq_lab.decoding.unroll import Encoded, argmax, encode, unroll
+from seq2seq_lab.decoding.unroll import Choice, Encoded, argmax, encode, unroll
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.interface import Decoded, Model, gold_inputs
-
-Choice = Callable[
-    [Tensor, int, Draws | None], Tensor
-]  # scores [B, n, V], number of the first position, draws → [B, n]
 
 
 class PlannedDecoding(NamedTuple):

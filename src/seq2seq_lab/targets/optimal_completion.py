@@ -31,7 +31,7 @@ class OptimalCompletion(Target):
         ValueError: `max_ratio` is out of its range.
     """
 
-    measures = ("own_edit_distance",)
+    measures = (own.EDIT_DISTANCE,)
 
     def __init__(self, *, max_ratio: float = 1.2) -> None:
         own.check_max_ratio(max_ratio)
@@ -58,9 +58,7 @@ class OptimalCompletion(Target):
         table = prefix_distances(words, target)
         members = optimal(table, target, lengths)
         counted = own.counted(fed, self.max_ratio)
-        rows = torch.arange(len(words), device=words.device)
-        distance = table[rows, (counted - 1).clamp(min=0), lengths - 1]
-        return WordSets(target, members, counted, {"own_edit_distance": distance.float()})
+        return WordSets(target, members, counted, own.edit_distance(table, counted, lengths))
 
 
 def optimal(table: Tensor, target: Tensor, lengths: Tensor) -> Tensor:

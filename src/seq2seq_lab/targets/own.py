@@ -10,6 +10,7 @@ from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.forcing.plan import ROUNDING, Plan
 from seq2seq_lab.targets.base import Fed
 
+EDIT_DISTANCE = "own_edit_distance"
 WORDS = "words"  # the kind of a feeder that feeds words of the decoder's own; see `forcing.feeders.base`
 
 
@@ -59,6 +60,18 @@ def extended(batch: Batch, plan: Plan, max_ratio: float) -> tuple[Batch, Plan]:
     followed = ~own.any(dim=1, keepdim=True)  # by the gold word `<eos>`
     plan = plan._replace(gold=torch.where(here, gold, followed))
     return batch._replace(target=target, target_lengths=lengths), plan
+
+
+def edit_distance(table: Tensor, counted: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+    """The measure `own_edit_distance`: how far what counts of each own sentence is from its reference, [B].
+
+    Args:
+        table: distances of prefixes, see `targets.edits.prefix_distances`.
+        counted: positions of each pair that count, [B].
+        lengths: of the references, [B].
+    """
+    rows = torch.arange(len(table), device=table.device)
+    return {EDIT_DISTANCE: table[rows, (counted - 1).clamp(min=0), lengths - 1].float()}
 
 
 def counted(fed: Fed, max_ratio: float) -> Tensor:

@@ -36,7 +36,7 @@ class Teacher(Target):
         ValueError: a value is out of its range.
     """
 
-    measures = ("own_edit_distance",)
+    measures = (own.EDIT_DISTANCE,)
 
     def __init__(
         self,
@@ -92,13 +92,11 @@ class Teacher(Target):
         logits = scores(teacher, encoded, fed.batch.target, teacher.embed(words), None).logits
         counted = own.counted(fed, self.max_ratio)
         target = fed.batch.target[:, : int(lengths.max())]
-        rows = torch.arange(len(words), device=words.device)
         table = prefix_distances(words, target)
-        distance = table[rows, (counted - 1).clamp(min=0), lengths - 1]
         return Distribution(
             logits.log_softmax(dim=2),
             counted,
             self.divergence,
             self.beta,
-            {"own_edit_distance": distance.float()},
+            own.edit_distance(table, counted, lengths),
         )

@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from seq2seq_lab.compare.views.table import Cell, Column, Table
+from seq2seq_lab.compare.views.table import Cell, Column, Table, text_of
 
 _WIDE = 78  # characters of a line in \footnotesize, with two for the space between columns
 _TALL = 46  # lines on a page
@@ -81,15 +81,11 @@ def _pages(columns: Sequence[Column], count: int, room: int) -> Iterator[range]:
 
 def _height(columns: Sequence[Column], row: int) -> int:
     """The lines of a row."""
-    return max(_lines(_plain(each.cells[row]), each.wrapped) if each.wrapped else 1 for each in columns)
+    return max(_lines(text_of(each.cells[row]), each.wrapped) if each.wrapped else 1 for each in columns)
 
 
 def _lines(text: str, width: int) -> int:
     return len(textwrap.wrap(text, max(8, int(0.85 * width)))) or 1
-
-
-def _plain(cell: Cell | str) -> str:
-    return cell.text if isinstance(cell, Cell) else cell
 
 
 def _blocks(table: Table) -> Iterator[tuple[Sequence[Column], Sequence[Column]]]:
@@ -113,7 +109,7 @@ def _blocks(table: Table) -> Iterator[tuple[Sequence[Column], Sequence[Column]]]
 
 
 def _width(column: Column) -> int:
-    return (column.wrapped or max(map(len, (column.name, *map(_plain, column.cells))))) + 2
+    return (column.wrapped or max(map(len, (column.name, *map(text_of, column.cells))))) + 2
 
 
 def _tabular(columns: Sequence[Column], rows: range, table: Table) -> str:
@@ -145,7 +141,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(cell: Cell | str, *, wrapped: bool) -> str:
-    text = _tex(_plain(cell))
+    text = _tex(text_of(cell))
     if wrapped:  # a line may also be broken within key=value
         text = re.sub(r"=|\\_|/", lambda found: rf"{found[0]}\allowbreak{{}}", text)
     return rf"\textbf{{{text}}}" if isinstance(cell, Cell) and cell.best else text

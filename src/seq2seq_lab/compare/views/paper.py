@@ -25,13 +25,12 @@ from seq2seq_lab.compare.views.columns import (
 )
 from seq2seq_lab.compare.views.csv import plain_text
 from seq2seq_lab.compare.views.latex import label, latex
-from seq2seq_lab.compare.views.table import Cell, Column, Table
+from seq2seq_lab.compare.views.table import Cell, Column, Table, text_of
 from seq2seq_lab.evaluation.measures import TEST
 
 Format = Literal["latex", "markdown", "csv"]
 _TESTS = {"paired by seed": "paired", "Welch": "Welch"}
 _MOST_PAIRS = 24  # in LaTeX, so that they fit a page
-FORMATS: tuple[Format, ...] = ("latex", "markdown", "csv")
 
 
 def chosen(metrics: Sequence[str]) -> list[str]:
@@ -189,7 +188,7 @@ def _csv(table: Table) -> str:
     columns = _with_sections(table)
     writer.writerow(plain_text(column.name) for column in columns)
     writer.writerows(
-        zip(*([plain_text(_text(cell)) for cell in column.cells] for column in columns), strict=True)
+        zip(*([plain_text(text_of(cell)) for cell in column.cells] for column in columns), strict=True)
     )
     return text.getvalue()
 
@@ -200,7 +199,7 @@ def _markdown(table: Table) -> str:
 
     columns = _with_sections(table)
     cells = [
-        [f"**{_text(cell)}**" if _is_best(cell) else _text(cell) for cell in its.cells] for its in columns
+        [f"**{text_of(cell)}**" if _is_best(cell) else text_of(cell) for cell in its.cells] for its in columns
     ]
     rows = [[column.name for column in columns], ["---"] * len(columns), *zip(*cells, strict=True)]
     return "\n".join([*map(line, rows), "", html.escape(table.caption, quote=False), ""])
@@ -214,10 +213,6 @@ def _with_sections(table: Table) -> list[Column]:
 
 def _is_best(cell: Cell | str) -> bool:
     return isinstance(cell, Cell) and cell.best
-
-
-def _text(cell: Cell | str) -> str:
-    return cell.text if isinstance(cell, Cell) else cell
 
 
 _WRITERS = {"latex": latex, "markdown": _markdown, "csv": _csv}

@@ -11,6 +11,11 @@ class Cell(NamedTuple):
     best: bool = False
 
 
+def text_of(cell: Cell | str) -> str:
+    """The text of a cell."""
+    return cell.text if isinstance(cell, Cell) else cell
+
+
 class Column(NamedTuple):
     """A column.
 

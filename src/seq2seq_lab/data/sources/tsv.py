@@ -45,7 +45,7 @@ def check_digest(name: str | Path, actual: str, expected: str | None) -> None:
         raise UserError(f"{name}: not the file expected: its sha256 is {actual},\n  not {expected}")
 
 
-def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | None = None) -> str:
+def read_text(path: Path, *, member_sha256: str | None = None) -> str:
     """Read a text file, or the text file in a zip.
 
     In a zip, it is the largest ``.txt`` or ``.tsv`` member whose first line contains a tab. Two members with one
@@ -54,7 +54,6 @@ def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | Non
 
     Args:
         path: a zip, or a text file in UTF-8 or UTF-16, with or without a byte-order mark.
-        sha256: expected hash of the file.
         member_sha256: expected hash of the text: the member of a zip, or the text file itself.
 
     Raises:
@@ -62,8 +61,6 @@ def read_text(path: Path, *, sha256: str | None = None, member_sha256: str | Non
             is not text.
     """
     content, name = _content(path), str(path)
-    if sha256:
-        check_digest(name, hashlib.sha256(content).hexdigest(), sha256)
     if zipfile.is_zipfile(path):
         content, name = _pair_member(path)
     elif content.startswith(_ZIP_SIGNATURE):

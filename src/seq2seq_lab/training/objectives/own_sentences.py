@@ -1,6 +1,6 @@
 """Sentences of a model's own, and what they are worth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -9,13 +9,12 @@ from torch import Tensor
 
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding.unroll import Encoded, unroll
+from seq2seq_lab.decoding.unroll import Choice, Encoded, unroll
 from seq2seq_lab.evaluation.sentence_bleu import sentence_bleu
 from seq2seq_lab.models.interface import Model, gold_inputs
 from seq2seq_lab.targets.edits import distances
 from seq2seq_lab.targets.own import limits
 
-Choice = Callable[[Tensor, int, Draws | None], Tensor]
 Reward = Literal["bleu", "exact_match", "negative_per", "constant"]
 
 
