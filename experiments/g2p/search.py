@@ -64,7 +64,7 @@ def train(outputs: Path, words: Path, names: Sequence[str], **settings: Any) -> 
     data = {key: str(words / file) for key, file in WORDS.items()}
     jobs = [
         START | data | SETTINGS[name] | settings | {"name": f"g2p_search/{name}", "seed": seed}
-        for name, seed in product(names, SEEDS)
+        for seed, name in product(SEEDS, names)  # one that is stopped has all of them with fewer seeds
     ]
     sweep(jobs, output_dir=outputs, jobs=JOBS)
 
