@@ -73,6 +73,45 @@ def test_seeds_with_data_or_splits_of_their_own_are_one_group_and_are_paired(tmp
     assert [each.difference.n for each in more.pairs if each.metric == "val/bleu"] == [2]
 
 
+def write_seeds(tmp_path, name, seeds, *, fingerprints, pairs=200, split=None, **choices):
+    """Runs of some seeds, each with its own fingerprint; `split` is the seed of all splits, else each has its own."""
+    for seed, fingerprint in zip(seeds, fingerprints, strict=True):
+        settings = config(seed=seed, **choices)
+        settings["data"]["pairs"] = pairs
+        settings["split"] = {"seed": seed if split is None else split}
+        corpus = TOY | {"fingerprint": fingerprint * 64}
+        write_run(tmp_path / name / f"seed-{seed}", settings, corpus=corpus)
+
+
+def test_corpora_of_one_seed_are_not_joined(tmp_path):
+    """The files were changed between two methods: a seed has two corpora, and nothing is paired."""
+    write_seeds(tmp_path, "full", (0, 1, 2), fingerprints="abc", forcing="full")
+    write_seeds(tmp_path, "free", (0, 1, 2), fingerprints="def", forcing="free")
+    comparison = gather([tmp_path])
+    assert len(comparison.groups) == 6
+    assert comparison.pairs == []
+
+
+@pytest.mark.parametrize("forcing", ["full", "free"])
+def test_two_corpora_of_the_default_seed_stay_apart(tmp_path, forcing):
+    """Seed 0 and `split.seed=0` are equal by chance."""
+    write_seeds(tmp_path, "a", (0,), fingerprints="a", forcing="full")
+    write_seeds(tmp_path, "b", (0,), fingerprints="b", forcing=forcing)
+    comparison = gather([tmp_path])
+    assert [len(group.runs) for group in comparison.groups] == [1, 1]
+    assert len(by_corpus(comparison.groups)) == 2
+    assert comparison.notes == [] or not any("several runs" in note for note in comparison.notes)
+
+
+def test_seeds_with_splits_of_their_own_stay_one_group_beside_another_task(tmp_path):
+    write_seeds(tmp_path, "full", (0, 1, 2), fingerprints="abc", forcing="full")
+    write_seeds(tmp_path, "free", (0, 1, 2), fingerprints="abc", forcing="free")
+    write_seeds(tmp_path, "other", (0, 1, 2), fingerprints="ddd", pairs=100, split=0, forcing="free")
+    comparison = gather([tmp_path])
+    assert [len(group.runs) for group in comparison.groups] == [3, 3, 3]
+    assert [each.difference.n for each in comparison.pairs if each.metric == "val/bleu"] == [3]
+
+
 def test_another_seed_key_that_differs_from_the_seed_separates_runs(tmp_path):
     for seed, other in ((0, 0), (1, 0), (0, 5), (1, 5)):
         settings = config(seed=seed)

@@ -4,7 +4,9 @@ import errno
 import json
 import os
 import socket
-import time
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from filelock import FileLock
@@ -59,24 +61,39 @@ class TestWithoutLocks:
         with pytest.raises(UserError, match="process"), locked(tmp_path / "lock"):
             pass
 
-    def test_a_process_that_slept_leaves_the_lock_of_the_one_that_took_it_over(
-        self, tmp_path, monkeypatch, capsys
-    ):
-        monkeypatch.setattr(lock, "_BEAT", 0.05)
-        path = tmp_path / "lock-file"
-        taken = []
+    @pytest.mark.parametrize("left", ["other", None])
+    def test_a_process_that_slept_ends_without_a_write(self, tmp_path, left):
+        """Another one has its lock, or had it and is finished."""
+        script = textwrap.dedent(
+            f"""
+            import errno, os, sys, time
+            from pathlib import Path
+            from filelock import FileLock
+            from seq2seq_lab.runs import lock
 
-        def sleep_while_another_one_takes_it():
-            with locked(tmp_path / "lock"):
-                self.leave(tmp_path, "elsewhere", 1)
-                taken.append(path.stat().st_mtime_ns)
-                time.sleep(5)  # ended by the next beat
+            def refuse(*_, **__):
+                raise OSError(errno.ENOLCK, "no locks")
 
-        with pytest.raises(KeyboardInterrupt):
-            sleep_while_another_one_takes_it()
-        assert json.loads(path.read_text())["host"] == "elsewhere"
-        assert [path.stat().st_mtime_ns] == taken, "it is not kept alive either"
-        assert "process 1 of elsewhere trains it now" in capsys.readouterr().err
+            FileLock.acquire = refuse
+            lock._BEAT = 0.05
+            folder = Path(sys.argv[1])
+            with lock.locked(folder / "lock"):
+                time.sleep(0.2)
+                left = {left!r}
+                (folder / "lock-file").write_text(left) if left else (folder / "lock-file").unlink()
+                try:
+                    time.sleep(20)
+                finally:
+                    (folder / "written").touch()
+            """
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert f"{tmp_path}: this process gave no sign of life" in done.stderr
+        found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+        assert found == ({"lock-file": left} if left else {})
 
     def test_of_two_that_find_a_dead_owner_one_gets_the_lock(self, tmp_path, monkeypatch):
         """The second one looked before the first one took it over."""
@@ -84,8 +101,8 @@ class TestWithoutLocks:
         os.utime(path, (1, 1))
         owner, first = lock._owner, []
 
-        def slow(path, now):
-            found = owner(path, now)
+        def slow(path):
+            found = owner(path)
             if not first:
                 first.append(locked(tmp_path / "lock"))
                 first[0].__enter__()
@@ -98,14 +115,24 @@ class TestWithoutLocks:
         first[0].__exit__(None, None, None)
         assert not list(tmp_path.iterdir())
 
-    def test_who_only_looks_writes_nothing(self, tmp_path):
+    def test_who_only_looks_at_a_folder_of_somebody_else_does_not_fail(self, tmp_path):
         path = self.leave(tmp_path, "elsewhere", 1)
         tmp_path.chmod(0o555)
-        before = tmp_path.stat().st_mtime_ns
         assert lock.is_locked(tmp_path / "lock")
         os.utime(path, (1, 1))
         assert not lock.is_locked(tmp_path / "lock")
-        assert tmp_path.stat().st_mtime_ns == before
+        assert [each.name for each in tmp_path.iterdir()] == ["lock-file"]
+
+    @pytest.mark.parametrize("content", ['{"host": "h", "process": 1e999}', "[" * 100_000, "", "{}", "\x00"])
+    def test_a_lock_file_that_says_nothing_is_that_of_a_process_that_is_not_known(self, tmp_path, content):
+        path = tmp_path / "lock-file"
+        path.write_text(content)
+        assert lock.is_locked(tmp_path / "lock")
+        here = {**lock.this_process(), "process": 2**70}
+        path.write_text(json.dumps(here))
+        assert lock.is_locked(tmp_path / "lock")
+        os.utime(path, (1, 1))
+        assert not lock.is_locked(tmp_path / "lock")
 
     @staticmethod
     def leave(folder, host, process, **more):

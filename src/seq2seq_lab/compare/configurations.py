@@ -24,18 +24,27 @@ def configurations(runs: Sequence[Run]) -> tuple[dict[Run, dict[str, Any]], dict
     """The configuration of each run, dotted key → value, without the keys that do not change the trained model; and its
     corpus, which is that of all seeds where the data or the split follow the seed."""
     flat = {run: dict(flatten(run.config())) for run in runs}
-    seeds = _following_the_seed(flat)
-    found = {}
+    everywhere = _following_the_seed(list(flat.values()))
+    on_data: dict[Items, list[Run]] = defaultdict(list)  # runs that are alike in these settings but for seeds
     for run, config in flat.items():
-        made_in = Path(str(config.get("output_dir")), str(config.get("name")), f"seed-{run.seed}")
-        found[run] = {
-            key: _relocated(value, (str(run.folder), str(made_in)))
-            for key, value in config.items()
-            if key not in seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
-        }
-    corpora = {run: run.corpus for run in runs}
-    changing = {key for key in seeds if key.startswith(_OF_CORPUS)}
-    _join_corpora({run: found[run] for run in runs if changing & flat[run].keys()}, corpora)
+        own = {key: value for key, value in config.items() if key.startswith(_OF_CORPUS)}
+        on_data[items({key: value for key, value in own.items() if not _is_seed(key)})].append(run)
+    found, corpora = {}, {run: run.corpus for run in runs}
+    for together in on_data.values():
+        several = [flat[run] for run in together]
+        seeds = {key for key in _following_the_seed(several) if key.startswith(_OF_CORPUS)}
+        if len({config.get("seed") for config in several}) > 1:
+            corpora |= _joined([run for run in together if seeds & flat[run].keys()])
+        else:  # of one seed any key may have its value by chance
+            seeds = set()
+        for run in together:
+            made_in = Path(str(flat[run].get("output_dir")), str(flat[run].get("name")), f"seed-{run.seed}")
+            found[run] = {
+                key: _relocated(value, (str(run.folder), str(made_in)))
+                for key, value in flat[run].items()
+                if key not in everywhere | seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
+            }
+    found = {run: found[run] for run in runs}
     for key in _RUNS:
         _forget_own_seeds(found, corpora, key)
     return found, corpora
@@ -46,22 +55,20 @@ def items(config: Mapping[str, Any]) -> Items:
     return tuple(sorted((key, canonical(value)) for key, value in config.items()))
 
 
-def _join_corpora(several: Mapping[Run, Mapping[str, Any]], corpora: dict[Run, CorpusFacts]) -> None:
-    """Give runs that differ in the seed of their data or split the corpus of all of them."""
-    alike: dict[Items, list[Run]] = defaultdict(list)
-    for run, config in several.items():
-        if corpora[run].fingerprint is not None:
-            own = {key: value for key, value in config.items() if key.startswith(_OF_CORPUS)}
-            alike[items(own)].append(run)
-    for runs in alike.values():
-        facts = [corpora[run] for run in runs]
-        fingerprints = sorted({str(each.fingerprint) for each in facts})
-        if len(fingerprints) > 1:
-            whole = hashlib.sha256("".join(fingerprints).encode()).hexdigest()
-            floors = {each.loss_floor for each in facts}
-            floor = floors.pop() if len(floors) == 1 else None
-            joint = replace(facts[0], fingerprint=whole, pairs=None, loss_floor=floor)
-            corpora |= dict.fromkeys(runs, joint)
+def _joined(runs: Sequence[Run]) -> dict[Run, CorpusFacts]:
+    """The corpus of all of these runs, of which each seed has one of its own; empty where a seed has two."""
+    facts = {run: run.corpus for run in runs if run.corpus.fingerprint is not None}
+    by_seed: dict[int | None, set[str]] = defaultdict(set)
+    for run, each in facts.items():
+        by_seed[run.seed].add(str(each.fingerprint))
+    fingerprints = sorted(set().union(*by_seed.values()))
+    if len(fingerprints) < 2 or any(len(own) > 1 for own in by_seed.values()):
+        return {}
+    whole = hashlib.sha256("".join(fingerprints).encode()).hexdigest()
+    floors = {each.loss_floor for each in facts.values()}
+    floor = floors.pop() if len(floors) == 1 else None
+    joint = replace(next(iter(facts.values())), fingerprint=whole, pairs=None, loss_floor=floor)
+    return dict.fromkeys(facts, joint)
 
 
 def _forget_own_seeds(
@@ -84,14 +91,16 @@ def _forget_own_seeds(
                 several[run][key] = _SEED.sub("", several[run][key])
 
 
-def _following_the_seed(flat: Mapping[Run, Mapping[str, Any]]) -> set[str]:
-    """``seed``, and keys such as ``data.seed`` that are equal to it in every run, such as ``${seed}``."""
-    named = {key for config in flat.values() for key in config if key.rpartition(".")[2] == "seed"}
+def _following_the_seed(several: Sequence[Mapping[str, Any]]) -> set[str]:
+    """``seed``, and keys such as ``data.seed`` that are equal to it in every configuration, such as ``${seed}``."""
+    named = {key for config in several for key in config if _is_seed(key)}
     return {
-        key
-        for key in named
-        if all(config[key] == config.get("seed") for config in flat.values() if key in config)
+        key for key in named if all(config[key] == config.get("seed") for config in several if key in config)
     }
+
+
+def _is_seed(key: str) -> bool:
+    return key.rpartition(".")[2] == "seed"
 
 
 def _relocated(value: Any, folders: Iterable[str]) -> Any:

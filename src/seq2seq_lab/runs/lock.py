@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 import uuid
-from _thread import interrupt_main
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +19,11 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 _BEAT = 20.0  # seconds between two signs of life of the owner of a file
 _DEAD = 10 * _BEAT  # seconds without one, after which the owner is taken for dead
 
+_LOST = (
+    "{folder}: this process gave no sign of life for some minutes, and another one has taken its run over since then; "
+    "it ends here, and writes nothing"
+)
+
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
@@ -27,7 +31,8 @@ def locked(path: Path) -> Iterator[None]:
 
     Elsewhere, as on NFS without a lock server, the lock is a file that names its owner. It is taken over from a process
     of this machine that has ended, and from one that has given no sign of life for some minutes. If that one only
-    slept, as with a laptop, it ends as after Ctrl-C when it finds another owner.
+    slept, as a laptop does, its process ends as soon as it finds that the lock is not its own any more, and writes
+    nothing: the folder has another owner.
 
     Raises:
         UserError: another process holds it.
@@ -51,13 +56,13 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds a lock; nothing is written."""
+    """Whether a process holds a lock; nothing stays that is written."""
     try:
         import fcntl
     except ImportError:  # Windows
         return True
     file = path.with_name(f"{path.name}-file")
-    if file.is_file() and _owner(file, time.time()) is not None:
+    if file.is_file() and _owner(file) is not None:
         return True
     try:
         if not path.is_file():  # a pipe would wait for ever
@@ -95,27 +100,37 @@ def _file(path: Path) -> Iterator[None]:
 
 def _take(path: Path, own: str) -> None:
     for _ in range(3):
-        try:
-            with path.open("x", encoding="utf-8") as file:
-                file.write(own)
-        except FileExistsError:
-            before = _content(path)
-            if (owner := _owner(path, _now(path))) is not None:
-                raise UserError(f"{_taken(path, owner)}; if that has ended, remove {path}") from None
-            _remove(path, before)
-        else:
+        before = _content(path)
+        if _create(path, own):
             return
+        if (owner := _owner(path)) is not None:
+            raise UserError(f"{_taken(path, owner)}; if that has ended, remove {path}") from None
+        _remove(path, before)
     raise UserError(_taken(path))
 
 
+def _create(path: Path, content: str) -> bool:
+    """Write a file that is not there yet; whether it was not."""
+    try:
+        file = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        return False
+    try:
+        with file:
+            file.write(content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
 def _remove(path: Path, content: str | None) -> None:
-    """Remove the lock of a process that has ended, but not that of one that has just removed and taken it, too."""
+    """Remove the lock of a process that has ended, but not that of one that has just removed it and taken it, too."""
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
     with suppress(FileNotFoundError):
         path.rename(aside)
-        if _content(aside) != content:
-            with suppress(OSError):
-                os.link(aside, path)
+        if (taken := _content(aside)) is not None and taken != content:
+            _create(path, taken)
         aside.unlink()
 
 
@@ -126,19 +141,18 @@ def _content(path: Path) -> str | None:
         return None
 
 
-def _owner(path: Path, now: float) -> str | None:
-    """Who holds a lock file; None if that process has ended.
-
-    Args:
-        now: the time by the clock of the file system.
-    """
+def _owner(path: Path) -> str | None:
+    """Who holds a lock file; None if that process has ended."""
+    silent = 0.0
     try:
-        silent = now - path.stat().st_mtime
+        silent = _now(path) - path.stat().st_mtime
         found = json.loads(path.read_text(encoding="utf-8"))
         host, process = str(found["host"]), int(found["process"])
+        has_ended(found, silent)
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError):  # killed while it wrote the file
+    # Killed while it wrote the file, or somebody else's, who may write anything and let nobody read it.
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, PermissionError):
         found, host, process = {}, "", 0
     if has_ended(found, silent):
         return None
@@ -171,13 +185,16 @@ def _namespace() -> str:
 
 
 def _now(path: Path) -> float:
-    """The time by the clock of the file system, which may be another machine's."""
-    probe = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    probe.touch()
+    """The time by the clock of the file system, which may be another machine's; of this one where nobody may write."""
+    probe = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        probe.touch()
         return probe.stat().st_mtime
+    except OSError:
+        return time.time()
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def is_alive(process: int) -> bool:
@@ -192,16 +209,15 @@ def is_alive(process: int) -> bool:
 
 
 def _beat(path: Path, own: str, ended: threading.Event) -> None:
-    """Give signs of life; end this process where another one has taken the lock over."""
+    """Give signs of life. End this process where the lock is another one's, or is gone for two beats."""
+    gone = False
     while not ended.wait(_BEAT):
         with suppress(OSError):
-            if (content := _content(path)) == own:
+            content = _content(path)
+            if content == own:
                 os.utime(path)
-            elif content is not None and not ended.is_set():
-                by = _owner(path, time.time()) or "another process"
-                print(
-                    f"{path.parent}: {by} trains it now, as this one gave no sign of life for some minutes",
-                    file=sys.stderr,
-                )
-                interrupt_main()
-                return
+            elif content is not None or gone:
+                with suppress(Exception):
+                    print(_LOST.format(folder=path.parent), file=sys.stderr, flush=True)
+                os._exit(1)
+            gone = content is None
