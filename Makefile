@@ -134,7 +134,8 @@ g2p: $(INSTALLED) ## French words and their sounds, two models, five seeds, G2P_
 	$(BIN)/python -m experiments.g2p.report outputs/g2p
 
 g2p-search: $(INSTALLED) ## settings for them, three other seeds, on the validation words, G2P_FOLDER=… (about an hour on two processors)
-	G2P_FOLDER=$(G2P_FOLDER) $(BIN)/python -m experiments.g2p.search outputs
+	G2P_FOLDER=$(G2P_FOLDER) $(BIN)/python -m experiments.g2p.search train outputs
+	$(BIN)/python -m experiments.g2p.search report outputs
 
 SPLITS := data.split_name=simple,length,jump,turn_left
 scan: $(INSTALLED) ## SCAN by a GRU with attention, four splits, three seeds (about an hour)
@@ -166,7 +167,7 @@ exposure-continued: ## the same from trained weights of full forcing, TASK=sente
 exposure-shift: $(INSTALLED) ## what methods lose on other sentences, TASK=corrected|sentences|sentences-continued|transformer (half an hour)
 	$(BIN)/python -m experiments.exposure_bias.shift $(TASK) outputs
 
-exposure-lengths: $(INSTALLED) ## results by length, TASK=sentences|sounds|…, after exposure-quality and exposure-shift (a minute)
+exposure-lengths: $(INSTALLED) ## results by length, TASK=sentences|sounds|sentences-continued, after exposure-quality and exposure-shift (a minute)
 	$(BIN)/python -m experiments.exposure_bias.lengths $(TASK) outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run

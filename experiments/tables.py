@@ -171,7 +171,9 @@ def write(rows: Sequence[Row], name: str, study: Path) -> None:
             f"{study / 'README.md'}: it has no place for the table: `{begin.strip()}`, then `{end}`"
         )
     write_csv(rows, name, study)
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [[row.get(column, "") for column in columns] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     write_text(study / "README.md", f"{before}{begin}{table}\n{end}{after.partition(end)[2]}")
 

@@ -183,6 +183,14 @@ def test_a_block_with_much_noise_is_trained_pair_by_pair_with_the_same_result(
     settings = ("forcing=mixed", f"forcing/feeder={feeder}", "loader.batch_size=1", "trainer.max_epochs=2")
     whole = tiny.train(tmp_path / "whole", *settings)
     monkeypatch.setattr(compiled_sentence, "_MOST_NOISE", 100)
+    calls: list[int] = []
+    block = compiled_sentence.SentenceUpdates.block
+    monkeypatch.setattr(
+        compiled_sentence.SentenceUpdates,
+        "block",
+        lambda self, source, *given, **how: calls.append(len(source)) or block(self, source, *given, **how),
+    )
     parts = tiny.train(tmp_path / "parts", *settings)
+    assert {*calls} == {1}
     assert tiny.same_weights(whole, parts)
     assert tiny.curves(whole) == tiny.curves(parts)

@@ -2,6 +2,7 @@
 model."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -225,6 +226,22 @@ def test_a_target_of_one_symbol_a_character_has_the_loss_per_character():
         assert values[per_character.facts.name] == pytest.approx(values[f"loss_{kind}"])
         symbols = np.mean(corpus.target.lengths)
         assert values[f"loss_{kind}_per_word"] > values[f"loss_{kind}"] * 1.5 > 0 < symbols
+
+
+def test_the_keys_of_near_duplicates_are_not_all_in_memory(monkeypatch):
+    rng = np.random.default_rng(1)
+    pairs = [
+        (" ".join(rng.choice([*"abcdefg"], 9)), " ".join(rng.choice([*"abcdefg"], 9))) for _ in range(1500)
+    ]
+    corpus, few = tiny.corpus(pairs), tiny.corpus(pairs[:200])
+    peaks = []
+    for at_a_time in (50, 1500):
+        monkeypatch.setattr(near, "_PAIRS", at_a_time)
+        tracemalloc.start()
+        near_duplicates(few, corpus)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] < 0.75 * peaks[1]
 
 
 @pytest.mark.parametrize("seed", range(5))

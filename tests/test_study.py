@@ -308,7 +308,9 @@ class TestTheSearchOfSettings:
         monkeypatch.setattr(search, "JOBS", 1)
         monkeypatch.setattr(search, "STUDY", study)
         monkeypatch.setenv("G2P_FOLDER", str(words))
-        search.main([str(tmp_path / "outputs"), "start", "dropout 0.4"])
+        outputs = str(tmp_path / "outputs")
+        search.main(["train", outputs, "start", "dropout 0.4"])
+        search.main(["report", outputs])
         rows = read_csv("search_runs", study)
         assert [(row["setting"], row["seed"]) for row in rows] == [
             ("start", "100"),
@@ -316,15 +318,21 @@ class TestTheSearchOfSettings:
             ("dropout 0.4", "100"),
             ("dropout 0.4", "101"),
         ]
-        metrics = (tmp_path / "outputs").rglob("metrics.csv")
-        lowest = []
-        for path in metrics:
-            with path.open(newline="") as file:
-                of_run = [row["val/loss_forced"] for row in csv.DictReader(file)]
-            lowest.append(min(float(value) for value in of_run if value))
-        assert sorted(float(row["lowest loss"]) for row in rows) == pytest.approx(sorted(lowest), rel=1e-5)
+        for row in rows:
+            (folder,) = (tmp_path / "outputs").glob(f"g2p_search/{row['setting']}*/seed-{row['seed']}")
+            assert Run(folder).config()["model"]["dropout"] == (0.5 if row["setting"] == "start" else 0.4)
+            with (folder / "metrics.csv").open(newline="") as file:
+                epochs = [each for each in csv.DictReader(file) if each["val/exact_match"]]
+            exact = max(float(each["val/exact_match"]) for each in epochs)
+            loss = min(float(each["val/loss_forced"]) for each in epochs)
+            assert float(row["exact match"]) == pytest.approx(exact, rel=1e-5)
+            assert float(row["lowest loss"]) == pytest.approx(loss, rel=1e-5)
+        assert {float(row["exact match"]) for row in rows} != {0.0}
+        monkeypatch.setattr(search, "SETTINGS", {"start": {}})
+        search.main(["report", outputs])
+        assert {row["setting"] for row in read_csv("search_runs", study)} == {"start"}, "others are of before"
         with pytest.raises(UserError, match="other: no such setting"):
-            search.main([str(tmp_path / "outputs"), "other"])
+            search.main(["train", outputs, "other"])
 
 
 class TestSeveralModelsAsOne:

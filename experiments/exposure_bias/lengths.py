@@ -6,6 +6,7 @@ TASK-lengths_runs.csv (a row a run and group), and TASK-lengths.csv with its tab
 table is made from the first file alone.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -85,16 +86,16 @@ def table(rows: Sequence[Row], task: Task) -> list[Row]:
 
 
 def _first(row: Row) -> int:
-    return int(row["words"].partition("–")[0])
+    return int(re.split(r"\D", row["words"])[0])  # of "5–6", or of "51 or more"
 
 
 def main(arguments: list[str]) -> None:
     """Group and report a task."""
-    if len(arguments) not in (1, 2) or arguments[0] not in TASKS:
-        raise UserError(f"usage: lengths {'|'.join(TASKS)} [OUTPUTS]")
+    readme = (STUDY / "README.md").read_text(encoding="utf-8")
+    known = [name for name in TASKS if f"<!-- {name}-lengths -->" in readme]
+    if len(arguments) not in (1, 2) or arguments[0] not in known:
+        raise UserError(f"usage: lengths {'|'.join(known)} [OUTPUTS]")
     name, task = arguments[0], TASKS[arguments[0]]
-    if task.kept:
-        raise UserError(f"{name}: its outputs were not kept")
     for folder in map(Path, arguments[1:]):
         rows = [
             {"method": method, "seed": str(seed)} | row

@@ -223,7 +223,8 @@ def tables() -> dict[str, list[Row]]:
         values = read_values(plan.task, plan.pairs)
         if plan.beyond:
             values = _beyond(values, read_values(plan.beyond, plan.pairs))
-        wrong = read_wrong(plan.task) if (STUDY / f"{plan.task}_wrong.csv").exists() else None
+        of_items = not plan.beyond and (STUDY / f"{plan.task}_wrong.csv").exists()
+        wrong = read_wrong(plan.task) if of_items else None
         if plan.against in values and (of_plan := table(values, plan, wrong)):
             found[name] = of_plan
     return found

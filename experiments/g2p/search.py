@@ -1,8 +1,8 @@
-"""Which settings have the fewest errors on the validation words? `python -m experiments.g2p.search outputs`.
+"""Which settings have the fewest errors on the validation words? `python -m experiments.g2p.search train outputs`.
 
-Trains each of `SETTINGS` with seeds that no result has, and writes search_runs.csv (a row a run), and search.csv and
-its table in README.md (a row a setting). What is finished is not trained again. Without a folder, the table is made
-from search_runs.csv alone. The test words take no part.
+`train` trains each of `SETTINGS` with seeds that no result has; what is finished is not trained again. `report` writes
+search_runs.csv (a row a run), and search.csv and its table in README.md (a row a setting); without a folder, the table
+is made from search_runs.csv alone. The test words take no part.
 """
 
 import os
@@ -72,13 +72,19 @@ def train(outputs: Path, words: Path, names: Sequence[str], **settings: Any) -> 
 def row_of(each: Run) -> Row:
     """What a run has on the validation words."""
     loss = each.best("val/loss_forced", "lower")
+    assert loss is not None, each.folder
     return {
-        "setting": Path(each.config()["name"]).name,
+        "setting": setting(each),
         "seed": str(each.seed),
         "exact match": f"{best_validation(each):.6g}",
-        "lowest loss": "" if loss is None else f"{loss[0]:.6g}",
+        "lowest loss": f"{loss[0]:.6g}",
         "epochs": str(each.epochs),
     }
+
+
+def setting(each: Run) -> str:
+    """The name of a run's setting."""
+    return Path(each.config()["name"]).name
 
 
 def results(rows: Sequence[Row]) -> list[Row]:
@@ -96,22 +102,21 @@ def results(rows: Sequence[Row]) -> list[Row]:
 
 
 def main(arguments: list[str]) -> None:
-    """Train and report the settings."""
-    for folder in map(Path, arguments[:1]):
+    """Train or report the settings."""
+    what, folder, *names = [*arguments, *[""] * (2 - len(arguments))]
+    if what not in ("train", "report") or (what == "train" and not folder):
+        raise UserError("usage: search train OUTPUTS [SETTING …], or search report [OUTPUTS]")
+    if unknown := [name for name in names if name not in SETTINGS]:
+        raise UserError(f"{unknown[0]}: no such setting; they are {', '.join(SETTINGS)}")
+    if what == "train":
         if not (words := os.environ.get("G2P_FOLDER")):
             raise UserError(f"set G2P_FOLDER to the folder of {', '.join(WORDS.values())}")
-        names = arguments[1:] or [*SETTINGS]
-        if unknown := [name for name in names if name not in SETTINGS]:
-            raise UserError(f"{unknown[0]}: no such setting; they are {', '.join(SETTINGS)}")
-        train(folder, Path(words), names)
-        runs = [each for each in select([folder / "g2p_search"]).runs if each.finished]
-        order = [*SETTINGS]
-        rows = [row_of(each) for each in runs]
-        write_csv(
-            sorted(rows, key=lambda row: (order.index(row["setting"]), int(row["seed"]))),
-            "search_runs",
-            STUDY,
-        )
+        train(Path(folder), Path(words), names or [*SETTINGS])
+        return
+    if folder:
+        runs = [each for each in select([Path(folder) / "g2p_search"]).runs if each.finished]
+        rows = [row_of(each) for name in SETTINGS for each in runs if setting(each) == name]
+        write_csv(rows, "search_runs", STUDY)
     write(results(read_csv("search_runs", STUDY)), "search", STUDY)
 
 

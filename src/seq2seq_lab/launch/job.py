@@ -239,8 +239,12 @@ class TaskFunction:
     @staticmethod
     def jobs_at_once(hydra: Any) -> int:
         """Number of runs that the launcher trains at the same time on this machine."""
-        jobs = hydra.launcher.get("n_jobs", 1) or 1
-        return int(jobs) if jobs > 0 else os.cpu_count() or 1
+        jobs = int(hydra.launcher.get("n_jobs", 1) or 1)
+        if jobs > 0:
+            return jobs
+        from joblib import effective_n_jobs  # type: ignore[import-untyped]  # its launcher has such a key
+
+        return int(effective_n_jobs(jobs))
 
     def _report(self, spec: RunSpec | None, ended: JobResult, overrides: list[str]) -> None:
         error = f"{ended.error}\n  in the job {' '.join(overrides)}" if ended.error else ""
