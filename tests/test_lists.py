@@ -468,18 +468,15 @@ def test_retry_goes_on_where_the_code_of_a_run_has_a_bug(tmp_path, capsys, monke
     assert [Run(folder).status for folder in folders] == ["failed", "finished"]
 
 
-def test_retry_counts_a_run_whose_time_is_over_again_apart(tmp_path, capsys, monkeypatch):
-    outputs = tmp_path / "outputs"
-    for seed in (0, 1):
-        Run(tiny.train(outputs, "trainer.max_epochs=1", f"seed={seed}")).write_summary(status="failed")
+def test_retry_counts_runs_whose_time_is_over_again_apart(tmp_path, capsys, monkeypatch):
+    Run(tiny.train(tmp_path, "trainer.max_epochs=1")).write_summary(status="failed")
 
     def over(*_):
         raise TimeOver
 
     monkeypatch.setattr(training, "_fit", over)
-    assert cli.main(["runs", "retry", str(outputs)]) == 0
-    out = capsys.readouterr().out
-    assert "0 of 2 runs are trained; 0 failed again; 2 stopped before their end" in out
+    assert cli.main(["runs", "retry", str(tmp_path)]) == 0
+    assert "0 of 1 runs are trained; 0 failed again; 1 stopped before" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("place", ["output_dir=there", "name=b"])

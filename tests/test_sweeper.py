@@ -14,6 +14,8 @@ from omegaconf import OmegaConf
 import composing
 from hydra_plugins.seq2seq_lab_sweeper import Sweeper, _ComposedOnce
 from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.launch.job import TaskFunction
+from seq2seq_lab.training import machine
 
 SWEPT = ["data=toy,eng_fra", "seed=0,1"]
 JOBS = (
@@ -111,3 +113,10 @@ def test_a_job_may_change_its_configuration(hydra):
 def test_the_sweeper_of_this_package_is_the_default(hydra):
     _, master = hydra
     assert master.hydra.sweeper._target_ == f"{Sweeper.__module__}.{Sweeper.__name__}"
+
+
+@pytest.mark.parametrize(("given", "jobs"), [(None, 1), (0, 1), (3, 3), (-1, 4), (-2, 3), (-4, 1), (-9, 1)])
+def test_the_jobs_at_once_are_those_of_joblib(given, jobs, monkeypatch):
+    monkeypatch.setattr(machine, "processors", lambda: 4)
+    launcher = {} if given is None else {"n_jobs": given}
+    assert TaskFunction.jobs_at_once(OmegaConf.create({"launcher": launcher})) == jobs

@@ -242,9 +242,9 @@ class TaskFunction:
         jobs = int(hydra.launcher.get("n_jobs", 1) or 1)
         if jobs > 0:
             return jobs
-        from joblib import effective_n_jobs  # type: ignore[import-untyped]  # its launcher has such a key
+        from seq2seq_lab.training.machine import processors
 
-        return int(effective_n_jobs(jobs))
+        return max(1, processors() + 1 + jobs)  # as joblib counts: -1 is all of them, -2 all but one
 
     def _report(self, spec: RunSpec | None, ended: JobResult, overrides: list[str]) -> None:
         error = f"{ended.error}\n  in the job {' '.join(overrides)}" if ended.error else ""

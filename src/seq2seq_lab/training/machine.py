@@ -20,14 +20,14 @@ def set_threads(config: Mapping[str, Any], jobs: int) -> None:
     threads = config["threads"]
     processes = max(1, len(devices(config["trainer"])))
     if threads is None:
-        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, _processors() // (jobs * processes))
+        threads = 1 if config["loader"]["batch_size"] == 1 else max(1, processors() // (jobs * processes))
         limit = os.environ.get("OMP_NUM_THREADS", "")
         threads = min(threads, int(limit)) if limit.isdecimal() and int(limit) else threads
     torch.set_num_threads(threads)
     threadpool_limits(threads, user_api="blas")  # NumPy's
 
 
-def _processors() -> int:
+def processors() -> int:
     """The number of processors that this process may use; on a shared machine, not all of them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
