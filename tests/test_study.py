@@ -299,10 +299,15 @@ class TestTheSearchOfSettings:
         words.mkdir()
         study.mkdir()
         (study / "README.md").write_text("<!-- search -->\n<!-- end -->\n")
-        lines = [f"{'ab' * (number % 7 + 1)}{'c' * (number % 5)}\tx y z" for number in range(35)]
+        lines = [f"{'ab' * (number % 7 + 1)}{'c' * (number % 5)}\tx" for number in range(35)]
         for file in search.WORDS.values():
             (words / file).write_text("".join(f"{line}\n" for line in sorted(set(lines))))
-        small = {"model.hidden_size": 4, "model.embedding_size": 4, "trainer.max_epochs": 4}
+        small = {
+            "model.hidden_size": 4,
+            "model.embedding_size": 4,
+            "trainer.max_epochs": 4,
+            "optimizer.lr": 0.1,
+        }
         monkeypatch.setattr(search, "START", search.START | small)
         monkeypatch.setattr(search, "SEEDS", (100, 101))
         monkeypatch.setattr(search, "JOBS", 1)
