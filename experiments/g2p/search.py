@@ -37,6 +37,7 @@ START: Settings = {
     "trainer.max_epochs": 40,
 }
 UNITS_512: Settings = {"model.hidden_size": 512, "model.embedding_size": 512, "optimizer.lr": 0.001}
+EPOCHS_80: Settings = {"trainer.max_epochs": 80}
 DROPOUT_06: Settings = {"model.dropout": 0.6, "model.output_dropout": 0.6}
 R_DROP: Settings = {"objective": "r_drop"}
 SETTINGS: Mapping[str, Settings] = {
@@ -45,12 +46,15 @@ SETTINGS: Mapping[str, Settings] = {
     "dropout 0.4": {"model.dropout": 0.4, "model.output_dropout": 0.4},
     "dropout 0.6": DROPOUT_06,
     "no label smoothing": {"objective.label_smoothing": 0.0},
-    "80 epochs": {"trainer.max_epochs": 80},
+    "80 epochs": EPOCHS_80,
     "2 layers": {"model.layers": 2},
     "LSTM": {"model/cell": "lstm"},
     "R-Drop": R_DROP,
     "512 units": UNITS_512,
     "512 units, dropout 0.6": UNITS_512 | DROPOUT_06,
+    # After the results of those above: the three best of them together.
+    "80 epochs, 2 layers": EPOCHS_80 | {"model.layers": 2},
+    "80 epochs, 512 units, dropout 0.6": EPOCHS_80 | UNITS_512 | DROPOUT_06,
 }
 
 
