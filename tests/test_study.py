@@ -264,6 +264,14 @@ def test_a_table_without_rows_is_named(text, tmp_path, monkeypatch):
 
 
 class TestTheSearchOfSettings:
+    def test_its_table_is_that_of_the_runs_beside_it(self):
+        from experiments.g2p import search
+        from experiments.tables import read_csv
+
+        rows = read_csv("search_runs", search.STUDY)
+        assert search.results(rows) == read_csv("search", search.STUDY)
+        assert {row["setting"] for row in rows} <= search.SETTINGS.keys()
+
     def test_each_setting_composes(self):
         from experiments.g2p import search
 
