@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa:
 
 from seq2seq_lab.launch import isolate, job  # noqa: E402
 from seq2seq_lab.launch.register import Register  # noqa: E402
+from seq2seq_lab.launch.search import Search  # noqa: E402
 from seq2seq_lab.launch.space import parsed_space, written  # noqa: E402
 from seq2seq_lab.launch.study import Pruning, storage_of  # noqa: E402
 
@@ -201,12 +202,19 @@ def test_a_bug_in_a_run_is_shown_when_the_other_trials_have_ended(outputs, capsy
 @pytest.mark.parametrize(
     "at_once", [("hydra.sweeper.n_jobs=2",), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")]
 )
-def test_equal_trials_at_the_same_time_are_one_run(at_once, outputs, capfd):
+def test_equal_trials_at_the_same_time_are_one_run(at_once, outputs, capsys, monkeypatch):
+    """Both are drawn before one is trained; with joblib, as many as the launcher trains."""
+    batches = []
+
+    def train(self, trials, train=Search._train):
+        batches.append(len(trials))
+        return train(self, trials)
+
+    monkeypatch.setattr(Search, "_train", train)
     assert search(*at_once, "optimizer.lr=choice(0.1)", trials=2) == 0
-    out = capfd.readouterr().out
-    assert out.count("training ") == 1
-    assert "already finished" not in out
-    assert "the best of 2 trials" in out
+    assert batches == [2]
+    assert "the best of 2 trials" in capsys.readouterr().out
+    assert len(tiny.folders(outputs)) == 1
 
 
 def test_a_trial_that_is_worse_than_others_is_given_up_and_could_go_on(outputs, capsys):
