@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> None:
     if what not in ("train", "report") or (what == "train" and not folder):
         raise UserError("usage: search train OUTPUTS [SETTING …], or search report [OUTPUTS]")
     if unknown := [name for name in names if name not in SETTINGS]:
-        raise UserError(f"{unknown[0]}: no such setting; they are {', '.join(SETTINGS)}")
+        raise UserError(f"{unknown[0]}: no such setting; they are {'; '.join(SETTINGS)}")
     if what == "train":
         if not (words := os.environ.get("G2P_FOLDER")):
             raise UserError(f"set G2P_FOLDER to the folder of {', '.join(WORDS.values())}")
