@@ -249,6 +249,24 @@ def test_a_run_that_was_killed_and_one_that_failed_are_said_to_be(tmp_path, caps
     assert "for a reason" in capsys.readouterr().out
 
 
+def test_workers_of_an_earlier_sweep_have_the_folder_and_the_environment_of_the_later_one(
+    tmp_path, monkeypatch
+):
+    """joblib keeps its workers for the next sweep of a process, such as that of a notebook."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    settings = {key: yaml.safe_load(value) for key, value in (each.split("=") for each in tiny.SETTINGS)}
+    for name in ("first", "second"):
+        (folder := tmp_path / name).mkdir()
+        monkeypatch.chdir(folder)
+        sweep({**settings, "seed": [0, 1]}, output_dir="here", jobs=2)
+        assert len(tiny.folders(folder / "here")) == 2
+        monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", str(folder / "there"))
+        argv = ["train", "-m", *tiny.SETTINGS, *tiny.LEAN, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+        assert cli.main([*argv, "seed=0,1"]) == 0
+        assert len(tiny.folders(folder / "there")) == 2
+    assert len(tiny.folders(tmp_path)) == 8
+
+
 def test_the_tutorial_runs(tmp_path, monkeypatch):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")

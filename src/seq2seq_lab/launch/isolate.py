@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from seq2seq_lab.runs.lock import is_alive
 
 _POLL = 0.5  # seconds between two looks at the processes that a job belongs to
+_TAKEN: set[str] = set()  # the names of the environment of the sweeps that this process has worked for
 
 
 T = TypeVar("T")
@@ -86,6 +88,18 @@ def _watch(over: Callable[[], bool]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+def take_surroundings(folder: Path, environment: Mapping[str, str]) -> None:
+    """Let a worker have the working folder and the environment of the sweep; it may have been started for another one.
+
+    What only the worker has, such as joblib's number of threads, stays.
+    """
+    for name in _TAKEN - environment.keys():
+        os.environ.pop(name, None)
+    os.environ.update(environment)
+    _TAKEN.update(environment)
+    os.chdir(folder)
 
 
 def take_cards(job: int, trainer: Mapping[str, Any]) -> None:

@@ -84,6 +84,17 @@ class TaskFunction:
         self.error: UserError | None = None
         self._sweep_process = os.getpid()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets: a worker of joblib also the environment, as one of an earlier sweep goes on."""
+        here = {"environment": dict(os.environ)} if self.at_once > 1 else {}
+        return vars(self) | here
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Before Hydra composes the configuration of the job, which may read the environment."""
+        if environment := state.pop("environment", None):
+            isolate.take_surroundings(state["working_folder"], environment)
+        vars(self).update(state)
+
     def __call__(self, cfg: "DictConfig") -> float | None:
         """Train one run; returns the best value of the metric `monitor`, or None if it failed or was stopped."""
         from hydra.core.hydra_config import HydraConfig
