@@ -123,6 +123,30 @@ PLANS = {
         expected=OF_OWN_WORDS,
         as_good=1,
     ),
+    "sentences-continued-others": Plan(
+        task="sentences-continued",
+        expected=dict.fromkeys(("scheduled-down", "confidence-soft"), WORSE),
+        as_good=1,
+    ),
+    "sentences-continued-longer-others": Plan(
+        task="sentences-continued",
+        pairs="longer",
+        expected={"scheduled-down": WORSE, "RAML": BETTER, "teacher": BETTER},
+        as_good=1,
+    ),
+    "sentences-continued-longer-curricula": Plan(
+        task="sentences-continued",
+        pairs="longer",
+        against="scheduled-up",
+        expected={"scheduled-down": WORSE},
+        as_good=1,
+    ),
+    "sentences-continued-others-beyond": Plan(
+        task="sentences-continued",
+        beyond="sentences",
+        expected=dict.fromkeys(("scheduled-down", "uniform", "confidence-soft"), BETTER),
+        as_good=1,
+    ),
 }
 
 
