@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import replacing
 
 if TYPE_CHECKING:
+    from seq2seq_lab.decoding.beam import Hypothesis
     from seq2seq_lab.models.interface import Model
     from seq2seq_lab.runs.chosen import Which
     from seq2seq_lab.runs.load import Vocabularies
@@ -109,6 +110,7 @@ def translate(
         UserError: the run does not exist, there is no sentence, or the model has no attention, or no such
             head.
     """
+    from seq2seq_lab.decoding.beam import best_hypotheses
     from seq2seq_lab.evaluation.attention import check_head
     from seq2seq_lab.runs.chosen import name_of
     from seq2seq_lab.runs.load import load_model
@@ -130,11 +132,14 @@ def translate(
     waiting = iter(sentences)
     while lines := list(islice(waiting, batch)):
         given += sum(bool(line.strip()) for line in lines)
-        for found in _translated(lines, model, words, search):
+        sources = [_encoded(line, model, words) for line in lines]
+        for source, found in zip(
+            sources, best_hypotheses(model, sources, words.max_length, **asdict(search)), strict=True
+        ):
             _print(found, words, search)
             if found:
                 answered += 1
-                drawn += [_sample(found, model, words, head)] if attention is not None else []
+                drawn += [_sample(source, found[0], model, words, head)] if attention is not None else []
     if not given:
         item = Run(Path(run)).corpus.item
         raise UserError(
@@ -157,79 +162,41 @@ def _lines() -> Iterator[str]:
         raise UserError(f"standard input: not UTF-8 text: {error}") from error
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The ids of a sentence, with `<eos>`, and its hypotheses, the best one first."""
-
-    source: list[int]
-    hypotheses: Sequence[Any]
-
-
-def _translated(
-    lines: Sequence[str], model: "Model", words: "Vocabularies", search: Search
-) -> list[_Found | None]:
-    """The translations of raw sentences; None for one that cannot be translated."""
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
-
-    from seq2seq_lab.decoding.beam import beam_search
-
-    sources = [_encoded(line, model, words) for line in lines]
-    kept = [torch.tensor(ids) for ids in sources if ids]
-    if not kept:
-        return [None] * len(lines)
-    lengths = torch.tensor([len(ids) for ids in kept])
-    found = iter(
-        beam_search(
-            model,
-            pad_sequence(kept, batch_first=True),
-            lengths if len(set(lengths.tolist())) > 1 else None,
-            words.max_length,
-            beam=search.beam,
-            alpha=search.alpha,
-            n_best=search.n_best,
-        )
-    )
-    return [_Found(ids, next(found)) if ids else None for ids in sources]
-
-
 def _encoded(line: str, model: "Model", words: "Vocabularies") -> list[int]:
-    """The ids of a raw sentence, with `<eos>`; empty if it cannot be translated, and the reason is printed."""
-    from seq2seq_lab.data.vocabulary import EOS
-
-    sentence = line.strip()
-    if not sentence:
+    """The ids of a raw sentence; empty if it cannot be translated, and the reason is printed."""
+    if not (sentence := line.strip()):
         return []
-
     encoded = words.encode(sentence)
     for note in encoded.notes:
         print(f"{sentence}: {note}", file=sys.stderr)
-    if not encoded.ids:
-        return []
-    try:
-        model.check_lengths(source=len(encoded.ids) + 1)
-    except ValueError as error:
-        print(f"{sentence}: too long for this model: {error}", file=sys.stderr)
-        return []
-    return [*encoded.ids, EOS]
+    if encoded.ids:
+        try:
+            model.check_lengths(source=len(encoded.ids) + 1)
+        except ValueError as error:
+            print(f"{sentence}: too long for this model: {error}", file=sys.stderr)
+            return []
+    return encoded.ids
 
 
-def _print(found: _Found | None, words: "Vocabularies", search: Search) -> None:
+def _print(found: Sequence["Hypothesis"], words: "Vocabularies", search: Search) -> None:
     if search.n_best == 1:
-        print(printable(words.decode(found.hypotheses[0].words)) if found else "", flush=True)
+        print(printable(words.decode(found[0].words)) if found else "", flush=True)
         return
-    for each in found.hypotheses if found else ():
+    for each in found:
         print(f"{each.score:.4f}\t{printable(words.decode(each.words))}")
     print(flush=True)
 
 
-def _sample(found: _Found, model: "Model", words: "Vocabularies", head: int | None) -> dict[str, Any]:
-    """The best translation with its attention weights, as in translations.json."""
+def _sample(
+    ids: Sequence[int], found: "Hypothesis", model: "Model", words: "Vocabularies", head: int | None
+) -> dict[str, Any]:
+    """A translation with its attention weights, as in translations.json."""
     import torch
 
+    from seq2seq_lab.data.vocabulary import EOS
     from seq2seq_lab.evaluation.attention import attention_table, attention_weights
 
-    source, best = torch.tensor(found.source), torch.tensor(found.hypotheses[0].words)
+    source, best = torch.tensor([*ids, EOS]), torch.tensor(found.words)
     weights = attention_weights(model, source, best, head)
     return attention_table(
         best, weights, source, source_vocabulary=words.source, target_vocabulary=words.target

@@ -1,10 +1,12 @@
 """Beam search."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding import LARGEST_ALPHA
@@ -28,6 +30,7 @@ class Hypothesis(NamedTuple):
 
 
 _NONE = Hypothesis([], -math.inf, -math.inf)
+_BATCH = 64  # sources that are translated at a time
 
 
 def length_penalty(words: int, alpha: float) -> float:
@@ -37,6 +40,40 @@ def length_penalty(words: int, alpha: float) -> float:
     ones.
     """
     return float(((5 + words) / 6) ** alpha)
+
+
+def best_hypotheses(
+    model: Model,
+    sources: Sequence[Sequence[int]],
+    max_length: int,
+    *,
+    beam: int = 1,
+    alpha: float = 1.0,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """The best hypotheses of any number of sources, in batches; the other arguments and errors are of `beam_search`.
+
+    Args:
+        sources: the ids of each, without `<eos>`; one that has no id has no hypothesis.
+    """
+    found: list[list[Hypothesis]] = [[] for _ in sources]
+    known = [row for row, ids in enumerate(sources) if ids]
+    for start in range(0, len(known), _BATCH):
+        rows = known[start : start + _BATCH]
+        ids = [torch.tensor([*sources[row], EOS]) for row in rows]
+        lengths = torch.tensor([len(each) for each in ids])
+        several = beam_search(
+            model,
+            pad_sequence(ids, batch_first=True),
+            None if bool((lengths == lengths[0]).all()) else lengths,
+            max_length,
+            beam=beam,
+            alpha=alpha,
+            n_best=n_best,
+        )
+        for row, each in zip(rows, several, strict=True):
+            found[row] = each
+    return found
 
 
 @torch.no_grad()

@@ -13,12 +13,9 @@ from seq2seq_lab.runs.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
     from seq2seq_lab.models.interface import Model
     from seq2seq_lab.runs.load import Vocabularies
-
-_BATCH = 64
 
 
 def load_run(
@@ -118,30 +115,17 @@ class LoadedRun:
             UserError: a sentence is longer than the model takes.
             ValueError: `beam` is less than 1, or `length_penalty` is not between −10 and 10.
         """
-        from seq2seq_lab.decoding.beam import beam_search
+        from seq2seq_lab.decoding.beam import best_hypotheses
 
         given = [sentences] if isinstance(sentences, str) else list(sentences)
         ids = [self.vocabularies.encode(each).ids for each in given]
-        known = [row for row, each in enumerate(ids) if each]
-        found = [""] * len(given)
         try:
             self.model.check_lengths(source=1 + max((len(each) for each in ids), default=0))
         except ValueError as error:
             raise UserError(f"{self.run.folder}: {error}") from None
-        for start in range(0, len(known), _BATCH):
-            rows = known[start : start + _BATCH]
-            source, lengths = _padded([ids[row] for row in rows])
-            hypotheses = beam_search(
-                self.model,
-                source,
-                lengths,
-                self.vocabularies.max_length,
-                beam=beam,
-                alpha=length_penalty,
-            )
-            for row, several in zip(rows, hypotheses, strict=True):
-                found[row] = self.vocabularies.decode(several[0].words)
-        return found
+        longest = self.vocabularies.max_length
+        found = best_hypotheses(self.model, ids, longest, beam=beam, alpha=length_penalty)
+        return [self.vocabularies.decode(several[0].words) if several else "" for several in found]
 
     def attention(self, sentence: str, *, head: int | None = None) -> "pd.DataFrame":
         """The attention weights of a greedy translation: a row for each word of it, a column for each source word.
@@ -153,6 +137,9 @@ class LoadedRun:
         Raises:
             UserError: the model has no attention or no such head, or nothing of the sentence can be translated.
         """
+        import torch
+
+        from seq2seq_lab.data.vocabulary import EOS
         from seq2seq_lab.decoding.greedy import greedy
         from seq2seq_lab.evaluation.attention import attention_table, attention_weights, check_head
 
@@ -161,8 +148,8 @@ class LoadedRun:
         ids = self.vocabularies.encode(sentence).ids
         if not ids:
             raise UserError(f"{sentence!r}: nothing of it can be translated")
-        source, lengths = _padded([ids])
-        steps = greedy(self.model, source, lengths, self.vocabularies.max_length, at_least=0)
+        source = torch.tensor([[*ids, EOS]])
+        steps = greedy(self.model, source, None, self.vocabularies.max_length, at_least=0)
         assert steps.weights is not None
         weights = steps.weights[0]
         if head is not None:
@@ -189,14 +176,3 @@ def import_pandas() -> Any:
     except ImportError:
         raise UserError("this needs pandas: pip install 'seq2seq-lab[notebook]'") from None
     return pandas
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Ids with `<eos>` [B, S], and their lengths [B]."""
-    import torch
-
-    from seq2seq_lab.data.vocabulary import EOS
-
-    lengths = [len(row) + 1 for row in rows]
-    padded = [[*row, EOS] + [EOS] * (max(lengths) - len(row) - 1) for row in rows]
-    return torch.tensor(padded), torch.tensor(lengths)
