@@ -68,7 +68,6 @@ def subject(model, batch_size=5, predict_sos=False):
     return Subject(
         model=model,
         batches=blocks,
-        decode=evaluator.to_text,
         sources=sources,
         targets=targets,
         references=references,
@@ -112,9 +111,9 @@ def flat(value, name=""):
 
 
 def test_few_pairs_are_at_equal_distances(model):
-    rows = [rows.tolist() for _, _, rows in subject(model).few(4)]
+    rows = [rows.tolist() for _, rows in subject(model).few(4)]
     assert rows == [[0, 3], [7], [11]]  # of batches of five
-    batches = [batch for batch, *_ in subject(model).few(4)]
+    batches = [batch for batch, _ in subject(model).few(4)]
     for batch, chosen in zip(batches, rows, strict=True):
         for target, row in zip(batch.target.tolist(), chosen, strict=True):
             assert CORPUS.target_vocabulary.decode(target) == CORPUS.target_text(row).split()

@@ -162,7 +162,6 @@ def test_the_perfect_model_has_no_bias_on_long_targets():
         ),
         Part(
             corpus=corpus,
-            indices=indices,
             references=complete.references(indices),
             predict_sos=False,
             max_length=41,

@@ -1,6 +1,6 @@
 """What an analysis of a trained model is given, and what it returns."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,8 +22,7 @@ class Subject:
 
     Attributes:
         model: in evaluation mode.
-        batches: the pairs, in order, as blocks of one batch; their indices are those of the corpus.
-        decode: target ids up to and without `<eos>` → sentence.
+        batches: the pairs, in order, as blocks of one batch.
         sources, targets: the sentences, [N].
         references: the accepted translations of each pair, its own target first.
         greedy: greedy translations.
@@ -31,15 +30,12 @@ class Subject:
         max_length: maximum number of positions of a hypothesis.
         unknown: whether the source or the target of a pair has a word that the model does not know, [N].
         vocabulary: of the target.
-        unk: the id of `<unk>` in it, if it has one.
         task: what the pairs are.
         distribution: of the data, where it is known and the vocabulary is of words.
-        seed: of random draws.
     """
 
     model: Model
     batches: Sequence[Block]
-    decode: Callable[[list[int]], str]
     sources: Sequence[str]
     targets: Sequence[str]
     references: Sequence[Sequence[str]]
@@ -48,16 +44,14 @@ class Subject:
     max_length: int
     unknown: Sequence[bool]
     vocabulary: Vocabulary
-    unk: int | None = None
     task: Task = TRANSLATION
     distribution: Distribution | None = None
-    seed: int = 0
 
-    def few(self, most: int) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+    def few(self, most: int) -> Iterator[tuple[Batch, Tensor]]:
         """This many pairs, at equal distances, for an analysis that decodes each pair many times; all, if no more.
 
         Yields:
-            A batch, the indices of its pairs in the corpus [B], and their rows among the N pairs [B].
+            A batch, and the rows of its pairs among all N [B].
         """
         chosen = torch.from_numpy(at_equal_distances(len(self.sources), most))
         first = 0
@@ -67,7 +61,7 @@ class Subject:
             rows = every - first
             first += len(block)
             if len(rows):
-                yield some_pairs(batch, rows), torch.from_numpy(block.indices)[rows], every
+                yield some_pairs(batch, rows), every
 
 
 def at_equal_distances(count: int, most: int) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ class AgainstGrammar:
         if subject.distribution is None:
             return {}
         found: dict[str, Compared] = {}
-        for batch, _, rows in subject.few(len(subject.sources)):
+        for batch, rows in subject.few(len(subject.sources)):
             lengths = (
                 [batch.source.shape[1]] * len(rows) if batch.source_lengths is None else batch.source_lengths
             )

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from seq2seq_lab.data.batches import Block, BlockLoader
 from seq2seq_lab.data.corpus import Corpus
@@ -44,7 +43,6 @@ class Part:
 
     Attributes:
         corpus: the pairs, in the model's vocabularies.
-        indices: which of them, [N].
         references: the accepted translations of each, its own target first.
         predict_sos: whether `<sos>` is the first word to predict.
         max_length: maximum number of positions of a hypothesis.
@@ -54,7 +52,6 @@ class Part:
     """
 
     corpus: Corpus
-    indices: NDArray[np.int64]
     references: Sequence[Sequence[str]]
     predict_sos: bool
     max_length: int
@@ -64,15 +61,17 @@ class Part:
 
     def blocks(self, size: int = _BATCH) -> BlockLoader:
         """The pairs in order, one batch per block."""
-        return BlockLoader(self.corpus, self.indices, batch_size=size, predict_sos=self.predict_sos)
+        return BlockLoader(
+            self.corpus, np.arange(len(self.corpus)), batch_size=size, predict_sos=self.predict_sos
+        )
 
     def sources(self) -> list[str]:
         """The normalised sources."""
-        return [self.corpus.source_text(index) for index in self.indices.tolist()]
+        return [self.corpus.source_text(index) for index in range(len(self.corpus))]
 
     def targets(self) -> list[str]:
         """The normalised targets."""
-        return [self.corpus.target_text(index) for index in self.indices.tolist()]
+        return [self.corpus.target_text(index) for index in range(len(self.corpus))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +115,6 @@ def evaluate_part(
     alpha: float = 1.0,
     analyses: Iterable[Analysis] = (),
     measures: Mapping[str, EvaluationMeasure] = MappingProxyType({}),
-    seed: int = 0,
 ) -> Results:
     """Evaluate a model, which is in evaluation mode.
 
@@ -124,7 +122,6 @@ def evaluate_part(
         beams: the beams to decode with; 1 is greedy. The first one gives `Results.hypotheses`.
         alpha: length penalty of beam search.
         measures: those of the run, by its keys; the ones that are not of this package are measured.
-        seed: of the analyses' random draws.
     """
     device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     blocks = [block.to(device) for block in part.blocks()]
@@ -133,7 +130,7 @@ def evaluate_part(
         beam: list(evaluation.hypotheses) if beam == GREEDY else _search(model, part, beam, alpha, device)
         for beam in dict.fromkeys(beams)
     }
-    rows = first_rows(part.segments, len(part.indices))
+    rows = first_rows(part.segments, len(part.corpus))
     references = [part.references[row] for row in rows]
     graded = part.corpus.task.graded
     scorer = Scorer(references, graded=graded)
@@ -150,7 +147,7 @@ def evaluate_part(
         found["beams"] = {"beam": list(scored), **columns}
     if part.near_duplicates is not None:
         found["by_near_duplicates"] = by_near_duplicates(of_first, part.near_duplicates)
-    subject = _subject(model, part, blocks, of_first, evaluation.hypotheses, seed)
+    subject = _subject(model, part, blocks, of_first, evaluation.hypotheses)
     for analysis in analyses:
         if result := analysis(subject):
             values |= result.pop("measures", {})
@@ -232,13 +229,10 @@ def _subject(
     blocks: Sequence[Block],
     evaluation: Evaluation,
     greedy: Sequence[str],
-    seed: int,
 ) -> Subject:
-    words = part.corpus.target_vocabulary
     return Subject(
         model=model,
         batches=blocks,
-        decode=words.text,
         sources=part.sources(),
         targets=part.targets(),
         references=part.references,
@@ -246,11 +240,9 @@ def _subject(
         evaluation=evaluation,
         max_length=part.max_length,
         unknown=_unknown(part),
-        vocabulary=words,
-        unk=words.unk,
+        vocabulary=part.corpus.target_vocabulary,
         task=part.corpus.task,
         distribution=part.distribution,
-        seed=seed,
     )
 
 
@@ -260,5 +252,5 @@ def _unknown(part: Part) -> list[bool]:
     sides = ((corpus.source, corpus.source_vocabulary.unk), (corpus.target, corpus.target_vocabulary.unk))
     return [
         any(unk is not None and bool((rows[index] == unk).any()) for rows, unk in sides)
-        for index in part.indices.tolist()
+        for index in range(len(corpus))
     ]

@@ -23,7 +23,9 @@ class Positions:
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
         batches = (batch for block in subject.batches for batch in block)
-        return by_position(joined([right_words(subject.model, batch, subject.unk) for batch in batches]))
+        return by_position(
+            joined([right_words(subject.model, batch, subject.vocabulary.unk) for batch in batches])
+        )
 
 
 class RightWords(NamedTuple):

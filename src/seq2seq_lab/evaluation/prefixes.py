@@ -33,11 +33,12 @@ class PrefixBias:
     def __call__(self, subject: Subject) -> dict[str, Any]:
         if not subject.task.graded:  # BLEU says nothing there
             return {}
+        decode = subject.vocabulary.text
         after_gold: list[list[str]] = [[] for _ in range(self.words)]
         rows: list[int] = []
-        for batch, _, places in subject.few(self.pairs):
+        for batch, places in subject.few(self.pairs):
             rows += places.tolist()
-            ends = [ends_of_words(ids, subject.decode) for ids in batch.target.tolist()]
+            ends = [ends_of_words(ids, decode) for ids in batch.target.tolist()]
             length = max(subject.max_length, batch.target.shape[1])
             limits = positions(batch).sum(dim=1).clamp(min=subject.max_length).tolist()  # whatever the batch
             for words, texts in enumerate(after_gold, start=1):
@@ -47,7 +48,7 @@ class PrefixBias:
                     given = torch.tensor([ends[row][words - 1] for row in longer])
                     part = some_pairs(batch, torch.tensor(longer))
                     for row, ids in zip(longer, continued(subject.model, part, given, length), strict=True):
-                        found[row] = subject.decode(ids[: limits[row]])
+                        found[row] = decode(ids[: limits[row]])
                 texts += found
         hypotheses = [subject.greedy[row] for row in rows]
         references = [subject.references[row] for row in rows]

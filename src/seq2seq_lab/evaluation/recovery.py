@@ -31,10 +31,10 @@ class Recovery:
         self.pairs = pairs
 
     def __call__(self, subject: Subject) -> dict[str, Any]:
-        words = replaceable(len(subject.vocabulary), subject.unk)
+        words = replaceable(len(subject.vocabulary), subject.vocabulary.unk)
         return recovery(
-            recovered(subject.model, batch, Draws(subject.seed, 0, indices.to(batch.target.device)), words)
-            for batch, indices, _ in subject.few(self.pairs)
+            recovered(subject.model, batch, Draws(0, 0, rows.to(batch.target.device)), words)
+            for batch, rows in subject.few(self.pairs)
         )
 
 

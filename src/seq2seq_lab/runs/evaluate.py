@@ -239,7 +239,6 @@ def _part(
     is_training = request.part == Parts._fields[0]
     return Part(
         corpus=encoded,
-        indices=np.arange(len(pairs)),
         references=chosen.corpus.references(chosen.indices),
         predict_sos=predict_sos,
         max_length=limit(words.max_length, encoded, predict_sos=predict_sos),

@@ -90,7 +90,7 @@ def contents_of(
     return {
         "part": name,
         "model": "perfect" if perfect else "trained",
-        "pairs": len(part.indices),
+        "pairs": len(part.corpus),
         "left_out": dict(left_out or {}),
         "checkpoint": checkpoint,
         "epoch": epoch,

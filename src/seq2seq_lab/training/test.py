@@ -2,7 +2,6 @@
 
 import copy
 
-import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -43,7 +42,6 @@ def evaluate_test(
     components = components_of(data.corpus, data.test, data.split)
     part = Part(
         corpus=corpus,
-        indices=np.arange(len(corpus)),
         references=data.references(data.test),
         predict_sos=data.predict_sos,
         max_length=limit(data.max_length, corpus, predict_sos=data.predict_sos),
