@@ -101,6 +101,16 @@ def test_an_unfinished_run_with_one_epoch_is_a_point(tmp_path):
     assert point.get_marker() == "o"
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_ticks_are_epochs(tmp_path, epochs):
+    rows = [{"epoch": n, "val/loss_forced": 3 - n} for n in range(1, epochs + 1)]
+    write_run(tmp_path / "a", config(), rows=rows)
+    axes = Figure().subplots()
+    plots.curves(gather([tmp_path]).groups, ["val/loss_forced"]).panels["val/loss_forced"](axes)
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [*range(1, epochs + 1)]
+
+
 def test_the_loss_floor_does_not_extend_the_axis(tmp_path):
     rows = [{"epoch": n, "train/loss": 3 - 0.1 * n} for n in range(1, 5)]
     write_run(tmp_path / "a", config(), rows=rows)

@@ -270,4 +270,4 @@ def _set_ticks(axes: Axes, drawn: Drawn, labels: Mapping[int, str], xs: Sequence
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xticks(ticks, [str(x) for x in ticks])
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

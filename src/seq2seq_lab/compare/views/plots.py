@@ -142,7 +142,7 @@ def _draw_curves(
     if measure.log and len(positive) == len(drawn) > 0 and max(drawn) > _FALL * min(drawn):
         axes.set_yscale("log", nonpositive="clip")
     axes.set(xlabel="epoch", ylabel=plain(measure.axis))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _shared(curve: Mapping[int, Estimate]) -> list[int]:
