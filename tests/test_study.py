@@ -276,7 +276,7 @@ class TestTheSearchOfSettings:
         from experiments.g2p import search
 
         for settings in search.SETTINGS.values():
-            given = search.START | dict.fromkeys(search.WORDS, "words.tsv") | settings
+            given = {**settings, **dict.fromkeys(search.WORDS, "words.tsv")}
             check(composed([f"{key}={value}" for key, value in given.items()]))
 
     def test_the_setting_with_the_most_validation_words_right_is_the_first_one(self):
@@ -316,7 +316,9 @@ class TestTheSearchOfSettings:
             "trainer.max_epochs": 4,
             "optimizer.lr": 0.1,
         }
-        monkeypatch.setattr(search, "START", search.START | small)
+        monkeypatch.setattr(
+            search, "SETTINGS", {name: {**each, **small} for name, each in search.SETTINGS.items()}
+        )
         monkeypatch.setattr(search, "SEEDS", (100, 101))
         monkeypatch.setattr(search, "JOBS", 1)
         monkeypatch.setattr(search, "STUDY", study)

@@ -1,6 +1,7 @@
 """Which settings have the fewest errors on the validation words? `python -m experiments.g2p.search train outputs`.
 
-`train` trains each of `SETTINGS` with seeds that no result has; what is finished is not trained again. `report` writes
+`train` trains each of `SETTINGS` with seeds that no result has; what is finished is not trained again. Those of one
+seed are trained before those of the next, so that a search that is stopped has as many of each. `report` writes
 search_runs.csv (a row a run), and search.csv and its table in README.md (a row a setting); without a folder, the table
 is made from search_runs.csv alone. The test words take no part.
 """
@@ -22,8 +23,8 @@ from seq2seq_lab.runs.select import select
 Settings = Mapping[str, Any]
 SEEDS, JOBS = (100, 101, 102), 2
 WORDS = {"data.train": "fre_train.tsv", "data.validation": "fre_dev.tsv", "data.test": "fre_test.tsv"}
-# What the settings change is given in all of them, so that they stay those of the search when the preset is changed.
-START: Settings = {
+# What the settings change is given in all of them, so that they stay those of the search when a preset is changed.
+ATTENTION: Settings = {
     "experiment": "g2p/attention",
     "model/cell": "gru",
     "model.hidden_size": 256,
@@ -40,7 +41,7 @@ UNITS_512: Settings = {"model.hidden_size": 512, "model.embedding_size": 512, "o
 EPOCHS_80: Settings = {"trainer.max_epochs": 80}
 DROPOUT_06: Settings = {"model.dropout": 0.6, "model.output_dropout": 0.6}
 R_DROP: Settings = {"objective": "r_drop"}
-SETTINGS: Mapping[str, Settings] = {
+OF_ATTENTION: Mapping[str, Settings] = {
     "start": {},
     "lr 0.001": {"optimizer.lr": 0.001},
     "dropout 0.4": {"model.dropout": 0.4, "model.output_dropout": 0.4},
@@ -56,6 +57,31 @@ SETTINGS: Mapping[str, Settings] = {
     "80 epochs, 2 layers": EPOCHS_80 | {"model.layers": 2},
     "80 epochs, 512 units, dropout 0.6": EPOCHS_80 | UNITS_512 | DROPOUT_06,
 }
+TRANSFORMER: Settings = {
+    "experiment": "g2p/transformer",
+    "model.hidden_size": 256,
+    "model.layers": 2,
+    "model.heads": 4,
+    "model.feedforward_size": 512,
+    "model.dropout": 0.3,
+    "objective.label_smoothing": 0.1,
+    "optimizer.lr": 0.001,
+    "lr_schedule.warm_up": 400,
+    "loader.batch_size": 64,
+    "trainer.max_epochs": 40,  # half of the preset's: the schedule does not depend on the number of epochs
+}
+OF_TRANSFORMER: Mapping[str, Settings] = {
+    "Transformer": {},
+    "Transformer, dropout 0.2": {"model.dropout": 0.2},
+    "Transformer, dropout 0.4": {"model.dropout": 0.4},
+    "Transformer, lr 0.0005": {"optimizer.lr": 0.0005},
+    "Transformer, 128 units": {"model.hidden_size": 128, "model.feedforward_size": 256},
+    "Transformer, batches of 32": {"loader.batch_size": 32},
+}
+SETTINGS: Mapping[str, Settings] = {
+    **{name: ATTENTION | each for name, each in OF_ATTENTION.items()},
+    **{name: TRANSFORMER | each for name, each in OF_TRANSFORMER.items()},
+}
 
 
 def train(outputs: Path, words: Path, names: Sequence[str], **settings: Any) -> None:
@@ -67,8 +93,8 @@ def train(outputs: Path, words: Path, names: Sequence[str], **settings: Any) -> 
     """
     data = {key: str(words / file) for key, file in WORDS.items()}
     jobs = [
-        START | data | SETTINGS[name] | settings | {"name": f"g2p_search/{name}", "seed": seed}
-        for seed, name in product(SEEDS, names)  # one that is stopped has all of them with fewer seeds
+        SETTINGS[name] | data | settings | {"name": f"g2p_search/{name}", "seed": seed}
+        for seed, name in product(SEEDS, names)
     ]
     sweep(jobs, output_dir=outputs, jobs=JOBS)
 
