@@ -179,3 +179,50 @@ class TestWhatWasPlanned:
             "3",
             "-0.80",
         )
+
+
+def test_what_changed_less_is_a_share_of_the_change_from_random_weights(tmp_path):
+    """A literal ρ; nothing is said before all methods that feed other words were run."""
+    from scipy import stats
+
+    from experiments.exposure_bias import changed_less
+    from experiments.exposure_bias.plan import TASKS
+    from experiments.tables import write_csv
+
+    random = np.random.default_rng(4)
+    methods = [
+        "full",
+        *(name for name, each in TASKS["sentences-continued"].methods.items() if name != "full"),
+    ]
+    values = {}
+    for task in ("sentences", "sentences-continued"):
+        rows = [
+            {
+                "method": method,
+                "seed": str(seed),
+                "exposure_gap": f"{random.normal(3, 1):.3f}",
+                "bleu": f"{random.normal(40, 2):.2f}",
+            }
+            for method in methods
+            for seed in range(4)
+        ]
+        values[task] = {
+            (method, key): np.mean([float(row[key]) for row in rows if row["method"] == method])
+            for method in methods
+            for key in ("exposure_gap", "bleu")
+        }
+        write_csv([row for row in rows if row["method"] != "uniform"], f"{task}_runs", tmp_path)
+        assert changed_less.table("sentences-continued", tmp_path) == []
+        write_csv(rows, f"{task}_runs", tmp_path)
+    *found, last = changed_less.table("sentences-continued", tmp_path)
+    feeding = {row["method"] for row in found}
+    assert not feeding & {"full", "smoothing", "RAML", "R-Drop", "self-critical", "constant-reward"}
+    assert len(feeding) == 11
+    before, here = (
+        {key: value - each["full", key[1]] for key, value in each.items()} for each in values.values()
+    )
+    left = [here[method, "exposure_gap"] / before[method, "exposure_gap"] for method in feeding]
+    less = [here[method, "bleu"] - before[method, "bleu"] for method in feeding]
+    rho, p = stats.spearmanr(left, less)
+    assert (last["left"], last["bleu, part 4 less part 2"]) == (f"{rho:.2f}", f"p = {p:.3f}")
+    assert [float(row["left"]) for row in found] == pytest.approx(sorted(left), abs=0.006)
