@@ -12,7 +12,7 @@ import sacrebleu
 from matplotlib.figure import Figure
 
 from fake_evaluations import evaluation, noisy, small, write_evaluation
-from fake_runs import config, write_run, write_sweep
+from fake_runs import TOY, config, write_run, write_sweep
 from literal import statistics as literal
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.analyses import Drawn, curves
@@ -364,6 +364,19 @@ def test_evaluations_that_were_made_alike_compare(tmp_path):
     )  # greedy: it has none
     assert all(each.comparable for each in comparison.pairs if each.metric != "train/loss")
     assert not any("compare" in each for each in comparison.caveats if each.startswith("Results"))
+
+
+def test_the_numbers_of_pairs_of_several_splits_compare(tmp_path):
+    """`evaluate --data` leaves out what the training part has, which is another number of pairs for each split."""
+    for ratio, seed in product((0.25, 0.5), range(3)):
+        folder = tmp_path / f"seq2seq-mixed-{ratio}" / f"seed-{seed}"
+        settings = config(ratio=ratio, seed=seed) | {"split": {"seed": seed}}
+        write_run(folder, settings, corpus=TOY | {"fingerprint": f"{seed}" * 64})
+        write_evaluation(folder, "more", small(QUALITIES[ratio], seed) | MADE | {"pairs": 300 + seed})
+    comparison = gather([tmp_path])
+    assert len(comparison.groups) == 2
+    assert not any("do not compare" in each for each in comparison.caveats)
+    assert all(each.comparable for each in comparison.pairs if each.metric.startswith("more/"))
 
 
 def test_the_best_checkpoint_of_some_and_the_last_of_others_is_said(tmp_path):

@@ -1,5 +1,6 @@
 """Whether the values of a metric compare across groups."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from seq2seq_lab.compare.grouping import UNITS, Group
@@ -9,7 +10,8 @@ from seq2seq_lab.runs.run import Run
 
 SEGMENTS = "segments"  # the key of a run, and the option of `evaluate`
 _NATS = "nats"  # in the unit of a loss
-_OF_LOSSES = ("average", "max-pairs")  # the options of `evaluate` on which a loss depends
+_PAIRS = "max-pairs"
+_OF_LOSSES = ("average", _PAIRS)  # the options of `evaluate` on which a loss depends
 
 
 def incomparable(groups: Sequence[Group], metric: str) -> str:
@@ -38,12 +40,18 @@ def incomparable(groups: Sequence[Group], metric: str) -> str:
 
 
 def differently(runs: Sequence[Run], part: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:
-    """The options of `seq2seq-lab evaluate` in which evaluations on a part differ, each with value → names of runs."""
-    made = {run.name: run.evaluations[part].conditions for run in runs if part in run.evaluations}
+    """The options of `seq2seq-lab evaluate` in which evaluations on a part differ, each with value → names of runs.
+
+    Each split leaves a number of pairs of its own: numbers differ only among runs of the same training pairs.
+    """
+    made = {run: run.evaluations[part].conditions for run in runs if part in run.evaluations}
     for option in dict.fromkeys(option for each in made.values() for option in each):
         found: dict[str, list[str]] = {}
-        for name, conditions in made.items():
+        alike: dict[str | None, set[str]] = defaultdict(set)
+        for run, conditions in made.items():
             if option in conditions:
-                found.setdefault(str(conditions[option]), []).append(name)
-        if len(found) > 1:
+                value = str(conditions[option])
+                found.setdefault(value, []).append(run.name)
+                alike[run.corpus.fingerprint if option == _PAIRS else None].add(value)
+        if any(len(values) > 1 for values in alike.values()):
             yield option, found
