@@ -297,6 +297,16 @@ def test_equal_translations_and_small_differences_are_not_significant():
     assert paired_bleu(first, noisy(REFERENCES, 0.31, 0), REFERENCES).p > 0.05
 
 
+def test_where_no_sample_differs_nothing_is_significant(tmp_path):
+    nothing_right = [paired_bleu(["x"] * 100, ["y"] * 100, REFERENCES)]
+    assert [(each.difference, each.p, each.excludes_zero) for each in nothing_right] == [(0.0, 1.0, False)]
+    comparison = gather([translated(tmp_path, (0.25, 0.75), (0.4, 0.1), components=[7] * 100)])
+    (found,) = comparison.over_sentences
+    assert all(each.difference > 10 and math.isnan(each.p) for each in found.by_seed.values())
+    assert "excludes zero for 0 of 2 seeds" in found.over_sentences
+    assert found.over_sentences.endswith("(no interval: there is only one to draw)")
+
+
 def test_scores_of_different_segments_are_not_mixed_without_a_word(tmp_path):
     root = write_sweep(tmp_path, models=["seq2seq"])
     for number, ratio in enumerate(QUALITIES):

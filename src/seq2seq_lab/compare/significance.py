@@ -1,5 +1,6 @@
 """Two groups compared over the sentences of the test part, beside the comparison over seeds."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,11 +42,7 @@ class OverSentences:
         """The result over sentences, in words."""
         excluding = sum(each.excludes_zero for each in self.by_seed.values())
         several = list(self.by_seed.items())[:_FEW]
-        named = ", ".join(
-            f"seed {seed} {each.difference:+.2f} [{each.low:+.2f}, {each.high:+.2f}]"
-            f" (sd {each.sd:.2f}, p = {each.p:.3f})"
-            for seed, each in several
-        )
+        named = ", ".join(f"seed {seed} {_in_words(each)}" for seed, each in several)
         rest = len(self.by_seed) - len(several)
         more = f" and {rest} more" if rest else ""
         seeds = f"{excluding} of {len(self.by_seed)} seeds"
@@ -66,6 +63,12 @@ class OverSentences:
     def over_seeds(self) -> str:
         """The result over seeds, in words."""
         return f"{self.pair.interval}: {self.pair.verdict}"
+
+
+def _in_words(found: Bootstrapped) -> str:
+    if math.isnan(found.p):
+        return f"{found.difference:+.2f} (no interval: there is only one to draw)"
+    return f"{found.difference:+.2f} [{found.low:+.2f}, {found.high:+.2f}] (sd {found.sd:.2f}, p = {found.p:.3f})"
 
 
 def two_kinds(items: str) -> str:

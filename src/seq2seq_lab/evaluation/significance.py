@@ -1,5 +1,6 @@
 """The paired bootstrap over the sentences of a part, for the translations of two models."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +22,10 @@ class Bootstrapped:
         difference: second minus first.
         sd: the standard deviation of the difference over the samples.
         low, high: the 2.5 and the 97.5 % quantile of the difference over the samples.
-        p: sacreBLEU's p-value; 1 if there is no difference. It is the share of the samples whose absolute difference is
-            above its mean by more than the difference. This is half of a two-sided p-value, or less.
-        units: how many components, or else sentences, a sample has.
+        p: sacreBLEU's p-value; 1 if no sample has a difference. It is the share of the samples whose absolute
+            difference is above its mean by more than the difference. This is half of a two-sided p-value, or less.
+        units: how many components, or else sentences, a sample has. With one all samples are the same, which says
+            nothing: standard deviation, interval and p-value are NaN.
         sentences: N.
         by_component: whether components were drawn.
     """
@@ -67,17 +69,21 @@ def paired_bleu(
     component = np.arange(len(first)) if components is None else np.unique(components, return_inverse=True)[1]
     units = int(component.max(initial=-1)) + 1
     counts = [_counts(bleu, each, references, component, units) for each in (first, second)]
+    scores = [_score(bleu, each.sum(axis=0)) for each in counts]
+    difference = scores[1] - scores[0]
+    if units == 1:
+        nothing = math.nan
+        return Bootstrapped(difference, nothing, nothing, nothing, nothing, units, len(first), by_component)
     random = np.random.default_rng(_SEED)
     samples = np.empty((2, SAMPLES))
     for sample in range(SAMPLES):
         times = np.bincount(random.choice(units, size=units), minlength=units)
         samples[:, sample] = [_score(bleu, times @ each) for each in counts]
-    scores = [_score(bleu, each.sum(axis=0)) for each in counts]
-    difference, differences = scores[1] - scores[0], samples[1] - samples[0]
+    differences = samples[1] - samples[0]
     low, high = np.quantile(differences, (0.025, 0.975)).tolist()
     sizes = np.abs(differences)
     larger = int((sizes - sizes.mean() > abs(difference)).sum())
-    p = 1.0 if list(first) == list(second) else (larger + 1) / (SAMPLES + 1)
+    p = (larger + 1) / (SAMPLES + 1) if differences.any() else 1.0
     return Bootstrapped(
         difference, float(differences.std(ddof=1)), low, high, p, units, len(first), by_component
     )
