@@ -245,6 +245,17 @@ def test_repeated_runs_have_the_settings_of_their_group(tmp_path):
     assert load_runs(tmp_path)["ratio"].tolist() == [0.25, 0.5, 0.5]
 
 
+def test_a_setting_called_as_a_fact_of_a_run_has_a_column_of_its_own(tmp_path):
+    for name in ("a", "b"):
+        settings = config()
+        settings["data"] |= {"path": f"{name}.tsv", "value": name}
+        write_run(tmp_path / name, settings)
+    rows = [*DictReader(StringIO(as_csv(select([tmp_path]))))]
+    assert [row["path"] for row in rows] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert [(row["setting path"], row["setting value"]) for row in rows] == [("a.tsv", "a"), ("b.tsv", "b")]
+    assert all(float(row["value"]) == float(row["last train/loss"]) for row in rows)
+
+
 def test_a_key_that_only_one_version_has_separates_runs(tmp_path):
     old = config(seed=1)
     del old["loader"]["predict_sos"]

@@ -59,14 +59,18 @@ def as_json(selection: Selection) -> str:
 
 
 def as_csv(selection: Selection) -> str:
-    """The same facts without the configuration, a row a run; a column `last METRIC` for each metric."""
+    """The same facts without the configuration, a row a run; a column `last METRIC` for each metric, and `setting KEY`
+    for a key that is called as another column."""
     apart = settings(selection.runs)
     rows: list[dict[str, Any]] = []
     for run in selection.runs:
         entry = _entry(run, apart.get(run, {}))
         row = {key: value for key, value in entry.items() if not isinstance(value, Mapping | list)}
         row["tags"] = ", ".join(entry["tags"])
-        row |= {key: written(value) for key, value in entry["settings"].items()}
+        row |= {
+            f"setting {key}" if key in row else key: written(value)
+            for key, value in entry["settings"].items()
+        }
         row |= {f"last {metric}": value for metric, value in entry["last"].items()}
         rows.append(row | entry["test"])
     return text_of(rows) if rows else f"{','.join(_COLUMNS)}\n"
