@@ -126,6 +126,7 @@ def test_what_fits_no_group_ends_in_a_line(sweep, presentation, message):
             "colour of model=seq2seq is empty; .* needs quotation",
         ),
         ("baseline: ''", "the name of a group is empty"),
+        ("groups: [{where: model=seq2seq, label: ' '}]", "label of model=seq2seq: it is empty"),
     ],
 )
 def test_a_file_of_groups_that_is_wrong_ends_in_a_line(sweep, tmp_path, text, message):
@@ -134,6 +135,13 @@ def test_a_file_of_groups_that_is_wrong_ends_in_a_line(sweep, tmp_path, text, me
         gather([sweep], presentation=read_presentation(tmp_path / "groups.yaml"))
     with pytest.raises(UserError, match="WHERE: LABEL"):
         parse_group("model=seq2seq")
+
+
+def test_a_label_of_several_lines_is_one_line_of_a_table(sweep, tmp_path):
+    path = tmp_path / "groups.yaml"
+    path.write_text('groups:\n- where: "model=seq2seq, ratio=0.5"\n  label: |\n    half\n    forced\n')
+    groups = gather([sweep], presentation=read_presentation(path)).groups
+    assert [each.label for each in groups if each.own_label] == ["half forced"]
 
 
 @pytest.fixture

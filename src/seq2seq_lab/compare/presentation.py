@@ -104,7 +104,7 @@ def arranged(groups: Sequence[Group], presentation: Presentation) -> list[Group]
     """The groups with their own labels and colours, in their order; those of a corpus stay together.
 
     Raises:
-        UserError: no group matches, several on one corpus would have one label, or a colour is none.
+        UserError: no group matches, several on one corpus would have one label, a label is empty, or a colour is none.
     """
     rank: dict[int, int] = {}
     labels: dict[int, str] = {}
@@ -114,6 +114,8 @@ def arranged(groups: Sequence[Group], presentation: Presentation) -> list[Group]
             raise UserError(
                 f"colour {shown.colour!r} of {shown.where}: it should be six digits, as '#0072B2'"
             )
+        if shown.label is not None and not shown.label.strip():
+            raise UserError(f"label of {shown.where}: it is empty")
         found = matching(groups, shown.where)
         for on_corpus in by_corpus(found).values():
             if shown.label is not None and len(on_corpus) > 1:
@@ -124,7 +126,7 @@ def arranged(groups: Sequence[Group], presentation: Presentation) -> list[Group]
             place = groups.index(each)
             rank.setdefault(place, number)
             if shown.label is not None:
-                labels[place] = shown.label
+                labels[place] = " ".join(shown.label.split())  # a line break would end a row of a table
             if shown.colour is not None:
                 colours[place] = shown.colour
     return _ordered(_labelled(groups, labels, colours), rank)
