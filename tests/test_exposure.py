@@ -19,7 +19,7 @@ from seq2seq_lab.evaluation.positions import by_position, joined, right_words
 from seq2seq_lab.evaluation.prefixes import continued, eb_m, ends_of_words
 from seq2seq_lab.evaluation.recovery import recovered, recovery, replaceable
 from seq2seq_lab.evaluation.repetition import repeated, repetition
-from seq2seq_lab.models import attention_model, seq2seq_model
+from seq2seq_lab.models import attention_model, seq2seq_model, transformer_model
 
 SOS, EOS, A, B, C, D = range(6)
 # A then B then C then the end; after D the model stays at D.
@@ -157,6 +157,16 @@ def test_recovery_is_that_of_a_literal_loop_and_free_running_gives_the_same(mode
                 expected[kind].append(right)
     assert found.random.tolist() == expected["random"]
     assert found.second_best.tolist() == expected["second_best"]
+
+
+@pytest.mark.parametrize(
+    ("words", "unk", "target"), [(3, None, [A, A, EOS]), (4, B, [A, B, EOS]), (4, B, [B, EOS])]
+)
+def test_where_no_word_can_be_replaced_there_is_no_recovery(words, unk, target):
+    sizes = {"source_vocabulary_size": 9, "target_vocabulary_size": words, "hidden_size": 8, "heads": 2}
+    draws = Draws(0, 0, torch.tensor([0]))
+    found = recovered(transformer_model(**sizes).eval(), batch(target), draws, replaceable(words, unk))
+    assert recovery([found]) == {"positions": 0, "measures": {}}
 
 
 def test_random_words_belong_to_a_pair_and_are_all_other_words(model):

@@ -69,6 +69,9 @@ def recovered(model: Model, batch: Batch, draws: Draws, replaceable: Tensor) -> 
     scores = model(batch.source, target, source_lengths=batch.source_lengths, memory=memory).logits
     inside = positions(batch)
     pair, t = (replaceable[target] & inside).nonzero(as_tuple=True)
+    if not len(pair):  # not every model takes a batch of nothing
+        nothing = torch.zeros(0, AFTER, dtype=torch.bool)
+        return Recovered(nothing, nothing, nothing)
     # Columns at the end, so that the positions after t exist in all targets.
     after = t[:, None] + torch.arange(1, AFTER + 1, device=t.device)
     wanted, exists = (nn.functional.pad(each, (0, AFTER))[pair[:, None], after] for each in (target, inside))
@@ -151,7 +154,8 @@ def _predict(
 
 
 def replaceable(size: int, unk: int | None = None) -> Tensor:
-    """[V], False for the special words `<sos>`, `<eos>` and, if there is one, `<unk>`."""
+    """[V], False for the special words `<sos>`, `<eos>` and, if there is one, `<unk>`; for all, where there is but one
+    other word, which nothing could replace."""
     mask = torch.ones(size, dtype=torch.bool)
     mask[[SOS, EOS, *([] if unk is None else [unk])]] = False
-    return mask
+    return mask if mask.sum() > 1 else torch.zeros_like(mask)
