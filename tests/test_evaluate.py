@@ -1,6 +1,7 @@
 """`seq2seq-lab evaluate`: scores that sacreBLEU alone gives too, parts, beams, averaging, other pairs, and errors."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -166,6 +167,15 @@ def test_several_runs_are_a_table_or_a_list(folder, evaluate):
     scores = out.partition("\n\n")[0]
     assert len([line for line in scores.splitlines() if line.startswith(str(folder))]) == 2
     assert len(found(evaluate, folder, folder, "--analyses", "none")) == 2
+
+
+def test_what_is_not_the_same_of_all_runs_is_said_of_each(tested, evaluate, tmp_path):
+    runs = [shutil.copytree(tested, tmp_path / name) for name in ("a", "b")]
+    (runs[1] / "checkpoints" / "best.ckpt").unlink()
+    _, out, _ = evaluate(*runs, "--analyses", "none")
+    for each, which in zip(runs, ("best", "last"), strict=True):
+        assert re.search(rf"^{re.escape(str(each))}:\n.* pairs of test, checkpoint: {which}$", out, re.M)
+    assert evaluate(runs[0], runs[0], "--analyses", "none")[1].count("checkpoint: best") == 1
 
 
 def test_analyses_are_written_where_they_are_asked_for(folder, evaluate):

@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -206,21 +206,29 @@ def _show(found: Sequence[Mapping[str, Any]]) -> None:
     for name, beam, values in rows:
         print(" ".join([f"{name:{width}}", f"{beam:>4}", *_cells(values, columns)]))
     _show_near_duplicates(named, width)
-    first = found[0]
-    print(f"\n{first['pairs']:,} pairs of {first['part']}{_of(first)}{_left_out(first['left_out'])}")
-    segment = "source" if first["segments"] == "source" else "pair"
-    task = first["task"]
-    symbol = task["token"] if first["units"] == "words" else first["units"].removesuffix("s")
-    print(f"losses: in nats per {symbol}, with one <eos> per {task['item']}")
-    print(f"scores: each {segment} is one segment, {first['segment_count']:,} in all")
-    for name, signature in first["signature"].items():
-        print(f"{name}: {signature}, on normalised text, all translations of a source as references")
-    others = {name: value for name, value in first["measures"].items() if name not in columns}
+    said: dict[tuple[str, ...], list[str]] = {}  # what the numbers are → the runs that it is true of
+    for name, each in named:
+        said.setdefault(tuple(_facts(each)), []).append(name)
+    for lines, names in said.items():
+        print("", *([f"{', '.join(names)}:"] if len(said) > 1 else []), *lines, sep="\n")
+    others = {name: value for name, value in found[0]["measures"].items() if name not in columns}
     if others and len(found) == 1:
         print(", ".join(f"{name} {value:.4g}" for name, value in others.items()))
     places = [str(Path(each["run"], _folder(each))) for each in found]
     print(f"written to {', '.join(places[:3])}", end="")
     print(f" and {len(found) - 3} more" if len(found) > 3 else "")
+
+
+def _facts(found: Mapping[str, Any]) -> Iterator[str]:
+    """What was evaluated, and how, in lines."""
+    yield f"{found['pairs']:,} pairs of {found['part']}{_of(found)}{_left_out(found['left_out'])}"
+    task = found["task"]
+    symbol = task["token"] if found["units"] == "words" else found["units"].removesuffix("s")
+    yield f"losses: in nats per {symbol}, with one <eos> per {task['item']}"
+    segment = "source" if found["segments"] == "source" else "pair"
+    yield f"scores: each {segment} is one segment, {found['segment_count']:,} in all"
+    for name, signature in found["signature"].items():
+        yield f"{name}: {signature}, on normalised text, all translations of a source as references"
 
 
 def _show_near_duplicates(named: Sequence[tuple[str, Mapping[str, Any]]], width: int) -> None:
