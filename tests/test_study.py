@@ -227,6 +227,23 @@ def test_policies_are_compared_on_the_split_that_most_of_them_have(tmp_path):
     assert rows["free"]["difference in bleu"].startswith("-6.00")
 
 
+def test_a_table_of_beams_has_those_that_all_runs_of_a_preset_have(tmp_path):
+    from experiments.baselines.report import beam_rows, presets
+    from seq2seq_lab.compare import gather
+
+    for seed, beams in ((0, 5), (1, 2)):
+        settings = fake_runs.config(seed=seed) | {"name": "baseline/attention", "split": {"seed": 0}}
+        settings["choices"]["forcing"] = "full"
+        found = fake_evaluations.evaluation(0.5, seed)
+        columns = found["analyses"]["beams"]
+        columns |= {name: values[:beams] for name, values in columns.items()}
+        fake_evaluations.write_evaluation(
+            fake_runs.write_run(tmp_path / "a" / f"seed-{seed}", settings), "test", found
+        )
+    for row in beam_rows(presets(gather([tmp_path]).groups)):
+        assert [name for name in row if name.startswith("beam")] == ["beam 1", "beam 2"]
+
+
 @pytest.mark.parametrize(
     "text", ["Nothing here.\n", "<!-- runs -->\nNo end.\n", "<!-- other -->\n<!-- end -->\n"]
 )

@@ -108,7 +108,7 @@ def result_rows(found: Sequence[Preset]) -> list[Row]:
 
 
 def beam_rows(found: Sequence[Preset]) -> list[Row]:
-    """Two rows a preset: BLEU and the ratio of lengths with each beam, on the first split."""
+    """Two rows a preset: BLEU and the ratio of lengths with each beam that all of its runs have, on the first split."""
     rows = []
     for preset in found:
         evaluated = [each.evaluations["test"].analyses.get("beams") for each in preset.group.runs]
@@ -116,7 +116,8 @@ def beam_rows(found: Sequence[Preset]) -> list[Row]:
             continue
         for measure in ("bleu", "length_ratio"):
             columns = [dict(zip(each["beam"], each[measure], strict=True)) for each in evaluated]
-            values = {f"beam {b}": shown(Estimate.of([c[b] for c in columns]), 2) for b in columns[0]}
+            common = [beam for beam in columns[0] if all(beam in each for each in columns)]
+            values = {f"beam {b}": shown(Estimate.of([c[b] for c in columns]), 2) for b in common}
             rows.append({"preset": preset.name, "": measure, **values})
     return rows
 
