@@ -148,6 +148,20 @@ def test_the_tables_of_a_paper_too(two_tasks, capsys):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_each_difference_names_its_task(two_tasks, capsys):
+    assert cli.main(["compare", str(two_tasks), "--metric", "val/exact_match"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for task in ("toy (pairs=900)", "toy (pairs=100)"):
+        assert f"ratio 0.25 → 0.5 · {task}" in said
+    assert cli.main(["compare", str(two_tasks), "--metric", "val/exact_match", "--format", "csv"]) == 0
+    long, short, _, differences = capsys.readouterr().out.strip().split("\n\n")
+    assert [row["corpus"] for row in csv.DictReader(long.splitlines())] == ["toy (pairs=900)"] * 3
+    assert [row["corpus"] for row in csv.DictReader(short.splitlines())] == ["toy (pairs=100)"] * 3
+    titles = [row["from → to"] for row in csv.DictReader(differences.splitlines())]
+    assert len({*titles}) == len(titles) == 6
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_the_baseline_is_the_reference_method_in_every_view(two_tasks, capsys):
     assert cli.main(["compare", str(two_tasks), "--baseline", "ratio=0.75"]) == 0
     said = capsys.readouterr().out

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from seq2seq_lab.compare.comparable import incomparable
-from seq2seq_lab.compare.corpora import by_corpus
+from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.naming import canonical, determines, show
 from seq2seq_lab.compare.statistics import (
@@ -39,6 +39,7 @@ class Pair:
         difference: difference of the last values, second minus first.
         looked_at: the number of pairs of the same metric with an interval.
         adjusted: the p-value of the difference with Holm's correction for these pairs; NaN without an interval.
+        corpus: the name of their corpus; empty if there is only one.
     """
 
     first: Group
@@ -47,9 +48,15 @@ class Pair:
     difference: Difference
     looked_at: int = 1
     adjusted: float = math.nan
+    corpus: str = ""
 
     @property
     def title(self) -> str:
+        """What changes, and on which corpus, if there are several."""
+        return titled(self.change, self.corpus)
+
+    @property
+    def change(self) -> str:
         """The setting that changes from the first to the second group, and the common settings in parentheses."""
         if self.first.own_label or self.second.own_label:
             return f"{self.first.label} → {self.second.label}"
@@ -148,15 +155,17 @@ def pair(groups: Sequence[Group], metrics: Sequence[str], baselines: Sequence[Gr
         baselines: the group of each corpus that all others there are compared with, in whatever they differ.
     """
     several: list[Pair] = []
-    for on_corpus in by_corpus(groups).values():
+    for corpus, on_corpus in by_corpus(groups).items():
         if on_corpus[0].corpus.fingerprint is None:
             continue
+        found: list[Pair] = []
         first = next((each for each in baselines if each in on_corpus), None)
         if first is not None:
             others = [each for each in on_corpus if each is not first]
-            several += [pair for other in others for pair in _of_two(first, other, metrics)]
+            found = [pair for other in others for pair in _of_two(first, other, metrics)]
         elif not baselines:
-            several += _in_one_setting(on_corpus, metrics)
+            found = _in_one_setting(on_corpus, metrics)
+        several += [replace(each, corpus=corpus) for each in found]
     return _corrected(several)
 
 

@@ -50,6 +50,8 @@ def tables(
 ) -> str:
     """The groups on each corpus, all tasks together, and the pairs that are compared, in a format."""
     made = [_results(on_corpus, metrics, corpus) for corpus, on_corpus in by_corpus(groups).items()]
+    if form == "csv":  # which has no captions
+        made = [_with_corpus(table, corpus) for table, corpus in zip(made, by_corpus(groups), strict=True)]
     made += [_over_tasks(each) for each in over_tasks]
     compared = [pair for pair in pairs if pair.difference.n > 1 and pair.metric in metrics]
     if form == "latex":
@@ -61,6 +63,12 @@ def tables(
     elif compared:
         made.append(_differences(compared))
     return "\n".join(_WRITERS[form](table) for table in made)
+
+
+def _with_corpus(table: Table, corpus: str) -> Table:
+    """A table with a first column for the corpus, if there are several."""
+    first = [Column("corpus", [corpus] * len(table.rows))] if corpus else []
+    return table._replace(names=[*first, *table.names])
 
 
 def _over_tasks(compared: OverTasks) -> Table:
@@ -165,7 +173,7 @@ def _differences(pairs: Sequence[Pair], corpus: str = "", *, most: int | None = 
         "of the metric that were compared; bold: below 0.05, of what compares. –: no variation over the seeds, or a "
         f"run diverged.{more}"
     )
-    titles = [pair.title for pair in pairs]
+    titles = [pair.change if corpus else pair.title for pair in pairs]
     sections = [pair.metric for pair in pairs]
     names = Column("from → to", titles)
     tag = label("differences", corpus.removeprefix("corpus "))
