@@ -160,6 +160,10 @@ def test_a_diverged_run_does_not_change_the_decimals_of_the_others():
         "120.0 ± 9.0",
         "130.0 ± 9.0",
     ]
+    assert columns.intervals([Estimate(3.227, 0.15, 2), Estimate(5.9e18, 2.6e18, 2)], None) == [
+        "[1.9, 4.6]",
+        "[-1.746e+19, 2.926e+19]",
+    ]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -30,8 +30,13 @@ def intervals(estimates: Sequence[Estimate], bounds: Bounds | None) -> list[str]
     limits = [each.interval(bounds) for each in estimates]
     halves = sorted((high - low) / 2 for low, high in limits if high > low)
     digits = decimals(halves[(len(halves) - 1) // 2]) if halves else 0
-    form = ".3g" if digits is None else f".{digits}f"
-    return [_NOTHING if math.isnan(low) else f"[{low:{form}}, {high:{form}}]" for low, high in limits]
+    usual = ".3g" if digits is None else f".{digits}f"
+
+    def shown(low: float, high: float) -> str:
+        form = ".5g" if max(abs(low), abs(high)) >= _HUGE else usual
+        return _NOTHING if math.isnan(low) else f"[{low:{form}}, {high:{form}}]"
+
+    return [shown(*each) for each in limits]
 
 
 def _shown(estimate: Estimate, digits: int) -> str:
