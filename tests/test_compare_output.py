@@ -241,6 +241,15 @@ def test_the_same_runs_give_the_same_files(sweep, tmp_path):
         assert (again.output / name).read_bytes() == (comparison.output / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_the_translations_are_of_the_first_seed_that_has_some(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0, 1))
+    (tmp_path / "seq2seq-mixed-0.5" / "seed-0" / "translations.json").unlink()
+    report = compare([tmp_path], stream=io.StringIO()).output / "report.html"
+    said = "that of the lowest seed which has translations: <code>seq2seq-mixed-0.5/seed-1</code>"
+    assert said in report.read_text(encoding="utf-8")
+
+
 def test_attention_maps_with_padding_and_invalid_weights():
     padded = Translation("je suis", ("i am",), "i", ((0.5, 0.25, 0.25, 0.0), (float("nan"), 2.0, -1.0, 0.5)))
     drawn = str(environment().get_template("macros.html.j2").module.attention(attention_map(padded)))
