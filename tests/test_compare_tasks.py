@@ -203,7 +203,8 @@ def test_a_reference_that_some_task_lacks_is_said_to_be_another_one(two_tasks):
     found = gather([two_tasks], presentation=Presentation(baseline="ratio=1"))
     assert {pair.first.label for pair in found.pairs} == {"ratio=1"}
     assert found.over_tasks[0].reference == "ratio=0.25"
-    (note,) = (each for each in found.notes if "baseline" in each)
+    note, there = (each for each in found.notes if "baseline" in each)
+    assert there == "no group on toy (pairs=100) is the baseline: nothing is compared there"
     assert "(ratio=1) is not one method that every task has" in note
     assert note.endswith("is ratio=0.25; it may be ratio=0.25; ratio=0.5; ratio=0.75")
 

@@ -137,6 +137,14 @@ def test_a_file_of_groups_that_is_wrong_ends_in_a_line(sweep, tmp_path, text, me
         parse_group("model=seq2seq")
 
 
+def test_a_baseline_without_a_finished_run_is_said(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0, 1), status="failed")
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0, 1))
+    found = gather([tmp_path], presentation=Presentation(baseline="ratio=0.25"))
+    assert found.pairs == []
+    assert "nothing is compared with the baseline, ratio=0.25: it has no finished run" in found.notes
+
+
 def test_a_label_of_several_lines_is_one_line_of_a_table(sweep, tmp_path):
     path = tmp_path / "groups.yaml"
     path.write_text('groups:\n- where: "model=seq2seq, ratio=0.5"\n  label: |\n    half\n    forced\n')

@@ -122,6 +122,7 @@ def gather(
             *missing,
             *left_out,
             *repeats,
+            *remarks.of_baselines(groups, baseline),
             *remarks.not_averaged(groups),
             *remarks.uneven(groups),
             *remarks.trained_again(groups),

@@ -69,6 +69,21 @@ def uneven(groups: Sequence[Group]) -> list[str]:
     return notes
 
 
+def of_baselines(groups: Sequence[Group], baselines: Sequence[Group]) -> list[str]:
+    """Baselines, and corpora, that nothing can be compared with or on."""
+    empty = [
+        f"nothing is compared with the baseline, {each.label}: it has no finished run"
+        for each in baselines
+        if not each.runs
+    ]
+    without = [
+        f"no group on {corpus} is the baseline: nothing is compared there"
+        for corpus, on_corpus in by_corpus(groups).items()
+        if baselines and not any(each in baselines for each in on_corpus)
+    ]
+    return [*empty, *without]
+
+
 def trained_again(groups: Sequence[Group]) -> list[str]:
     """Runs whose first weights or teacher are of a run that was trained again since."""
     runs = [run for each in groups for run in each.runs]
