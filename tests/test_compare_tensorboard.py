@@ -48,6 +48,16 @@ def test_a_group_has_its_own_label(tmp_path):
 
 
 @pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("label", "name"), [("..", "-"), ("보" * 100, "보" * 50), ("half.", "half")])
+def test_a_label_that_is_no_name_of_a_folder_has_one(tmp_path, label, name):
+    presentation = Presentation([parse_group(f"model=seq2seq: {label}")])
+    root = write_sweep(tmp_path, ratios=[0.5], epochs=2)
+    folder = compare([root], presentation=presentation, stream=io.StringIO()).output
+    assert not list(folder.glob("events*"))
+    assert {each.name for each in (folder / "tb").iterdir()} == {name, "attention", "loss floor"}
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_repeated_comparison_removes_groups_that_no_longer_exist(tmp_path):
     for name, size in (("small", 32), ("large", 64)):
         settings = config(ratio=0.5)

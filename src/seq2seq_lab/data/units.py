@@ -114,6 +114,7 @@ class Subwords(Units):
                 vocab_size=self.size,
                 hard_vocab_limit=False,
                 character_coverage=1.0,
+                max_sentence_length=2**30,  # bytes; longer ones would have no part in the pieces
                 normalization_rule_name="identity",  # the sentences are normalised already
                 bos_id=-1,
                 eos_id=-1,
