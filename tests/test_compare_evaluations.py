@@ -162,12 +162,27 @@ def test_a_damaged_evaluation_is_skipped(tmp_path, text):
     assert any("damaged" in note for note in comparison.notes) == (text in ("", "[]", "{"))
 
 
-def test_an_analysis_of_another_form_is_not_drawn(tmp_path):
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"positions": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}},
+        {"positions": {"position": [1], "own": [0.5], "sentences": ["9"]}},
+        {"beams": {"beam": [10**30], "bleu": [3.0]}},
+    ],
+)
+def test_an_analysis_of_another_form_is_not_drawn(tmp_path, strange):
     write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
     folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
-    strange = {"positions": {"position": [1, 2], "own": [0.5], "gold": ["a", None], "gap": 3}}
     write_evaluation(folder, "test", {"measures": {}, "analyses": strange})
     assert analyses.plots(gather([tmp_path]).groups) == []
+
+
+def test_a_group_whose_name_is_a_very_long_number_is_drawn(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.25,), seeds=(0,))
+    strange = {"by_form": {"group": ["9" * 5000], "exact_match": [0.5], "sentences": [9]}}
+    folder = tmp_path / "seq2seq-mixed-0.25" / "seed-0"
+    write_evaluation(folder, "test", {"measures": {}, "analyses": strange})
+    assert len(analyses.plots(gather([tmp_path]).groups)) == 1
 
 
 # Over sentences

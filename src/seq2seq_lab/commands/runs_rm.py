@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from seq2seq_lab.commands.chosen import add_chosen
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, first_line, of_files, printable
 from seq2seq_lab.runs.facts import activity
 from seq2seq_lab.runs.filters import outputs, split
 from seq2seq_lab.runs.remove import TRAINED, remove_run, size
@@ -52,6 +52,9 @@ def main(args: argparse.Namespace) -> int:
         except UserError as error:
             failed += 1
             print(error, file=sys.stderr)
+        except OSError as error:  # such as the folder of somebody else
+            failed += 1
+            print(printable(of_files(error) or f"{run.name}: {first_line(error)}"), file=sys.stderr)
     print(f"{len(chosen) - failed} removed")
     return int(bool(failed or running))
 
