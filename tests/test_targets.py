@@ -16,6 +16,7 @@ from seq2seq_lab.config.build import build
 from seq2seq_lab.config.options import options
 from seq2seq_lab.data.batches import Batch, BlockLoader
 from seq2seq_lab.data.draws import Draws
+from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation.measures import REGISTRY
 from seq2seq_lab.forcing.plan import Pairs, Plan
 from seq2seq_lab.runs.earlier import as_of_now
@@ -24,6 +25,7 @@ from seq2seq_lab.runs.load import load_model
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.targets import own
 from seq2seq_lab.targets.gold import Gold
+from seq2seq_lab.targets.reward_sampled import RewardSampled
 from seq2seq_lab.training.update import EagerUpdates, measures_of, scheduled
 
 POLICIES = (
@@ -371,3 +373,14 @@ def test_some_pairs_of_an_update_stay_padded_as_all_of_them_are():
     plan = Plan(torch.zeros(2, 10, dtype=torch.bool))
     longer, plan = own.extended(batch, plan, 1.2)
     assert longer.target.shape == plan.gold.shape == (2, 10)
+
+
+@pytest.mark.parametrize(("sampled", "other"), [("tau", "source_tau"), ("source_tau", "tau")])
+def test_only_the_side_that_is_sampled_needs_a_second_word(sampled, other):
+    one, several = Vocabulary.build(["a"]), Vocabulary.build(["a b"])
+    sides = dict(
+        zip(("target", "source"), (one, several) if sampled == "tau" else (several, one), strict=True)
+    )
+    RewardSampled(**{sampled: None, other: 1.0}).load(sides, None)
+    with pytest.raises(ValueError, match=f"^{sampled} must be null: the .* no other word"):
+        RewardSampled(**{sampled: 1.0, other: None}).load(sides, None)

@@ -66,11 +66,15 @@ class RewardSampled(Target):
         self.lexicons: dict[str, Lexicon] = {}
 
     def load(self, vocabularies: Mapping[str, Vocabulary], load_model: LoadModel) -> None:
-        """Note which words there are."""
+        """Note which words there are.
+
+        Raises:
+            ValueError: a side is sampled that has a single word.
+        """
         self.lexicons = {side: Lexicon.of(each) for side, each in vocabularies.items()}
-        for side, each in self.lexicons.items():
-            if each.size < 2:
-                raise ValueError(f"there is no other word to sample in the {side} vocabulary")
+        for name, tau, side in (("tau", self.tau, "target"), ("source_tau", self.source_tau, "source")):
+            if tau is not None and self.lexicons[side].size < 2:
+                raise ValueError(f"{name} must be null: the {side} vocabulary has no other word to sample")
 
     @property
     def of_update(self) -> Target:
