@@ -6,6 +6,7 @@ from unittest import mock
 
 import pytest
 from pytorch_lightning.callbacks import ModelCheckpoint
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tiny
 from seq2seq_lab.files import replacing
@@ -105,6 +106,23 @@ def test_fresh_removes_checkpoints_in_folders_too(tmp_path):
         temporary.write_bytes(b"")
     tiny.train(tmp_path, *overrides, "fresh=true", lean=False)
     assert not stale.exists()
+
+
+def test_what_a_callback_logs_at_steps_is_in_tensorboard_as_of_an_undisturbed_run(tmp_path, kill):
+    rate = "+callbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"
+    overrides = (EPOCHS, rate, "lr_schedule=cosine")
+    undisturbed = tiny.train(tmp_path / "a", *overrides, lean=False)
+    kill(tmp_path / "b", *overrides, epoch=3)
+    tiny.stop(tmp_path / "b", *overrides, block=3, lean=False)
+    assert curves(tiny.train(tmp_path / "b", *overrides, lean=False)) == curves(undisturbed)
+
+
+def curves(folder):
+    """What TensorBoard has, but for speed: tag → (step, value) of each record, of all files."""
+    events = EventAccumulator(str(folder), {"scalars": 0})
+    events.Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("~perf/")]
+    return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in tags}
 
 
 def test_lightnings_csv_of_a_run_that_goes_on_has_each_epoch_once(tmp_path, kill):

@@ -1,13 +1,14 @@
 """TensorBoard's event files of a run that goes on: what it will write again is removed first."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
 from seq2seq_lab.files import replacing
 
 EVENTS = "events.out.tfevents.*"
+_OF_EPOCHS = ("train/", "val/", "~perf/", "perf/", "translations", "~attention/")
 _OF_TEST = (tensorboard_tag(f"{TEST}/"), f"{TEST}/")  # the second in files of version 0.2
 _HEADER, _FOOTER = (
     struct.Struct("<QI"),
@@ -15,14 +16,25 @@ _HEADER, _FOOTER = (
 )  # the length of a record and its checksum; the checksum of its data
 
 
-def discard_after(folder: Path, epoch: int) -> None:
-    """Remove what a run logged after an epoch, as it is trained again, and all results of its test part.
+def discard_after(folder: Path, epoch: int, steps: int = 0, logged: Collection[str] = ()) -> None:
+    """Remove what a run logged after a checkpoint, as it is trained again, and all results of its test part.
 
     A run that is killed between the logger's write and the checkpoint would have these epochs twice. A record that
-    was not written completely is removed too.
+    was not written completely is removed too. What the run logs is at its epochs; a callback that writes to the logger
+    itself may count steps instead, as Lightning's do.
+
+    Args:
+        epoch: the last epoch before the checkpoint.
+        steps: Lightning's steps before it, which a callback counts from 0.
+        logged: what callbacks have logged at epochs.
     """
+
+    def keep(tag: str, step: int) -> bool:
+        of_epochs = tag.startswith(_OF_EPOCHS) or tag in logged
+        return not tag.startswith(_OF_TEST) and (step <= epoch or (step < steps and not of_epochs))
+
     for path in sorted(folder.glob(EVENTS)):
-        _filter(path, lambda tag, step: step <= epoch and not tag.startswith(_OF_TEST))
+        _filter(path, keep)
 
 
 def _filter(path: Path, keep: Callable[[str, int], bool]) -> None:

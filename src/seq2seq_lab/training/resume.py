@@ -153,7 +153,7 @@ class Start:
         if self.checkpoint is None:
             own.clear()
         else:
-            discard_after(own.folder, _epochs_of(self.checkpoint))
+            discard_after(own.folder, *_reached(self.checkpoint))
         own.begin(
             self.config,
             data.corpus,
@@ -234,11 +234,13 @@ def _find_checkpoint(run: Run, module: TranslationModule) -> Path | None:
     return None
 
 
-def _epochs_of(checkpoint: Path) -> int:
-    """The last epoch that a checkpoint has the results of."""
+def _reached(checkpoint: Path) -> tuple[int, int, set[str]]:
+    """The last epoch that a checkpoint has the results of, Lightning's steps before it, and the names of results."""
     try:
-        rows = read_checkpoint(checkpoint)["callbacks"]["EpochScalars"]["rows"]
-        return int(rows[-1]["epoch"]) if rows else 0
+        contents = read_checkpoint(checkpoint)
+        rows = contents["callbacks"]["EpochScalars"]["rows"]
+        epoch = int(rows[-1]["epoch"]) if rows else 0
+        return epoch, int(contents["global_step"]), {name for row in rows for name in row}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{checkpoint}: damaged; copy it again, or train again with fresh=true") from error
 
