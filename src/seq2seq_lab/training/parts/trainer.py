@@ -9,12 +9,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import (
+    BackboneFinetuning,
     BatchSizeFinder,
     GradientAccumulationScheduler,
     LearningRateFinder,
     ModelCheckpoint,
+    ProgressBar,
     StochasticWeightAveraging,
 )
+from pytorch_lightning.callbacks.spike import SpikeDetection
 
 from seq2seq_lab.config.build import build, build_all, call
 from seq2seq_lab.errors import UserError
@@ -30,11 +33,14 @@ from seq2seq_lab.training.loggers import base as loggers
 from seq2seq_lab.training.machine import devices, processes
 from seq2seq_lab.training.parts.trackers import facts, hyper_parameters, trial
 
-# Callbacks of Lightning that drive what a run does itself, and what to write instead.
+# Callbacks of Lightning that drive what a run does itself or need what it has not, and what to write instead.
 _REFUSED: Mapping[type, str] = {
+    BackboneFinetuning: "no module here has a backbone; write a subclass of BaseFinetuning",
     BatchSizeFinder: "write loader.batch_size=…, the pairs of an update",
     GradientAccumulationScheduler: "write loader.batch_size=…, the pairs of an update",
     LearningRateFinder: "write optimizer.lr=…, with -m several values",
+    ProgressBar: "a run shows its own progress; leave it out",
+    SpikeDetection: "a run whose loss is not finite ends by itself; write gradient_clip=…, which limits an update",
     StochasticWeightAveraging: "write callbacks=[default,keep_last], and then seq2seq-lab evaluate RUN --average 5",
 }
 
