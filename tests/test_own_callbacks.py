@@ -104,6 +104,17 @@ def test_a_callback_that_a_run_does_not_follow_is_refused(run, tmp_path, given, 
     assert not tiny.folders(tmp_path)
 
 
+def test_a_run_that_is_ended_before_its_first_epoch_has_not_finished(run, tmp_path):
+    timer = (
+        "+callbacks.other._target_=pytorch_lightning.callbacks.Timer",
+        "+callbacks.other.duration={seconds: 0}",
+    )
+    with pytest.raises(UserError, match="a callback ended training before its first epoch"):
+        run("a", *timer)
+    (folder,) = tiny.folders(tmp_path)
+    assert Run(folder).summary()["status"] == "failed"
+
+
 class Freezes(pl.Callback):
     """Freezes the encoder after the first epoch."""
 

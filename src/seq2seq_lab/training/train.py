@@ -26,7 +26,7 @@ from seq2seq_lab.training.callbacks.interruption import (
     ShouldPrune,
     TimeOver,
 )
-from seq2seq_lab.training.callbacks.scalars import EpochScalars
+from seq2seq_lab.training.callbacks.scalars import EpochScalars, scalars_of
 from seq2seq_lab.training.callbacks.summary import Summary
 from seq2seq_lab.training.cautions import show_cautions
 from seq2seq_lab.training.ddp import meet, watched
@@ -210,6 +210,8 @@ def _fit(
         if error.code == -1:  # a cluster's launcher has queued the job again
             raise
         raise KeyboardInterrupt from None  # Lightning turns a second Ctrl-C into this
+    if not scalars_of(trainer).rows:
+        raise UserError(f"{trainer.default_root_dir}: a callback ended training before its first epoch")
 
 
 def _prepare(config: Mapping[str, Any], jobs: int) -> None:
