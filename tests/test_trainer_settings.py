@@ -300,3 +300,10 @@ def test_a_profile_is_shown(run, caplog):
 )
 def test_what_ends_a_run(given, endless):
     assert is_endless(tiny.configuration(*given)) == endless
+
+
+@pytest.mark.parametrize("key", ["limit_train_batches", "overfit_batches"])
+def test_a_share_of_less_than_an_update_is_refused_before_anything_is_written(run, tmp_path, key):
+    with pytest.raises(UserError, match=rf"^trainer\.{key}: 0\.01 of 36 updates is none"):
+        run("a", f"+trainer.{key}=0.01")
+    assert not tiny.folders(tmp_path)
