@@ -90,6 +90,7 @@ def test_an_average_of_the_weights_counts_updates(run):
         (("BatchSizeFinder",), "loader.batch_size="),
         (("GradientAccumulationScheduler", "+callbacks.other.scheduling={0: 4}"), "loader.batch_size="),
         (("LearningRateFinder",), "optimizer.lr="),
+        (("OnExceptionCheckpoint", "+callbacks.other.dirpath=shared"), "its own folder"),
         (("TQDMProgressBar",), "leave it out"),
         (("spike.SpikeDetection",), "gradient_clip="),
         (("StochasticWeightAveraging", "+callbacks.other.swa_lrs=0.1"), "--average"),

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import (
     GradientAccumulationScheduler,
     LearningRateFinder,
     ModelCheckpoint,
+    OnExceptionCheckpoint,
     ProgressBar,
     StochasticWeightAveraging,
 )
@@ -39,6 +40,8 @@ _REFUSED: Mapping[type, str] = {
     BatchSizeFinder: "write loader.batch_size=…, the pairs of an update",
     GradientAccumulationScheduler: "write loader.batch_size=…, the pairs of an update",
     LearningRateFinder: "write optimizer.lr=…, with -m several values",
+    # Where there is one, Lightning goes on from the newest checkpoint in its folder, whatever run has written that.
+    OnExceptionCheckpoint: "a run goes on from the checkpoints in its own folder; leave it out",
     ProgressBar: "a run shows its own progress; leave it out",
     SpikeDetection: "a run whose loss is not finite ends by itself; write gradient_clip=…, which limits an update",
     StochasticWeightAveraging: "write callbacks=[default,keep_last], and then seq2seq-lab evaluate RUN --average 5",
