@@ -24,6 +24,14 @@ def test_a_working_folder_that_is_gone_is_said(tmp_path, monkeypatch, capsys, co
     assert capsys.readouterr().err == "the working folder has been removed; change to another one\n"
 
 
+def test_a_file_where_a_folder_should_be_is_said(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert (
+        cli.main(["data", "data=toy", "data.pairs=40", "--parts", str(tmp_path / "file" / "parts.tsv")]) == 1
+    )
+    assert capsys.readouterr().err == f"{tmp_path / 'file'}: Not a directory\n"
+
+
 def test_an_empty_variable_is_one_that_is_not_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("SEQ2SEQ_LAB_OUTPUTS", "SEQ2SEQ_LAB_NOTIFY"):

@@ -72,10 +72,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: `path` is a folder.
+        NotADirectoryError: the folder that it is to be in cannot be one, as there is a file.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (
+        FileExistsError,
+        FileNotFoundError,
+    ) as error:  # the latter of folders of the system, such as /proc
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from error
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
