@@ -283,6 +283,16 @@ def test_impossible_runs_are_named_before_the_first_one_is_trained(outputs, caps
     assert not list(outputs.rglob("sweep-*"))
 
 
+@pytest.mark.parametrize("key", ["data.pairs", "loader.batch_size"])
+def test_so_are_those_whose_data_or_batches_cannot_be(key, outputs, capsys):
+    assert cli.main([*LITTLE, "-m", f"{key}=0,40"]) == 1
+    out, err = capsys.readouterr()
+    assert "training" not in out
+    assert err.splitlines()[0] == "1 of 2 runs cannot be, so nothing was trained:"
+    assert f"  {key}=0: {key}" in err
+    assert not tiny.folders(outputs)
+
+
 def test_a_sweep_stops_after_so_many_failures(outputs, capsys, monkeypatch):
     failing = [*LITTLE, "-m", "optimizer.lr=1e30,0.01,1e35,0.02,0.03"]
     shown = []

@@ -95,6 +95,9 @@ def _check_ranges(config: Node) -> None:
     lr = config["optimizer"].get("lr", 1)
     if isinstance(lr, int | float) and not 0 < lr < math.inf:  # PyTorch takes NaN
         raise UserError(f"optimizer.lr must be positive and finite, got {lr}")
+    size = config["loader"]["batch_size"]
+    if isinstance(size, int) and size < 1:
+        raise UserError(f"loader.batch_size: {size} is less than 1")
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
     check_trainer(config["trainer"])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 # The groups whose nodes are built for a plan: they are quick to build, and refuse values that do not go together.
-_BUILT = ("split", "forcing", "target", "objective", "optimizer", "lr_schedule")
+_BUILT = ("data", "split", "forcing", "target", "objective", "optimizer", "lr_schedule")
 
 
 def run_spec(cfg: "DictConfig", hydra: Any, overrides: list[str], swept: Collection[str]) -> RunSpec:
