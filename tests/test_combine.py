@@ -293,6 +293,14 @@ def test_so_are_those_whose_data_or_batches_cannot_be(key, outputs, capsys):
     assert not tiny.folders(outputs)
 
 
+@pytest.mark.parametrize("values", ["seed=range(0)", "model=glob(zz*)"])
+def test_a_plan_of_no_run_is_refused_as_the_sweep_is(values, outputs, capsys):
+    for flags in ([], ["--dry-run"]):
+        assert cli.main([*LITTLE, "-m", values, *flags]) == 1
+        out, err = capsys.readouterr()
+        assert (out, err) == ("", f"{values}: no value, so there is nothing to train\n")
+
+
 def test_a_sweep_stops_after_so_many_failures(outputs, capsys, monkeypatch):
     failing = [*LITTLE, "-m", "optimizer.lr=1e30,0.01,1e35,0.02,0.03"]
     shown = []

@@ -44,7 +44,7 @@ def planned(
     job.swept = swept(jobs)
     specs = _each_once(job, _checked(job, jobs, compose))
     job.register.expect(len(specs))
-    if job.dry_run:
+    if job.dry_run and specs:  # where there is none, the command says so, as without --dry-run
         show([(apart(overrides, job.swept), spec) for overrides, spec in specs], jobs=job.at_once)
         raise Shown
     if len(specs) > 1:
