@@ -17,6 +17,7 @@ HINTS = {
     "epochs=3": "trainer.max_epochs=3",
     "batch_size=2": "loader.batch_size=2",
     "ratio=0.5": "forcing=mixed forcing.ratio=0.5",
+    "data.max_words=5": "+data.max_words=5",
     "max_time=00:01:00:00": "+trainer.max_time=00:01:00:00",
     "sede=1": "seed=1",
     "modle=attention": "model=attention",

@@ -26,6 +26,8 @@ def no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path] = ()) 
     if now := RENAMED.get(key.partition(".")[0]):
         return f"{key}: the group is named {now} now"
     parent, _, last = key.rpartition(".")
+    if last in _more(_node(chosen, parent), parent):
+        return f"{key}: no such key{meant(key, chosen)}"
     elsewhere: dict[str, str] = {}  # the last part of each key beside it that an option has → that option
     for group, option, content in _contents(key.partition(".")[0], extra):
         keys = list(_flat(content, group.replace("/", ".")))
@@ -64,11 +66,16 @@ def meant_beside(last: str, node: Mapping[str, Any], path: str) -> str:
         path: its key; empty for the whole configuration.
     """
     before = f"{path}." if path else ""
-    more = [name for name in addable(node) if f"{path}/{name}" not in groups()]
+    more = _more(node, path)
     if last in more:
         return f" yet; it is added with +: +{before}{last}=…"
     own = [str(name) for name in node if not str(name).startswith("_") and f"{path}/{name}" not in groups()]
     return nearest(last, own, before) or nearest(last, more, f"+{before}")
+
+
+def _more(node: Mapping[str, Any], path: str) -> list[str]:
+    """The keys that can be added to a node, but for nested groups, of which an option is chosen."""
+    return [name for name in addable(node) if f"{path}/{name}" not in groups()]
 
 
 def _node(config: Mapping[str, Any], path: str) -> Mapping[str, Any]:
