@@ -88,6 +88,7 @@ WRONG = {
     "hydra.mode=NOPE": ("hydra.mode=NOPE: ", "MULTIRUN"),
     "+hydra.callbacks.x._target_=nope": ("hydra.callbacks.x: ", "'nope'"),
     "hydra.searchpath=[file:///nope]": ("hydra.searchpath: file:///nope is not a folder", ""),
+    "hydra.searchpath=[/nope]": ("hydra.searchpath: /nope is not a folder", ""),
     "--config-dir /nope": ("--config-dir: /nope is not a folder", ""),
 }
 

@@ -75,15 +75,16 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
             rest.append(override)
         else:
             places += given
+    folders = []
     for place in places:
-        if place.startswith("file://") and not Path(place.removeprefix("file://")).is_dir():
+        if "://" in (name := place.removeprefix("file://")):  # no folder, such as pkg://
+            continue
+        if not (path := Path(name)).is_dir():
             raise UserError(f"{_SEARCH_PATH}: {place} is not a folder")
+        _refuse_hidden(path)
+        folders.append(path)
     if places:
         rest.append(f"{_SEARCH_PATH}=[{','.join(map(quoted, places))}]")
-    paths = [Path(place.removeprefix("file://")) for place in places if not place.startswith("pkg://")]
-    folders = [path for path in paths if path.is_dir()]
-    for path in folders:
-        _refuse_hidden(path)
     return rest, folders
 
 
