@@ -89,6 +89,9 @@ WRONG = {
     "+hydra.callbacks.x._target_=nope": ("hydra.callbacks.x: ", "'nope'"),
     "hydra.searchpath=[file:///nope]": ("hydra.searchpath: file:///nope is not a folder", ""),
     "hydra.searchpath=[/nope]": ("hydra.searchpath: /nope is not a folder", ""),
+    "experiment=null": ("experiment=null: a run is of no experiment where none is chosen", "leave it out"),
+    "~experiment": ("~experiment: a run is of no experiment where none is chosen", "leave it out"),
+    "-m experiment=null,demo/seq2seq_full": ("experiment=null,demo/seq2seq_full: a run is of", ""),
     "--config-dir /nope": ("--config-dir: /nope is not a folder", ""),
 }
 

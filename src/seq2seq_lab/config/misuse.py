@@ -67,14 +67,14 @@ def _check_commas(overrides: Sequence[str]) -> None:
 
 def _check_group(override: str, sign: str, group: str, value: str, extra: Sequence[Path]) -> None:
     """Check how the option of a group is chosen."""
+    if group == EXPERIMENT and (sign == "~" or "null" in value.split(",")):
+        raise UserError(f"{override}: a run is of no experiment where none is chosen; leave it out")
     if sign == "~":
         raise UserError(f"{override}: a run needs the group {group}; {_instead(group, extra)}")
     if sign and group != EXPERIMENT and "/" not in group:
         raise UserError(f"{override}: an option is chosen without {sign}: {group}={value}")
     if value in ("[]", "null") and group in SETS:
         raise UserError(f"{override}: {_instead(group, extra)}")
-    if value == "null" and group == EXPERIMENT:
-        return
     several = value.startswith("[") and group in SETS
     if value == "null" or (value[:1] in ("{", "[", '"', "'") and not several):
         one = "its options" if group in SETS else "one of its options"
