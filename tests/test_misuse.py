@@ -92,6 +92,8 @@ WRONG = {
     "experiment=null": ("experiment=null: a run is of no experiment where none is chosen", "leave it out"),
     "~experiment": ("~experiment: a run is of no experiment where none is chosen", "leave it out"),
     "-m experiment=null,demo/seq2seq_full": ("experiment=null,demo/seq2seq_full: a run is of", ""),
+    "output_dir=~/runs": ("output_dir: ~/runs: ~ is not replaced here", "$HOME"),
+    "-m output_dir=~/runs seed=0,1": ("output_dir: ~/runs: ~ is not replaced here", "$HOME"),
     "--config-dir /nope": ("--config-dir: /nope is not a folder", ""),
 }
 

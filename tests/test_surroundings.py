@@ -32,6 +32,15 @@ def test_a_file_where_a_folder_should_be_is_said(tmp_path, capsys):
     assert capsys.readouterr().err == f"{tmp_path / 'file'}: Not a directory\n"
 
 
+@pytest.mark.parametrize("flags", [[], ["-m"]])
+def test_no_folder_is_made_that_is_called_as_the_home_folder(tmp_path, monkeypatch, capsys, flags):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEQ2SEQ_LAB_OUTPUTS", "~/runs")
+    assert cli.main(["train", "data=toy", "seed=0", *flags]) == 1
+    assert "output_dir: ~/runs: ~ is not replaced here" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_empty_variable_is_one_that_is_not_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("SEQ2SEQ_LAB_OUTPUTS", "SEQ2SEQ_LAB_NOTIFY"):

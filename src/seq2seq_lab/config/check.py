@@ -101,11 +101,22 @@ def _check_ranges(config: Node) -> None:
     if config["gradient_clip"] is not None and not config["gradient_clip"] > 0:  # NaN is not, either
         raise UserError(f"gradient_clip: {config['gradient_clip']} is not positive; null does not clip")
     check_trainer(config["trainer"])
-    if not config["output_dir"]:
-        raise UserError("output_dir: it is empty; it should name the folder that runs go to")
+    check_output_dir(config["output_dir"])
     _check_notify(config["notify"])
     if config["name"] is not None:
         _check_name(config["name"])
+
+
+def check_output_dir(path: str) -> None:
+    """Refuse a folder of runs that is not named, or that would be in one called `~`.
+
+    Raises:
+        UserError: it is one.
+    """
+    if not path:
+        raise UserError("output_dir: it is empty; it should name the folder that runs go to")
+    if Path(path).parts[:1] == ("~",):
+        raise UserError(f"output_dir: {path}: ~ is not replaced here; write the whole path, as with $HOME")
 
 
 def _check_name(name: str) -> None:

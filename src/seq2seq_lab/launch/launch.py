@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from seq2seq_lab.config.check import check_output_dir
 from seq2seq_lab.config.compose import search_path
 from seq2seq_lab.config.explain import explained
 from seq2seq_lab.config.misuse import refuse_misuse
@@ -148,9 +149,10 @@ def _surroundings(arguments: Sequence[str]) -> Iterator[None]:
 def _output_dir(overrides: Sequence[str]) -> Path:
     """The folder for a sweep's register. It is needed before any configuration is composed, as all jobs write to it."""
     given = [each.value() for each in _parsed(overrides) if each.key_or_group == "output_dir"]
-    if not given or not isinstance(given[-1], str) or not given[-1] or "${" in given[-1]:
-        return outputs().absolute()  # also of several folders
-    return Path(given[-1]).absolute()
+    one = given and isinstance(given[-1], str) and given[-1] and "${" not in given[-1]
+    path = Path(given[-1]) if one else outputs()  # also of several folders
+    check_output_dir(str(path))
+    return path.absolute()
 
 
 def _swept(overrides: Sequence[str]) -> dict[str, int]:
