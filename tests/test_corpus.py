@@ -14,6 +14,7 @@ from seq2seq_lab.data.sources.archive import ArchiveCorpus
 from seq2seq_lab.data.sources.download import download_path
 from seq2seq_lab.data.sources.tsv import digest, read_text
 from seq2seq_lab.data.text import Normalisation
+from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import Ragged
 from seq2seq_lab.errors import UserError
 
@@ -256,3 +257,12 @@ def test_the_seminars_archive():
         for group in np.flatnonzero(rows_of_source > 1)
     ]
     assert (sum(count > 1 for count in translations), max(translations)) == (397, 7)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_subwords_are_found_in_long_sentences_too(kind):
+    words = ["alpha", "beta", "gamma"]
+    units = Subwords(20, kind).fit([" ".join(words * 1000)] * 3)
+    letters = set("".join(words))
+    assert all(set(piece) <= letters | {"▁"} for word in words for piece in units.divide(word))
+    assert any(len(piece) > 2 for word in words for piece in units.divide(word))

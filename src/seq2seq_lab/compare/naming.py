@@ -17,6 +17,7 @@ RESERVED = {
     *OF_SUMMARY,
 }
 _LONG, _BEGINNING = 40, 12  # characters of a value that is shown, and of its beginning
+_FILE_BYTES = 150  # of a file name, which may have 255
 # Two corpora differ in every key of their options, so only the name of the option is shown.
 _NAMED_WHOLE = ("data",)
 
@@ -56,7 +57,8 @@ def file_names(labels: Sequence[str]) -> list[str]:
     """File names for labels: short, distinct, and valid on every file system."""
     names: list[str] = []
     for label in labels:
-        name = re.sub(r"[^\w .,=+#-]", "-", label)[:150]
+        text = re.sub(r"[^\w .,=+#-]", "-", label).encode()[:_FILE_BYTES].decode(errors="ignore")
+        name = text.strip(" .") or "-"  # ".." is another folder
         names.append(f"{name} ({len(names)})" if name in names else name)
     return names
 
