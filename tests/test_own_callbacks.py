@@ -1,6 +1,7 @@
 """What a callback of the user logs by Lightning's means stands with the run's own values, at the same epochs."""
 
 import csv
+import json
 
 import pytest
 import pytorch_lightning as pl
@@ -8,7 +9,9 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tiny
+from seq2seq_lab import load_run
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 
 
@@ -81,6 +84,14 @@ def test_an_average_of_the_weights_counts_updates(run):
     )
     assert tiny.same_weights(one, many)
     assert not tiny.same_weights(one, run("plain"))
+
+
+def test_samples_are_of_the_averaged_weights_that_are_saved(run):
+    average = "+callbacks.average._target_=pytorch_lightning.callbacks.EMAWeightAveraging"
+    folder = run("a", average, "optimizer.lr=0.3", "trainer.max_epochs=3", lean=False)
+    samples = json.loads((folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
+    trained = load_run(folder, checkpoint="last")
+    assert [each["hypothesis"] for each in samples] == trained.translate([each["source"] for each in samples])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.callbacks import Checkpoint, WeightAveraging
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from seq2seq_lab.data.batches import Block
@@ -53,7 +53,7 @@ class SampleTranslations(Checkpoint):
         if epoch > 1 and not last and epoch % self.every_n_epochs:
             return
         assert isinstance(pl_module, TranslationModule)
-        samples = self.samples(trainer.datamodule, pl_module)  # type: ignore[attr-defined]
+        samples = self.samples(trainer.datamodule, evaluated(trainer, pl_module))  # type: ignore[attr-defined]
         text = json.dumps(samples, indent=1, ensure_ascii=False)
         write_text(Path(trainer.default_root_dir) / layout.TRANSLATIONS, text + "\n")
         for logger in trainer.loggers:
@@ -71,6 +71,16 @@ class SampleTranslations(Checkpoint):
         chosen = np.random.default_rng(0).permutation(data.evaluation)[: self.sentences]
         block = data.block(np.sort(chosen))
         return translate_block(block, data, module)
+
+
+def evaluated(trainer: pl.Trainer, module: TranslationModule) -> TranslationModule:
+    """The module with the weights that are validated and saved: their average, where a callback keeps one."""
+    for each in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(each, WeightAveraging) and each._average_model is not None:
+            averaged = each._average_model.module
+            assert isinstance(averaged, TranslationModule)
+            return averaged
+    return module
 
 
 def translate_block(
