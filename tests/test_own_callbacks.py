@@ -101,6 +101,7 @@ def test_samples_are_of_the_averaged_weights_that_are_saved(run):
         (("BatchSizeFinder",), "loader.batch_size="),
         (("GradientAccumulationScheduler", "+callbacks.other.scheduling={0: 4}"), "loader.batch_size="),
         (("LearningRateFinder",), "optimizer.lr="),
+        (("ModelPruning", "+callbacks.other.pruning_fn=l1_unstructured"), "masks"),
         (("OnExceptionCheckpoint", "+callbacks.other.dirpath=shared"), "its own folder"),
         (("TQDMProgressBar",), "leave it out"),
         (("spike.SpikeDetection",), "gradient_clip="),

@@ -302,6 +302,12 @@ def test_what_ends_a_run(given, endless):
     assert is_endless(tiny.configuration(*given)) == endless
 
 
+def test_a_number_of_epochs_that_only_lightning_knows_is_refused(run):
+    with pytest.raises(UserError, match=r"^trainer\.max_epochs: null would be the 1,000 epochs"):
+        run("a", "trainer.max_epochs=null")
+    assert len(tiny.rows(run("a", "trainer.max_epochs=null", "+trainer.max_steps=1", "logger=none"))) == 1
+
+
 @pytest.mark.parametrize("key", ["limit_train_batches", "overfit_batches"])
 def test_a_share_of_less_than_an_update_is_refused_before_anything_is_written(run, tmp_path, key):
     with pytest.raises(UserError, match=rf"^trainer\.{key}: 0\.01 of 36 updates is none"):

@@ -75,6 +75,15 @@ def check_trainer(trainer: Mapping[str, Any]) -> None:
     for key in _POSITIVE:
         if trainer.get(key) == 0:
             raise UserError(f"trainer.{key}: it must be at least 1, got 0")
+    if (
+        trainer.get("max_epochs") is None
+        and trainer.get("max_steps", -1) == -1
+        and not trainer.get("max_time")
+    ):
+        raise UserError(
+            "trainer.max_epochs: null would be the 1,000 epochs that Lightning has by default; write a number of "
+            "epochs, or -1 for a run that something else ends"
+        )
     for key, (harmless, instead) in REFUSED.items():
         several = key == "num_nodes" and trainer.get("strategy") == "ddp"
         if key in trainer and not several and not _is_one_of(trainer[key], harmless):

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import (
     GradientAccumulationScheduler,
     LearningRateFinder,
     ModelCheckpoint,
+    ModelPruning,
     OnExceptionCheckpoint,
     ProgressBar,
     StochasticWeightAveraging,
@@ -40,6 +41,8 @@ _REFUSED: Mapping[type, str] = {
     BatchSizeFinder: "write loader.batch_size=…, the pairs of an update",
     GradientAccumulationScheduler: "write loader.batch_size=…, the pairs of an update",
     LearningRateFinder: "write optimizer.lr=…, with -m several values",
+    # Lightning saves no masks, so that a run that goes on would be another one.
+    ModelPruning: "its masks are in no checkpoint that a run could go on from; leave it out",
     # Where there is one, Lightning goes on from the newest checkpoint in its folder, whatever run has written that.
     OnExceptionCheckpoint: "a run goes on from the checkpoints in its own folder; leave it out",
     ProgressBar: "a run shows its own progress; leave it out",
