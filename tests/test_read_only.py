@@ -80,3 +80,15 @@ def test_what_only_reads_works(run, capsys):
     assert cli.main(["runs", str(run.parents[1])]) == 0
     assert cli.main(["train", *LITTLE, f"output_dir={run.parents[1]}"]) == 0
     assert "already finished" in capsys.readouterr().out
+
+
+def test_a_run_that_cannot_be_removed_does_not_keep_the_others(run, capsys):
+    mine = Path(tempfile.mkdtemp(prefix="z")) / "seed-0"  # after the other one, in the order of names
+    shutil.copytree(run, mine, copy_function=shutil.copyfile)
+    for path in (mine, *mine.rglob("*")):
+        path.chmod(0o755)
+    assert cli.main(["runs", "rm", "--yes", str(run), str(mine)]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "1 removed"
+    assert "Permission denied" in err
+    assert (run.exists(), mine.exists()) == (True, False)

@@ -9,6 +9,7 @@ from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.statistics import Bounds, Estimate, average
 from seq2seq_lab.files import LARGEST
 
+_FARTHEST = 2**53  # position of a point; a plot computes with floats
 _FEWEST = 5  # sentences of a point, on average over seeds; of fewer, the point is not drawn
 
 
@@ -69,9 +70,11 @@ def curves(group: Group, part: str, drawn: Drawn, places: dict[str, int] | None 
             continue
         values: dict[int, float] = {}
         for x, y, n in zip(*columns, strict=True):
+            if isinstance(x, int) and abs(x) > _FARTHEST:
+                continue
             place = x if isinstance(x, int) else _place(str(x), places)
             labels |= {} if isinstance(x, int) else {place: str(x)}
-            if _is_value(y) and (n is None or n >= _FEWEST):
+            if _is_value(y) and (n is None or (_is_value(n) and n >= _FEWEST)):
                 values[place] = float(y)
         several.append(values)
     return Curves(average(several), labels)
@@ -98,5 +101,5 @@ def _is_value(y: Any) -> bool:
 
 def _place(name: str, places: dict[str, int]) -> int:
     """The first number in a name such as "5–6", by which such names are sorted; else that of its first appearance."""
-    found = re.search(r"\d+", name)
+    found = re.search(r"\d{1,15}", name)
     return int(found[0]) if found else places.setdefault(name, len(places))
