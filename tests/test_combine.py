@@ -232,7 +232,7 @@ def experiments(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given", [["experiment=sweeps,null"], ["--sweep", "experiment=sweeps", "--sweep", "seed=3"]]
+    "given", [["experiment=sweeps,demo/seq2seq_full"], ["--sweep", "experiment=sweeps", "--sweep", "seed=3"]]
 )
 def test_an_experiment_that_sweeps_is_not_swept_over(experiments, outputs, capsys, given):
     assert cli.main([*LITTLE, *experiments, *given]) == 1
@@ -251,7 +251,7 @@ def test_an_experiment_that_sweeps_is_not_swept_over(experiments, outputs, capsy
 )
 def test_an_experiment_with_a_launcher_is_not_swept_over(experiments, outputs, capsys, option, key):
     """But where the command has one itself."""
-    assert cli.main([*LITTLE, *experiments, f"experiment={option},null"]) == 1
+    assert cli.main([*LITTLE, *experiments, f"experiment={option},demo/seq2seq_full"]) == 1
     assert f"experiment={option}: its {key} would have no effect" in capsys.readouterr().err
     if option != "based":
         assert (

@@ -116,7 +116,7 @@ def translations(seed, sentences):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_bootstrap_by_component_on_the_same_draws(seed):
     references, first, second = translations(seed, 9)
-    components = [random.Random(seed).choice([10, 4, 7, 8]) for _ in range(9)]
+    components = random.Random(seed).choices([10, 4, 7, 8], k=9)
     names = sorted(set(components))
     numbers = np.random.default_rng(12345)
     draws = [[names[i] for i in numbers.choice(len(names), size=len(names)).tolist()] for _ in range(SAMPLES)]
