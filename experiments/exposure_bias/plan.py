@@ -139,7 +139,7 @@ TASKS = {
         preset="transformer",
         rates=(0.0002, 0.0005, 0.001),
         measures=OF_SENTENCES,
-        seeds=range(3),
+        splits=3,
         shifts=OF_SEMINAR,
     ),
     **{

@@ -147,6 +147,20 @@ PLANS = {
         expected=dict.fromkeys(("scheduled-down", "uniform", "confidence-soft"), BETTER),
         as_good=1,
     ),
+    "transformer": Plan(
+        task="transformer",
+        expected={"smoothing": BETTER, "mixed": WORSE, "two-pass": WORSE},
+        as_good=1,
+        others=True,
+    ),
+    "transformer-longer": Plan(
+        task="transformer",
+        pairs="longer",
+        expected={"smoothing": BETTER, "mixed": WORSE},
+        as_good=1,
+        others=True,
+    ),
+    "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, as_good=1, others=True),
 }
 
 
