@@ -247,12 +247,12 @@ def test_a_table_of_beams_has_those_that_all_runs_of_a_preset_have(tmp_path):
 @pytest.mark.parametrize(
     "text", ["Nothing here.\n", "<!-- runs -->\nNo end.\n", "<!-- other -->\n<!-- end -->\n"]
 )
-def test_a_readme_without_a_place_for_a_table_is_refused_and_stays(text, tmp_path):
+def test_pages_without_a_place_for_a_table_is_refused_and_stays(text, tmp_path):
     from experiments.tables import write
 
     (tmp_path / "README.md").write_text(text, encoding="utf-8")
     with pytest.raises(
-        UserError, match=r"README.md: it has no place for the table: `<!-- runs -->`, then `<!-- end -->`"
+        UserError, match=r"no page has a place for the table: `<!-- runs -->`, then `<!-- end -->`"
     ):
         write([{"a": "1"}], "runs", tmp_path)
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == text
@@ -296,13 +296,14 @@ class TestTheSearchOfSettings:
             given = {**settings, **dict.fromkeys(search.WORDS, "words.tsv")}
             check(composed([f"{key}={value}" for key, value in given.items()]))
 
-    def test_the_setting_with_the_most_validation_words_right_is_the_first_one(self):
+    def test_of_each_preset_the_setting_with_the_most_validation_words_right_is_the_first_one(self):
         from experiments.g2p import search
 
-        values = {"a": (0.90, 0.91), "b": (0.95, 0.92), "c": (0.91, 0.90)}
-        losses = {"a": 0.2, "b": 0.3, "c": 0.1}
+        values = {"a": (0.90, 0.91), "b": (0.95, 0.92), "c": (0.91, 0.90), "d": (0.99, 0.99)}
+        losses = {"a": 0.2, "b": 0.3, "c": 0.1, "d": 0.1}
         rows = [
             {
+                "preset": "transformer" if name == "d" else "attention",
                 "setting": name,
                 "seed": str(seed),
                 "exact match": str(value),
@@ -313,7 +314,7 @@ class TestTheSearchOfSettings:
             for seed, value in enumerate(of_seeds)
         ]
         found = search.results(rows)
-        assert [row["setting"] for row in found] == ["b", "c", "a"]
+        assert [row["setting"] for row in found] == ["b", "c", "a", "d"]
         assert found[0]["exact match, validation"] == "0.9350 ± 0.0212"
 
     def test_what_a_run_has_is_its_best_on_the_validation_words(self, tmp_path, monkeypatch):
@@ -336,7 +337,7 @@ class TestTheSearchOfSettings:
         monkeypatch.setattr(
             search, "SETTINGS", {name: {**each, **small} for name, each in search.SETTINGS.items()}
         )
-        monkeypatch.setattr(search, "SEEDS", (100, 101))
+        monkeypatch.setitem(search.SEEDS, "g2p/attention", (100, 101))
         monkeypatch.setattr(search, "JOBS", 1)
         monkeypatch.setattr(search, "STUDY", study)
         monkeypatch.setenv("G2P_FOLDER", str(words))
@@ -360,7 +361,7 @@ class TestTheSearchOfSettings:
             assert float(row["exact match"]) == pytest.approx(exact, rel=1e-5)
             assert float(row["lowest loss"]) == pytest.approx(loss, rel=1e-5)
         assert {float(row["exact match"]) for row in rows} != {0.0}
-        monkeypatch.setattr(search, "SETTINGS", {"start": {}})
+        monkeypatch.setattr(search, "SETTINGS", {"start": {"experiment": "g2p/attention"}})
         search.main(["report", outputs])
         assert {row["setting"] for row in read_csv("search_runs", study)} == {"start"}, "others are of before"
         with pytest.raises(UserError, match="other: no such setting"):
