@@ -1,4 +1,4 @@
-"""What the scripts of the studies share: tables as CSV beside a README, and as Markdown between its markers."""
+"""What the scripts of the studies share: tables as CSV beside their pages, and as Markdown between markers there."""
 
 import csv
 import io
@@ -17,6 +17,7 @@ from seq2seq_lab.files import write_text
 from seq2seq_lab.runs.run import Run
 
 Row = Mapping[str, str]
+END = "<!-- end -->"  # of a table in a page
 
 
 def shown(estimate: Estimate | None, digits: int) -> str:
@@ -156,26 +157,35 @@ def alike(rows: Sequence[Row], *columns: str) -> list[list[Row]]:
 
 
 def write(rows: Sequence[Row], name: str, study: Path) -> None:
-    """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its README.
+    """Write a study's `name`.csv, and the table between `<!-- name -->` and `<!-- end -->` of its page.
 
     Raises:
-        UserError: there are no rows, or README lacks these lines; what is there stays.
+        UserError: there are no rows, or no page has these lines; what is there stays.
     """
     if not rows:
         raise UserError(f"{study / name}.csv: no row for it; give folders with finished runs of this study")
-    readme = (study / "README.md").read_text(encoding="utf-8")
-    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-    before, found, after = readme.partition(begin)
-    if not found or end not in after:
-        raise UserError(
-            f"{study / 'README.md'}: it has no place for the table: `{begin.strip()}`, then `{end}`"
-        )
+    if (page := page_of(name, study)) is None:
+        raise UserError(f"{study}: no page has a place for the table: `{_begin(name)}`, then `{END}`")
+    before, begin, after = page.read_text(encoding="utf-8").partition(f"{_begin(name)}\n")
     write_csv(rows, name, study)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [[row.get(column, "") for column in columns] for row in rows]
     lines = [columns, ["---"] * len(columns), *cells]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    write_text(study / "README.md", f"{before}{begin}{table}\n{end}{after.partition(end)[2]}")
+    write_text(page, f"{before}{begin}{table}\n{END}{after.partition(END)[2]}")
+
+
+def page_of(name: str, study: Path) -> Path | None:
+    """The page of a study that has a place for a table."""
+    for page in sorted(study.glob("*.md")):
+        _, begin, after = page.read_text(encoding="utf-8").partition(f"{_begin(name)}\n")
+        if begin and END in after:
+            return page
+    return None
+
+
+def _begin(name: str) -> str:
+    return f"<!-- {name} -->"
 
 
 def run(main: Callable[[list[str]], None]) -> None:

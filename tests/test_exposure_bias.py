@@ -125,7 +125,8 @@ def study(tmp_path, monkeypatch):
     """The part on quality, with a folder for its files, two rates to search, two splits and four seeds."""
     from experiments.exposure_bias import lengths, plan, quality, shift
 
-    shutil.copy(quality.STUDY / "README.md", tmp_path)
+    for page in quality.STUDY.glob("*.md"):
+        shutil.copy(page, tmp_path)
     for module in (quality, shift, lengths):
         monkeypatch.setattr(module, "STUDY", tmp_path)
     monkeypatch.setattr(quality, "JOBS", 1)

@@ -154,7 +154,7 @@ class TestWhatWasPlanned:
         for method, difference in by_seed.items():
             low, high = stats.ttest_1samp(difference, 0).confidence_interval()
             shown = f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
-            assert rows[method]["difference from full"] == shown
+            assert rows[method]["difference of both differences"] == shown
         assert {method: row["verdict"] for method, row in rows.items()} == {
             "free": "as expected",
             "optimal-completion": "as expected",
@@ -212,11 +212,12 @@ def test_what_changed_less_is_a_share_of_the_change_from_random_weights(tmp_path
             for key in ("exposure_gap", "bleu")
         }
         write_csv([row for row in rows if row["method"] != "uniform"], f"{task}_runs", tmp_path)
-        assert changed_less.table("sentences-continued", tmp_path) == []
+        assert changed_less.changes("sentences-continued", tmp_path) == {}
         write_csv(rows, f"{task}_runs", tmp_path)
-    *found, last = changed_less.table("sentences-continued", tmp_path)
-    feeding = {row["method"] for row in found}
-    assert not feeding & {"full", "smoothing", "RAML", "R-Drop", "self-critical", "constant-reward"}
+    found = changed_less.changes("sentences-continued", tmp_path)
+    rows, (together,) = changed_less.table(found, "sentences-continued"), changed_less.together(found)
+    feeding = [row["method"] for row in rows]
+    assert not {*feeding} & {"full", "smoothing", "RAML", "R-Drop", "self-critical", "constant-reward"}
     assert len(feeding) == 11
     before, here = (
         {key: value - each["full", key[1]] for key, value in each.items()} for each in values.values()
@@ -224,5 +225,7 @@ def test_what_changed_less_is_a_share_of_the_change_from_random_weights(tmp_path
     left = [here[method, "exposure_gap"] / before[method, "exposure_gap"] for method in feeding]
     less = [here[method, "bleu"] - before[method, "bleu"] for method in feeding]
     rho, p = stats.spearmanr(left, less)
-    assert (last["left"], last["bleu, part 4 less part 2"]) == (f"{rho:.2f}", f"p = {p:.3f}")
-    assert [float(row["left"]) for row in found] == pytest.approx(sorted(left), abs=0.006)
+    assert together == {"methods": "11", "ρ": f"{rho:.2f}", "p": f"{p:.3f}"}
+    assert left == sorted(left)
+    assert [float(row["left"]) for row in rows] == pytest.approx(left, abs=0.006)
+    assert [float(row["bleu, part 4 less part 2"]) for row in rows] == pytest.approx(less, abs=0.006)

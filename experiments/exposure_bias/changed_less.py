@@ -1,10 +1,11 @@
 """Does what loses less from trained weights change less? `python -m experiments.exposure_bias.changed_less`.
 
-From the TASK_runs.csv files of parts 2 and 4. Writes TASK-less.csv, a row a method that feeds other words than gold
-ones, and its table in README.md, for each task of part 4 all of whose methods were run.
+From the TASK_runs.csv files of parts 2 and 4. Writes TASK-less.csv, a row a method with other forcing than full, and
+TASK-less-together.csv, and their tables in continued.md, for each task of part 4 all of whose methods were run.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from scipy.stats import spearmanr
@@ -18,36 +19,60 @@ from seq2seq_lab.errors import UserError
 GAP = "exposure_gap"
 
 
-def table(task: str, folder: Path) -> list[Row]:
-    """A row a method, and Spearman's ρ over them; none before all methods were run.
+@dataclass(frozen=True)
+class Change:
+    """What a method changes in a task of part 4, and in that of part 2: differences from full forcing of the same task.
 
-    A difference is that from full forcing of the same part, a mean over the seeds of both. What is left of the change
-    of the exposure gap is the difference in part 4 as a share of that in part 2; of the qualities, both are subtracted.
+    Attributes:
+        gap_before, gap: of the exposure gap, in part 2 and in part 4.
+        gained: of the quality, that in part 4 less that in part 2.
     """
+
+    gap_before: float
+    gap: float
+    gained: float
+
+    @property
+    def left(self) -> float:
+        """What is left of the change of the exposure gap, as a share."""
+        return self.gap / self.gap_before
+
+
+def changes(task: str, folder: Path) -> dict[str, Change]:
+    """Method → what it changes, those first that have the least left; none before all methods were run."""
     methods = [method for method, each in TASKS[task].methods.items() if each["forcing"] != "full"]
-    quality, digits = next(iter(TASKS[task].measures.items()))
-    column = quality.removeprefix("test/")
-    here, before = (differences(name, column, folder) for name in (task, TASKS[task].start))
+    quality = TASKS[task].quality.removeprefix("test/")
+    here, before = (differences(name, quality, folder) for name in (task, TASKS[task].start))
     if not here.keys() & before.keys() >= {*methods}:
-        return []
-    left = {method: here[method][GAP] / before[method][GAP] for method in methods}
-    less = {method: here[method][column] - before[method][column] for method in methods}
-    rho, p = spearmanr([left[method] for method in methods], [less[method] for method in methods])
-    rows = [
+        return {}
+    found = {
+        method: Change(
+            before[method][GAP], here[method][GAP], here[method][quality] - before[method][quality]
+        )
+        for method in methods
+    }
+    return dict(sorted(found.items(), key=lambda each: each[1].left))
+
+
+def table(found: Mapping[str, Change], task: str) -> list[Row]:
+    """A row a method."""
+    quality, digits = next(iter(TASKS[task].measures.items()))
+    return [
         {
             "method": method,
-            "gap, part 2": f"{before[method][GAP]:+.3f}",
-            "gap, part 4": f"{here[method][GAP]:+.3f}",
-            "left": f"{left[method]:.2f}",
-            f"{column}, part 4 less part 2": f"{less[method]:+.{digits}f}",
+            "gap, part 2": f"{each.gap_before:+.3f}",
+            "gap, part 4": f"{each.gap:+.3f}",
+            "left": f"{each.left:.2f}",
+            f"{quality.removeprefix('test/')}, part 4 less part 2": f"{each.gained:+.{digits}f}",
         }
-        for method in sorted(methods, key=left.__getitem__)
+        for method, each in found.items()
     ]
-    return [
-        *rows,
-        dict.fromkeys(rows[0], "")
-        | {"method": "Spearman's ρ", "left": f"{rho:.2f}", [*rows[0]][-1]: f"p = {p:.3f}"},
-    ]
+
+
+def together(found: Mapping[str, Change]) -> list[Row]:
+    """Spearman's ρ over methods of what is left and of what is gained."""
+    rho, p = spearmanr([each.left for each in found.values()], [each.gained for each in found.values()])
+    return [{"methods": str(len(found)), "ρ": f"{rho:.2f}", "p": f"{p:.3f}"}]
 
 
 def differences(task: str, quality: str, folder: Path) -> Mapping[str, Mapping[str, float]]:
@@ -68,8 +93,9 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise UserError("usage: changed_less")
     for name in (each for each, task in TASKS.items() if task.start):
-        if rows := table(name, STUDY):
-            write(rows, f"{name}-less", STUDY)
+        if found := changes(name, STUDY):
+            write(table(found, name), f"{name}-less", STUDY)
+            write(together(found), f"{name}-less-together", STUDY)
 
 
 if __name__ == "__main__":

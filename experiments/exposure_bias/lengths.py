@@ -2,7 +2,7 @@
 
 After `make exposure-quality TASK=…` and, for tasks that have other pairs too, `make exposure-shift TASK=…`, whose
 translations are read here: a group is what has the same number of words in its shortest reference. Writes
-TASK-lengths_runs.csv (a row a run and group), and TASK-lengths.csv with its table in README.md. Without a folder, the
+TASK-lengths_runs.csv (a row a run and group), and TASK-lengths.csv with its table on a page. Without a folder, the
 table is made from the first file alone.
 """
 
@@ -16,6 +16,7 @@ from experiments.exposure_bias.quality import PART, STUDY, by_method, evaluated
 from experiments.tables import (
     Row,
     alike,
+    page_of,
     paired_differences,
     read_csv,
     run,
@@ -91,8 +92,7 @@ def _first(row: Row) -> int:
 
 def main(arguments: list[str]) -> None:
     """Group and report a task."""
-    readme = (STUDY / "README.md").read_text(encoding="utf-8")
-    known = [name for name in TASKS if f"<!-- {name}-lengths -->" in readme]
+    known = [name for name in TASKS if page_of(f"{name}-lengths", STUDY)]
     if len(arguments) not in (1, 2) or arguments[0] not in known:
         raise UserError(f"usage: lengths {'|'.join(known)} [OUTPUTS]")
     name, task = arguments[0], TASKS[arguments[0]]

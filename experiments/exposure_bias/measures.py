@@ -2,7 +2,7 @@
 
 Writes runs.csv (a row a run) and perfect.csv (a row a corpus) from the runs of `make exposure-measures`; without a
 folder they are those of the repository. From these two come measures.csv, cells.csv, against_full.csv, their tables in
-README.md, and measures.png.
+measures.md, and measures.png.
 """
 
 import json

@@ -6,7 +6,7 @@ the smallest one that was tried, the search goes on beyond it. What is finished 
 goes on where the last one was stopped. A task that starts from trained weights trains those first.
 Methods that are named after the folder are the only ones beside full forcing. `report` evaluates what was not evaluated
 yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a row a run), and TASK.csv and TASK-changes.csv with their
-tables in README.md; without a folder, these are made from TASK_runs.csv alone. TASK_wrong.csv, where the quality is the
+tables on a page; without a folder, these are made from TASK_runs.csv alone. TASK_wrong.csv, where the quality is the
 share of outputs with an error, has 1 for each of them and 0 for the others, in the order of the test part.
 """
 

@@ -2,7 +2,7 @@
 
 After `make exposure-quality TASK=…`, whose runs it evaluates on pairs that their corpus lacks; what was evaluated is
 not evaluated again. The task `corrected` has the runs with attention of `make corrected` in their place. Writes
-TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table in README.md. Without a folder,
+TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table on a page. Without a folder,
 the table is made from the first file alone.
 """
 
