@@ -161,7 +161,7 @@ PLANS = {
     ),
     "transformer": Plan(
         task="transformer",
-        expected={"smoothing": BETTER, "mixed": WORSE, "two-pass": WORSE},
+        expected={"smoothing": BETTER, "mixed": WORSE},
         as_good=1,
         others=True,
     ),
