@@ -78,15 +78,15 @@ def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
     for name in grouped:
         rows = read_csv(f"{name}-lengths_runs", lengths.STUDY)
         assert lengths.table(rows, plan.TASKS[name]) == read_csv(f"{name}-lengths", lengths.STUDY)
-    of_tasks = over_tasks.rows_of_tasks(kept=True)
+    of_tasks = over_tasks.rows_of_tasks()
     assert quality.settings_of_methods() == read_csv("methods", quality.STUDY)
     assert over_tasks.over_methods(of_tasks) == read_csv("over_methods", quality.STUDY)
     plans = {name: its for name, its in planned.tables().items() if f"{name}-planned" in written}
     assert "sounds" in plans
     for name, its in plans.items():
         assert its == read_csv(f"{name}-planned", quality.STUDY)
-    if "over_tasks" in written:
-        assert over_tasks.table(over_tasks.rows_of_tasks()) == read_csv("over_tasks", over_tasks.STUDY)
+    for name, its in over_tasks.tables(of_tasks).items():
+        assert its == read_csv(name, over_tasks.STUDY)
 
 
 def test_every_method_and_every_task_of_the_study_composes(monkeypatch):

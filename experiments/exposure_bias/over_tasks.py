@@ -1,4 +1,4 @@
-"""The methods and the tasks of part 2 and 3 together: `python -m experiments.exposure_bias.over_tasks`.
+"""The methods and the tasks of parts 2 to 4 together: `python -m experiments.exposure_bias.over_tasks`.
 
 From the TASK_runs.csv files that are there. Writes over_tasks.csv (a row a method) and over_methods.csv (a row a task),
 and their tables in README.md.
@@ -23,6 +23,8 @@ from seq2seq_lab.compare.tasks import (
 )
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import measure
+
+PART_2 = ("sentences", "sounds")
 
 
 def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
@@ -64,6 +66,15 @@ def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
         }
         for method, its in scores.items()
     ]
+
+
+def tables(rows: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    """The tasks of part 2, which have all methods; and those of part 3 with them, whose methods are fewer."""
+    from_random_weights = [name for name in rows if not TASKS[name].start and not TASKS[name].kept]
+    found = {"over_tasks": [name for name in from_random_weights if name in PART_2]}
+    if len(from_random_weights) > len(PART_2):
+        found["over_all_tasks"] = from_random_weights
+    return {each: table({name: rows[name] for name in names}) for each, names in found.items()}
 
 
 def centred(values: Mapping[str, Mapping[int, float]], task: Task) -> dict[str, list[float]]:
@@ -120,18 +131,19 @@ def _shown(found: Interval) -> str:
     return f"{found.value:.2f}{interval}"
 
 
-def rows_of_tasks(*, kept: bool = False) -> dict[str, list[Row]]:
-    """Task → a row a run, of the tasks of part 2 and 3 that are there, and of the kept ones too."""
-    names = [name for name, task in TASKS.items() if not task.start and (kept or not task.kept)]
-    return {name: read_csv(f"{name}_runs", STUDY) for name in names if (STUDY / f"{name}_runs.csv").exists()}
+def rows_of_tasks() -> dict[str, list[Row]]:
+    """Task → a row a run, of the tasks whose runs are there."""
+    return {name: read_csv(f"{name}_runs", STUDY) for name in TASKS if (STUDY / f"{name}_runs.csv").exists()}
 
 
 def main(arguments: list[str]) -> None:
     """Write the tables."""
     if arguments:
         raise UserError("usage: over_tasks")
-    write(over_methods(rows_of_tasks(kept=True)), "over_methods", STUDY)
-    write(table(rows_of_tasks()), "over_tasks", STUDY)
+    rows = rows_of_tasks()
+    write(over_methods(rows), "over_methods", STUDY)
+    for name, its in tables(rows).items():
+        write(its, name, STUDY)
 
 
 if __name__ == "__main__":
