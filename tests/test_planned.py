@@ -229,3 +229,19 @@ def test_what_changed_less_is_a_share_of_the_change_from_random_weights(tmp_path
     assert left == sorted(left)
     assert [float(row["left"]) for row in rows] == pytest.approx(left, abs=0.006)
     assert [float(row["bleu, part 4 less part 2"]) for row in rows] == pytest.approx(less, abs=0.006)
+
+
+def test_the_overview_has_a_point_for_each_row_of_the_tables():
+    from experiments.exposure_bias import overview
+    from experiments.tables import read_csv
+
+    places = {place.get_title(): place for place in overview.draw(overview.PANELS).axes}
+    for title, task in (("sentences", "sentences"), ("spelling to sounds", "sounds")):
+        rows = [row for row in read_csv(task, overview.STUDY) if row["method"] != "full"]
+        points = [line for line in places[title].lines if line.get_marker() == "o"]
+        assert len(points) == len(rows)
+        for row, point in zip(rows, points, strict=True):
+            mean, *_, last = row["difference from full"].split()
+            assert float(point.get_xdata()[0]) == pytest.approx(float(mean), abs=0.005)
+            assert (point.get_color() == overview.SEEN) == (last == "*"), row
+    assert places["spelling to sounds"].xaxis_inverted(), "better is to the right"
