@@ -9,6 +9,8 @@ import pytest
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.annotations import read_annotations
 
 NOBODY = 65534
 LITTLE = [*tiny.SETTINGS, "logger=none", "~callbacks.translations", "split.test=0.2", "accelerate=off"]
@@ -82,13 +84,36 @@ def test_what_only_reads_works(run, capsys):
     assert "already finished" in capsys.readouterr().out
 
 
-def test_a_run_that_cannot_be_removed_does_not_keep_the_others(run, capsys):
-    mine = Path(tempfile.mkdtemp(prefix="z")) / "seed-0"  # after the other one, in the order of names
-    shutil.copytree(run, mine, copy_function=shutil.copyfile)
-    for path in (mine, *mine.rglob("*")):
+@pytest.fixture
+def mine(run):
+    """The folder of the same run that this process can write, after the other one in the order of names."""
+    folder = Path(tempfile.mkdtemp(prefix="z")) / "seed-0"
+    shutil.copytree(run, folder, copy_function=shutil.copyfile)
+    for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def test_a_run_that_cannot_be_removed_does_not_keep_the_others(run, mine, capsys):
     assert cli.main(["runs", "rm", "--yes", str(run), str(mine)]) == 1
     out, err = capsys.readouterr()
     assert out.splitlines()[-1] == "1 removed"
     assert "Permission denied" in err
     assert (run.exists(), mine.exists()) == (True, False)
+
+
+def test_runs_that_cannot_be_noted_tagged_or_evaluated_do_not_keep_the_others(run, mine, capsys):
+    runs = [str(run), str(mine)]
+    refused = f"{run}: Permission denied\n"
+    assert cli.main(["runs", "note", "a note", *runs]) == 1
+    assert capsys.readouterr() == ("noted: 1 run\n", refused)
+    assert cli.main(["runs", "tag", "a", *runs]) == 1
+    assert capsys.readouterr() == ("tagged a: 1 run\n", refused)
+    assert [read_annotations(Path(each)).note for each in runs] == ["", "a note"]
+    shutil.rmtree(mine / layout.EVALUATION)
+    assert cli.main(["evaluate", "--analyses", "none", *runs]) == 1
+    out, err = capsys.readouterr()
+    assert f"written to {mine}" in out
+    assert "Permission denied" in err
+    assert (mine / layout.EVALUATION / "test.json").is_file()

@@ -56,6 +56,13 @@ def of_files(error: OSError) -> str | None:
     return f"{path.parent if fnmatch.fnmatch(path.name, TEMPORARY) else path}: {error.strerror}"
 
 
+def refusal(error: UserError | OSError, name: str) -> str:
+    """What is printed of an error with one of several things, by its name, where the others go on."""
+    if isinstance(error, UserError):
+        return str(error)
+    return printable(of_files(error) or f"{name}: {first_line(error)}")
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message that is not empty; the name of its class if there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

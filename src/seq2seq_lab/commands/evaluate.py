@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust, length_penalty
-from seq2seq_lab.errors import UserError, nearest
+from seq2seq_lab.errors import UserError, nearest, refusal
 from seq2seq_lab.runs import layout
 
 _GRADED = ("bleu", "chrf")  # see `data.task.Task`
@@ -114,11 +114,11 @@ def main(args: argparse.Namespace) -> int:
     for folder in args.folders:
         try:
             found.append({"run": str(folder), **evaluate_run(folder, request, corpora)})
-        except UserError as error:
+        except (UserError, OSError) as error:  # also a folder that cannot be written
             if len(args.folders) == 1:
                 raise
             failed = True
-            print(error, file=sys.stderr)
+            print(refusal(error, str(folder)), file=sys.stderr)
     if args.json:
         flat = [_flat(each) for each in found]
         print(as_json(flat[0] if len(args.folders) == 1 else flat), end="")

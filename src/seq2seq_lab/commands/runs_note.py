@@ -3,9 +3,10 @@
 import argparse
 from dataclasses import replace
 
+from seq2seq_lab.commands.annotate import annotate
 from seq2seq_lab.commands.chosen import add_chosen
 from seq2seq_lab.errors import counted
-from seq2seq_lab.runs.annotations import check_first, read_annotations, write_annotations
+from seq2seq_lab.runs.annotations import check_first
 from seq2seq_lab.runs.select import require_runs, select
 
 
@@ -20,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; returns its exit status: 1 if a run could not be noted."""
     check_first(args.text, "the note")
-    selection = require_runs(select(args.chosen))
-    for run in selection.runs:
-        write_annotations(run.folder, replace(read_annotations(run.folder), note=args.text.strip()))
-    print(f"{'noted' if args.text.strip() else 'note removed'}: {counted(len(selection.runs), 'run')}")
-    return 0
+    note = args.text.strip()
+    runs = require_runs(select(args.chosen)).runs
+    _, failed = annotate(runs, lambda before: replace(before, note=note))
+    print(f"{'noted' if note else 'note removed'}: {counted(len(runs) - failed, 'run')}")
+    return int(bool(failed))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from seq2seq_lab.commands.chosen import add_chosen
-from seq2seq_lab.errors import UserError, first_line, of_files, printable
+from seq2seq_lab.errors import UserError, refusal
 from seq2seq_lab.runs.facts import activity
 from seq2seq_lab.runs.filters import outputs, split
 from seq2seq_lab.runs.remove import TRAINED, remove_run, size
@@ -49,12 +49,9 @@ def main(args: argparse.Namespace) -> int:
     for run in chosen:
         try:
             remove_run(run, selection.root)
-        except UserError as error:
+        except (UserError, OSError) as error:  # such as the folder of somebody else
             failed += 1
-            print(error, file=sys.stderr)
-        except OSError as error:  # such as the folder of somebody else
-            failed += 1
-            print(printable(of_files(error) or f"{run.name}: {first_line(error)}"), file=sys.stderr)
+            print(refusal(error, run.name), file=sys.stderr)
     print(f"{len(chosen) - failed} removed")
     return int(bool(failed or running))
 

@@ -2,15 +2,10 @@
 
 import argparse
 
+from seq2seq_lab.commands.annotate import annotate
 from seq2seq_lab.commands.chosen import add_chosen
 from seq2seq_lab.errors import counted
-from seq2seq_lab.runs.annotations import (
-    check_first,
-    parse_tags,
-    read_annotations,
-    with_tags,
-    write_annotations,
-)
+from seq2seq_lab.runs.annotations import check_first, parse_tags, with_tags
 from seq2seq_lab.runs.select import require_runs, select
 
 
@@ -26,20 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the command; returns its exit status."""
+    """Run the command; returns its exit status: 1 if a run could not be tagged."""
     check_first(args.tags, "the tag")
     tags = parse_tags(args.tags)
-    selection = require_runs(select(args.chosen))
-    changed = 0
-    for run in selection.runs:
-        before = read_annotations(run.folder)
-        after = with_tags(before, **({"remove": tags} if args.remove else {"add": tags}))
-        if after != before:
-            write_annotations(run.folder, after)
-            changed += 1
-    others = len(selection.runs) - changed
+    change = {"remove": tags} if args.remove else {"add": tags}
+    runs = require_runs(select(args.chosen)).runs
+    changed, failed = annotate(runs, lambda before: with_tags(before, **change))
+    others = len(runs) - changed - failed
     rest = f"; {counted(others, 'run')} as before" if others else ""
     print(
         f"{'no longer tagged' if args.remove else 'tagged'} {', '.join(tags)}: {counted(changed, 'run')}{rest}"
     )
-    return 0
+    return int(bool(failed))
