@@ -1,5 +1,7 @@
 """The cache of prepared corpora: equal to the prepared ones, replaced if stale or damaged, never required."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -103,6 +105,20 @@ def test_a_damaged_file_is_replaced(path, cache):
         stored.write_bytes(damaged)
         assert source.load().fingerprint == whole.fingerprint
         assert stored.read_bytes()[:2] == b"PK"
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"]
+)
+def test_what_is_no_regular_file_is_named_and_replaced(path, cache, caplog, make):
+    source = ArchiveCorpus(archive=str(path))
+    whole = source.load()
+    (stored,) = cache.rglob("*.npz")
+    stored.unlink()
+    make(stored)
+    assert source.load().fingerprint == whole.fingerprint
+    assert caplog.messages == [f"{stored} is not a regular file; the corpus is prepared again"]
+    assert stored.is_file()
 
 
 def test_a_changed_byte_anywhere_gives_the_same_corpus_or_none(path, cache):

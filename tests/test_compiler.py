@@ -38,10 +38,12 @@ def test_a_failed_compilation_gives_a_reason() -> None:
 
 
 def damage(path: Path, how: str) -> None:
-    """Damage a file in one of five ways."""
+    """Damage a file in one of six ways."""
     content = path.read_bytes()
-    if how == "missing":
+    if how in ("missing", "pipe"):
         path.unlink()
+        if how == "pipe":
+            os.mkfifo(path)
     else:
         other = {
             "truncated": content[: len(content) // 2],
@@ -90,7 +92,7 @@ def tiny_result(module: Path, cache: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize(("kind", "how"), DAMAGE)
+@pytest.mark.parametrize(("kind", "how"), [*DAMAGE, ("nbi", "pipe"), ("nbc", "pipe")])
 def test_a_damaged_cache_is_found_and_compiled_anew(tiny_cache, tmp_path, kind, how) -> None:
     shutil.copytree(tiny_cache / "cache", tmp_path / "cache")
     (path,) = (tmp_path / "cache").rglob(f"*.{kind}")

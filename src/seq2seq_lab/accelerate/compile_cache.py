@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seq2seq_lab.files import write_text
+from seq2seq_lab.files import read_json, read_limited, write_text
 
 _CHECKSUMS = "checksums.json"
 _KINDS = (".nbi", ".nbc")  # Numba's index, and its code
+_MOST_BYTES = 2**28  # of a file
 
 
 def machine() -> str:
@@ -80,8 +81,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
+    """The hash of each file; `OSError` where one is no regular file, as a pipe would be waited for."""
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): hashlib.sha256(read_limited(path, _MOST_BYTES)).hexdigest()
         for path in _files(folder)
     }
 
@@ -90,7 +92,7 @@ def _is_intact(folder: Path) -> bool:
     """Whether the files are those that were written; an empty cache is intact."""
     try:
         found = _checksums(folder)
-        return not found or found == json.loads((folder / _CHECKSUMS).read_text(encoding="utf-8"))
+        return not found or found == read_json(folder / _CHECKSUMS, _MOST_BYTES)
     except (OSError, ValueError):
         return False
 

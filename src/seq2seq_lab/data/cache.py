@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import stat
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -57,13 +58,16 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
 
 
 def read_corpus(path: Path) -> Corpus | None:
-    """Read a stored corpus; ``None`` if there is no such file or the file is damaged.
+    """Read a stored corpus; ``None`` if there is no such file, or it is damaged or, as a pipe, no regular one.
 
     The runs of a sweep mostly have the same one, so the last ones stay in memory while their files are unchanged.
     """
     try:
         found = path.stat()
     except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):  # who opens a pipe waits for ever
+        _log.warning("%s is not a regular file; the corpus is prepared again", path)
         return None
     return _read(path, found.st_mtime_ns, found.st_size)
 
