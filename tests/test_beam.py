@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seq2seq_lab.data.vocabulary import EOS, SOS
-from seq2seq_lab.decoding.beam import beam_search, length_penalty
+from seq2seq_lab.decoding.beam import beam_search, best_hypotheses, length_penalty
 from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.models import attention_model, seq2seq_model
 
@@ -123,11 +123,14 @@ def test_a_model_with_a_forward_of_its_own_is_searched_by_it():
         ({"n_best": 6}, "n_best must"),
         ({"beam": 1, "alpha": float("nan")}, "length penalty must be between"),
         ({"alpha": -11.0}, "length penalty must be between"),
+        ({"beam": 1.5}, "beam must be a whole number"),
     ],
 )
 def test_arguments_out_of_range_are_refused(build, settings, message):
     with pytest.raises(ValueError, match=message):
         beam_search(build(), SOURCES, LENGTHS, 4, **settings)
+    with pytest.raises(ValueError, match=message):
+        best_hypotheses(build(), [[]], 4, **{"beam": 5, **settings})
 
 
 def test_sos_is_never_the_reason_to_stop(build):

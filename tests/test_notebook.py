@@ -40,6 +40,13 @@ def test_a_run_translates_as_the_command_does(outputs, capsys):
     assert load_run(folder).translate(["", "je suis grand ."])[0] == ""
 
 
+@pytest.mark.parametrize("sentences", ["je suis grand .", "unheard", []], ids=str)
+@pytest.mark.parametrize("search", [{"beam": -1}, {"beam": 1.5}, {"beam": 5, "length_penalty": 99}], ids=str)
+def test_a_search_that_cannot_be_is_refused_whatever_is_translated(outputs, sentences, search):
+    with pytest.raises(ValueError, match="must be"):
+        load_run(tiny.folders(outputs)[0]).translate(sentences, **search)
+
+
 def test_a_run_has_its_metrics_and_its_attention(outputs):
     run = load_run(tiny.folders(outputs)[0])
     rows = tiny.rows(run.run.folder)

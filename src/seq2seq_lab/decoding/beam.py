@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +43,25 @@ def length_penalty(words: int, alpha: float) -> float:
     return float(((5 + words) / 6) ** alpha)
 
 
+def check_search(*, beam: Any, alpha: Any, n_best: Any = 1) -> None:
+    """Refuse a search that cannot be, before anything is searched.
+
+    Raises:
+        ValueError: `beam` or `n_best` is no whole number or out of its range, or `alpha` is out of its range.
+    """
+    for name, value in (("beam", beam), ("n_best", n_best)):
+        if not isinstance(value, Integral):
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
+    if beam < 1:
+        raise ValueError(f"beam must be at least 1, got {beam}")
+    if not 1 <= n_best <= beam:
+        raise ValueError(f"n_best must be between 1 and the beam, {beam}, got {n_best}")
+    if not isinstance(alpha, Real) or not abs(float(alpha)) <= LARGEST_ALPHA:  # NaN is not
+        raise ValueError(
+            f"the length penalty must be between -{LARGEST_ALPHA} and {LARGEST_ALPHA}, got {alpha!r}"
+        )
+
+
 def best_hypotheses(
     model: Model,
     sources: Sequence[Sequence[int]],
@@ -56,6 +76,7 @@ def best_hypotheses(
     Args:
         sources: the ids of each, without `<eos>`; one that has no id has no hypothesis.
     """
+    check_search(beam=beam, alpha=alpha, n_best=n_best)
     found: list[list[Hypothesis]] = [[] for _ in sources]
     known = [row for row, ids in enumerate(sources) if ids]
     for start in range(0, len(known), _BATCH):
@@ -105,14 +126,7 @@ def beam_search(
     Raises:
         ValueError: `beam`, `alpha` or `n_best` is out of its range.
     """
-    if beam < 1:
-        raise ValueError(f"beam must be at least 1, got {beam}")
-    if not 1 <= n_best <= beam:
-        raise ValueError(f"n_best must be between 1 and the beam, {beam}, got {n_best}")
-    if not abs(alpha) <= LARGEST_ALPHA:  # NaN is not
-        raise ValueError(
-            f"the length penalty must be between -{LARGEST_ALPHA} and {LARGEST_ALPHA}, got {alpha}"
-        )
+    check_search(beam=beam, alpha=alpha, n_best=n_best)
     decoding = Steps(model, encode(model, source, source_lengths))
     # A beam begins with one hypothesis, the empty one.
     scores = torch.zeros(len(source), 1, dtype=torch.float64, device=source.device)

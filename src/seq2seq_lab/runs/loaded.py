@@ -113,10 +113,11 @@ class LoadedRun:
 
         Raises:
             UserError: a sentence is longer than the model takes.
-            ValueError: `beam` is less than 1, or `length_penalty` is not between −10 and 10.
+            ValueError: `beam` is no whole number of at least 1, or `length_penalty` is not between −10 and 10.
         """
-        from seq2seq_lab.decoding.beam import best_hypotheses
+        from seq2seq_lab.decoding.beam import best_hypotheses, check_search
 
+        check_search(beam=beam, alpha=length_penalty)
         given = [sentences] if isinstance(sentences, str) else list(sentences)
         ids = [self.vocabularies.encode(each).ids for each in given]
         try:
