@@ -43,7 +43,7 @@ def test_a_run_translates_as_the_command_does(outputs, capsys):
 @pytest.mark.parametrize("sentences", ["je suis grand .", "unheard", []], ids=str)
 @pytest.mark.parametrize("search", [{"beam": -1}, {"beam": 1.5}, {"beam": 5, "length_penalty": 99}], ids=str)
 def test_a_search_that_cannot_be_is_refused_whatever_is_translated(outputs, sentences, search):
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(UserError, match="must be"):
         load_run(tiny.folders(outputs)[0]).translate(sentences, **search)
 
 
@@ -94,14 +94,46 @@ def test_what_a_call_asks_for_and_cannot_have_is_named(tmp_path):
     with pytest.raises(UserError, match=r"^output_dir: give it as an argument"):
         sweep({"data": "toy", "output_dir": str(tmp_path)})
     for settings in ("data=toy", ["data=toy"]):
-        with pytest.raises(UserError, match=r"^settings: a dictionary of keys and values, such as"):
+        with pytest.raises(UserError, match=r"^settings: .* is not a dictionary of keys and values, such as"):
             sweep(settings)
     for zipped in (["forcing.ratio", "seed"], "seed", {"seed": [0, 1]}):
-        with pytest.raises(UserError, match=r"^zipped: groups of keys, such as"):
+        with pytest.raises(UserError, match=r"^zipped: .* is not a list of groups of keys, such as"):
             sweep({"data": "toy"}, zipped=zipped)
-    with pytest.raises(UserError, match=r"^jobs: 0 is not positive"):
+    with pytest.raises(UserError, match=r"^jobs: 0 is not a whole number of at least 1"):
         sweep({"data": "toy"}, jobs=0, output_dir=tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda run: load_run(3), "path: 3 is not the folder of a run"),
+        (lambda run: load_run(""), "path: '' is not the folder of a run"),
+        (lambda run: load_run(run, trusted="my_score"), "trusted: 'my_score' is not a list of modules"),
+        (lambda run: load_runs(3), "paths: 3 is not a folder, a filter, or a list of them"),
+        (lambda run: load_runs([run, None]), "paths: .* is not a folder, a filter, or a list"),
+        (lambda run: load_run(run).translate(3), "sentences: 3 is not a text or a list of texts"),
+        (lambda run: load_run(run).translate(["a", ["b"]]), "sentences: .* is not a text or a list of texts"),
+        (lambda run: load_run(run).translate("a", beam="3"), "beam must be a whole number, got '3'"),
+        (lambda run: load_run(run).translate("a", length_penalty=None), "the length penalty must be between"),
+        (lambda run: load_run(run).attention(["a"]), "sentence: .* is not a text"),
+        (lambda run: load_run(run).attention("je suis", head="1"), "head: '1' is not the number of a head"),
+        (lambda run: sweep(3), "settings: .* is not a dictionary of keys and values"),
+        (lambda run: sweep([{"seed": 0}, 3]), "settings: .* is not a dictionary of keys and values"),
+        (lambda run: sweep({1: 2}), "settings: .* is not a dictionary of keys and values"),
+        (lambda run: sweep({"seed": 0}, zipped=[[3]]), "zipped: .* is not a list of groups of keys"),
+        (lambda run: sweep({"seed": 0}, jobs="2"), "jobs: '2' is not a whole number of at least 1"),
+        (lambda run: sweep({"seed": 0}, jobs=1.5), "jobs: 1.5 is not a whole number of at least 1"),
+        (lambda run: sweep({"seed": 0}, output_dir=3), "output_dir: 3 is not a folder"),
+        (lambda run: sweep({"seed": 0}, config_dir=["a"]), "config_dir: .* is not a folder"),
+        (lambda run: sweep({"name": b"ab"}), "name: b'ab' is not a text, a number, a list or a dictionary"),
+        (lambda run: sweep({"name": [object()]}), "name: .* is not a text, a number, a list or a dictionary"),
+    ],
+)
+def test_an_argument_of_another_type_is_named_before_anything_is_done(outputs, monkeypatch, call, said):
+    monkeypatch.setattr(notebook, "launch", lambda *args, **how: pytest.fail("it began to train"))
+    with pytest.raises(UserError, match=f"^{said}"):
+        call(tiny.folders(outputs)[0])
 
 
 def test_a_sweep_from_python_is_that_of_the_command_line(tmp_path):

@@ -5,8 +5,10 @@ import errno
 import fnmatch
 import os
 import re
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from seq2seq_lab.files import TEMPORARY
 
@@ -30,6 +32,40 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return printable(super().__str__())
+
+
+def require(holds: bool, name: str, value: object, right: str) -> None:
+    """Check an argument of a call in Python.
+
+    Args:
+        holds: whether the value is what it should be.
+        right: what it should be, as "a folder, such as outputs".
+
+    Raises:
+        UserError: it is not.
+    """
+    if not holds:
+        raise UserError(f"{name}: {' '.join(reprlib.repr(value).split())} is not {right}")
+
+
+def is_path(value: object) -> bool:
+    """Whether a value is a path that is not empty; an empty one would be the working folder."""
+    return isinstance(value, str | os.PathLike) and value != ""
+
+
+def are_texts(value: object) -> bool:
+    """Whether a value is a list of texts, or another collection of them."""
+    return (
+        isinstance(value, Collection)
+        and not isinstance(value, str)
+        and all(isinstance(each, str) for each in value)
+    )
+
+
+def as_list(value: Any) -> list[Any]:
+    """What is in a value; it alone where that is a text or a path, or nothing can be in it."""
+    alone = isinstance(value, str | os.PathLike) or not isinstance(value, Iterable)
+    return [value] if alone else [*value]
 
 
 def printable(text: str) -> str:

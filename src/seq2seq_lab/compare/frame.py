@@ -1,10 +1,12 @@
 """Many runs as one table for pandas."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.compare.grouping import group
+from seq2seq_lab.errors import as_list, require
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.loaded import import_pandas
 from seq2seq_lab.runs.select import require_runs, select
@@ -25,10 +27,15 @@ def load_runs(paths: str | Path | Sequence[str | Path] = ()) -> "pd.DataFrame":
             `model=attention` and `val/bleu>30`. Without a folder, that of `$SEQ2SEQ_LAB_OUTPUTS`, or `outputs`.
 
     Raises:
-        UserError: there is no run, or a folder does not exist.
+        UserError: there is no run, a folder does not exist, or an argument is neither a path nor a text.
     """
+    given = as_list(paths)
+    known = all(isinstance(each, str | PathLike) for each in given)
+    require(
+        known, "paths", paths, 'a folder, a filter, or a list of them, such as ["outputs", "model=attention"]'
+    )
     pandas = import_pandas()
-    runs = require_runs(select([paths] if isinstance(paths, str | Path) else paths)).runs
+    runs = require_runs(select(given)).runs
     groups, _ = group(runs)
     settings = {run: each.all_settings for each in groups for run in each.every}
     rows = []

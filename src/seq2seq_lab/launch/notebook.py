@@ -1,6 +1,7 @@
 """A sweep from Python, as `seq2seq-lab train -m` makes it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Integral, Number
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.compare.frame import load_runs
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.texts import is_plain, quoted
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, are_texts, as_list, is_path, require
 from seq2seq_lab.launch.launch import launch
 from seq2seq_lab.runs.filters import outputs
 
@@ -44,21 +45,13 @@ def sweep(
         config_dir: a folder with your own options.
 
     Raises:
-        UserError: a setting cannot be, or a run failed; the finished ones are kept.
+        UserError: a setting cannot be, an argument is of another type, or a run failed; the finished ones are kept.
     """
     output_dir = outputs() if output_dir is None else output_dir
+    several = [settings] if isinstance(settings, Mapping) else as_list(settings)
+    zipped = as_list(zipped)
+    _check(several, zipped, jobs, {"output_dir": output_dir, "config_dir": config_dir})
     config_dir = None if config_dir is None else Path(config_dir)
-    several = [settings] if isinstance(settings, Mapping | str) else list(settings)
-    if not all(isinstance(each, Mapping) for each in several):
-        raise UserError(
-            'settings: a dictionary of keys and values, such as {"data": "toy", "seed": [0, 1]}, or several'
-        )
-    if any(isinstance(each, str) for each in zipped):
-        raise UserError('zipped: groups of keys, such as [["forcing.ratio", "seed"]]')
-    if any("output_dir" in each for each in several):
-        raise UserError("output_dir: give it as an argument of its own: sweep({…}, output_dir=…)")
-    if jobs < 1:
-        raise UserError(f"jobs: {jobs} is not positive")
     known = groups([config_dir] if config_dir else [])
     common, *rest = [[_override(key, value, known) for key, value in each.items()] for each in several] or [
         []
@@ -82,29 +75,46 @@ def sweep(
     return load_runs(output_dir)
 
 
+def _check(several: Sequence[Any], zipped: Sequence[Any], jobs: Any, folders: Mapping[str, Any]) -> None:
+    """Refuse arguments of `sweep` that are of another type; each of Hydra's would be another setting than was meant."""
+    keyed = all(isinstance(each, Mapping) and are_texts(each) for each in several)
+    example = 'a dictionary of keys and values, such as {"data": "toy", "seed": [0, 1]}, or a list of them'
+    require(keyed, "settings", several, example)
+    grouped = all(map(are_texts, zipped))
+    require(grouped, "zipped", zipped, 'a list of groups of keys, such as [["forcing.ratio", "seed"]]')
+    if any("output_dir" in each for each in several):
+        raise UserError("output_dir: give it as an argument of its own: sweep({…}, output_dir=…)")
+    require(isinstance(jobs, Integral) and int(jobs) > 0, "jobs", jobs, "a whole number of at least 1")
+    for name, folder in folders.items():
+        require(folder is None or is_path(folder), name, folder, "a folder, such as outputs")
+
+
 def _override(key: str, value: Any, known: Collection[str]) -> str:
     """A setting as an override; the options of groups are names, which have no quotation marks."""
     if key.startswith("~") and value is None:
         return key
     is_group = key.lstrip("+~") in known
     value = _plain(value)
-    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        values = [_value(each, is_group) for each in value]
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        values = [_value(key, each, is_group) for each in value]
         if not values:
             raise UserError(f"{key}: an empty list of values; [[]] is one value, an empty list")
         return f"{key}={','.join(values)}"
-    return f"{key}={_value(value, is_group)}"
+    return f"{key}={_value(key, value, is_group)}"
 
 
-def _value(value: Any, is_group: bool) -> str:
-    """One value in Hydra's grammar."""
+def _value(key: str, value: Any, is_group: bool) -> str:
+    """One value of a key in Hydra's grammar."""
     value = _plain(value)
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_value(each, False)}" for key, each in value.items()) + "}"
+        return "{" + ",".join(f"{name}:{_value(key, each, False)}" for name, each in value.items()) + "}"
     if isinstance(value, str | Path):
         return str(value) if is_group or is_plain(str(value)) else quoted(str(value))
-    if isinstance(value, Iterable):
-        return f"[{','.join(_value(each, is_group) for each in value)}]"
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return f"[{','.join(_value(key, each, is_group) for each in value)}]"
+    require(
+        value is None or isinstance(value, Number), key, value, "a text, a number, a list or a dictionary"
+    )
     return "null" if value is None else str(value).lower()
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, are_texts, as_list, is_path, require
 from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
 from seq2seq_lab.runs.chosen import Which, check_which, name_of
 from seq2seq_lab.runs.load import load_model
@@ -29,9 +30,11 @@ def load_run(
         trusted: modules whose code the run may name, such as one with a model of your own.
 
     Raises:
-        UserError: the folder is not a run, or there is no such kind of checkpoint.
+        UserError: the folder is not a run, there is no such kind of checkpoint, or an argument is of another type.
     """
     check_which(checkpoint)
+    require(is_path(path), "path", path, "the folder of a run, such as outputs/demo/attention_mixed/seed-0")
+    require(are_texts(trusted), "trusted", trusted, 'a list of modules, such as ["my_score"]')
     run = Run(Path(path))
     if not run.exists():
         raise UserError(
@@ -112,13 +115,22 @@ class LoadedRun:
             length_penalty: of beam search (Wu et al. 2016, https://arxiv.org/abs/1609.08144).
 
         Raises:
-            UserError: a sentence is longer than the model takes.
-            ValueError: `beam` is no whole number of at least 1, or `length_penalty` is not between −10 and 10.
+            UserError: `beam` is no whole number of at least 1, `length_penalty` is not between −10 and 10, or a
+                sentence is no text or longer than the model takes.
         """
         from seq2seq_lab.decoding.beam import best_hypotheses, check_search
 
-        check_search(beam=beam, alpha=length_penalty)
-        given = [sentences] if isinstance(sentences, str) else list(sentences)
+        try:
+            check_search(beam=beam, alpha=length_penalty)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        given = as_list(sentences)
+        require(
+            are_texts(given),
+            "sentences",
+            sentences,
+            'a text or a list of texts, such as ["je suis triste ."]',
+        )
         ids = [self.vocabularies.encode(each).ids for each in given]
         try:
             self.model.check_lengths(source=1 + max((len(each) for each in ids), default=0))
@@ -136,8 +148,11 @@ class LoadedRun:
             head: of the last layer, counted from 1; None: the mean of all heads.
 
         Raises:
-            UserError: the model has no attention or no such head, or nothing of the sentence can be translated.
+            UserError: the model has no attention or no such head, nothing of the sentence can be translated, or an
+                argument is of another type.
         """
+        require(isinstance(sentence, str), "sentence", sentence, 'a text, such as "je suis triste ."')
+        require(head is None or isinstance(head, Integral), "head", head, "the number of a head, such as 1")
         import torch
 
         from seq2seq_lab.data.vocabulary import EOS
