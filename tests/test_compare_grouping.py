@@ -11,7 +11,10 @@ from seq2seq_lab.compare import gather, grouping, naming
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.frame import load_runs
 from seq2seq_lab.compare.listing import as_csv
+from seq2seq_lab.compare.presentation import method
+from seq2seq_lab.compare.report import page
 from seq2seq_lab.compare.views import csv
+from seq2seq_lab.compare.views.columns import setting
 from seq2seq_lab.runs.select import select
 
 
@@ -170,6 +173,21 @@ def test_text_that_looks_like_a_value_is_not_equal_to_the_value(tmp_path, one, o
         settings["model"]["dropout"] = value
         write_run(tmp_path / name, settings)
     assert len(set(labels(tmp_path))) == 2
+
+
+def test_numbers_that_are_nearly_equal_are_told_apart_wherever_they_are_shown(tmp_path):
+    rates = (0.1, 0.1000001, 1 / 3)
+    for n, rate in enumerate(rates):
+        for seed in (0, 1):
+            settings = config(seed=seed)
+            settings["optimizer"]["lr"] = rate
+            write_run(tmp_path / f"{n}" / f"seed-{seed}", settings)
+    comparison = gather([tmp_path])
+    names = ["lr=0.1", "lr=0.1000001", "lr=0.333333"]
+    assert [each.label for each in comparison.groups] == [method(each) for each in comparison.groups] == names
+    assert [setting(each, "lr") for each in comparison.groups] == ["0.1", "0.1000001", "0.333333"]
+    assert "lr 0.1 → 0.1000001" in {pair.title for pair in comparison.pairs}
+    assert [each["after"] for each in page._changes(*comparison.groups[:2])] == ["0.1000001"]
 
 
 def test_groups_with_equal_truncated_values_get_a_number(tmp_path):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seq2seq_lab.compare import naming
@@ -28,6 +28,7 @@ class Group:
     Attributes:
         label: the settings in which it differs from the others on its corpus, as ``model=attention, ratio=0.5``.
         settings: the same settings, key → value.
+        shown: their values for people, which tell them apart.
         all_settings: the settings in which it differs from any other group, for tables of all corpora.
         config: its configuration without the seed, dotted key → value.
         choices: the option that was chosen for each group of the configuration; empty for old runs.
@@ -51,6 +52,7 @@ class Group:
     described: Mapping[str, Measure]
     repeated: tuple[Run, ...] = ()
     units: str | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)
     own_label: str | None = None
     colour: str | None = None
 
@@ -227,11 +229,12 @@ def _without(groups: Sequence[Group]) -> str:
 
 def _labelled(groups: Sequence[Group]) -> list[Group]:
     """Set the labels; one that says nothing, or that two corpora share, names the corpus; equal ones get a number."""
-    labels = [", ".join(f"{k}={naming.show(v)}" for k, v in group.settings.items()) for group in groups]
+    shown = naming.told_apart([group.settings for group in groups])
+    labels = [", ".join(f"{key}={text}" for key, text in each.items()) for each in shown]
     corpora = {each.corpus.fingerprint for each in groups}
     labelled: list[Group] = []
     taken: set[str] = set()
-    for group, label in zip(groups, labels, strict=True):
+    for group, texts, label in zip(groups, shown, labels, strict=True):
         alike = {each.corpus.fingerprint for each, its in zip(groups, labels, strict=True) if its == label}
         if len(alike) > 1 or (not label and len(corpora) > 1):
             label = ", ".join(filter(None, (label, corpus_name(group, groups))))
@@ -240,5 +243,5 @@ def _labelled(groups: Sequence[Group]) -> list[Group]:
             number += 1
             label = f"{label.removesuffix(f' #{number - 1}')} #{number}"
         taken.add(label)
-        labelled.append(replace(group, label=label))
+        labelled.append(replace(group, label=label, shown=texts))
     return labelled

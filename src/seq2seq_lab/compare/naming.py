@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,18 @@ def show(value: Any) -> str:
     """A value for people: a number with six digits; a long text without its middle, as the ends of paths differ."""
     text = f"{value:g}" if isinstance(value, float) else written(value)
     return text if len(text) <= _LONG else f"{text[:_BEGINNING]}…{text[_BEGINNING + 1 - _LONG :]}"
+
+
+def told_apart(several: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The values of several settings for people: numbers of one key that `show` writes alike are written whole."""
+    different = {(key, canonical(value)): show(value) for each in several for key, value in each.items()}
+    alike = Counter((key, text) for (key, _), text in different.items())
+
+    def text(key: str, value: Any) -> str:
+        whole = isinstance(value, float) and alike[key, show(value)] > 1
+        return written(value) if whole else show(value)
+
+    return [{key: text(key, value) for key, value in each.items()} for each in several]
 
 
 def _reads_otherwise(text: str) -> bool:

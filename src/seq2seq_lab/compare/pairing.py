@@ -10,7 +10,7 @@ from typing import Any
 from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import canonical, determines, show
+from seq2seq_lab.compare.naming import canonical, determines
 from seq2seq_lab.compare.statistics import (
     ALPHA,
     Difference,
@@ -63,13 +63,13 @@ class Pair:
         first, second = self.first.settings, self.second.settings
         keys = list(dict.fromkeys([*first, *second]))
         changed = [k for k in keys if k not in first or k not in second or first[k] != second[k]]
-        shared = ", ".join(f"{k}={show(first[k])}" for k in keys if k not in changed)
+        one, other = self.first.shown, self.second.shown
+        shared = ", ".join(f"{k}={one[k]}" for k in keys if k not in changed)
         beside = f" ({shared})" if shared else ""
         if len(changed) == 1 and changed[0] in first and changed[0] in second:
-            return f"{changed[0]} {show(first[changed[0]])} → {show(second[changed[0]])}{beside}"
+            return f"{changed[0]} {one[changed[0]]} → {other[changed[0]]}{beside}"
         left, right = (
-            ", ".join(f"{k}={show(side[k])}" for k in changed if k in side) or "without"
-            for side in (first, second)
+            ", ".join(f"{k}={side[k]}" for k in changed if k in side) or "without" for side in (one, other)
         )
         return f"{left} → {right}{beside}"
 

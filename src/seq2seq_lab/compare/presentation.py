@@ -14,7 +14,6 @@ import yaml
 
 from seq2seq_lab.compare.corpora import by_corpus, corpus_name
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import show
 from seq2seq_lab.errors import UserError, nearest
 from seq2seq_lab.files import read_limited
 from seq2seq_lab.runs.facts import values
@@ -161,7 +160,7 @@ def _ordered(groups: Sequence[Group], rank: Mapping[int, int]) -> list[Group]:
 def method(group: Group) -> str:
     """What tells a group apart from the others on its corpus, and is the same on every corpus: its own label, else its
     settings."""
-    return group.own_label or ", ".join(f"{key}={show(value)}" for key, value in group.settings.items())
+    return group.own_label or ", ".join(f"{key}={text}" for key, text in group.shown.items())
 
 
 def matching(groups: Sequence[Group], where: str, *, of: str = "") -> list[Group]:

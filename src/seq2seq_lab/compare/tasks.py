@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import ABSENT, differing, show
+from seq2seq_lab.compare.naming import ABSENT, differing, told_apart
 from seq2seq_lab.compare.presentation import listed, method
 from seq2seq_lab.compare.statistics import ALPHA
 from seq2seq_lab.evaluation.measures import TEST
@@ -139,8 +139,9 @@ def _unlike(table: Mapping[str, Mapping[str, Group]]) -> list[str]:
     for name in next(iter(table.values())):
         on_tasks = {task: each[name].config for task, each in table.items()}
         if keys := [key for key in differing(list(on_tasks.values())) if key in own]:
+            shown = told_apart([{keys[0]: config.get(keys[0], ABSENT)} for config in on_tasks.values()])
             values = "; ".join(
-                f"{show(config.get(keys[0], ABSENT))} on {task}" for task, config in on_tasks.items()
+                f"{text[keys[0]]} on {task}" for text, task in zip(shown, on_tasks, strict=True)
             )
             notes.append(f"over tasks, {name} is not one method: {keys[0]} is {values}")
     return notes

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from seq2seq_lab import __version__
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import TARGET, differing, show
+from seq2seq_lab.compare.naming import TARGET, differing, told_apart
 from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
@@ -227,8 +227,8 @@ def _changes(first: Group, other: Group) -> Iterator[_Data]:
 
 
 def _change(key: str, first: Mapping[str, Any], other: Mapping[str, Any]) -> _Data:
-    before, after = (show(side[key]) if key in side else None for side in (first, other))
-    return {"key": key, "before": before, "after": after}
+    before, after = told_apart([{key: side[key]} if key in side else {} for side in (first, other)])
+    return {"key": key, "before": before.get(key), "after": after.get(key)}
 
 
 def _provenance(run: Run) -> list[str]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import ABSENT, show
+from seq2seq_lab.compare.naming import ABSENT
 from seq2seq_lab.compare.statistics import Bounds, Estimate, decimals
 from seq2seq_lab.compare.tasks import Interval, OverTasks
 
@@ -123,8 +123,7 @@ def setting_columns(groups: Sequence[Group]) -> list[list[str]]:
 
 def setting(group: Group, key: str) -> str:
     """The value of a differing setting; empty where the group lacks the key."""
-    value = group.settings.get(key, ABSENT)
-    return "" if value is ABSENT else show(value)
+    return "" if group.settings.get(key, ABSENT) is ABSENT else group.shown[key]
 
 
 def setting_keys(groups: Sequence[Group]) -> list[str]:

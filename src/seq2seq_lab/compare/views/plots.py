@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import file_names, show, written
+from seq2seq_lab.compare.naming import file_names, written
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.compare.views.appearance import Look, is_number, keys_shown, looks, looks_of, nodes_of
@@ -106,7 +106,7 @@ def group_legend(look: Mapping[Group, Look]) -> dict[str, Look]:
                 each = look[group]
                 colour = Look(each.colour) if any(keys[1:]) else each
                 part = (colour, Look(INK, each.dashes), Look(INK, marker=each.marker, line=False))[place]
-                if said := _name([(key, show(group.settings[key])) for key in its if key in group.settings]):
+                if said := _name([(key, group.shown[key]) for key in its if key in group.settings]):
                     legend.setdefault(said, part)
     return legend
 
@@ -240,4 +240,5 @@ def _draw_sweep(
     if every[0] > 0 and every[-1] >= _SPREAD * every[0]:
         axes.set_xscale("log")
     elif len(every) <= 8:
-        axes.set_xticks(every, [show(value) for value in every])
+        shown = {value: group.shown[key] for line, _ in lines for value, group in line.items()}
+        axes.set_xticks(every, [shown[value] for value in every])

@@ -14,7 +14,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import ABSENT, file_names, show
+from seq2seq_lab.compare.naming import ABSENT, file_names
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS, tensorboard_tag
 from seq2seq_lab.files import replacing
@@ -85,7 +85,7 @@ def _short(group: Group) -> str:
     if group.own_label:
         return group.own_label
     named = {key: isinstance(value, str) and value != ABSENT for key, value in group.settings.items()}
-    parts = [value if named[key] else f"{key}={show(value)}" for key, value in group.settings.items()]
+    parts = [value if named[key] else f"{key}={group.shown[key]}" for key, value in group.settings.items()]
     return ", ".join(parts) or group.label
 
 
