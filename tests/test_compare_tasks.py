@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import math
 import random
 import re
 
@@ -11,6 +12,7 @@ import pytest
 import scipy.stats
 
 import fake_runs
+from fake_evaluations import write_evaluation
 from literal import statistics as literal
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare.comparison import compare, gather
@@ -277,6 +279,20 @@ def test_runs_that_diverged_on_both_sides_are_equal(two_tasks):
     exact = gather([two_tasks]).over_tasks[0]
     # Of nine comparisons on one task it wins six, loses two, and one is equal.
     assert exact.methods[2].better.value == pytest.approx((1 + 6.5 / 9) / 2)
+
+
+def test_a_run_that_diverged_on_the_test_part_is_the_worst_too(two_tasks):
+    for folder in two_tasks.glob("*/seed-*"):
+        loss = 2 - 0.1 * float(folder.parent.name.partition("-")[2])
+        diverged = folder.parent.name == "long-0.75" and folder.name == "seed-0"
+        contents = {"measures": {"loss_forced": math.inf if diverged else loss}, "segments": "source"}
+        write_evaluation(folder, "test", contents)
+    comparison = gather([two_tasks])
+    (loss,) = comparison.over_tasks
+    assert [method.runs for method in loss.methods] == [[3, 3]] * 3
+    assert loss.methods[2].better.value == pytest.approx((1 + 6 / 9) / 2)
+    said = {pair.verdict for pair in comparison.pairs if pair.metric == loss.metric}
+    assert "not a number for some of 3 seeds: a run diverged" in said
 
 
 def test_a_run_that_diverged_is_the_worst(two_tasks):

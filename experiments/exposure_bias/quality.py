@@ -10,6 +10,7 @@ tables on a page; without a folder, these are made from TASK_runs.csv alone. TAS
 share of outputs with an error, has 1 for each of them and 0 for the others, in the order of the test part.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -256,7 +257,7 @@ def by_method(measured: Sequence[Row], column: str) -> dict[str, dict[int, float
     """Method → seed → value, in the order of the rows; a value that is not finite is missing."""
     found: dict[str, dict[int, float]] = {row["method"]: {} for row in measured}
     for row in measured:
-        if row[column]:
+        if row[column] and math.isfinite(float(row[column])):
             found[row["method"]][int(row["seed"])] = float(row[column])
     return found
 

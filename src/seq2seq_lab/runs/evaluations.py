@@ -28,7 +28,7 @@ class Evaluated:
     """The results of a trained model on one part of the data.
 
     Attributes:
-        measures: the value of each measure, by its name.
+        measures: the value of each measure, by its name; NaN where it was not finite.
         analyses: the result of each analysis, by its name; plain data, which may come from another user.
         segments: what counts once in scores of translations: each `source`, or each `pair`, as in version 0.2.
         checkpoint, epoch: what was evaluated, `best` or `last`; None where the file does not say it, or of a mean.
@@ -256,7 +256,7 @@ def _segments(read: Mapping[str, Any]) -> str:
 
 
 def _evaluated(read: Mapping[str, Any]) -> Evaluated:
-    measures, analyses = numbers(read.get("measures")), _mappings(read.get("analyses"))
+    measures, analyses = _numbers(read.get("measures")), _mappings(read.get("analyses"))
     if "segments" in read:
         return Evaluated(measures, analyses, _segments(read))
     measures = {f"{name}_inside" if name in _INSIDE else name: each for name, each in measures.items()}
@@ -274,12 +274,15 @@ def _with_current_names(grammar: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def numbers(entries: Any) -> dict[str, float]:
-    """The entries of a mapping that are numbers to compute with: finite ones that are not too large."""
+def _numbers(entries: Any) -> dict[str, float]:
+    """The entries of a mapping that are numbers; null, which is not finite, and those too large to compute with as NaN.
+
+    A run that diverged has such values, and must not be left out of what is said of its method.
+    """
     return {
-        str(name): float(value)
+        str(name): float(value) if value is not None and abs(value) <= LARGEST else math.nan
         for name, value in (entries.items() if isinstance(entries, Mapping) else ())
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+        if isinstance(value, int | float | None) and not isinstance(value, bool)
     }
 
 
