@@ -7,14 +7,18 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import tiny
-from seq2seq_lab.launch import isolate
+from seq2seq_lab.commands import main as cli
+from seq2seq_lab.launch import isolate, slurm
 from seq2seq_lab.launch import register as registers
 from seq2seq_lab.launch.register import Entry, Register, remove_stale, under_way
+from seq2seq_lab.launch.sweep import show
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
 from waiting import wait
@@ -185,6 +189,32 @@ def test_the_last_job_compares_where_nobody_waits_any_more(tmp_path, monkeypatch
     waiting.join()
     register.close()
     assert not register.abandoned()
+
+
+def test_a_job_notes_its_number_and_one_that_slurm_ended_counts_once(tmp_path, monkeypatch, capsys):
+    """One that is cancelled notes that it was interrupted, and leaves no result to the process that waits for it."""
+    noted = []
+    monkeypatch.setattr(
+        Register, "add", lambda self, entry, add=Register.add: (noted.append(entry), add(self, entry))
+    )
+    assert cli.main(["train", "-m", *tiny.SETTINGS, *tiny.LEAN, f"output_dir={tmp_path}", "seed=3,4"]) == 0
+    assert [each.number for each in noted] == [0, 1]
+    register = Register(tmp_path / "sweep-1-ab", 2)
+    register.add(noted[0])
+    register.add(replace(noted[1], result="interrupted"))
+    errors = SimpleNamespace(FailedJobError=RuntimeError, UncompletedJobError=RuntimeError)
+    for name, module in (("submitit", None), ("submitit.core", None), ("submitit.core.utils", errors)):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(slurm, "_is_queued", lambda job: False)
+    monkeypatch.setattr(slurm, "_POLL", 0)
+    paths = SimpleNamespace(result_pickle=tmp_path / "no result", stdout=tmp_path / "log")
+    slurm._Waiting(SimpleNamespace(job_id="7_1", paths=paths), ["seed=4"], 1, register, "7").results()
+    assert register.progress() == "2 of 2 runs, 1 failed"
+    capsys.readouterr()
+    show(register.close())
+    said = capsys.readouterr().err
+    assert "1 finished, 1 failed:" in said
+    assert f"failed: {noted[1].folder}: job 7_1: SLURM ended it" in said
 
 
 def rewritten(register, **owner):

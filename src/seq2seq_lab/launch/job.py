@@ -133,9 +133,10 @@ class TaskFunction:
 
     def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> float | None:
         """Train one run of a sweep, and add what became of it to the register."""
-        overrides, spec = given(hydra.overrides.task), None
+        spec = None
         if (why := self._why_not(cfg)) is not None:
-            self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{' '.join(overrides)}", shown=True))
+            job = " ".join(given(hydra.overrides.task))
+            self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{job}", shown=True))
             return None
         try:
             spec = self._spec(cfg, hydra)
@@ -145,13 +146,13 @@ class TaskFunction:
         except UserError as error:
             ended = JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
-            self._report(spec, JobResult(INTERRUPTED), overrides)
+            self._report(spec, JobResult(INTERRUPTED), hydra)
             raise
         except Exception as error:  # a bug: the traceback follows at the end of the sweep
             message = f"{type(error).__name__}: {first_line(error)}"
-            self._report(spec, JobResult(FAILED, error=message), overrides)
+            self._report(spec, JobResult(FAILED, error=message), hydra)
             raise
-        self._report(spec, ended, overrides)
+        self._report(spec, ended, hydra)
         return ended.value
 
     def _why_not(self, cfg: "DictConfig") -> str | None:
@@ -257,17 +258,17 @@ class TaskFunction:
 
         return max(1, processors() + 1 + jobs)  # as joblib counts: -1 is all of them, -2 all but one
 
-    def _report(self, spec: RunSpec | None, ended: JobResult, overrides: list[str]) -> None:
-        error = f"{ended.error}\n  in the job {' '.join(overrides)}" if ended.error else ""
+    def _report(self, spec: RunSpec | None, ended: JobResult, hydra: Any) -> None:
+        job = " ".join(given(hydra.overrides.task))
+        error = f"{ended.error}\n  in the job {job}" if ended.error else ""
         # Only the launching process and its children write to the user's terminal; other processes write to files.
         shown = self._sweep_process in (os.getpid(), os.getppid())
         if error and shown:
             print(error, file=sys.stderr)
         path = str(spec.folder.absolute()) if spec else None
         compare = spec is not None and spec.config["compare"] and ended.result not in (INTERRUPTED, PRUNED)
-        self.register.add(
-            Entry(path, compare, ended.result, error, shown, spec.config["notify"] if spec else None)
-        )
+        notify = spec.config["notify"] if spec else None
+        self.register.add(Entry(path, compare, ended.result, error, shown, notify, int(hydra.job.num)))
         print(f"{self.register.progress()}\n", flush=True)
         if self.register.abandoned():
             entries = self.register.close()

@@ -39,6 +39,7 @@ class Entry:
         error: the error message; empty if the job did not fail.
         shown: whether the error was already printed on the user's terminal.
         notify: the command that is to be called at the end of all jobs.
+        number: that of the job in its sweep, by which the process that waits for it knows it.
     """
 
     folder: str | None
@@ -47,6 +48,7 @@ class Entry:
     error: str = ""
     shown: bool = False
     notify: str | None = None
+    number: int | None = None
 
 
 @dataclass

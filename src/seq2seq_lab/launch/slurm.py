@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from seq2seq_lab.config.misuse import no_such_option
@@ -45,7 +46,8 @@ def queue(register: Register) -> Iterator[None]:
             flush=True,
         )
         return [
-            _Waiting(job, overrides, register, array) for job, overrides in zip(jobs, columns[0], strict=True)
+            _Waiting(job, overrides, number, register, array)
+            for job, overrides, number in zip(jobs, columns[0], columns[2], strict=True)
         ]
 
     executors.map_array = map_array
@@ -58,9 +60,12 @@ def queue(register: Register) -> Iterator[None]:
 class _Waiting:
     """A job of an array; its result is waited for, and never an exception."""
 
-    def __init__(self, job: Any, overrides: Sequence[str], register: Register, array: str) -> None:
+    def __init__(
+        self, job: Any, overrides: Sequence[str], number: int, register: Register, array: str
+    ) -> None:
         self.job = job
         self.overrides = overrides
+        self.number = number
         self.register = register
         self.array = array
 
@@ -72,7 +77,10 @@ class _Waiting:
         try:
             if self._wait():
                 return self.job.results()  # type: ignore[no-any-return]
-            why = "SLURM ended it: over its time limit, cancelled, or for want of memory"
+            why = (
+                "SLURM ended it: over its time limit, cancelled, or for want of memory; the same command goes on from "
+                "there"
+            )
         except KeyboardInterrupt:
             print(
                 f"\nThe jobs of {self.array} stay in the queue and compare their runs at the end; "
@@ -84,10 +92,17 @@ class _Waiting:
             why = first_line(error)
         finally:
             print(self.register.progress(), flush=True)
-        log = f"its output: {self.job.paths.stdout}"
-        where = f"in the job {' '.join(self.overrides)}"
-        self.register.add(Entry(None, False, FAILED, f"job {self.job.job_id}: {why}\n  {log}\n  {where}"))
+        self._note(why)
         return [JobReturn(overrides=self.overrides, status=JobStatus.COMPLETED)]
+
+    def _note(self, why: str) -> None:
+        """Note that the job has failed: in place of what it has noted itself, as one that is cancelled has."""
+        noted = (each for each in self.register.entries() if each.number == self.number)
+        before = next(noted, Entry(None, False))
+        why = f"job {self.job.job_id}: {before.error.partition(chr(10))[0] or why}"
+        log, where = f"its output: {self.job.paths.stdout}", f"in the job {' '.join(self.overrides)}"
+        error = f"{why}\n  {log}\n  {where}"
+        self.register.add(replace(before, compare=False, result=FAILED, error=error, shown=False))
 
     def _wait(self) -> bool:
         """Wait for the end of the job; returns whether it has a result. A cluster may keep no account of ended jobs."""
