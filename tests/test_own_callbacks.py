@@ -92,6 +92,8 @@ def test_samples_are_of_the_averaged_weights_that_are_saved(run):
     samples = json.loads((folder / layout.TRANSLATIONS).read_text(encoding="utf-8"))
     trained = load_run(folder, checkpoint="last")
     assert [each["hypothesis"] for each in samples] == trained.translate([each["source"] for each in samples])
+    often = run("often", average, "callbacks.translations.every_n_epochs=1", lean=False)
+    assert tiny.same_weights(often, run("never", average)), "samples change what is trained"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import html
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ class SampleTranslations(Checkpoint):
         if epoch > 1 and not last and epoch % self.every_n_epochs:
             return
         assert isinstance(pl_module, TranslationModule)
-        samples = self.samples(trainer.datamodule, evaluated(trainer, pl_module))  # type: ignore[attr-defined]
+        with as_validated(trainer, pl_module):
+            samples = self.samples(trainer.datamodule, pl_module)  # type: ignore[attr-defined]
         text = json.dumps(samples, indent=1, ensure_ascii=False)
         write_text(Path(trainer.default_root_dir) / layout.TRANSLATIONS, text + "\n")
         for logger in trainer.loggers:
@@ -73,14 +76,20 @@ class SampleTranslations(Checkpoint):
         return translate_block(block, data, module)
 
 
-def evaluated(trainer: pl.Trainer, module: TranslationModule) -> TranslationModule:
-    """The module with the weights that are validated and saved: their average, where a callback keeps one."""
-    for each in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(each, WeightAveraging) and each._average_model is not None:
-            averaged = each._average_model.module
-            assert isinstance(averaged, TranslationModule)
-            return averaged
-    return module
+@contextmanager
+def as_validated(trainer: pl.Trainer, module: TranslationModule) -> Iterator[None]:
+    """With the weights in the module that are validated and saved: their average, where a callback keeps one.
+
+    Lightning exchanges the two in these hooks, exactly; whether there is an average yet is for the callback to know.
+    """
+    averaging = [each for each in trainer.callbacks if isinstance(each, WeightAveraging)]  # type: ignore[attr-defined]
+    for each in averaging:
+        each.on_validation_epoch_start(trainer, module)
+    try:
+        yield
+    finally:
+        for each in reversed(averaging):
+            each.on_validation_epoch_end(trainer, module)
 
 
 def translate_block(
