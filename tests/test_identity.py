@@ -101,6 +101,19 @@ class TestLength:
         assert cli.main([*shorter, "--dry-run"]) == 0
         assert "1 run: 1 refused" in capsys.readouterr().out
 
+    def test_a_shorter_run_is_found_in_its_folder_though_a_longer_one_was_trained_last(
+        self, tmp_path, capsys
+    ):
+        (folder,) = train(tmp_path, "name=a", "trainer.max_epochs=2")
+        assert len(train(tmp_path, "name=a", "trainer.max_epochs=2,3", sweep=True)) == 3
+        longer = tmp_path / "a,max_epochs=3" / "seed-0"
+        before = Run(longer).summary()
+        short = [*LITTLE, "name=a", "trainer.max_epochs=2", f"output_dir={tmp_path}"]
+        assert cli.main(short) == 0
+        assert f"{folder}: already finished" in capsys.readouterr().out
+        assert cli.main([*short, "fresh=true"]) == 0
+        assert Run(longer).summary() == before
+
     def test_a_run_that_has_stopped_early_is_finished_with_any_number_of_epochs_above(self, tmp_path, capsys):
         stopping = ("callbacks=[default,early_stopping]", "callbacks.early_stopping.patience=1")
         how = (*stopping, "optimizer.lr=0.00001")

@@ -39,6 +39,9 @@ def find_folder(
 ) -> Path:
     """The folder of a run: where the same run is, by whatever command, or one that no other run is in.
 
+    The wanted one comes first: a longer run of equal settings may have a folder of its own, and `fresh=true` is of the
+    folder that is named.
+
     Args:
         wanted: the one that its overrides give.
         by_length: whether runs that differ only in their length have folders of their own.
@@ -48,7 +51,7 @@ def find_folder(
     """
     known = None if by_length else remembered(config)
     apart = beside(wanted, config)
-    for folder in (known, wanted, apart, earlier):
+    for folder in (wanted, known, apart, earlier):
         if folder is not None and _contains(folder, config):
             return folder
     there = Run(wanted)
