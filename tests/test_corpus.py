@@ -107,6 +107,15 @@ def test_statistics_and_groups_of_a_small_corpus(small, predict_sos, longest):
     assert floor == pytest.approx(-(2 * np.log(2 / 3) + np.log(1 / 3)) / longest / 4)
 
 
+def test_sentences_with_different_unknown_words_are_distinct():
+    words = ["a", "b", "c"]
+    corpus = Corpus.build(words, words, archive_pairs=3, normalise=Normalisation(), origin="here").numbered(
+        np.array([0]), unknown=True
+    )
+    statistics = corpus.statistics(predict_sos=False)
+    assert (statistics["distinct_sources"], statistics["distinct_targets"]) == (3, 3)
+
+
 def test_statistics_of_training_pairs_have_the_floor_of_these_pairs(small):
     rows = np.array([0, 1])  # two translations of one source
     statistics = small.statistics(rows, predict_sos=False)

@@ -262,14 +262,15 @@ class Corpus:
             rows: indices of the training pairs, which the loss floor is computed from; ``None`` = all pairs.
             predict_sos: as in `to_predict`.
         """
+        complete = self.complete or self  # where unknown symbols differ
         return {
             "archive_pairs": self.archive_pairs,
             "pairs": len(self),
             "training_pairs": len(self) if rows is None else len(rows),
             "source_vocabulary": len(self.source_vocabulary),
             "target_vocabulary": len(self.target_vocabulary),
-            "distinct_sources": int(self.source.groups.max()) + 1,
-            "distinct_targets": int(self.target.groups.max()) + 1,
+            "distinct_sources": int(complete.source.groups.max()) + 1,
+            "distinct_targets": int(complete.target.groups.max()) + 1,
             "max_source_length": int(self.source.lengths.max()),
             "max_target_length": int(self.to_predict(predict_sos=predict_sos).lengths.max()),
             "loss_floor": self.loss_floor(rows, predict_sos=predict_sos),
