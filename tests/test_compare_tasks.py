@@ -150,6 +150,18 @@ def test_the_tables_of_a_paper_too(two_tasks, capsys):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_each_table_over_tasks_as_csv_names_its_metric_and_its_reference(two_tasks, capsys):
+    metrics = ["val/loss_forced", "val/exact_match"]
+    asked = [argument for metric in metrics for argument in ("--metric", metric)]
+    assert cli.main(["compare", str(two_tasks), *asked, "--format", "csv"]) == 0
+    tables = [[*csv.DictReader(each.splitlines())] for each in capsys.readouterr().out.strip().split("\n\n")]
+    over_tasks = [table for table in tables if "IQM" in table[0]]
+    assert [{row["metric"] for row in table} for table in over_tasks] == [{each} for each in metrics]
+    for row in (row for table in over_tasks for row in table):
+        assert (row["P(better)"] == "–") == (row["method"] == row["reference"])
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_each_difference_names_its_task(two_tasks, capsys):
     assert cli.main(["compare", str(two_tasks), "--metric", "val/exact_match"]) == 0
     said = " ".join(capsys.readouterr().out.split())

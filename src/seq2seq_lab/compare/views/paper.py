@@ -50,9 +50,14 @@ def tables(
 ) -> str:
     """The groups on each corpus, all tasks together, and the pairs that are compared, in a format."""
     made = [_results(on_corpus, metrics, corpus) for corpus, on_corpus in by_corpus(groups).items()]
+    over = [_over_tasks(each) for each in over_tasks]
     if form == "csv":  # which has no captions
-        made = [_with_corpus(table, corpus) for table, corpus in zip(made, by_corpus(groups), strict=True)]
-    made += [_over_tasks(each) for each in over_tasks]
+        made = [_with(table, corpus=corpus) for table, corpus in zip(made, by_corpus(groups), strict=True)]
+        over = [
+            _with(table, metric=each.metric, reference=each.reference)
+            for table, each in zip(over, over_tasks, strict=True)
+        ]
+    made += over
     compared = [pair for pair in pairs if pair.difference.n > 1 and pair.metric in metrics]
     if form == "latex":
         on = {
@@ -65,9 +70,9 @@ def tables(
     return "\n".join(_WRITERS[form](table) for table in made)
 
 
-def _with_corpus(table: Table, corpus: str) -> Table:
-    """A table with a first column for the corpus, if there are several."""
-    first = [Column("corpus", [corpus] * len(table.rows))] if corpus else []
+def _with(table: Table, **said: str) -> Table:
+    """A table with first columns for what is said of all of its rows; an empty text has none."""
+    first = [Column(name, [text] * len(table.rows)) for name, text in said.items() if text]
     return table._replace(names=[*first, *table.names])
 
 
