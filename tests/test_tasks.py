@@ -313,6 +313,16 @@ class TestWords:
         found = gather([tmp_path]).groups[0].measure(name)
         assert (found.name, found.label, found.unit) == (name.rpartition("/")[2], label, unit)
 
+    def test_a_test_over_sentences_that_there_is_not_is_explained(self, tmp_path):
+        corpus = {**fake_runs.TOY, "item": "command", "token": "action", "graded": False}
+        for ratio in (0.25, 0.5, 0.75):
+            fake_runs.write_run(
+                tmp_path / f"{ratio}" / "seed-0", fake_runs.config(ratio=ratio), corpus=corpus
+            )
+        (said,) = [note for note in gather([tmp_path], significance=True).notes if "BLEU" in note]
+        assert said.startswith("no test over commands: ")
+        assert "evaluate" not in said
+
     def test_no_label_speaks_of_sentences_where_there_are_none(self):
         for facts in REGISTRY.values():
             said = in_words(facts, item="graph", token="node").axis

@@ -91,8 +91,10 @@ def over_sentences(
         chosen = chosen or list(_both(*groups))
     elif not every:
         return [], []
+    notes = _left_out(groups) if every else []
     if every and not chosen:
-        return [], ["no two groups have hypotheses of the test part to compare; see `seq2seq-lab evaluate`"]
+        none = "no two groups have hypotheses of the test part to compare; see `seq2seq-lab evaluate`"
+        return [], notes or [none]
     read: dict[tuple[Group, int], Translated | None] = {}
     found = []
     for pair in chosen[:_MOST]:
@@ -100,7 +102,18 @@ def over_sentences(
         if by_seed:
             found.append(OverSentences(pair, by_seed))
     more = len(chosen) - _MOST
-    return found, [f"{more} more pairs are not compared over sentences"] if more > 0 else []
+    return found, [*notes, *([f"{more} more pairs are not compared over sentences"] if more > 0 else [])]
+
+
+def _left_out(groups: Sequence[Group]) -> list[str]:
+    """A note that names what has no BLEU, which is what is compared over sentences."""
+    items = dict.fromkeys(f"{each.corpus.item}s" for each in groups if not each.corpus.graded)
+    if not items:
+        return []
+    return [
+        f"no test over {' or '.join(items)}: it is one of BLEU, which says nothing where a target is right or wrong; "
+        "see the differences over seeds"
+    ]
 
 
 def _both(first: Group, second: Group) -> Iterator[Pair]:
