@@ -6,7 +6,8 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import BboxImage
 
-from seq2seq_lab.evaluation.heat_maps import attention_figure, attention_image
+from seq2seq_lab.evaluation.fonts import other_scripts
+from seq2seq_lab.evaluation.heat_maps import attention_figure, attention_image, save_attention
 
 
 def sample(rows, columns):
@@ -47,3 +48,18 @@ def test_the_colour_of_a_cell_is_its_weight():
         expected = colormaps["viridis"](weights[row, column], bytes=True)[:3]
         found = pixels[int(pixels.shape[0] - y), int(x)]
         assert np.abs(found.astype(int) - np.array(expected, dtype=int)).max() <= 3
+
+
+def test_characters_that_no_font_has_are_drawn_without_a_warning_for_each(tmp_path, recwarn):
+    script = sample([*"\U00016a60\U00016a61"], [*"\U00016a62\U00016a63"])  # Mro, of which few fonts know
+    assert attention_image(script).shape[2] == 3
+    save_attention([script], tmp_path / "maps.png")
+    assert (tmp_path / "maps.png").stat().st_size
+    assert not recwarn.list
+
+
+def test_a_font_of_another_script_is_used_where_it_is_installed(monkeypatch):
+    monkeypatch.setattr("matplotlib.font_manager.get_font_names", lambda: ["NanumGothic", "Other"])
+    with other_scripts():
+        (text, *_) = attention_figure([sample(["노"], ["ᄂ"])]).texts
+    assert text.get_fontfamily() == ["DejaVu Sans", "NanumGothic"]

@@ -146,10 +146,10 @@ def translate(
             f"no {item} to translate; give {item}s as arguments, or one per line on standard input"
         )
     if attention is not None and drawn:
-        from seq2seq_lab.evaluation.heat_maps import attention_figure
+        from seq2seq_lab.evaluation.heat_maps import save_attention
 
         with replacing(attention) as temporary:
-            attention_figure(drawn).savefig(temporary, format="png", dpi=150)
+            save_attention(drawn, temporary)
     return 0 if answered == given else 1
 
 

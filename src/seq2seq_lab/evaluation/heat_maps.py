@@ -1,10 +1,12 @@
 """Heat maps of attention weights, placed by the lengths of their labels: a layout by Matplotlib takes longer."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seq2seq_lab.errors import printable
+from seq2seq_lab.evaluation.fonts import other_scripts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,9 +41,16 @@ def attention_image(sample: dict[str, Any]) -> Any:
     """The heat map of a sample as pixels, ``[height, width, 3]`` of ``uint8``."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    canvas: Any = FigureCanvasAgg(attention_figure([sample]))
-    canvas.draw()
+    with other_scripts():
+        canvas: Any = FigureCanvasAgg(attention_figure([sample]))
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def save_attention(samples: list[dict[str, Any]], path: Path) -> None:
+    """Write the heat maps of samples as one PNG."""
+    with other_scripts():
+        attention_figure(samples).savefig(path, format="png", dpi=150)
 
 
 def _margin(rows: list[str], columns: list[str]) -> float:

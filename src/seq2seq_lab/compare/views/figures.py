@@ -3,7 +3,6 @@
 import io
 import re
 import textwrap
-import warnings
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -16,11 +15,11 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font_names
 from matplotlib.lines import Line2D
 
 from seq2seq_lab.compare.views.appearance import Look
 from seq2seq_lab.errors import printable
+from seq2seq_lab.evaluation.fonts import other_scripts
 from seq2seq_lab.files import replacing, write_text
 
 # The report replaces these by the colours of the browser's theme, so nothing else may use them.
@@ -29,8 +28,6 @@ _PANEL = (5.2, 3.4)  # inches
 _LEFT, _RIGHT, _BOTTOM, _TOP = 0.9, 0.15, 0.5, 0.35  # inches around the axes of a panel
 _TITLE = 0.25  # inches at the top of a panel for its title
 _POINTS = 72  # units per inch in matplotlib's SVG
-# Where they are installed, fonts with characters that the default one lacks.
-_OTHER_SCRIPTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 _FIXED = "\u00a0"  # a space at which no line is broken
 _LEGEND_LINE = 0.2  # inches
 _TITLE_LINE = 0.17  # inches
@@ -81,15 +78,11 @@ class Plot:
 
 @contextmanager
 def _styled() -> Iterator[None]:
-    with mpl.rc_context(), warnings.catch_warnings():
-        # In an SVG a text is a text, whatever fonts there are here.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with mpl.rc_context():
         mpl.rcdefaults()  # the user's matplotlibrc must not change the result
-        installed = get_font_names()
-        mpl.rcParams["font.family"] = ["DejaVu Sans", *(font for font in _OTHER_SCRIPTS if font in installed)]
-        for setting, value in _STYLE.items():
-            mpl.rcParams[setting] = value
-        yield
+        mpl.rcParams.update(_STYLE)
+        with other_scripts():
+            yield
 
 
 def save(plot: Plot, folder: Path) -> dict[str, str]:
