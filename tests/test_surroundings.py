@@ -9,6 +9,7 @@ import pytest
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.data.sources.toy import ToyCorpus
 from seq2seq_lab.launch.startup import environment
 
 LITTLE = ("train", *tiny.SETTINGS, *tiny.LEAN, "trainer.max_epochs=1")
@@ -30,6 +31,15 @@ def test_a_file_where_a_folder_should_be_is_said(tmp_path, capsys):
         cli.main(["data", "data=toy", "data.pairs=40", "--parts", str(tmp_path / "file" / "parts.tsv")]) == 1
     )
     assert capsys.readouterr().err == f"{tmp_path / 'file'}: Not a directory\n"
+
+
+def test_a_full_memory_is_said(monkeypatch, capsys):
+    def read(self):
+        raise MemoryError
+
+    monkeypatch.setattr(ToyCorpus, "read", read)
+    assert cli.main(["data", "data=toy"]) == 1
+    assert capsys.readouterr().err.startswith("the machine's memory is full: ")
 
 
 @pytest.mark.parametrize("flags", [[], ["-m"]])

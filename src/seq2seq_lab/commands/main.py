@@ -72,11 +72,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        said = modules.blame(error) or (of_files(error) if isinstance(error, OSError) else None)
+        said = _explained(error)
         if said is None or os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         print(printable(said), file=sys.stderr)
         return 1
+
+
+def _explained(error: Exception) -> str | None:
+    """What an error is that is none of this package's code; None if it may be one."""
+    if isinstance(error, MemoryError):
+        return "the machine's memory is full: take fewer or shorter pairs, or end other programs"
+    return modules.blame(error) or (of_files(error) if isinstance(error, OSError) else None)
 
 
 def _working_folder() -> Path:
