@@ -223,7 +223,8 @@ def detectable(differences: Sequence[Difference]) -> float:
     """The smallest true difference that these tests find with a probability of 0.8; NaN if none has an interval.
 
     It is found if it passes the first step of Holm's correction for all m of them: a two-sided t-test at 0.05 / m. The
-    power is that of the noncentral t distribution, with the median of the m standard errors.
+    power is that of the noncentral t distribution, with the median of the m standard errors: of an even number the
+    larger of the two in the middle.
     """
     tested = [each for each in differences if not math.isnan(each.p)]
     if not tested:
