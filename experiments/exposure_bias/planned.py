@@ -177,10 +177,11 @@ PLANS = {
 
 
 def table(values: Values, plan: Plan, wrong: Wrong | None = None) -> list[Row]:
-    """A row for each method, by the seeds that all methods of the plan have; a method that lacks one has no row."""
+    """A row for each method, by the seeds that all methods of the family have; a method that lacks one has no row."""
     task = TASKS[plan.task]
     digits = task.measures[task.quality]
-    seeds = set.intersection(*(set(values.get(method, {})) for method in (plan.against, *plan.expected)))
+    named = plan.expected or values  # where nothing is expected, all methods
+    seeds = set.intersection(*(set(values.get(method, {})) for method in (plan.against, *named)))
     baseline = {seed: value for seed, value in values[plan.against].items() if seed in seeds}
     found = {
         method: paired_difference(baseline, its)
