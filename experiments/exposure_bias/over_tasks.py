@@ -25,6 +25,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import measure
 
 PART_2 = ("sentences", "sounds")
+ORDERED = 4  # methods whose order says something
 
 
 def table(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
@@ -107,7 +108,8 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
         )
         common = set.intersection(*(set(its) for its in qualities.values()))
         means = [[fmean(its[seed] for seed in common) for its in each.values()] for each in (gaps, qualities)]
-        rho, p = spearmanr(*means)
+        rho, p = (f"{value:.{digits}f}" for value, digits in zip(spearmanr(*means), (2, 3), strict=True))
+        few = len(qualities) < ORDERED
         full, *others = qualities
         tests = [paired_difference(qualities[full], qualities[other]) for other in others]
         alone, of_all = median(detectable([each]) for each in tests), detectable(tests)
@@ -117,8 +119,8 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
                 "quality": quality,
                 "methods": str(len(gaps)),
                 "seeds": str(len(common)),
-                "ρ of exposure gap and quality": f"{rho:.2f}",
-                "p": f"{p:.3f}",
+                "ρ of exposure gap and quality": "" if few else rho,
+                "p": "" if few else p,
                 "detectable": f"{of_all:.{TASKS[name].measures[TASKS[name].quality]}f}",
                 "detectable by one test": f"{alone:.{TASKS[name].measures[TASKS[name].quality]}f}",
             }
