@@ -173,6 +173,9 @@ PLANS = {
         others=True,
     ),
     "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, as_good=1, others=True),
+    "transformer-longer-beyond": Plan(
+        task="transformer", beyond="sentences", pairs="longer", expected={}, as_good=1, others=True
+    ),
 }
 
 
