@@ -108,8 +108,8 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
         )
         common = set.intersection(*(set(its) for its in qualities.values()))
         means = [[fmean(its[seed] for seed in common) for its in each.values()] for each in (gaps, qualities)]
-        rho, p = (f"{value:.{digits}f}" for value, digits in zip(spearmanr(*means), (2, 3), strict=True))
-        few = len(qualities) < ORDERED
+        rho, p = spearmanr(*means)
+        enough = len(qualities) >= ORDERED
         full, *others = qualities
         tests = [paired_difference(qualities[full], qualities[other]) for other in others]
         alone, of_all = median(detectable([each]) for each in tests), detectable(tests)
@@ -119,8 +119,8 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
                 "quality": quality,
                 "methods": str(len(gaps)),
                 "seeds": str(len(common)),
-                "ρ of exposure gap and quality": "" if few else rho,
-                "p": "" if few else p,
+                "ρ of exposure gap and quality": f"{rho:.2f}" if enough else "",
+                "p": f"{p:.3f}" if enough else "",
                 "detectable": f"{of_all:.{TASKS[name].measures[TASKS[name].quality]}f}",
                 "detectable by one test": f"{alone:.{TASKS[name].measures[TASKS[name].quality]}f}",
             }
