@@ -108,6 +108,15 @@ def ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def workers() -> Iterator[None]:
+    """End the processes that joblib keeps: in a later test they would still write where this one's output went."""
+    yield
+    if kept := sys.modules.get("joblib.externals.loky.reusable_executor"):
+        if kept._executor is not None:
+            kept._executor.shutdown(wait=True, kill_workers=True)
+
+
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
     """The output folder of this test."""
