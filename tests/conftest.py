@@ -112,9 +112,9 @@ def ctrl_c() -> None:
 def workers() -> Iterator[None]:
     """End the processes that joblib keeps: in a later test they would still write where this one's output went."""
     yield
-    if kept := sys.modules.get("joblib.externals.loky.reusable_executor"):
-        if kept._executor is not None:
-            kept._executor.shutdown(wait=True, kill_workers=True)
+    kept = sys.modules.get("joblib.externals.loky.reusable_executor")
+    if kept and kept._executor is not None:
+        kept._executor.shutdown(wait=True, kill_workers=True)
 
 
 @pytest.fixture

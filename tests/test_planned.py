@@ -25,7 +25,7 @@ class TestWhatWasPlanned:
         """Values by SciPy; a method that lacks a seed is not judged."""
         from scipy import stats
 
-        from experiments.exposure_bias import planned
+        from experiments.exposure_bias import expected, planned
 
         random = np.random.default_rng(2)
         shares = {
@@ -42,13 +42,13 @@ class TestWhatWasPlanned:
         }
         bits = {method: {seed: np.zeros(450) for seed in its} for method, its in errors.items()}
         values = {**errors, "uniform": {0: 0.1}}
-        found = {row["method"]: row for row in planned.table(values, planned.PLANS["sounds"], bits)}
+        found = {row["method"]: row for row in planned.table(values, expected.PLANS["sounds"], bits)}
         assert found.keys() == shares.keys() - {"full"}
         tests = {
             method: stats.ttest_rel([*its.values()], [*errors["full"].values()])
             for method, its in errors.items()
         }
-        four = {method: tests[method].pvalue for method in planned.OF_FOUR}
+        four = {method: tests[method].pvalue for method in expected.OF_FOUR}
         for place, method in enumerate(sorted(four, key=four.__getitem__)):
             least = max(min(1, (4 - k) * p) for k, p in enumerate(sorted(four.values())[: place + 1]))
             assert float(found[method]["p (Holm, family)"]) == pytest.approx(least, abs=5e-4)

@@ -26,7 +26,7 @@ class Panel:
     """The differences of a task's methods from full forcing.
 
     Attributes:
-        pairs: as in `planned.Plan.pairs`.
+        pairs: as in `expected.Plan.pairs`.
     """
 
     title: str

@@ -148,9 +148,9 @@ TASKS = {
             rates=(0.0005, 0.001, 0.002),
             measures=OF_SYMBOLS,
             given={"data.split_name": split},
-            seeds=range(3),
+            seeds=range(seeds),
         )
-        for split in ("length", "jump")
+        for split, seeds in (("length", 6), ("jump", 3))
     },
     "paths": Task(
         preset="paths",
