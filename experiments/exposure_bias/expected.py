@@ -134,6 +134,21 @@ PLANS = {
         expected=dict.fromkeys(("scheduled-down", "uniform", "confidence-soft"), BETTER),
         as_good=1,
     ),
+    "sounds-continued": Plan(
+        task="sounds-continued",
+        expected={
+            **dict.fromkeys(("confidence", "confidence-soft", "RAML"), WORSE),
+            "self-critical": BETTER,
+        },
+        as_good=0.01,
+        others=True,
+    ),
+    "sounds-continued-beyond": Plan(
+        task="sounds-continued",
+        beyond="sounds",
+        expected=dict.fromkeys(("confidence", "confidence-soft", "RAML"), BETTER),
+        as_good=0.01,
+    ),
     "transformer": Plan(
         task="transformer",
         expected={"smoothing": BETTER, "mixed": WORSE},
