@@ -245,3 +245,18 @@ def test_the_overview_has_a_point_for_each_row_of_the_tables():
             assert float(point.get_xdata()[0]) == pytest.approx(float(mean), abs=0.005)
             assert (point.get_color() == overview.SEEN) == (last == "*"), row
     assert places["spelling to sounds"].xaxis_inverted(), "better is to the right"
+
+
+def test_over_splits_each_split_is_one_value():
+    """By SciPy; the sounds have one split."""
+    from scipy import stats
+
+    from experiments.exposure_bias import planned
+    from experiments.exposure_bias.plan import TASKS
+
+    random, task = np.random.default_rng(3), TASKS["sentences"]
+    first, second = (dict(enumerate(random.normal(40, 2, size=5))) for _ in range(2))
+    means = [[np.mean([its[0], its[3]]), np.mean([its[1], its[4]]), its[2]] for its in (first, second)]
+    p = stats.ttest_rel(*means).pvalue
+    assert planned.over_splits(first, second, task) == f"{p:.3f}"
+    assert planned.over_splits(first, second, TASKS["sounds"]) == ""

@@ -5,12 +5,13 @@ README.md.
 """
 
 from collections.abc import Mapping
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.exposure_bias.expected import BETTER, PLANS, WORSE, Plan
-from experiments.exposure_bias.plan import TASKS
+from experiments.exposure_bias.plan import TASKS, Task
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, with_interval, write
 from seq2seq_lab.compare.statistics import (
@@ -54,6 +55,8 @@ def table(values: Values, plan: Plan, wrong: Wrong | None = None) -> list[Row]:
         row |= {plan.compared: with_interval(each, digits), "seeds": str(each.n)}
         row |= {"p (Holm, family)": f"{p[method]:.3f}" if method in p else ""}
         row |= {"verdict": _verdict(plan, method, each, p[method]) if method in p else ""}
+        if p_over_splits := over_splits(baseline, values[method], task):
+            row["p over splits"] = p_over_splits
         row |= {"90 %": f"[{low:+.{digits}f}, {high:+.{digits}f}]"}
         row |= {"as good": "yes" if max(abs(low), abs(high)) < plan.as_good else "no"}
         if wrong is not None:
@@ -70,6 +73,19 @@ def _verdict(plan: Plan, method: str, difference: Difference, p: float) -> str:
     if not p < ALPHA:
         return "not seen"
     return "as expected" if way == plan.expected[method] else f"{way}, against what was expected"
+
+
+def over_splits(first: Mapping[int, float], second: Mapping[int, float], task: Task) -> str:
+    """The p-value of the same difference where the runs of one split are one value, their mean; empty where a task has
+    one split. Runs that share a test part are not independent."""
+    splits = {task.split(seed) for seed in first}
+    if len(splits) < 2:
+        return ""
+    of_first, of_second = (
+        {split: fmean(its[seed] for seed in first if task.split(seed) == split) for split in splits}
+        for its in (first, second)
+    )
+    return f"{paired_difference(of_first, of_second).p:.3f}"
 
 
 def interval(difference: Difference, share: float) -> tuple[float, float]:
