@@ -15,7 +15,7 @@ from fake_evaluations import evaluation, noisy, small, write_evaluation
 from fake_runs import TOY, config, write_run, write_sweep
 from literal import statistics as literal
 from seq2seq_lab.compare import compare, gather
-from seq2seq_lab.compare.analyses import Drawn, curves
+from seq2seq_lab.compare.analyses import Drawn, curves, in_order
 from seq2seq_lab.compare.views import analyses
 from seq2seq_lab.evaluation.significance import paired_bleu
 from seq2seq_lab.runs import evaluations
@@ -436,10 +436,11 @@ def test_validation_that_counts_sources_does_not_compare_with_one_that_counts_pa
     assert apart["val/loss_forced"] == apart["train/loss"] == ""
 
 
-def test_points_with_a_name_are_those_of_the_same_name_in_every_run(tmp_path):
+@pytest.mark.parametrize("forms", [("and", "plain"), ("depth 2, left", "depth 2, right")])
+def test_points_with_a_name_are_those_of_the_same_name_in_every_run(tmp_path, forms):
     write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0, 1))
-    forms = {0: (["and", "plain"], [0.2, 0.9], [50, 50]), 1: (["plain"], [0.8], [50])}
-    for seed, (names, shares, counts) in forms.items():
+    several = {0: (forms, [0.2, 0.9], [50, 50]), 1: (forms[1:], [0.8], [50])}
+    for seed, (names, shares, counts) in several.items():
         analysis = {"group": names, "exact_match": shares, "sentences": counts}
         contents = small(0.5, seed) | {"analyses": {"by_form": analysis}}
         write_evaluation(tmp_path / "seq2seq-mixed-0.5" / f"seed-{seed}", "test", contents)
@@ -449,9 +450,9 @@ def test_points_with_a_name_are_those_of_the_same_name_in_every_run(tmp_path):
     )
     found = curves(group, "test", drawn)
     assert {found.labels[place]: each.mean for place, each in found.points.items()} == pytest.approx(
-        {"and": 0.2, "plain": 0.85}
+        dict(zip(forms, (0.2, 0.85), strict=True))
     )
-    assert [found.points[place].n for place in sorted(found.points)] == [1, 2]
+    assert [found.points[place].n for place in in_order(found.labels)] == [1, 2]
 
 
 def test_what_version_0_2_measured_inside_the_grammar_keeps_its_meaning(tmp_path):

@@ -1,5 +1,6 @@
 """The curves of the analyses of trained models, over seeds."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,8 +58,7 @@ def curves(group: Group, part: str, drawn: Drawn, places: dict[str, int] | None 
     """A column of an analysis on a part of the data, averaged over the runs of a group that have it.
 
     Args:
-        places: name → number of its point, of names without a number; new ones are added. Curves that are drawn
-            together share it.
+        places: name → number of its point; new ones are added. Curves that are drawn together share it.
     """
     several: list[dict[int, float]] = []
     labels: dict[int, str] = {}
@@ -72,12 +72,22 @@ def curves(group: Group, part: str, drawn: Drawn, places: dict[str, int] | None 
         for x, y, n in zip(*columns, strict=True):
             if isinstance(x, int) and abs(x) > _FARTHEST:
                 continue
-            place = x if isinstance(x, int) else _place(str(x), places)
+            place = x if isinstance(x, int) else places.setdefault(str(x), len(places))
             labels |= {} if isinstance(x, int) else {place: str(x)}
             if _is_value(y) and (n is None or (_is_value(n) and n >= _FEWEST)):
                 values[place] = float(y)
         several.append(values)
     return Curves(average(several), labels)
+
+
+def in_order(labels: Mapping[int, str]) -> list[int]:
+    """The numbers of points with labels as they are drawn: ranges such as "5–6" in their order, before other names."""
+
+    def start(place: int) -> float:
+        found = re.fullmatch(r"(\d{1,15})(–\d+| or more)?", labels[place])
+        return int(found[1]) if found else math.inf
+
+    return sorted(labels, key=lambda place: (start(place), place))
 
 
 def _columns(analysis: Any, drawn: Drawn) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]] | None:
@@ -97,9 +107,3 @@ def _column(analysis: Any, path: str) -> Sequence[Any] | None:
 
 def _is_value(y: Any) -> bool:
     return isinstance(y, int | float) and abs(y) <= LARGEST
-
-
-def _place(name: str, places: dict[str, int]) -> int:
-    """The first number in a name such as "5–6", by which such names are sorted; else that of its first appearance."""
-    found = re.search(r"\d{1,15}", name)
-    return int(found[0]) if found else places.setdefault(name, len(places))

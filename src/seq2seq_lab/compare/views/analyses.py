@@ -7,7 +7,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from seq2seq_lab.compare.analyses import Curves, Drawn, curves
+from seq2seq_lab.compare.analyses import Curves, Drawn, curves, in_order
 from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
 from seq2seq_lab.compare.views.appearance import Look, looks_of
@@ -236,7 +236,7 @@ def _draw(axes: Axes, *, drawn: Drawn, lines: Sequence[tuple[Curves, Look]]) -> 
     for each, _ in lines:
         labels |= {x: label for x, label in each.labels.items() if x in each.points}
     # Names are drawn one after the other, numbers where they are.
-    place = {x: float(number) for number, x in enumerate(sorted(labels))}
+    place = {x: float(number) for number, x in enumerate(in_order(labels))}
     if drawn.even is not None:
         axes.axhline(drawn.even, color=GRID, linewidth=1.5, zorder=1)
     for curve, look in lines:
@@ -261,7 +261,7 @@ def _limit(axes: Axes, means: Sequence[float], even: float | None) -> None:
 
 def _set_ticks(axes: Axes, drawn: Drawn, labels: Mapping[int, str], xs: Sequence[int]) -> None:
     if labels:
-        axes.set_xticks(range(len(labels)), [labels[x] for x in sorted(labels)])
+        axes.set_xticks(range(len(labels)), [labels[x] for x in in_order(labels)])
         axes.set_xlim(-0.5, len(labels) - 0.5)  # room for the names at both ends
     elif drawn.log:
         axes.set_xscale("log")
