@@ -9,9 +9,10 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from fake_evaluations import evaluation, small, write_evaluation
 from fake_runs import config, write_run, write_sweep
 from seq2seq_lab.compare import gather
-from seq2seq_lab.compare.views import csv, figures, plots
+from seq2seq_lab.compare.views import analyses, csv, figures, plots
 from seq2seq_lab.compare.views.appearance import looks, looks_of
 
 
@@ -137,3 +138,18 @@ def test_settings_that_differ_only_far_from_their_beginning_are_told_apart(tmp_p
     for text in (csv.results(comparison.runs, comparison.groups, []), csv.summary(comparison.groups, [])):
         assert text.count(f"{folder}a/run") == 4
         assert text.count(",0.123456789,") == 4
+
+
+def test_the_title_of_a_plot_of_analyses_says_what_is_in_it(tmp_path):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0,))
+    found = evaluation(0.5, 0)["analyses"]
+    several = {
+        "By source length, by unknown symbols": ("by_source_length", "by_unknown_words"),
+        "By unknown symbols": ("by_unknown_words",),
+        "After a prefix": ("eb_m",),
+    }
+    for title, names in several.items():
+        contents = small(0.5, 0) | {"analyses": {name: found[name] for name in names}}
+        write_evaluation(tmp_path / "seq2seq-mixed-0.5" / "seed-0", "test", contents)
+        (plot,) = analyses.plots(gather([tmp_path]).groups)
+        assert plot.title == f"{title}, on test: mean over seeds and its 95 % interval"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
@@ -74,11 +75,10 @@ def _exact(y: str, title: str, ylabel: str, even: float | None = None) -> Drawn:
     )
 
 
-# Name of the plot → title, and its panels.
-_PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
-    "positions": (
-        "By position",
-        (
+# Name of the plot → what it is of → the panels.
+_PLOTS: Mapping[str, Mapping[str, Sequence[Drawn]]] = {
+    "positions": {
+        "by position": (
             _by_position("gold", "Accuracy after gold {tokens}"),
             _by_position("own", "Accuracy after the model's own {tokens}"),
             _by_position("gap", "Gap: after gold {tokens} − after own {tokens}"),
@@ -93,12 +93,13 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 bounds=_SHARE,
             ),
         ),
-    ),
-    "recovery": (
-        "After an error, after a prefix, and repetition",
-        (
+    },
+    "recovery": {
+        "after an error": (
             _recovery("random", "Recovery from a random {token}"),
             _recovery("second_best", "Recovery from the model's second-best {token}"),
+        ),
+        "after a prefix": (
             Drawn(
                 analysis="eb_m",
                 x="prefix",
@@ -109,6 +110,8 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 count="sentences",
                 even=1,
             ),
+        ),
+        "repetition": (
             Drawn(
                 analysis="repetition",
                 x="n",
@@ -119,10 +122,9 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
                 bounds=_SHARE,
             ),
         ),
-    ),
-    "beams": (
-        "By width of the beam",
-        tuple(
+    },
+    "beams": {
+        "by width of the beam": tuple(
             Drawn(
                 analysis="beams",
                 x="beam",
@@ -135,45 +137,38 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             )
             for y, title in (("bleu", "BLEU"), ("length_ratio", "length of hypotheses / references"))
         ),
-    ),
-    "sentences": (
-        "By source length, by unknown symbols, and by nearness to training pairs",
-        tuple(
+    },
+    "sentences": {
+        by: tuple(
             _by_group(analysis, y, f"{title}, {by}", label, title)
-            for analysis, by, label in (
-                ("by_source_length", "by source length", "{symbols} of the source"),
-                (
-                    "by_unknown_words",
-                    "by unknown {symbols}",
-                    "unknown {symbols} in the {item}",
-                ),
-                (
-                    "by_near_duplicates",
-                    "by nearness to training pairs",
-                    "a training pair within one {symbol} on each side",
-                ),
-            )
             for y, title in (
                 ("bleu", "BLEU"),
                 ("exact_match", "exact match"),
                 ("exposure_gap", "exposure gap"),
             )
-        ),
-    ),
-    "outputs": (
-        "By output length, and by form",
-        tuple(
+        )
+        for by, analysis, label in (
+            ("by source length", "by_source_length", "{symbols} of the source"),
+            ("by unknown {symbols}", "by_unknown_words", "unknown {symbols} in the {item}"),
+            (
+                "by nearness to training pairs",
+                "by_near_duplicates",
+                "a training pair within one {symbol} on each side",
+            ),
+        )
+    },
+    "outputs": {
+        by: tuple(
             _by_group(analysis, y, f"{title}, {by}", label, title)
-            for analysis, by, label in (
-                ("by_target_length", "by output length", "{tokens} of the target"),
-                ("by_form", "by form", "form of the source"),
-            )
             for y, title in (("exact_match", "exact match"), ("exposure_gap", "exposure gap"))
-        ),
-    ),
-    "grammar": (
-        "Against the distribution of the grammar",
-        (
+        )
+        for by, analysis, label in (
+            ("by output length", "by_target_length", "{tokens} of the target"),
+            ("by form", "by_form", "form of the source"),
+        )
+    },
+    "grammar": {
+        "against the distribution of the grammar": (
             _exact(
                 "total_variation.eb_c", "EB-C: distance after own / after gold prefixes", "1 = no bias", 1
             ),
@@ -184,7 +179,7 @@ _PLOTS: Mapping[str, tuple[str, Sequence[Drawn]]] = {
             _exact("excess_inside", "Excess error of prefixes inside the grammar", "%, 0 = no bias", 0),
             _exact("outside", "The model has left the grammar", "probability"),
         ),
-    ),
+    },
 }
 PREFIX = "evaluation-"  # of the names of the files
 
@@ -197,10 +192,11 @@ def plots(groups: Sequence[Group]) -> list[Plot]:
 
 def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
     look = looks_of(groups)
-    for name, (title, several) in _PLOTS.items():
+    for name, kinds in _PLOTS.items():
         panels: dict[str, Callable[[Axes], None]] = {}
         shown: dict[Group, Look] = {}
-        for corpus, on_corpus in by_corpus(groups).items():
+        drawn_kinds: set[str] = set()
+        for (corpus, on_corpus), (kind, several) in product(by_corpus(groups).items(), kinds.items()):
             for drawn in (_worded(each, on_corpus[0].corpus) for each in several):
                 places: dict[str, int] = {}
                 found = {group: curves(group, part, drawn, places) for group in on_corpus}
@@ -210,8 +206,10 @@ def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
                         _draw, drawn=drawn, lines=list(lines.values())
                     )
                     shown |= {group: look[group] for group in lines}
+                    drawn_kinds.add(kind)
         if panels:
-            heading = f"{title}, on {part}: mean over seeds and its 95 % interval"
+            title = ", ".join(kind for kind in kinds if kind in drawn_kinds).format(symbols="symbols")
+            heading = f"{title[0].upper()}{title[1:]}, on {part}: mean over seeds and its 95 % interval"
             yield Plot(f"{PREFIX}{part}-{name}", heading, panels, group_legend(shown))
 
 
