@@ -282,6 +282,10 @@ $("gold").click();
 seen.gold = words();
 const reference = runs[0].targetIds(data.examples[0].references[0]).ids;
 seen.reference = reference.map((id) => label(runs[0].model.target.words[id]));
+seen.greedy = [$("greedy").hidden];
+$("search").value = "5";
+translate();
+seen.greedy.push($("greedy").hidden);
 $("sentence").value = "hello world";
 translate();
 seen.unknown = $("unknown").textContent;
@@ -310,6 +314,7 @@ def test_the_page_is_used_by_keyboard_and_says_what_it_does(trained, tmp_path, p
     assert seen["kept"], "the keyboard goes on from there"
     assert seen["said"] == "words that this model never writes are fed as <unk>: 'xylophone'"
     assert seen["gold"][first:] == [*seen["reference"], "<eos>"]
+    assert seen["greedy"] == [True, False], "what is shown step by step is not the beam's translation"
     assert "unknown words are <unk> for this model: 'hello', 'world'" in seen["unknown"]
     assert "no known word to translate" in seen["unknown"]
 
