@@ -17,6 +17,7 @@ from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.data.vocabulary import EOS, Vocabulary
 from seq2seq_lab.decoding.beam import beam_search
 from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.errors import UserError
 from seq2seq_lab.page import bundle
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.load import load_model
@@ -329,6 +330,14 @@ def test_an_example_that_is_too_long_for_a_run_has_no_translation_there(trained,
     assert data["models"][0]["translations"] == expected
     assert expected[0] == ""
     assert expected[1]
+
+
+def test_weights_that_are_too_large_for_the_page_are_named(trained):
+    _, model, _ = load_model(trained(*MODELS["gru, dot"]))
+    with torch.no_grad():
+        next(model.parameters()).fill_(-7e4)
+    with pytest.raises(UserError, match="a run: the page has no weights above 65,504"):
+        bundle._weights(model, "a run")
 
 
 def test_no_word_of_a_corpus_ends_the_script(trained):

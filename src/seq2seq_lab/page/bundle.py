@@ -118,7 +118,7 @@ def _translation(run: LoadedRun, source: str) -> str:
 def _model(run: LoadedRun, name: str) -> dict[str, Any]:
     model, words = run.model, run.vocabularies
     settings = _settings(model, str(run.run.folder))
-    weights, contents = _weights(model)
+    weights, contents = _weights(model, str(run.run.folder))
     return {
         "name": name,
         "settings": settings,
@@ -151,8 +151,12 @@ def _settings(model: "Model", path: str) -> dict[str, Any]:
         raise UserError(f"{cannot} models with {error}") from None
 
 
-def _weights(model: "Model") -> tuple[dict[str, Any], str]:
-    """Each weight's shape and its place among all numbers; and the numbers, float16 in base64."""
+def _weights(model: "Model", path: str) -> tuple[dict[str, Any], str]:
+    """Each weight's shape and its place among all numbers; and the numbers, float16 in base64.
+
+    Raises:
+        UserError: a weight is too large for float16.
+    """
     import torch
 
     places: dict[int, int] = {}
@@ -163,8 +167,11 @@ def _weights(model: "Model") -> tuple[dict[str, Any], str]:
             parts.append(value.flatten().to(torch.float16))
             end += value.numel()
         weights[name] = {"shape": list(value.shape), "start": places[value.data_ptr()]}
-    numbers = torch.cat(parts).numpy().astype("<f2")
-    return weights, base64.b64encode(numbers.tobytes()).decode()
+    numbers = torch.cat(parts)
+    if not numbers.isfinite().all():
+        largest = torch.finfo(numbers.dtype).max
+        raise UserError(f"{path}: the page has no weights above {largest:,.0f}, as of training that diverged")
+    return weights, base64.b64encode(numbers.numpy().astype("<f2").tobytes()).decode()
 
 
 def _normalisation(normalise: Normalisation) -> dict[str, Any]:
