@@ -98,6 +98,15 @@ def test_settings_within_settings_are_shown():
     assert not any("_target_" in name for name in shown)
 
 
+def test_runs_on_other_sentences_look_different():
+    settings = ("data.pairs=41", "split.test=0.2", "loader.predict_sos=true")
+    config = tiny.configuration(*tiny.SETTINGS, *settings) | {"choices": {"data": "toy", "split": "source"}}
+    shown = hyper_parameters(config)
+    expected = {"data": "toy", "data.pairs": 41, "split": "source", "split.test": 0.2, "loader.batch_size": 1}
+    assert expected.items() <= shown.items()
+    assert shown["loader.predict_sos"] is True
+
+
 @pytest.mark.parametrize("address", ["foo://x", "http://127.0.0.1:9"])
 def test_a_server_that_does_not_answer_is_named_before_anything_is_written(
     address, outputs, monkeypatch, capsys

@@ -8,8 +8,9 @@ from seq2seq_lab.runs.identity import fingerprint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.loggers.base import Facts
 
-# The groups that HParams shows.
-_SHOWN: Sequence[str] = ("model", "forcing", "target", "objective", "optimizer", "lr_schedule")
+# What HParams shows: of the sentences the single values, without lists such as that of all prefixes; of a method all.
+_SENTENCES: Sequence[str] = ("data", "split", "loader")
+_METHOD: Sequence[str] = ("model", "forcing", "target", "objective", "optimizer", "lr_schedule")
 
 
 def trial(config: Mapping[str, Any], run: Run) -> str:
@@ -25,10 +26,13 @@ def facts(config: Mapping[str, Any], run: Run, identity: str) -> Facts:
 
 def hyper_parameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """What trackers show of a configuration: numbers, texts and truth values."""
-    shown = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in _SHOWN}
+    groups = (*_SENTENCES, *_METHOD)
+    shown = {key: each for key, each in config["choices"].items() if key.partition("/")[0] in groups}
     # A group that is placed elsewhere, forcing/decay@forcing.schedule.decay, has the name of its place.
     flat = {key.partition("@")[2] or key: "none" if each is None else each for key, each in shown.items()}
-    for group in _SHOWN:
+    for group in _SENTENCES:
+        flat |= {f"{group}.{key}": value for key, value in config[group].items() if not key.startswith("_")}
+    for group in _METHOD:
         flat |= {key: value for key, value in leaves(config[group], group) if "._" not in key}
-    flat |= {"batch_size": config["loader"]["batch_size"], "gradient_clip": config["gradient_clip"]}
+    flat["gradient_clip"] = config["gradient_clip"]
     return {key: value for key, value in flat.items() if isinstance(value, bool | int | float | str)}
