@@ -250,6 +250,16 @@ class TestParallel:
         assert lines[0] == ["part", "source", "target"]
         assert sorted(line[0] for line in lines[1:]) == ["test", *["train"] * 4, "validation"]
 
+    @pytest.mark.parametrize("given", ["{0}", "[{0},{0}]"])
+    def test_the_parts_do_not_replace_the_file_that_they_are_made_of(self, files, capsys, given):
+        file = files / "train.tsv"
+        before = file.read_bytes()
+        arguments = [f"data.train={given.format(file)}", "split.validation=0.2", "split.test=0.2"]
+        other = files / ".." / files.name / "train.tsv"
+        assert cli.main(["data", "data=parallel", *arguments, "--parts", str(other)]) == 1
+        assert "the pairs are read from it (data.train" in capsys.readouterr().err
+        assert file.read_bytes() == before
+
     def test_an_empty_line_at_the_end_is_a_line_where_the_other_file_has_one(self, files):
         (files / "train.en").write_text("one\n" * 5 + "\n")
         names = [str(files / f"train.{side}") for side in ("fr", "en")]

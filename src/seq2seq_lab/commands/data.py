@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.commands.overrides import add_overrides, show_help
-from seq2seq_lab.errors import printable
+from seq2seq_lab.config.tree import leaves
+from seq2seq_lab.errors import UserError, printable
 from seq2seq_lab.files import write_text
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def main(args: argparse.Namespace) -> int:
 
     config = composed(args.overrides, args.config_dir)
     check_data(config)
+    if args.parts is not None:
+        _refuse_file_of_data(args.parts, config["data"])
     complete: Any = build(config["data"], "data").load()
     for caution in complete.cautions:
         print(f"caution: {printable(caution)}", file=sys.stderr, flush=True)
@@ -80,6 +83,13 @@ def main(args: argparse.Namespace) -> int:
     else:
         _show(corpus, parts, facts)
     return 0
+
+
+def _refuse_file_of_data(parts: Path, data: Any) -> None:
+    """Raise an error if the file to write is one that the pairs are read from, which it would replace."""
+    for key, value in leaves(data, "data"):
+        if isinstance(value, str) and Path(value).resolve() == parts.resolve():
+            raise UserError(f"--parts {parts}: the pairs are read from it ({key}); name another file")
 
 
 def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
