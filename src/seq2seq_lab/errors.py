@@ -7,6 +7,7 @@ import os
 import re
 import reprlib
 from collections.abc import Collection, Iterable
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,11 @@ def require(holds: bool, name: str, value: object, right: str) -> None:
 def is_path(value: object) -> bool:
     """Whether a value is a path that is not empty; an empty one would be the working folder."""
     return isinstance(value, str | os.PathLike) and value != ""
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number, of Python or NumPy; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def are_texts(value: object) -> bool:

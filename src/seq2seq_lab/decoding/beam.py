@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from seq2seq_lab.data.vocabulary import EOS, SOS
 from seq2seq_lab.decoding import LARGEST_ALPHA
 from seq2seq_lab.decoding.unroll import Steps, encode
+from seq2seq_lab.errors import is_whole
 from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
 
@@ -50,7 +51,7 @@ def check_search(*, beam: Any, alpha: Any, n_best: Any = 1) -> None:
         ValueError: `beam` or `n_best` is no whole number or out of its range, or `alpha` is out of its range.
     """
     for name, value in (("beam", beam), ("n_best", n_best)):
-        if not isinstance(value, Integral):
+        if not is_whole(value):
             raise ValueError(f"{name} must be a whole number, got {value!r}")
     if beam < 1:
         raise ValueError(f"beam must be at least 1, got {beam}")

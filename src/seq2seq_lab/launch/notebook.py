@@ -1,7 +1,7 @@
 """A sweep from Python, as `seq2seq-lab train -m` makes it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from numbers import Integral, Number
+from numbers import Number
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seq2seq_lab.compare.frame import load_runs
 from seq2seq_lab.config.options import groups
 from seq2seq_lab.config.texts import is_plain, quoted
-from seq2seq_lab.errors import UserError, are_texts, as_list, is_path, require
+from seq2seq_lab.errors import UserError, are_texts, as_list, is_path, is_whole, require
 from seq2seq_lab.launch.launch import launch
 from seq2seq_lab.runs.filters import outputs
 
@@ -37,15 +37,16 @@ def sweep(
     text (`"2024"`), a list in the list is one value (`[["default", "early_stopping"]]`), and so is a dictionary.
 
     Args:
-        settings: key → value, or a list of values; the keys are those of the command line. None for a key that begins
-            with `~` leaves it out. Several of them are sweeps that are joined.
+        settings: key → value, or a list of values, at least one; the keys are those of the command line. None for a
+            key that begins with `~` leaves it out. Several of them are sweeps that are joined.
         zipped: groups of keys whose values are taken in step.
         output_dir: the folder of the runs; by default that of `$SEQ2SEQ_LAB_OUTPUTS`, or `outputs`.
         jobs: how many runs are trained at the same time; more than one needs the extra `parallel`.
         config_dir: a folder with your own options.
 
     Raises:
-        UserError: a setting cannot be, an argument is of another type, or a run failed; the finished ones are kept.
+        UserError: a setting cannot be, there is none, an argument is of another type, or a run failed; the
+            finished ones are kept.
     """
     output_dir = outputs() if output_dir is None else output_dir
     several = [settings] if isinstance(settings, Mapping) else as_list(settings)
@@ -53,9 +54,7 @@ def sweep(
     _check(several, zipped, jobs, {"output_dir": output_dir, "config_dir": config_dir})
     config_dir = None if config_dir is None else Path(config_dir)
     known = groups([config_dir] if config_dir else [])
-    common, *rest = [[_override(key, value, known) for key, value in each.items()] for each in several] or [
-        []
-    ]
+    common, *rest = [[_override(key, value, known) for key, value in each.items()] for each in several]
     parts = [common, *rest] if rest else []
     overrides = [] if rest else common
     overrides += [f"output_dir={quoted(str(output_dir))}", "compare=false"]
@@ -80,11 +79,13 @@ def _check(several: Sequence[Any], zipped: Sequence[Any], jobs: Any, folders: Ma
     keyed = all(isinstance(each, Mapping) and are_texts(each) for each in several)
     example = 'a dictionary of keys and values, such as {"data": "toy", "seed": [0, 1]}, or a list of them'
     require(keyed, "settings", several, example)
+    if not any(several):  # as where a program found none, which would train the defaults for minutes
+        raise UserError('settings: there are none; one run of the defaults is that of {"seed": 0}')
     grouped = all(map(are_texts, zipped))
     require(grouped, "zipped", zipped, 'a list of groups of keys, such as [["forcing.ratio", "seed"]]')
     if any("output_dir" in each for each in several):
         raise UserError("output_dir: give it as an argument of its own: sweep({…}, output_dir=…)")
-    require(isinstance(jobs, Integral) and int(jobs) > 0, "jobs", jobs, "a whole number of at least 1")
+    require(is_whole(jobs) and jobs > 0, "jobs", jobs, "a whole number of at least 1")
     for name, folder in folders.items():
         require(folder is None or is_path(folder), name, folder, "a folder, such as outputs")
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seq2seq_lab.errors import UserError, are_texts, as_list, is_path, require
+from seq2seq_lab.errors import UserError, are_texts, as_list, is_path, is_whole, require
 from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
 from seq2seq_lab.runs.chosen import Which, check_which, name_of
 from seq2seq_lab.runs.load import load_model
@@ -152,7 +151,7 @@ class LoadedRun:
                 argument is of another type.
         """
         require(isinstance(sentence, str), "sentence", sentence, 'a text, such as "je suis triste ."')
-        require(head is None or isinstance(head, Integral), "head", head, "the number of a head, such as 1")
+        require(head is None or is_whole(head), "head", head, "the number of a head, such as 1")
         import torch
 
         from seq2seq_lab.data.vocabulary import EOS
