@@ -25,7 +25,7 @@ class Measure:
         log: whether its axis may be logarithmic, as for a loss.
         shown: whether a comparison shows it by default.
         graded: whether it says something only where a target that is partly right has a worth, as a translation has;
-            see `data.task.Task`.
+            see `data.task.Task`. A loss per word says the same as one per symbol elsewhere.
     """
 
     name: str

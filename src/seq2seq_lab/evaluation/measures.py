@@ -37,8 +37,7 @@ _PER_SYMBOL = f"nats per {SYMBOL}"
 
 
 def tensorboard_tag(metric: str) -> str:
-    """The tag of a metric in TensorBoard, which sorts ~ last: curves of what is learnt come before the single values of
-    the test part and before the machine's speed."""
+    """The tag of a metric in TensorBoard, which sorts ~ last, so that the curves of what is learnt come first."""
     return f"~{metric}" if metric.startswith((SPEED, f"{TEST}/")) else metric
 
 
@@ -55,6 +54,7 @@ def _per(unit: str, counted: str, equal: str) -> tuple[Measure, ...]:
             perfect=f"as `loss_{kind}`, per {unit}",
             log=True,
             shown=False,
+            graded=True,
         )
         for kind, label, fed in (
             ("forced", "teacher-forced loss", "gold"),

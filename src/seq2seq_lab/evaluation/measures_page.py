@@ -67,8 +67,8 @@ _WORDS = (
     "- A **perfect model** has exactly the data's distribution of translations: it has the value that a measure gives",
     "  without any fault. `seq2seq-lab evaluate RUN --perfect` shows it for `data=toy` and `data=grammar`, whose",
     "  distribution is known; all translations of the grammar are references there.",
-    "- BLEU, chrF and EB-M are not shown where a target is right or wrong and nothing between: actions, phones, nodes.",
-    "  There the symbol error rate is shown in their place.",
+    "- BLEU, chrF, EB-M and the losses per word and per character are not shown where a target is right or wrong and",
+    "  nothing between: actions, phones, nodes. There the symbol error rate is shown in their place.",
 )
 
 

@@ -136,7 +136,9 @@ def evaluate_part(
     scorer = Scorer(references, graded=graded)
     scored = {beam: scorer([texts[row] for row in rows]) for beam, texts in by_beam.items()}
     first = next(iter(scored))
-    values = scored[first] | {each.facts.name: each(evaluation) for each in _LOSSES}
+    values = scored[first] | {
+        each.facts.name: each(evaluation) for each in _LOSSES if graded or not each.facts.graded
+    }
     own = {key: each for key, each in measures.items() if each.facts.name not in REGISTRY}
     of_first = replace(evaluation, hypotheses=by_beam[first])
     values |= measured(of_first, own)
