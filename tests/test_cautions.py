@@ -273,6 +273,14 @@ def test_train_says_the_first_caution_in_one_line(tmp_path, outputs, capsys):
         ("data=scan data.max_words=4 measures=errors", ""),
         ("data=toy data.pairs=40 objective=self_critical", "the model's own outputs alone"),
         ("data=toy data.pairs=40 objective=self_critical objective.mix=0.5", ""),
+        (
+            "data=toy data.pairs=40 forcing=confidence forcing/feeder=soft",
+            "forcing.feeder.gradient=true changes nothing with forcing=confidence",
+        ),
+        (
+            "data=toy data.pairs=40 forcing=confidence forcing/feeder=soft forcing.feeder.gradient=false",
+            "",
+        ),
     ],
 )
 def test_a_choice_that_tells_nothing_is_said_before_training(given, said, outputs, capsys):

@@ -9,6 +9,8 @@ from seq2seq_lab.config.trainer import is_endless, most_epochs
 from seq2seq_lab.data.datamodule import TranslationDataModule
 from seq2seq_lab.errors import counted, printable
 from seq2seq_lab.evaluation.measures import measure
+from seq2seq_lab.forcing.confidence import ConfidenceForcing
+from seq2seq_lab.forcing.feeders.soft import Soft
 from seq2seq_lab.training.module import TranslationModule
 from seq2seq_lab.training.parts.metrics import against
 from seq2seq_lab.training.resume import follows_end
@@ -82,6 +84,15 @@ def _no_initial_run(run: _Run) -> Iterator[str]:
         yield "init_from_checkpoint changes nothing without init_from=RUN"
 
 
+def _no_gradient(run: _Run) -> Iterator[str]:
+    policy = run.module.forcing
+    if isinstance(policy, ConfidenceForcing) and isinstance(policy.feeder, Soft) and policy.feeder.gradient:
+        yield (
+            "forcing.feeder.gradient=true changes nothing with forcing=confidence, as its first pass has ended when "
+            "its mixtures are made; forcing.feeder.gradient=false says so"
+        )
+
+
 def _given_parts(run: _Run) -> Iterator[str]:
     given, seed = run.data.corpus.given, run.config["split"].get("seed")
     if seed and given is not None and (given == 1).any():
@@ -122,6 +133,7 @@ _CAUTIONS = (
     _no_end,
     _no_checkpoint,
     _no_initial_run,
+    _no_gradient,
     _given_parts,
     _unfinished_schedules,
     _no_validation,
