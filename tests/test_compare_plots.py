@@ -2,7 +2,7 @@
 
 import math
 import re
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -153,3 +153,19 @@ def test_the_title_of_a_plot_of_analyses_says_what_is_in_it(tmp_path):
         write_evaluation(tmp_path / "seq2seq-mixed-0.5" / "seed-0", "test", contents)
         (plot,) = analyses.plots(gather([tmp_path]).groups)
         assert plot.title == f"{title}, on test: mean over seeds and its 95 % interval"
+
+
+@pytest.mark.parametrize(
+    "ratios", [(0.1, 0.1000001, 0.5), (0.0, 0.01, 0.02, 1.0), (1, 2, 3, 4), (1000, 1001, 1010, 1100)], ids=str
+)
+def test_no_label_of_a_swept_value_is_drawn_over_another(tmp_path, ratios):
+    write_sweep(tmp_path, models=["attention"], ratios=ratios, seeds=[0], epochs=1)
+    (plot,) = plots.sweeps(gather([tmp_path], metrics=["val/bleu"]).groups, ["val/bleu"])
+    figure = figures._figure(plot)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    drawn = [label for label in axes.get_xticklabels() if label.get_text()]
+    boxes = [label.get_window_extent() for label in drawn]
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    assert len(drawn) == len(ratios) if ratios == (1, 2, 3, 4) else 1 < len(drawn) < len(ratios)
+    assert [*axes.get_xticks()] == [*ratios]

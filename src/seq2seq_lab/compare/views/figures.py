@@ -3,11 +3,11 @@
 import io
 import re
 import textwrap
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -231,6 +231,23 @@ def _embedded(element: ElementTree.Element, prefix: str) -> str:
 def plain(text: str) -> str:
     """A text that matplotlib draws: without control characters, and dollar signs are no mathematics."""
     return printable(text).replace("\t", " ").replace("$", r"\$")
+
+
+def with_room(places: Sequence[float], labels: Sequence[str]) -> list[str]:
+    """The labels of places along the axis of a panel, which increase; empty where one has no room after another.
+
+    As matplotlib has it, the first and the last place have a twentieth of their distance around them.
+    """
+    inches = (_PANEL[0] - _LEFT - _RIGHT) / 1.1
+    found: list[str] = []
+    free = -inf  # where the last label ends, with a space
+    for place, label in zip(places, labels, strict=True):
+        middle = inches * ((place - places[0]) / (places[-1] - places[0]))
+        half = _CHARACTER * len(label) / 2
+        found.append(label if middle - half >= free else "")
+        if found[-1]:
+            free = middle + half + _CHARACTER
+    return found
 
 
 def line_style(look: Look) -> dict[str, Any]:

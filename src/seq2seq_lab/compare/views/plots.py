@@ -16,7 +16,7 @@ from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.compare.views.appearance import Look, is_number, keys_shown, looks, looks_of, nodes_of
 from seq2seq_lab.compare.views.columns import averaged, setting_keys
-from seq2seq_lab.compare.views.figures import INK, Plot, line_style, plain
+from seq2seq_lab.compare.views.figures import INK, Plot, line_style, plain, with_room
 from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 from seq2seq_lab.runs.reference import Reference
 
@@ -241,4 +241,4 @@ def _draw_sweep(
         axes.set_xscale("log")
     elif len(every) <= 8:
         shown = {value: group.shown[key] for line, _ in lines for value, group in line.items()}
-        axes.set_xticks(every, [shown[value] for value in every])
+        axes.set_xticks(every, with_room(every, [shown[value] for value in every]))
