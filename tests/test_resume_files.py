@@ -8,6 +8,7 @@ import pytest
 from pytorch_lightning.callbacks import ModelCheckpoint
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import kills
 import tiny
 from seq2seq_lab.files import replacing
 from seq2seq_lab.runs import layout
@@ -123,6 +124,16 @@ def curves(folder):
     events.Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("~perf/")]
     return {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in tags}
+
+
+def test_tensorboard_is_told_the_epochs_that_were_trained_without_it(tmp_path):
+    whole = kills.events(tiny.train(tmp_path / "whole", EPOCHS, lean=False))
+    folder = tiny.train(tmp_path, "trainer.max_epochs=1", "logger=none", lean=False)
+    for settings in (["trainer.max_epochs=2"], ["trainer.max_epochs=3", "logger=none"], [EPOCHS]):
+        tiny.train(tmp_path, *settings, lean=False, folder=folder)
+    found = kills.events(folder)
+    scalars = [tag for tag in whole if tag.startswith(("train/", "val/"))]
+    assert [found[tag] for tag in scalars] == [whole[tag] for tag in scalars]
 
 
 def test_lightnings_csv_of_a_run_that_goes_on_has_each_epoch_once(tmp_path, kill):

@@ -2,7 +2,9 @@
 
 import struct
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from seq2seq_lab.evaluation.measures import TEST, tensorboard_tag
 from seq2seq_lab.files import replacing
@@ -37,23 +39,36 @@ def discard_after(folder: Path, epoch: int, steps: int = 0, logged: Collection[s
         _filter(path, keep)
 
 
-def _filter(path: Path, keep: Callable[[str, int], bool]) -> None:
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-    from tensorboard.compat.proto.event_pb2 import Event
+def steps_of(folder: Path, tag: str) -> set[int]:
+    """The steps at which a tag stands in the event files of a run."""
+    return {
+        event.step
+        for path in folder.glob(EVENTS)
+        for _, event in _events(path.read_bytes())
+        if any(value.tag == tag for value in event.summary.value)
+    }
 
+
+def _filter(path: Path, keep: Callable[[str, int], bool]) -> None:
     whole = path.read_bytes()
-    kept = []
-    for record, data in _records(whole):
-        try:
-            event = Event.FromString(data)
-        except DecodeError:  # damaged
-            continue
-        if all(keep(value.tag, event.step) for value in event.summary.value):
-            kept.append(record)
-    left = b"".join(kept)
+    left = b"".join(
+        record
+        for record, event in _events(whole)
+        if all(keep(value.tag, event.step) for value in event.summary.value)
+    )
     if left != whole:
         with replacing(path) as temporary:
             temporary.write_bytes(left)
+
+
+def _events(whole: bytes) -> Iterator[tuple[bytes, Any]]:
+    """Each complete record of a file, and its event, without damaged ones."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for record, data in _records(whole):
+        with suppress(DecodeError):
+            yield record, Event.FromString(data)
 
 
 def _records(whole: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -12,7 +12,8 @@ A run that goes on is restored in this order, and each step needs those before i
 4. Lightning, as it fits: the weights, the optimizer and the counts of epochs and steps; of callbacks the table of
    scalars, the best score and the global random generators; of the module the sums of an epoch that was cut short.
    Draws of training need no state: each belongs to its seed, epoch, pair and position.
-5. `EpochScalars.on_train_start`: trackers that begin anew in each process are told all epochs again.
+5. `EpochScalars.on_train_start`: trackers that begin anew in each process are told all epochs again, TensorBoard
+   those that were trained with another logger.
 """
 
 import uuid

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
-from seq2seq_lab.evaluation.measures import Measure, measure, tensorboard_tag
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS, Measure, measure, tensorboard_tag
 from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.events import steps_of
 from seq2seq_lab.training.module import TranslationModule
 
 
@@ -31,13 +32,14 @@ class EpochScalars(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tell the trackers of a run that goes on what it has measured, as they begin anew in each process.
 
-        TensorBoard's files go on: see `runs.events`.
+        TensorBoard's files go on, see `runs.events`; they lack the epochs of which another logger was told.
         """
-        for logger in trainer.loggers:
-            for row in [] if isinstance(logger, TensorBoardLogger) else self.rows:
-                logger.log_metrics(
-                    {name: row[name] for name in row if name != "epoch"}, step=int(row["epoch"])
-                )
+        for logger in trainer.loggers if self.rows else ():
+            goes_on = isinstance(logger, TensorBoardLogger)
+            told = steps_of(Path(trainer.default_root_dir), TRAINING_LOSS) if goes_on else ()
+            for row in self.rows:
+                if row["epoch"] not in told:
+                    _log(logger, row)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note what the module measured in this epoch, for the callbacks of the user that follow."""
@@ -53,12 +55,8 @@ class EpochScalars(pl.Callback):
         """
         logged, row = trainer.callback_metrics, self.rows[-1]
         row |= {name: float(logged[name]) for name in sorted(others) if name in logged and name not in row}
-        scalars = {name: value for name, value in row.items() if name != "epoch"}
-        tagged = {tensorboard_tag(name): value for name, value in scalars.items()}
         for logger in trainer.loggers:
-            logger.log_metrics(
-                tagged if isinstance(logger, TensorBoardLogger) else scalars, step=int(row["epoch"])
-            )
+            _log(logger, row)
         columns = dict.fromkeys(name for row in self.rows for name in row)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")
@@ -108,6 +106,12 @@ class WriteScalars(pl.Callback):
         assert isinstance(pl_module, TranslationModule)
         others, pl_module.others = pl_module.others, set()
         scalars_of(trainer).write(trainer, others)
+
+
+def _log(logger: Logger, row: Mapping[str, float]) -> None:
+    tag = tensorboard_tag if isinstance(logger, TensorBoardLogger) else str
+    scalars = {tag(name): value for name, value in row.items() if name != "epoch"}
+    logger.log_metrics(scalars, step=int(row["epoch"]))
 
 
 def scalars_of(trainer: pl.Trainer) -> EpochScalars:
