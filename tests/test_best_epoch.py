@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import tiny
+from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.run import Run
@@ -66,6 +67,21 @@ def test_so_it_is_in_a_run_that_goes_on(run):
     folder = train(run)
     assert best_epoch(folder) == 3
     assert Run(folder).summary()["tested"]["epoch"] == 3
+
+
+def test_an_evaluation_of_before_is_none_of_the_run_that_has_gone_on(run):
+    folder = train(run, "trainer.max_epochs=1")
+    assert cli.main(["evaluate", str(folder), "--split", "validation", "--analyses", "none"]) == 0
+    assert Run(folder).evaluations.keys() == {"test", "validation"}
+    train(run)
+    assert Run(folder).evaluations.keys() == {"test"}
+    (note,) = Run(folder).notes
+    assert note.startswith(
+        "evaluation/validation.json is left out: it is of epoch 1, and the best checkpoint is of"
+    )
+    assert cli.main(["evaluate", str(folder), "--split", "validation", "--analyses", "none"]) == 0
+    assert Run(folder).evaluations.keys() == {"test", "validation"}
+    assert Run(folder).notes == []
 
 
 def test_an_epoch_without_an_evaluation_is_not_equal_to_the_one_before(run):
