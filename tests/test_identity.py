@@ -176,12 +176,15 @@ class TestConfigFile:
         (third,) = tiny.folders(tmp_path / "c")
         assert Run(third).config()["callbacks"]["best_checkpoint"]["monitor"] == "val/chrf"
 
-    def test_a_start_of_another_seed_is_not_taken_in_silence(self, tmp_path, capsys):
+    @pytest.mark.parametrize(
+        ("key", "more"), [("init_from", ()), ("target.run", ("target=teacher", "accelerate=off"))]
+    )
+    def test_a_run_of_another_seed_is_not_taken_in_silence(self, tmp_path, capsys, key, more):
         first = tiny.train(tmp_path / "first")
-        folder = tiny.train(tmp_path / "next", f"init_from='{first}'")
+        folder = tiny.train(tmp_path / "next", *more, f"{key}='{first}'")
         assert cli.main(["train", "--config", str(folder), "seed=1"]) == 1
-        assert "is the run of seed 0; with another seed, give init_from=… too" in capsys.readouterr().err
-        assert cli.main(["train", "--config", str(folder), "seed=1", f"init_from={first}"]) == 0
+        assert f"is the run of seed 0; with another seed, give {key}=… too" in capsys.readouterr().err
+        assert cli.main(["train", "--config", str(folder), "seed=1", f"{key}={first}"]) == 0
 
     def test_what_a_run_notes_itself_is_not_changed(self, tmp_path, capsys):
         folder = tiny.train(tmp_path)

@@ -13,8 +13,8 @@ from seq2seq_lab.runs.facts import flatten
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.runs.used import USED
 
-_RUNS = ("init_from", "target.run")  # keys whose value is the folder of a run
 _OF_CORPUS = ("data.", "split.")
 _SEED = re.compile(r"/seed-\d+/*$")
 Items = tuple[tuple[str, Any], ...]
@@ -45,7 +45,7 @@ def configurations(runs: Sequence[Run]) -> tuple[dict[Run, dict[str, Any]], dict
                 if key not in everywhere | seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
             }
     found = {run: found[run] for run in runs}
-    for key in _RUNS:
+    for key in USED:
         _forget_own_seeds(found, corpora, key)
     return found, corpora
 
@@ -81,7 +81,7 @@ def _forget_own_seeds(
     alike: dict[Any, list[Run]] = defaultdict(list)
     for run, config in several.items():
         if _SEED.search(str(config.get(key))):
-            stems = {each: _SEED.sub("", str(config[each])) for each in _RUNS if each in config}
+            stems = {each: _SEED.sub("", str(config[each])) for each in USED if each in config}
             alike[items({**config, **stems}), corpora[run].fingerprint].append(run)
     for together in alike.values():
         named = {(run.seed, several[run][key]) for run in together}

@@ -26,6 +26,7 @@ from seq2seq_lab.runs.naming import derived_name, run_folder
 from seq2seq_lab.runs.place import RunSpec, find_folder
 from seq2seq_lab.runs.read import read_config
 from seq2seq_lab.runs.run import Run
+from seq2seq_lab.runs.used import USED
 
 
 def launch_file(
@@ -173,11 +174,11 @@ def _changed(config: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]
             node[last] = read_setting(key, text)
         except ValueError as error:
             raise UserError(f"{override}: {error}") from None
-    start, old = str(config["init_from"]), before["seed"]
-    if "seed" in given and "init_from" not in given and start.endswith(f"seed-{old}"):
-        raise UserError(
-            f"init_from: {start} is the run of seed {old}; with another seed, give init_from=… too"
-        )
+    old = before["seed"]
+    for key in USED if "seed" in given else ():
+        used = str(before.get(key))
+        if key not in given and Path(used).name == f"seed-{old}":
+            raise UserError(f"{key}: {used} is the run of seed {old}; with another seed, give {key}=… too")
     after = dict(leaves(config))
     for key, followed in followers().items():
         if key in before and key not in given and before[key] == before.get(followed) != after.get(followed):

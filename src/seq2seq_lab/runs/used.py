@@ -7,10 +7,12 @@ from typing import Any
 
 from seq2seq_lab.runs.run import Run
 
+USED = ("init_from", "target.run")  # keys whose value is the folder of a run
+
 
 def used_runs(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Key → the folder of the run that it names, the identity of the training in it, and its number of epochs."""
-    named = {"init_from": config.get("init_from"), "target.run": (config.get("target") or {}).get("run")}
+    named = dict(zip(USED, (config.get("init_from"), (config.get("target") or {}).get("run")), strict=True))
     summaries = {key: Run(Path(path)).summary() for key, path in named.items() if isinstance(path, str)}
     return {
         key: {"run": named[key], "identity": summary["identity"], "epochs": summary.get("epochs")}
