@@ -335,7 +335,11 @@ def test_without_a_known_distribution_there_is_no_perfect_model(folder, evaluate
         (["--average", "9"], "cannot average 9 checkpoints, as 3 are kept"),
         (["--data", "pairs"], "--data: 'pairs' is not of the form data.KEY=VALUE"),
         (["--data", "data.pairs=40"], "--data gives no pair that the run's own corpus lacks"),
-        (["--data", "data.paris=40"], "data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no paris"),
+        (["--data", "+data.pairs=40"], "--data gives no pair that the run's own corpus lacks"),
+        (
+            ["--data", "data.paris=40"],
+            "/run: --data: data.paris: seq2seq_lab.data.sources.toy.ToyCorpus takes no",
+        ),
         (["--max-pairs", "0"], "--max-pairs: 0 is less than 1"),
         (["--average", "2", "--checkpoint", "last"], "--average and --checkpoint: each names another model"),
         (["--perfect", "--average", "2"], "--perfect and --average: each names another model"),

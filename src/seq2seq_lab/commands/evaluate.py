@@ -173,7 +173,7 @@ def _settings(given: Sequence[str]) -> dict[str, Any]:
 
     settings = {}
     for each in given:
-        key, equals, value = each.removeprefix("data.").partition("=")
+        key, equals, value = each.removeprefix("+").removeprefix("data.").partition("=")
         if not equals or not key or "." in key:
             raise UserError(f"--data: {each!r} is not of the form data.KEY=VALUE")
         try:

@@ -191,7 +191,11 @@ def _chosen(config: Mapping[str, Any], request: Request, corpora: Corpora, path:
         if not len(chosen.indices):
             raise UserError(f"{path} has no {request.part} part (split={config['choices']['split']})")
     else:
-        chosen = _shifted(corpora.load({**config["data"], **request.data}), corpus, training)
+        try:
+            others = corpora.load({**config["data"], **request.data})
+        except UserError as error:  # of several runs not all need have these settings
+            raise UserError(f"{path}: --data: {error}") from None
+        chosen = _shifted(others, corpus, training)
         if not len(chosen.indices):
             raise UserError(
                 f"{path}: --data gives no pair that the run's own corpus lacks and whose source and target its "
