@@ -140,6 +140,14 @@ def test_settings_that_differ_only_far_from_their_beginning_are_told_apart(tmp_p
         assert text.count(",0.123456789,") == 4
 
 
+@pytest.mark.parametrize(
+    ("seeds", "title"), [((0,), "A run of each group"), ((0, 1), "Mean over seeds ± one standard deviation")]
+)
+def test_the_title_of_curves_speaks_of_a_mean_where_there_is_one(tmp_path, seeds, title):
+    write_sweep(tmp_path, ratios=(0.5,), models=["seq2seq"], seeds=seeds)
+    assert plots.curves(gather([tmp_path]).groups, ["val/bleu"]).title == title
+
+
 def test_the_title_of_a_plot_of_analyses_says_what_is_in_it(tmp_path):
     write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0,))
     found = evaluation(0.5, 0)["analyses"]

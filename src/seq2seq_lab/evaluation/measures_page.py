@@ -42,7 +42,8 @@ _ANALYSES = {
     "by_source_length": ("Scores and losses by the number of words of the source."),
     "by_target_length": ("Scores and losses by the number of words of the target, the output that is right."),
     "by_form": (
-        "For SCAN, scores and losses by the form of the command: the words that say how its actions are composed."
+        "Scores and losses by the form of the source, where the task names one: of SCAN, the words of the command that "
+        "say how its actions are composed."
     ),
     "by_unknown_words": (
         "Scores and losses of sentences with and without words that the model does not know."

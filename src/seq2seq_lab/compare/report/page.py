@@ -77,6 +77,7 @@ def page(contents: Contents) -> str:
             plots=[_plot(*each) for each in contents.plots],
             references=[_reference(each, contents.groups) for each in contents.references],
             pairs=list(_pairs(contents.pairs)),
+            several_intervals=sum(pair.difference.df > 0 for pair in contents.pairs) > 1,
             over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
             over_tasks=[(each.metric, *task_columns(each)) for each in contents.over_tasks],
             tasks=", ".join(contents.over_tasks[0].tasks) if contents.over_tasks else "",

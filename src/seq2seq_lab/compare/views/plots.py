@@ -63,7 +63,9 @@ def curves(groups: Sequence[Group], metrics: Sequence[str], references: Sequence
         legend["after |: mean of the runs that reached the epoch"] = _FEWER
     if any(group.others for group in groups):
         legend["an unfinished run"] = _UNFINISHED
-    return Plot("curves", "Mean over seeds ± one standard deviation", panels, legend)
+    several = any(len(group.runs) > 1 for group in groups)
+    title = "Mean over seeds ± one standard deviation" if several else "A run of each group"
+    return Plot("curves", title, panels, legend)
 
 
 def _reference_look(reference: Reference, groups: Mapping[Group, Look], marker: str) -> Look:
