@@ -239,10 +239,11 @@ def with_room(places: Sequence[float], labels: Sequence[str]) -> list[str]:
     As matplotlib has it, the first and the last place have a twentieth of their distance around them.
     """
     inches = (_PANEL[0] - _LEFT - _RIGHT) / 1.1
+    span = places[-1] - places[0] or 1.0  # of a single place
     found: list[str] = []
     free = -inf  # where the last label ends, with a space
     for place, label in zip(places, labels, strict=True):
-        middle = inches * ((place - places[0]) / (places[-1] - places[0]))
+        middle = inches * (place - places[0]) / span
         half = _CHARACTER * len(label) / 2
         found.append(label if middle - half >= free else "")
         if found[-1]:
