@@ -57,6 +57,7 @@ PANELS = (
     Panel("sentences, a Transformer", "transformer"),
     Panel("sentences, from trained weights", "sentences-continued"),
     Panel("spelling to sounds", "sounds"),
+    Panel("SCAN, longer outputs", "scan-length"),
 )
 
 
