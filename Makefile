@@ -122,7 +122,7 @@ corrected: $(INSTALLED) ## the policies that version 0.3 corrected, and curricul
 	$(LAB) evaluate outputs/forcing_ratio/*/seed-*
 	$(BIN)/python -m experiments.forcing_ratio.corrected outputs/forcing_ratio
 
-path-star: $(INSTALLED) ## path-star graphs with and without gold inputs, three seeds (about twenty minutes)
+path-star: $(INSTALLED) ## path-star graphs with and without gold inputs, three seeds (about two hours)
 	$(LAB) $(SWEEP) experiment=path_star/forced,path_star/teacherless seed=0,1,2 compare=false
 	$(BIN)/python -m experiments.path_star.report outputs/path_star
 

@@ -12,7 +12,7 @@ from seq2seq_lab.runs.run import Run
 
 STUDY = Path(__file__).parent
 GRAPHS = ("degree", "length", "nodes", "graphs")
-ALIKE = ("preset", *GRAPHS, "epochs")  # runs that differ in the seed alone
+ALIKE = ("preset", "layers", *GRAPHS, "epochs")  # runs that differ in the seed alone
 MEASURES = ("exact_match", "symbol_error_rate", "loss_forced", "loss_free")
 
 
@@ -21,6 +21,7 @@ def row_of(each: Run) -> Row:
     config = each.config()
     what = {
         "preset": config["name"],
+        "layers": config["model"]["layers"],
         **{name: config["data"][name] for name in GRAPHS},
         "epochs": each.epochs,
     }
@@ -29,16 +30,19 @@ def row_of(each: Run) -> Row:
 
 
 def results(runs: Sequence[Row]) -> list[Row]:
-    """A row for each preset, size of graphs and number of epochs; short paths first."""
-    return [result(rows) for rows in sorted(alike(runs, *ALIKE), key=lambda rows: int(rows[0]["length"]))]
+    """A row for each preset, size of model and graphs, and number of epochs; many names first, then short paths."""
+    return [result(rows) for rows in sorted(alike(runs, *ALIKE), key=lambda rows: _order(rows[0]))]
+
+
+def _order(row: Row) -> tuple[int, int, str]:
+    return -int(row["nodes"]), int(row["length"]), row["preset"]
 
 
 def result(rows: Sequence[Row]) -> Row:
     """Mean ± sd over the runs of a preset."""
     what = rows[0]
     return {
-        "preset": what["preset"],
-        **{name: what[name] for name in GRAPHS},
+        **{name: what[name] for name in ("preset", "layers", *GRAPHS)},
         "1 / degree": f"{1 / int(what['degree']):.3f}",
         **{name: shown(Estimate.of([float(row[name]) for row in rows]), 3) for name in MEASURES},
         "epochs": what["epochs"],
