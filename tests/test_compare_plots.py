@@ -148,8 +148,9 @@ def test_the_title_of_curves_speaks_of_a_mean_where_there_is_one(tmp_path, seeds
     assert plots.curves(gather([tmp_path]).groups, ["val/bleu"]).title == title
 
 
-def test_the_title_of_a_plot_of_analyses_says_what_is_in_it(tmp_path):
-    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=(0,))
+@pytest.mark.parametrize(("seeds", "mean"), [((0,), ""), ((0, 1), ": mean over seeds and its 95 % interval")])
+def test_the_title_of_a_plot_of_analyses_says_what_is_in_it(tmp_path, seeds, mean):
+    write_sweep(tmp_path, models=["seq2seq"], ratios=(0.5,), seeds=seeds)
     found = evaluation(0.5, 0)["analyses"]
     several = {
         "By source length, by unknown symbols": ("by_source_length", "by_unknown_words"),
@@ -158,9 +159,10 @@ def test_the_title_of_a_plot_of_analyses_says_what_is_in_it(tmp_path):
     }
     for title, names in several.items():
         contents = small(0.5, 0) | {"analyses": {name: found[name] for name in names}}
-        write_evaluation(tmp_path / "seq2seq-mixed-0.5" / "seed-0", "test", contents)
+        for seed in seeds:
+            write_evaluation(tmp_path / "seq2seq-mixed-0.5" / f"seed-{seed}", "test", contents)
         (plot,) = analyses.plots(gather([tmp_path]).groups)
-        assert plot.title == f"{title}, on test: mean over seeds and its 95 % interval"
+        assert plot.title == f"{title}, on test{mean}"
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,9 @@ def _of_part(groups: Sequence[Group], part: str) -> Iterator[Plot]:
                     drawn_kinds.add(kind)
         if panels:
             title = ", ".join(kind for kind in kinds if kind in drawn_kinds).format(symbols="symbols")
-            heading = f"{title[0].upper()}{title[1:]}, on {part}: mean over seeds and its 95 % interval"
+            heading = f"{title[0].upper()}{title[1:]}, on {part}"
+            if any(len(group.runs) > 1 for group in shown):
+                heading += ": mean over seeds and its 95 % interval"
             yield Plot(f"{PREFIX}{part}-{name}", heading, panels, group_legend(shown))
 
 
