@@ -167,7 +167,7 @@ exposure-continued: ## the same from trained weights of full forcing, TASK=sente
 exposure-shift: $(INSTALLED) ## what methods lose on other sentences, TASK=corrected|sentences|sentences-continued|transformer (half an hour)
 	$(BIN)/python -m experiments.exposure_bias.shift $(TASK) outputs
 
-exposure-lengths: $(INSTALLED) ## results by length, TASK=sentences|sounds|sentences-continued, after exposure-quality and exposure-shift (a minute)
+exposure-lengths: $(INSTALLED) ## results by length, TASK=sentences|transformer|scan-length|…, after exposure-quality and exposure-shift (a minute)
 	$(BIN)/python -m experiments.exposure_bias.lengths $(TASK) outputs
 
 bench: $(INSTALLED) ## speed, beside a literal reference in the same run
