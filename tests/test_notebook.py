@@ -272,7 +272,7 @@ def test_a_list_that_is_watched_fits_the_terminal(outputs, tmp_path, monkeypatch
     monkeypatch.setenv("COLUMNS", "80")
     whole = [
         line.split() for line in runs.table([tmp_path]).splitlines()
-    ]  # columns are as wide as their rows
+    ]  # columns fit the rows that are there
     for height in (4, 8, 12):
         lines = runs.table([tmp_path], height=height).partition("\n\n")[0].splitlines()
         rows = sum(-(-len(line) // 80) for line in lines)

@@ -13,7 +13,6 @@ class Plan:
     Attributes:
         task: the task of `plan.TASKS` whose runs they are.
         expected: method → `BETTER` or `WORSE`.
-        as_good: a method is as good where the 90 % interval of its difference lies within this on both sides of 0.
         others: the methods that are not expected to differ have a row too, as each may be as good.
         pairs: the pairs of TASK-shift_runs.csv that are translated; by default, the test part.
         against: the method that the others are compared with.
@@ -23,7 +22,6 @@ class Plan:
 
     task: str
     expected: Mapping[str, str]
-    as_good: float
     others: bool = False
     pairs: str = ""
     against: str = "full"
@@ -39,21 +37,20 @@ OF_FOUR = {"RAML": BETTER, "R-Drop": BETTER, "free": WORSE, "two-pass": WORSE}
 OF_REWARD = {"smoothing": BETTER, "self-critical": BETTER}
 OF_OWN_WORDS = dict.fromkeys(("free", "optimal-completion", "confidence", "mixed", "two-pass"), BETTER)
 PLANS = {
-    "sounds": Plan(task="sounds", expected=OF_FOUR, as_good=0.01, others=True),
-    "sentences": Plan(task="sentences", expected=OF_FOUR, as_good=1, others=True),
+    "sounds": Plan(task="sounds", expected=OF_FOUR, others=True),
+    "sentences": Plan(task="sentences", expected=OF_FOUR, others=True),
     "sentences-longer": Plan(
         task="sentences",
         pairs="longer",
         expected={"R-Drop": BETTER, "free": WORSE, "confidence": WORSE},
-        as_good=1,
         others=True,
     ),
-    "sentences-control": Plan(task="sentences", against="smoothing", expected={"R-Drop": BETTER}, as_good=1),
+    "sentences-control": Plan(task="sentences", against="smoothing", expected={"R-Drop": BETTER}),
     "sentences-longer-control": Plan(
-        task="sentences", pairs="longer", against="smoothing", expected={"R-Drop": BETTER}, as_good=1
+        task="sentences", pairs="longer", against="smoothing", expected={"R-Drop": BETTER}
     ),
     "sentences-others": Plan(
-        task="sentences", expected={"confidence-soft": BETTER, "optimal-completion": WORSE}, as_good=1
+        task="sentences", expected={"confidence-soft": BETTER, "optimal-completion": WORSE}
     ),
     "sentences-longer-others": Plan(
         task="sentences",
@@ -61,78 +58,65 @@ PLANS = {
         expected=dict.fromkeys(
             ("mixed", "scheduled-down", "scheduled-up", "uniform", "optimal-completion"), WORSE
         ),
-        as_good=1,
     ),
     "sentences-longer-curricula": Plan(
         task="sentences",
         pairs="longer",
         against="scheduled-up",
         expected={"scheduled-down": BETTER},
-        as_good=1,
     ),
     "sentences-continued": Plan(
         task="sentences-continued",
         expected=OF_REWARD | {"free": WORSE, "optimal-completion": WORSE},
-        as_good=1,
         others=True,
     ),
     "sentences-continued-longer": Plan(
         task="sentences-continued",
         pairs="longer",
         expected=OF_REWARD | {"R-Drop": BETTER, "free": WORSE, "optimal-completion": WORSE},
-        as_good=1,
         others=True,
     ),
     "sentences-continued-control": Plan(
-        task="sentences-continued", against="constant-reward", expected={"self-critical": BETTER}, as_good=1
+        task="sentences-continued", against="constant-reward", expected={"self-critical": BETTER}
     ),
     "sentences-continued-longer-control": Plan(
         task="sentences-continued",
         pairs="longer",
         against="constant-reward",
         expected={"self-critical": BETTER},
-        as_good=1,
     ),
-    "sentences-continued-beyond": Plan(
-        task="sentences-continued", beyond="sentences", expected=OF_OWN_WORDS, as_good=1
-    ),
+    "sentences-continued-beyond": Plan(task="sentences-continued", beyond="sentences", expected=OF_OWN_WORDS),
     "sentences-continued-longer-beyond": Plan(
         task="sentences-continued",
         beyond="sentences",
         pairs="longer",
         expected=OF_OWN_WORDS,
-        as_good=1,
     ),
     # Looked at afterwards: the same hypothesis with other runs of part 2, by whose results no method was chosen.
     "sentences-continued-beyond-first": Plan(
         task="sentences-continued",
         beyond="sentences-first",
         expected=OF_OWN_WORDS | dict.fromkeys(("scheduled-down", "uniform"), BETTER),
-        as_good=1,
     ),
     "sentences-continued-others": Plan(
         task="sentences-continued",
         expected=dict.fromkeys(("scheduled-down", "confidence-soft"), WORSE),
-        as_good=1,
     ),
     "sentences-continued-longer-others": Plan(
         task="sentences-continued",
         pairs="longer",
         expected={"scheduled-down": WORSE, "RAML": BETTER, "teacher": BETTER},
-        as_good=1,
     ),
     "sentences-continued-longer-curricula": Plan(
         task="sentences-continued",
         pairs="longer",
         against="scheduled-up",
         expected={"scheduled-down": WORSE},
-        as_good=1,
     ),
     "sentences-continued-others-beyond": Plan(
         task="sentences-continued",
         beyond="sentences",
         expected=dict.fromkeys(("scheduled-down", "uniform", "confidence-soft"), BETTER),
-        as_good=1,
     ),
     "sounds-continued": Plan(
         task="sounds-continued",
@@ -140,34 +124,28 @@ PLANS = {
             **dict.fromkeys(("confidence", "confidence-soft", "RAML"), WORSE),
             "self-critical": BETTER,
         },
-        as_good=0.01,
         others=True,
     ),
     "sounds-continued-beyond": Plan(
         task="sounds-continued",
         beyond="sounds",
         expected=dict.fromkeys(("confidence", "confidence-soft", "RAML"), BETTER),
-        as_good=0.01,
     ),
     "transformer": Plan(
         task="transformer",
         expected={"smoothing": BETTER, "mixed": WORSE},
-        as_good=1,
         others=True,
     ),
     "transformer-longer": Plan(
         task="transformer",
         pairs="longer",
         expected={"smoothing": BETTER, "mixed": WORSE},
-        as_good=1,
         others=True,
     ),
-    "transformer-two-pass": Plan(task="transformer", expected={"two-pass": WORSE}, as_good=1),
-    "scan-length": Plan(
-        task="scan-length", expected={"mixed": BETTER, "smoothing": BETTER}, as_good=0.05, others=True
-    ),
-    "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, as_good=1, others=True),
+    "transformer-two-pass": Plan(task="transformer", expected={"two-pass": WORSE}),
+    "scan-length": Plan(task="scan-length", expected={"mixed": BETTER, "smoothing": BETTER}, others=True),
+    "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, others=True),
     "transformer-longer-beyond": Plan(
-        task="transformer", beyond="sentences", pairs="longer", expected={}, as_good=1, others=True
+        task="transformer", beyond="sentences", pairs="longer", expected={}, others=True
     ),
 }

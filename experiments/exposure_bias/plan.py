@@ -51,6 +51,7 @@ class Task:
         preset: `experiment=exposure_bias/PRESET`.
         rates: learning rates that are tried.
         measures: what is said of the test part → digits; the first one is the quality.
+        as_good: a method is as good where the 90 % interval of its difference lies within this on both sides of 0.
         given: further settings of all of its runs.
         methods: name → settings; full forcing, which all others are compared with, is the first one.
         seeds: those of its results.
@@ -65,6 +66,7 @@ class Task:
     preset: str
     rates: Sequence[float]
     measures: Mapping[str, int]
+    as_good: float
     given: Settings = field(default_factory=dict)
     methods: Mapping[str, Settings] = field(default_factory=lambda: METHODS)
     seeds: Sequence[int] = range(6)
@@ -124,6 +126,7 @@ TASKS = {
         preset="sentences",
         rates=(0.0005, 0.001, 0.002),
         measures=OF_SENTENCES,
+        as_good=1,
         splits=3,
         shifts=OF_SEMINAR,
     ),
@@ -131,6 +134,7 @@ TASKS = {
         preset="sounds",
         rates=(0.0005, 0.001, 0.002),
         measures=OF_SYMBOLS,
+        as_good=0.01,
         reward="negative_per",
         folder="G2P_FOLDER",
         files={"data.train": "fre_train.tsv", "data.validation": "fre_dev.tsv", "data.test": "fre_test.tsv"},
@@ -139,6 +143,7 @@ TASKS = {
         preset="transformer",
         rates=(0.0002, 0.0005, 0.001),
         measures=OF_SENTENCES,
+        as_good=1,
         splits=3,
         shifts=OF_SEMINAR,
     ),
@@ -147,6 +152,7 @@ TASKS = {
             preset="scan",
             rates=(0.0005, 0.001, 0.002),
             measures=OF_SYMBOLS,
+            as_good=0.05,
             given={"data.split_name": split},
             seeds=range(seeds),
         )
@@ -156,6 +162,7 @@ TASKS = {
         preset="paths",
         rates=(0.0005, 0.001, 0.002),
         measures=OF_SYMBOLS,
+        as_good=0.05,
         methods={
             name: each for name, each in METHODS.items() if name != "R-Drop"
         },  # its model has no dropout

@@ -58,7 +58,7 @@ def table(values: Values, plan: Plan, wrong: Wrong | None = None) -> list[Row]:
         if p_over_splits := over_splits(baseline, values[method], task):
             row["p over splits"] = p_over_splits
         row |= {"90 %": f"[{low:+.{digits}f}, {high:+.{digits}f}]"}
-        row |= {"as good": "yes" if max(abs(low), abs(high)) < plan.as_good else "no"}
+        row |= {"as good": "yes" if max(abs(low), abs(high)) < task.as_good else "no"}
         if wrong is not None:
             first, second = ({seed: wrong[name][seed] for seed in seeds} for name in (plan.against, method))
             low, high = crossed(first, second)

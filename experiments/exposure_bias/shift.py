@@ -20,7 +20,7 @@ from seq2seq_lab.runs.evaluate import Corpora, Request
 from seq2seq_lab.runs.run import Run
 
 OWN = "test"
-CORRECTED = Task(preset="", rates=(), measures=OF_SENTENCES, shifts=OF_SEMINAR)
+CORRECTED = Task(preset="", rates=(), measures=OF_SENTENCES, as_good=1, shifts=OF_SEMINAR)
 MOST = 2000  # pairs of another kind, at equal distances
 
 
