@@ -1,6 +1,7 @@
 """Which epoch is the best one where several have the same score, and which epoch the test part is of."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,7 @@ import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
+from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training import test
 from seq2seq_lab.training import train as training
@@ -82,6 +84,32 @@ def test_an_evaluation_of_before_is_none_of_the_run_that_has_gone_on(run):
     assert cli.main(["evaluate", str(folder), "--split", "validation", "--analyses", "none"]) == 0
     assert Run(folder).evaluations.keys() == {"test", "validation"}
     assert Run(folder).notes == []
+
+
+@pytest.mark.parametrize("which", [layout.BEST, layout.LAST])
+def test_so_it_is_with_either_checkpoint_and_where_a_run_that_goes_on_is_interrupted(run, tmp_path, which):
+    name = Path(which).stem
+    folder = run("a", *EQUAL, "trainer.max_epochs=1", lean=False)
+    evaluate = ["evaluate", str(folder), "--split", "validation", "--analyses", "none", "--checkpoint", name]
+    assert cli.main(evaluate) == 0
+    assert "validation" in Run(folder).evaluations
+    tiny.stop(tmp_path / "a", *EQUAL, block=6, lean=False)
+    assert Run(folder).status == "interrupted"
+    assert Run(folder).summary()["checkpoints"] == {
+        Path(each).stem: tiny.checkpoint(folder, each)["epoch"] + 1 for each in (layout.BEST, layout.LAST)
+    }
+    assert "validation" not in Run(folder).evaluations
+    assert f"it is of epoch 1, and the {name} checkpoint is of epoch" in Run(folder).notes[-1]
+
+
+def test_a_last_checkpoint_of_an_earlier_epoch_is_compared_too(run):
+    folder = run("a", *EQUAL, "+callbacks.last_checkpoint.every_n_epochs=2", lean=False)
+    assert Run(folder).summary()["checkpoints"] == {"best": 3, "last": 2}
+    assert cli.main(["evaluate", str(folder), "--checkpoint", "last", "--analyses", "none"]) == 0
+    assert Run(folder).notes == []
+    last = AtCheckpoint(Run(folder), "last")
+    assert last.evaluations["test"].epoch == 2
+    assert max(last.curves()["train/loss"]) == 2
 
 
 def test_an_epoch_without_an_evaluation_is_not_equal_to_the_one_before(run):

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from fake_evaluations import write_evaluation
-from fake_runs import SENTENCES, config, curves, write_run, write_sweep
+from fake_runs import ENG_FRA, SENTENCES, config, curves, write_run, write_sweep
 from seq2seq_lab.commands.compare import add_arguments, main
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.report.page import environment
@@ -351,3 +351,15 @@ def test_no_row_of_differences_is_wider_than_the_terminal(tmp_path, monkeypatch,
     words = " ".join(differences.split())
     assert "ratio 0.25 → 0.5 (hidden_size=64)" in words
     assert "seeds" in words
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_table_of_one_corpus_has_no_column_of_what_only_another_measures(tmp_path):
+    for name, metric, corpus in (("a", "val/bleu", None), ("b", "val/exact_match", ENG_FRA)):
+        rows = [{key: row[key] for key in ("epoch", "train/loss", metric)} for row in curves(config(), 3)]
+        write_run(tmp_path / name / "seed-0", config(), rows=rows, **({"corpus": corpus} if corpus else {}))
+    stream = io.StringIO()
+    output = compare([tmp_path], metrics=["train/loss", "val/bleu", "val/exact_match"], stream=stream).output
+    page = (output / "report.html").read_text(encoding="utf-8")
+    for text in (stream.getvalue(), page):
+        assert [text.count(name) for name in ("val/bleu ↑", "val/exact_match ↑")] == [1, 1]

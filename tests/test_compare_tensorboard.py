@@ -89,7 +89,9 @@ def test_a_run_on_another_corpus_is_in_charts_of_its_own(tmp_path):
     write_run(tmp_path / "stray" / "seed-0", config(forcing="full"), corpus=ENG_FRA)
     compare([tmp_path], stream=io.StringIO())
     after = {path.name: tags(path) for path in alone.iterdir() if path.name in before}
-    strays = [tags(path) for path in alone.iterdir() if path.name not in before]
+    others = [path for path in alone.iterdir() if path.name not in before]
+    assert all(path.name.endswith(" - toy e4f00000") for path in others), "named in the same way"
+    strays = [*map(tags, others)]
     assert after == before
     assert len(strays) == 2, "its curves, and its loss floor"
     assert not set.union(*strays) & set.union(*before.values())

@@ -352,3 +352,25 @@ def test_what_is_no_run_is_named(tmp_path, capsys):
     assert cli.main(["page", str(tmp_path), "--output", str(tmp_path / "x.html")]) == 1
     assert "is not a run" in capsys.readouterr().err
     assert not (tmp_path / "x.html").exists()
+
+
+def test_no_other_file_is_replaced_by_a_page(trained, tmp_path, capsys):
+    mine = tmp_path / "pairs.tsv"
+    mine.write_text("mine")
+    assert cli.main(["page", str(trained(*MODELS["gru, dot"])), "--output", str(mine)]) == 1
+    assert capsys.readouterr().err == f"--output: {mine} does not end in .html\n"
+    assert mine.read_text() == "mine"
+
+
+def test_a_page_is_no_folder(trained, tmp_path, capsys):
+    (tmp_path / "x.html").mkdir()
+    assert cli.main(["page", str(trained(*MODELS["gru, dot"])), "--output", str(tmp_path / "x.html")]) == 1
+    assert "Is a directory" in capsys.readouterr().err
+
+
+def test_an_export_replaces_no_file_of_another_run(trained, tmp_path, capsys):
+    other = tiny.train(tmp_path / "other")
+    before = (other / layout.VOCABULARIES).read_bytes()
+    assert cli.main(["export", str(trained(*MODELS["gru, dot"])), "--output", str(other)]) == 1
+    assert "is a run, whose vocabularies would be replaced; name another folder" in capsys.readouterr().err
+    assert (other / layout.VOCABULARIES).read_bytes() == before

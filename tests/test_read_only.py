@@ -51,7 +51,6 @@ def run(trained):
 COMMANDS = [
     ["evaluate", "RUN"],
     ["page", "RUN", "--output", "RUN/page.html"],
-    ["page", "RUN", "--output", "RUN"],
     ["export", "RUN", "--output", "RUN/exported"],
     ["compare", "RUN"],
     ["compare", "RUN", "--output", "RUN/comparison"],
@@ -71,7 +70,7 @@ def test_a_command_that_cannot_write_says_so_in_a_line(run, capfd, command):
     place = str(run.parents[1])
     assert cli.main([word.replace("RUN", str(run)).replace("PLACE", place) for word in command]) == 1
     said = capfd.readouterr().err
-    assert "Permission denied" in said or "Is a directory" in said
+    assert "Permission denied" in said
     assert "Traceback" not in said
     assert "Error executing job" not in said
     assert {path: path.stat().st_mtime_ns for path in run.parents[1].rglob("*")} == before

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from seq2seq_lab.commands.overrides import add_checkpoint, add_trust
-from seq2seq_lab.errors import counted
+from seq2seq_lab.errors import UserError, counted
 from seq2seq_lab.files import write_text
 
 
@@ -32,6 +32,8 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.page.bundle import page
     from seq2seq_lab.runs.chosen import name_of
 
+    if args.output.suffix not in (".html", ".htm"):  # a file of the user's that is named by mistake is kept
+        raise UserError(f"--output: {args.output} does not end in .html")
     left_out: list[tuple[Path, str]] = []
     text = page(
         args.folders,

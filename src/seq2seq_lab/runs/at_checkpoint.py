@@ -8,6 +8,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.chosen import WHICH, Which
 from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
+from seq2seq_lab.runs.outdated import checkpoint_epochs
 from seq2seq_lab.runs.run import Run
 
 KEY = "checkpoint"  # of its configuration, by which it is grouped
@@ -29,11 +30,10 @@ class AtCheckpoint(Run):
     @property
     def epoch(self) -> int | None:
         """The epoch of the checkpoint; None if that is not known."""
+        if (known := checkpoint_epochs(self.whole.summary()).get(self.which)) is not None:
+            return known
         if self.which == "last":
             return self.whole.epochs or None
-        tested = self.whole.summary().get("tested")
-        if isinstance(tested, dict) and tested.get("checkpoint") == self.which:
-            return tested["epoch"] if isinstance(tested.get("epoch"), int) else None
         return next((each.epoch for each in self._found if each.epoch is not None), None)
 
     @property

@@ -3,6 +3,7 @@
 import re
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,3 +128,13 @@ def epoch_of(checkpoint: Path) -> int | None:
     """
     epoch = read_checkpoint(checkpoint).get("epoch")
     return epoch + 1 if isinstance(epoch, int) else None
+
+
+def epochs_of_checkpoints(run: Run) -> dict[str, int]:
+    """`best` and `last` → the epoch of that checkpoint; without those that are missing or damaged."""
+    found = {}
+    for path in (run.best_checkpoint, run.last_checkpoint):
+        with suppress(UserError):
+            if path.exists() and (epoch := epoch_of(path)) is not None:
+                found[path.stem] = epoch
+    return found

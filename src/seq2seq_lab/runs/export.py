@@ -20,6 +20,7 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.chosen import Which, name_of
 from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.load import load_model
+from seq2seq_lab.runs.run import Run
 
 ENCODER, DECODER, ABOUT = "encoder.onnx", "decoder.onnx", "about.json"
 _SIZES = (3, 4, 2)  # of the example: sources, their positions, steps so far
@@ -98,8 +99,13 @@ def export_onnx(
         trusted: modules whose code the run may name.
 
     Raises:
-        UserError: the run cannot be loaded, its model cannot be exported, or the packages are missing.
+        UserError: the run cannot be loaded, its model cannot be exported, the packages are missing, or the folder is
+            that of another run.
     """
+    if Run(folder).exists() and folder.resolve() != path.resolve():
+        raise UserError(
+            f"--output: {folder} is a run, whose vocabularies would be replaced; name another folder"
+        )
     try:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401

@@ -7,19 +7,27 @@ from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.evaluations import Evaluated
 
 
-def outdated(evaluations: Mapping[str, Evaluated], tested: Any) -> dict[str, str]:
+def checkpoint_epochs(summary: Mapping[str, Any]) -> dict[str, int]:
+    """`best` and `last` → the epoch of that checkpoint when training ended, as far as a summary says it.
+
+    Version 0.2 and before wrote only the epoch of the one that was tested.
+    """
+    tested, found = summary.get("tested"), summary.get("checkpoints")
+    known = {tested.get("checkpoint"): tested.get("epoch")} if isinstance(tested, Mapping) else {}
+    known |= found if isinstance(found, Mapping) else {}
+    return {str(which): epoch for which, epoch in known.items() if isinstance(epoch, int)}
+
+
+def outdated(evaluations: Mapping[str, Evaluated], epochs: Mapping[str, int]) -> dict[str, str]:
     """Part of the data → a note on its evaluation, for those that are of an earlier checkpoint.
 
     Args:
         evaluations: of a run, by the part of the data.
-        tested: what its summary says of the checkpoint that was evaluated when its training ended.
+        epochs: of its checkpoints, from `checkpoint_epochs`.
     """
-    which, now = (tested.get(key) if isinstance(tested, Mapping) else None for key in ("checkpoint", "epoch"))
-    if which is None or not isinstance(now, int):
-        return {}
     return {
-        part: f"{layout.EVALUATION}/{part}.json is left out: it is of epoch {each.epoch}, and the {which} checkpoint "
-        f"is of epoch {now}; evaluate it again"
+        part: f"{layout.EVALUATION}/{part}.json is left out: it is of epoch {each.epoch}, and the {each.checkpoint} "
+        f"checkpoint is of epoch {now}; evaluate it again"
         for part, each in evaluations.items()
-        if each.checkpoint == which and each.epoch not in (None, now)
+        if (now := epochs.get(each.checkpoint or "")) is not None and each.epoch not in (None, now)
     }

@@ -22,7 +22,7 @@ from seq2seq_lab.runs.evaluations import Evaluated, read_evaluations
 from seq2seq_lab.runs.foreign import check_contents
 from seq2seq_lab.runs.identity import difference
 from seq2seq_lab.runs.lock import locked
-from seq2seq_lab.runs.outdated import outdated
+from seq2seq_lab.runs.outdated import checkpoint_epochs, outdated
 from seq2seq_lab.runs.read import CorpusFacts, Curve, facts_of, read_config, read_metrics, read_summary
 from seq2seq_lab.runs.reference import Reference
 
@@ -121,7 +121,7 @@ class Run:
     @cached_property
     def _evaluations(self) -> tuple[dict[str, Evaluated], list[str]]:
         found, notes = read_evaluations(self.folder / layout.EVALUATION)
-        earlier = outdated(found, self.summary().get("tested"))
+        earlier = outdated(found, checkpoint_epochs(self.summary()))
         return {part: found[part] for part in found if part not in earlier}, [*notes, *earlier.values()]
 
     @property

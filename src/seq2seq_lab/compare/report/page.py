@@ -23,7 +23,14 @@ from seq2seq_lab.compare.significance import METRIC, OverSentences, two_kinds
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
 from seq2seq_lab.compare.tasks import OverTasks
-from seq2seq_lab.compare.views.columns import heading, metric_columns, p_value, setting_columns, task_columns
+from seq2seq_lab.compare.views.columns import (
+    heading,
+    measured,
+    metric_columns,
+    p_value,
+    setting_columns,
+    task_columns,
+)
 from seq2seq_lab.compare.views.figures import Plot, sample
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.layout import INCIDENTAL
@@ -122,7 +129,7 @@ def _results(name: str, groups: Sequence[Group], metrics: Sequence[str]) -> _Dat
     floor = f"; loss floor {corpus.loss_floor:.4f}" if corpus.loss_floor is not None else ""
     left = setting_columns(groups)
     blocks: list[dict[str, list[list[str]]]] = [{}]
-    for metric in metrics:
+    for metric in measured(groups, metrics):
         columns = metric_columns(groups, metric)
         if blocks[-1] and _width([*left, *chain(*blocks[-1].values()), *columns]) > _WIDE:
             blocks.append({})

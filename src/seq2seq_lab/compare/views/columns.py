@@ -92,6 +92,11 @@ def means(groups: Sequence[Group], estimates: Sequence[Estimate]) -> list[str]:
     ]
 
 
+def measured(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
+    """The metrics of which one of the groups has a value; all of them if no group has any."""
+    return [metric for metric in metrics if any(group.last(metric).n for group in groups)] or list(metrics)
+
+
 def metric_columns(groups: Sequence[Group], metric: str) -> list[list[str]]:
     """The columns of a metric: a heading, then a cell per group.
 

@@ -18,6 +18,7 @@ from seq2seq_lab.compare.views.columns import (
     heading,
     intervals,
     means,
+    measured,
     p_value,
     setting,
     setting_keys,
@@ -111,11 +112,7 @@ def _results(
     keys = [] if own else apart
     names = [Column(key, [setting(group, key) for group in groups]) for key in keys]
     names = names or [Column("group", [group.own_label or group.label for group in groups])]
-    values = [
-        _measured(groups, metric, with_intervals=with_intervals)
-        for metric in metrics
-        if any(each.last(metric).n for each in groups)
-    ]
+    values = [_column(groups, metric, with_intervals=with_intervals) for metric in measured(groups, metrics)]
     seeds = sorted({run.seed for group in groups for run in group.runs if run.seed is not None})
     counts = sorted({len(group.runs) for group in groups})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
@@ -137,7 +134,7 @@ def _results(
     return Table(names, values, rows, "group", caption, tag, brief=brief)
 
 
-def _measured(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> Column:
+def _column(groups: Sequence[Group], metric: str, *, with_intervals: bool) -> Column:
     """A metric: mean, standard deviation and interval, the best in bold where there is one to be called so."""
     estimates = [group.last(metric) for group in groups]
     measure = groups[0].measure(metric)

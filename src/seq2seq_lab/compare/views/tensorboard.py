@@ -70,13 +70,14 @@ def _runs(
         metric = reference.metric + (beside.pop() if len(beside) == 1 else "")
         points = {epoch: _flat(metric, value) for epoch, value in reference.values.items()}
         yield f"reference/{name}", points
-    for corpus, its in suffix.items():
+    names = file_names([f"loss floor{its}" for its in suffix.values()])
+    for (corpus, its), name in zip(suffix.items(), names, strict=True):
         learns_gold = any(group.learns_gold for group in groups if group.corpus == corpus)
         if corpus.loss_floor is not None and learns_gold:
             runs = [run for group in groups if group.corpus == corpus for run in group.runs]
             last = max((run.epochs for run in runs), default=1)
             floor = _flat(f"{TRAINING_LOSS}{its}", corpus.loss_floor)
-            yield f"loss floor{its}", dict.fromkeys(sorted({1, last}), floor)
+            yield name, dict.fromkeys(sorted({1, last}), floor)
 
 
 def _short(group: Group) -> str:

@@ -14,7 +14,13 @@ from seq2seq_lab.compare.pairing import Pair, headline
 from seq2seq_lab.compare.significance import METRIC, OverSentences, two_kinds
 from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
 from seq2seq_lab.compare.tasks import OverTasks
-from seq2seq_lab.compare.views.columns import heading, metric_columns, setting_columns, task_columns
+from seq2seq_lab.compare.views.columns import (
+    heading,
+    measured,
+    metric_columns,
+    setting_columns,
+    task_columns,
+)
 from seq2seq_lab.errors import printable
 from seq2seq_lab.runs import layout
 
@@ -131,7 +137,7 @@ def render(groups: Sequence[Group], metrics: Sequence[str], *, width: int | None
     width = width or _columns()
     left = _side_by_side("", setting_columns(groups))
     blocks: list[list[list[str]]] = []
-    for metric in metrics:
+    for metric in measured(groups, metrics):
         column = _side_by_side(heading(groups, metric), metric_columns(groups, metric))
         if blocks and sum(len(c[0]) + len(_GAP) for c in blocks[-1]) + len(column[0]) <= width:
             blocks[-1].append(column)

@@ -5,6 +5,7 @@ import time
 import pytorch_lightning as pl
 
 from seq2seq_lab.data.batches import Block
+from seq2seq_lab.runs.checkpoint import epochs_of_checkpoints
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.training.callbacks.early_stopping import why_stopped
 from seq2seq_lab.training.callbacks.scalars import EpochScalars
@@ -69,5 +70,6 @@ class Summary(pl.Callback):
             stopped=stopped,
             caution=caution,
             **(reached if self.scalars.rows else {}),  # none yet: a run that goes on is not restored
+            **({} if status == "running" else {"checkpoints": epochs_of_checkpoints(self.run)}),
             seconds=round(time.monotonic() - self.started, 3),
         )
