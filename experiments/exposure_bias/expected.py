@@ -143,6 +143,7 @@ PLANS = {
         others=True,
     ),
     "transformer-two-pass": Plan(task="transformer", expected={"two-pass": WORSE}),
+    "corpus": Plan(task="corpus", expected={"smoothing": BETTER, "mixed": WORSE}, others=True),
     "scan-length": Plan(task="scan-length", expected={"mixed": BETTER, "smoothing": BETTER}, others=True),
     "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, others=True),
     "transformer-longer-beyond": Plan(

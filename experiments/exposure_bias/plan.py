@@ -53,6 +53,7 @@ class Task:
         measures: what is said of the test part → digits; the first one is the quality.
         as_good: a method is as good where the 90 % interval of its difference lies within this on both sides of 0.
         given: further settings of all of its runs.
+        search: further settings of the runs that try learning rates.
         methods: name → settings; full forcing, which all others are compared with, is the first one.
         seeds: those of its results.
         splits: seeds of the split, which are 0, 1, …; the seeds of the results have them in turn.
@@ -68,6 +69,7 @@ class Task:
     measures: Mapping[str, int]
     as_good: float
     given: Settings = field(default_factory=dict)
+    search: Settings = field(default_factory=dict)
     methods: Mapping[str, Settings] = field(default_factory=lambda: METHODS)
     seeds: Sequence[int] = range(6)
     splits: int = 1
@@ -146,6 +148,15 @@ TASKS = {
         as_good=1,
         splits=3,
         shifts=OF_SEMINAR,
+    ),
+    "corpus": Task(
+        preset="corpus",
+        rates=(0.001, 0.002, 0.004),
+        measures=OF_SENTENCES,
+        as_good=1,
+        search={"trainer.max_epochs": 1},
+        seeds=range(3),
+        splits=3,
     ),
     **{
         f"scan-{split}": Task(

@@ -62,7 +62,8 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
         of_full = chosen(start, folder).get("full", {})
         found = []
         for seed, method in product(seeds, several):
-            job = task.settings() | task.methods[method] | settings
+            job = task.settings() | task.methods[method]
+            job |= (task.search if seed == SEARCH_SEED else {}) | settings
             job |= {"name": f"exposure_bias/{name}/{method}", "seed": seed, "optimizer.lr": rates[method]}
             job |= {"split.seed": task.split(seed)} if task.splits > 1 else {}
             job |= {"init_from": place(of_full[seed], folder)} if task.start else {}
