@@ -78,6 +78,18 @@ def test_what_is_probably_wrong_is_said_with_its_line(case, read):
         assert "\n" not in caution
 
 
+def test_a_sentence_many_times_as_long_as_the_others_is_said(read):
+    long = "la " * 150
+    corpus = read(table([*PAIRS[:2], (long, "so much"), *PAIRS * 5]))
+    usual = max(len(text.split()) for pair in PAIRS for text in pair) + 1  # the stop is a word of its own
+    (caution,) = corpus.cautions
+    assert f"line 3: a sentence of 150 words, in 1 of 103 pairs, where 99 % have at most {usual};" in caution
+    assert f"data.max_words={usual} leaves out" in caution
+    assert len(read(table([(long, "so much"), *PAIRS * 5]), max_words=usual)) == 100
+    of_few = "la " * 90
+    assert list(read(table([(of_few, "so much"), *PAIRS * 5])).cautions) == []
+
+
 @pytest.mark.parametrize("letter", "\u00df\u0153\u00f8\u00e6\u0142\u0111\u0131")
 def test_a_letter_without_a_base_form_is_said_under_seminar_and_kept_by_text(letter, read):
     content = table([(f"a{letter}b", "x"), *PAIRS])

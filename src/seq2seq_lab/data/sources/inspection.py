@@ -15,6 +15,7 @@ from seq2seq_lab.data.text import ENTITY, INVISIBLE, Normalisation, shortened
 
 _LETTERS_LOST = 0.01  # share of the pairs; above it a run says so
 _REMOVED = 0.1  # share of the characters
+_LONG, _TIMES_LONGER = 100, 10  # words; and how much longer than almost all others
 _CHUNK = 100_000  # sentences at a time, so that little memory is needed
 _CODES = 0x110000  # of Unicode
 
@@ -128,7 +129,7 @@ def inspect(normalise: Normalisation, raw: RawPairs, kept: Kept) -> Inspection:
         for kind, matches in found.items()
         if len(matches) > kind.share * len(kept.rows)
     ]
-    return Inspection(removed, [*cautions, *_losses(removed, kept)])
+    return Inspection(removed, [*cautions, *_long(raw, kept), *_losses(removed, kept)])
 
 
 def _scan(sentences: Sequence[str], wanted: str) -> tuple[NDArray[np.int64], list[int]]:
@@ -174,6 +175,22 @@ def _caution(kind: _Kind, matches: dict[int, re.Match[str]], raw: RawPairs, kept
         shown = f" U+{ord(text):04X}{name and f' ({name})'}"
     sentence = shortened(matches[row].string)
     return f"{raw.place(kept.rows[row])}: {kind.what}{shown}: {sentence}, {_of(len(matches), kept)}; {kind.remedy}"
+
+
+def _long(raw: RawPairs, kept: Kept) -> Iterator[str]:
+    """A caution about sentences that are much longer than almost all others: translations may be as long as they are,
+    so that one of them makes each evaluation slow."""
+    if not len(kept.rows):
+        return
+    words = np.array([[text.count(" ") + 1 for text in side] for side in (kept.sources, kept.targets)]).max(
+        axis=0
+    )
+    usual = int(np.quantile(words, 0.99, method="higher"))
+    if len(rows := np.flatnonzero(words > max(_LONG, _TIMES_LONGER * usual))):
+        yield (
+            f"{raw.place(kept.rows[rows[0]])}: a sentence of {words[rows[0]]:,} words, {_of(len(rows), kept)}, where "
+            f"99 % have at most {usual}; data.max_words={usual} leaves out what is longer, which makes evaluations slow"
+        )
 
 
 def _removed(normalise: Normalisation, counts: NDArray[np.int64]) -> tuple[int, dict[str, int]]:
