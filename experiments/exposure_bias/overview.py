@@ -19,6 +19,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.measures import measure
 
 SEEN, NOT_SEEN = "#1f4e8c", "#8a8a8a"
+COLUMNS = 4  # panels side by side
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ PANELS = (
     Panel("sentences", "sentences"),
     Panel("longer sentences", "sentences", "longer"),
     Panel("sentences, a Transformer", "transformer"),
+    Panel("the whole corpus", "corpus"),
     Panel("sentences, from trained weights", "sentences-continued"),
     Panel("spelling to sounds", "sounds"),
+    Panel("sounds, from trained weights", "sounds-continued"),
     Panel("SCAN, longer outputs", "scan-length"),
 )
 
@@ -65,9 +68,14 @@ def draw(panels: Sequence[Panel]) -> Figure:
     """A panel for each that has runs: the mean difference of each method, and its 95 % interval."""
     found = {panel: its for panel in panels if (its := panel.differences())}
     methods = list(dict.fromkeys(method for its in found.values() for method in its))
-    figure = Figure(figsize=(2.6 * len(found), 0.28 * len(methods) + 1), layout="constrained")
-    places = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for place, (panel, its) in zip(places, found.items(), strict=True):
+    beside = min(COLUMNS, len(found))
+    below = -(-len(found) // beside)
+    size = (2.6 * beside, below * (0.24 * len(methods) + 1))
+    figure = Figure(figsize=size, layout="constrained")
+    places = figure.subplots(below, beside, sharey=True, squeeze=False)
+    for empty in places.flat[len(found) :]:
+        empty.set_axis_off()
+    for place, (panel, its) in zip(places.flat, found.items(), strict=False):
         for row, method in enumerate(methods):
             if method in its:
                 _row(place, row, *its[method])
@@ -76,11 +84,13 @@ def draw(panels: Sequence[Panel]) -> Figure:
         place.set_xlabel(panel.better, fontsize=8)
         place.grid(axis="x", color="#dddddd", linewidth=0.6)
         place.set_axisbelow(True)
+        place.locator_params(axis="x", nbins=4)
         place.spines[["top", "right"]].set_visible(False)
         if panel.lower:
             place.invert_xaxis()  # better is to the right in each panel
-    places[0].set_yticks(range(len(methods)), methods, fontsize=9)
-    places[0].invert_yaxis()
+    for place in places[:, 0]:
+        place.set_yticks(range(len(methods)), methods, fontsize=9)
+    places[0, 0].invert_yaxis()
     return figure
 
 
