@@ -102,6 +102,17 @@ def test_so_it_is_with_either_checkpoint_and_where_a_run_that_goes_on_is_interru
     assert f"it is of epoch 1, and the {name} checkpoint is of epoch" in Run(folder).notes[-1]
 
 
+def test_of_a_run_that_was_killed_after_it_had_gone_on_nothing_is_said_to_be_of_an_earlier_epoch(run):
+    """What its summary said of its checkpoints was of before; which they are now is not known."""
+    folder = run("a", *EQUAL, "trainer.max_epochs=1", lean=False)
+    killed = tiny.corpus([("a", "b")])
+    Run(folder).begin(Run(folder).config(), killed, max_length=3, loss_floor=0.0, goes_on=True)
+    assert Run(folder).status == "running"
+    path = folder / layout.EVALUATION / "test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"epoch": 3}))
+    assert Run(folder).evaluations["test"].epoch == 3
+
+
 def test_a_last_checkpoint_of_an_earlier_epoch_is_compared_too(run):
     folder = run("a", *EQUAL, "+callbacks.last_checkpoint.every_n_epochs=2", lean=False)
     assert Run(folder).summary()["checkpoints"] == {"best": 3, "last": 2}

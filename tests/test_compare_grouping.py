@@ -418,3 +418,16 @@ def test_no_setting_has_the_name_of_another_column():
         configs = [{f"model.{name}": 1}, {f"model.{name}": 2}]
         found = naming.settings(configs, [{}, {}])
         assert found == [{f"model.{name}": 1}, {f"model.{name}": 2}]
+
+
+def test_a_policy_of_your_own_is_compared_as_any_other_is(tmp_path):
+    """A run with own code has the hash of its module beside the policy: this is no second difference."""
+    for seed in range(2):
+        write_run(tmp_path / "mixed" / f"{seed}", config(seed=seed))
+        settings = config(seed=seed) | {
+            "forcing": {"_target_": "my_policy.Mine"},
+            "code": {"my_policy": "a" * 8},
+        }
+        settings["choices"] = settings["choices"] | {"forcing": "mine"}
+        write_run(tmp_path / "mine" / f"{seed}", settings)
+    assert {pair.title for pair in gather([tmp_path], metrics=["val/bleu"]).pairs} == {"forcing mine → mixed"}

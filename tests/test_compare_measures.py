@@ -6,7 +6,7 @@ import io
 import pytest
 from matplotlib.figure import Figure
 
-from fake_runs import config, write_run
+from fake_runs import ENG_FRA, TOY, config, write_run
 from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.compare.metrics import shown
 from seq2seq_lab.compare.views import plots
@@ -151,3 +151,51 @@ def test_where_targets_are_right_or_wrong_the_symbol_error_rate_is_shown_in_plac
     assert shown(["val/bleu"], measured, {}, graded={False}) == ["val/bleu"]
     both = shown(None, measured, {}, graded={True, False})
     assert {"val/bleu", "val/symbol_error_rate"} <= set(both)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_losses_with_and_without_sos_as_a_word_to_predict_do_not_compare(tmp_path):
+    """One more position of each target, which costs next to nothing, makes each mean over positions smaller."""
+    for sos in (False, True):
+        for seed in range(3):
+            rows = [
+                {
+                    "epoch": 1,
+                    "val/loss_free": (2 + seed / 100) * (5 / 6 if sos else 1),
+                    "val/bleu": 20.0 + seed + sos + sos * seed / 10,
+                    "val/symbol_error_rate": 0.5 + seed / 100 - sos / 10 - sos * seed / 1000,
+                    "val/loss_free_per_word": 2 + seed / 100 - sos / 10 - sos * seed / 1000,
+                }
+            ]
+            settings = config(seed=seed)
+            settings["loader"]["predict_sos"] = sos
+            write_run(tmp_path / f"{sos}-{seed}", settings, rows=rows)
+    stream = io.StringIO()
+    comparison = compare([tmp_path], metrics=["val/*"], stream=stream)
+    verdicts = {pair.metric: pair.verdict for pair in comparison.pairs}
+    assert "with and without <sos> as a word to predict" in verdicts.pop("val/loss_free")
+    assert all("(better)" in each for each in verdicts.values()), verdicts
+    assert len(verdicts) == 3
+    assert "loader.predict_sos differs, which counts <sos> as one" in " ".join(stream.getvalue().split())
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_error_rates_of_different_units_compare_and_each_corpus_has_its_own_notes(tmp_path):
+    def write(name, units, corpus, metric="val/symbol_error_rate"):
+        for seed in range(3):
+            settings = config(seed=seed)
+            settings["data"]["units"] = units
+            rows = [
+                {"epoch": 1, "train/loss": 1.0, metric: 0.5 + seed / 100 - len(units) * (1 + seed / 50) / 100}
+            ]
+            write_run(tmp_path / name / f"{seed}", settings, rows=rows, corpus=corpus)
+
+    write("a/words", "words", TOY)
+    write("a/subwords", "subwords", TOY)
+    pairs = compare([tmp_path / "a"], stream=io.StringIO()).pairs
+    assert ["(worse)" in each.verdict for each in pairs if each.metric == "val/symbol_error_rate"] == [True]
+    write("b/words", "words", TOY)
+    write("b/characters", "characters", ENG_FRA)
+    stream = io.StringIO()
+    compare([tmp_path / "b"], metrics=["train/loss"], stream=stream)
+    assert "do not compare, as data.units differs" not in " ".join(stream.getvalue().split())

@@ -122,6 +122,22 @@ class TestLength:
         assert tiny.train(tmp_path, *how, "trainer.max_epochs=7", lean=False) == folder
         assert "already finished" in capsys.readouterr().out
 
+    @pytest.mark.parametrize("epochs", [7, 30])
+    def test_one_with_a_schedule_that_has_stopped_early_is_of_its_own_length_alone(self, tmp_path, epochs):
+        """Over another number of epochs each epoch has another ratio: this would be another run."""
+        how = (
+            "callbacks=[default,early_stopping]",
+            "callbacks.early_stopping.patience=1",
+            "optimizer.lr=0.00001",
+        )
+        folder = tiny.train(tmp_path, *how, "forcing=scheduled", "trainer.max_epochs=9", lean=False)
+        assert 1 < len(tiny.rows(folder)) < 7
+        with pytest.raises(
+            UserError, match=f"spread over 9 epochs; give a run of {epochs} epochs another output_dir"
+        ):
+            tiny.train(tmp_path, *how, "forcing=scheduled", f"trainer.max_epochs={epochs}", lean=False)
+        assert tiny.train(tmp_path, *how, "forcing=scheduled", "trainer.max_epochs=9", lean=False) == folder
+
     def test_a_policy_that_is_spread_over_the_epochs_cannot_go_on(self, tmp_path):
         tiny.train(tmp_path, "forcing=scheduled", "trainer.max_epochs=2")
         with pytest.raises(

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import tiny
+from fake_runs import config, write_run
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.launch import notify
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, Entry, Register
@@ -83,6 +84,14 @@ def test_a_sweep_is_told_once_however_it_ends(receiver, tmp_path, results, raise
         "a bug" if isinstance(raised, RuntimeError) else None,
     )
     assert [run["status"] for run in found["runs"]] == results
+
+
+def test_a_value_that_is_not_finite_is_null_as_json_has_none(receiver, tmp_path):
+    command, told = receiver
+    folder = write_run(tmp_path / "run", config(), rows=[{"epoch": 1, "val/bleu": float("nan")}])
+    notify.tell("train", [Entry(str(folder), True, FINISHED, "", True, command)])
+    assert told()[0]["runs"][0]["value"] is None
+    assert "NaN" not in (tmp_path / "told").read_text(encoding="utf-8")
 
 
 def test_a_receiver_that_fails_changes_nothing(capsys, tmp_path):

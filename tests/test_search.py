@@ -1,5 +1,6 @@
 """A search: Optuna chooses values, and each trial is one or several ordinary runs."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ optuna = pytest.importorskip("optuna")
 from hydra.core.override_parser.overrides_parser import OverridesParser  # noqa: E402
 
 from seq2seq_lab.launch import isolate, job  # noqa: E402
-from seq2seq_lab.launch.register import Register  # noqa: E402
+from seq2seq_lab.launch.register import FAILED, Register  # noqa: E402
 from seq2seq_lab.launch.search import Search  # noqa: E402
 from seq2seq_lab.launch.space import parsed_space, written  # noqa: E402
 from seq2seq_lab.launch.study import Pruning, storage_of  # noqa: E402
@@ -316,6 +317,21 @@ def test_what_goes_on_with_a_killed_run_is_said(monkeypatch, tmp_path, sweeper, 
     with pytest.raises(UserError, match="its process was killed") as told:
         task._in_process(spec, hydra, None)
     assert ("the same command goes on" in str(told.value)) == goes_on
+
+
+def test_a_bug_in_a_job_of_its_own_process_is_said_with_its_traceback(monkeypatch, tmp_path, capfd):
+    def run(*_):
+        raise RuntimeError("the reason")
+
+    monkeypatch.setattr(job.TaskFunction, "run", run)
+    task = job.TaskFunction("", tmp_path, Register(tmp_path / "sweep"))
+    task._sweep_process = os.getppid()
+    hydra = OmegaConf.create({"launcher": {"n_jobs": 2}, "job": {"num": 0}})
+    ended = task._in_process(RunSpec({"trainer": {}}, tmp_path / "run"), hydra, None)
+    assert (ended.result, ended.error) == (FAILED, f"{tmp_path / 'run'}: RuntimeError: the reason")
+    said = capfd.readouterr().err
+    assert "Traceback" in said
+    assert "RuntimeError: the reason" in said
 
 
 def test_one_run_of_an_experiment_that_searches_can_be_planned(tmp_path, outputs, capsys):

@@ -101,8 +101,8 @@ def losses(case: Case) -> dict[str, float]:
         gold_losses = [case.loss(source, wanted[:t], wanted[t]) for t in range(len(wanted))]
         own_losses = [case.loss(source, own[:t], wanted[t]) for t in range(len(wanted))]
         to_end = own.index(EOS) + 1 if EOS in own else len(own)
-        words = len(target.split()) + len(case.start) + 1
-        characters = len(target.replace(" ", "")) + len(target.split()) + len(case.start) + 1
+        words = len(target.split()) + 1
+        characters = len(target.replace(" ", "")) + len(target.split()) + 1
         for name, each in (("loss_forced", gold_losses), ("loss_free", own_losses)):
             columns.setdefault(name, []).append(sum(each) / len(wanted))
             columns.setdefault(f"{name}_per_word", []).append(sum(each) / words)

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from seq2seq_lab.compare.grouping import UNITS, Group
 from seq2seq_lab.compare.naming import differing
-from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.evaluation.measures import OF_TEXT, SYMBOL, TRAINING_LOSS, measure
 from seq2seq_lab.runs.run import Run
 
+PREDICT_SOS = "loader.predict_sos"  # one more position of each target, which costs next to nothing
 SEGMENTS = "segments"  # the key of a run, and the option of `evaluate`
 _NATS = "nats"  # in the unit of a loss
 _PAIRS = "max-pairs"
@@ -18,8 +19,8 @@ def incomparable(groups: Sequence[Group], metric: str) -> str:
     """Why the values of a metric do not compare across groups on one corpus; empty where they do.
 
     They do not: training losses of different forcing, or of a target other than gold; losses per symbol of different
-    symbols; scores that count each source in some runs and each pair in others; and evaluations that were made
-    differently.
+    symbols, or with `<sos>` as one more of them; scores that count each source in some runs and each pair in others;
+    and evaluations that were made differently.
     """
     keys = differing([each.config for each in groups])
     if metric == TRAINING_LOSS:
@@ -27,8 +28,11 @@ def incomparable(groups: Sequence[Group], metric: str) -> str:
             return "with a target other than gold"
         if any(key.startswith("forcing.") for key in keys):
             return "with different forcing"
-    if UNITS in keys and SYMBOL in measure(metric).unit:
-        return "per symbol of different symbols"
+    if is_per_symbol(metric):
+        if UNITS in keys:
+            return "per symbol of different symbols"
+        if PREDICT_SOS in keys:
+            return "with and without <sos> as a word to predict"
     part, facts = metric.rpartition("/")[0], groups[0].measure(metric)
     runs = [run for each in groups for run in each.runs]
     of_scores = _NATS not in facts.unit
@@ -37,6 +41,12 @@ def incomparable(groups: Sequence[Group], metric: str) -> str:
             return f"evaluated with different {option}"
     in_training = facts.stage == "evaluation" and not any(part in run.evaluations for run in runs)
     return f"evaluated with different {SEGMENTS}" if SEGMENTS in keys and of_scores and in_training else ""
+
+
+def is_per_symbol(metric: str) -> bool:
+    """Whether a metric is a mean over target positions, of which there are as many as symbols."""
+    unit = measure(metric).unit
+    return SYMBOL in unit and OF_TEXT not in unit
 
 
 def differently(runs: Sequence[Run], part: str) -> Iterator[tuple[str, Mapping[str, list[str]]]]:

@@ -107,7 +107,7 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
     not shown: its ``_target_``, and keys that only one option has. A key that several options have with different
     values is shown, no matter if the option or the user set it.
     """
-    keys = [key for key in differing(configs) if not _names_code(key, configs)]
+    keys = [key for key in differing(configs) if not names_code(key, configs)]
     shown: dict[str, list[Any]] = {}
     nodes = _nodes(keys, configs, choices)
     for node in dict.fromkeys(nodes.values()):
@@ -127,7 +127,7 @@ def settings(configs: Sequence[Flat], choices: Sequence[Mapping[str, str]]) -> l
     ]
 
 
-def _names_code(key: str, configs: Sequence[Flat]) -> bool:
+def names_code(key: str, configs: Sequence[Flat]) -> bool:
     """Whether a key holds the hash of a module that only some configurations use: another key then says so."""
     return key.startswith(f"{CODE}.") and len({config[key] for config in configs if key in config}) == 1
 

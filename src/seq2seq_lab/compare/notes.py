@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from seq2seq_lab.compare.comparable import SEGMENTS, differently
+from seq2seq_lab.compare.comparable import PREDICT_SOS, SEGMENTS, differently, is_per_symbol
 from seq2seq_lab.compare.corpora import by_corpus
 from seq2seq_lab.compare.grouping import UNITS, Group
 from seq2seq_lab.compare.naming import differing
 from seq2seq_lab.compare.pairing import METHODS, Pair
 from seq2seq_lab.compare.statistics import INTERVALS
-from seq2seq_lab.evaluation.measures import SYMBOL, TRAINING_LOSS, measure
+from seq2seq_lab.evaluation.measures import TRAINING_LOSS
 from seq2seq_lab.runs import used
 from seq2seq_lab.runs.annotations import read_annotations
 from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
@@ -26,10 +26,12 @@ _TARGET_CAVEAT = (
     "Training losses of a target other than gold compare with no other: each is the loss for what its target wants."
     " Compare val/*."
 )
-_UNITS_CAVEAT = (
-    "Losses per symbol do not compare, as data.units differs; compare those per word or per character, such as"
-    " --metric 'val/loss_*_per_word'."
-)
+_PER_WORD = "compare those per word or per character, such as --metric 'val/loss_*_per_word'."
+_SYMBOL_CAVEATS = {
+    UNITS: f"Losses per symbol do not compare, as data.units differs; {_PER_WORD}",
+    PREDICT_SOS: "Losses per symbol do not compare, as loader.predict_sos differs, which counts <sos> as one; "
+    f"{_PER_WORD}",
+}
 
 
 def not_averaged(groups: Sequence[Group]) -> list[str]:
@@ -107,7 +109,8 @@ def annotated(groups: Sequence[Group]) -> list[str]:
 
 def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     """Limits of the results that the user should know."""
-    keys = differing([each.config for each in groups])
+    corpora = by_corpus(groups).values()
+    keys = {key for own in corpora for key in differing([each.config for each in own])}
     forcing_differs = any(key.startswith("forcing.") for key in keys)
     found = [_TRAIN_CAVEAT] if TRAINING_LOSS in metrics and forcing_differs else []
     if TRAINING_LOSS in metrics and not all(each.learns_gold for each in groups):
@@ -115,8 +118,8 @@ def caveats(groups: Sequence[Group], metrics: Sequence[str]) -> list[str]:
     with_intervals = {metric for each in groups for metric in each.evaluated if each.last(metric).sd > 0}
     if any(metric in with_intervals and groups[0].measure(metric).bounds for metric in metrics):
         found.append(f"95 % intervals of means are {INTERVALS}.")
-    if UNITS in keys and any(SYMBOL in measure(metric).unit for metric in metrics):
-        found.append(_UNITS_CAVEAT)
+    if any(map(is_per_symbol, metrics)):
+        found += [caveat for key, caveat in _SYMBOL_CAVEATS.items() if key in keys]
     return [*found, *_made_differently(groups)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from seq2seq_lab.compare.comparable import incomparable
 from seq2seq_lab.compare.corpora import by_corpus, titled
 from seq2seq_lab.compare.grouping import Group
-from seq2seq_lab.compare.naming import canonical, determines
+from seq2seq_lab.compare.naming import canonical, determines, names_code
 from seq2seq_lab.compare.statistics import (
     ALPHA,
     Difference,
@@ -176,7 +176,9 @@ def _in_one_setting(groups: Sequence[Group], metrics: Sequence[str]) -> list[Pai
     configs = {each: _items(each) for each in groups}
     pairs: list[Pair] = []
     for first, second in combinations(groups, 2):
-        nodes = {key.partition(".")[0] for key, _ in configs[first] ^ configs[second]}
+        both = (first.config, second.config)
+        keys = {key for key, _ in configs[first] ^ configs[second]}
+        nodes = {key.partition(".")[0] for key in keys if not names_code(key, both)}
         if len(nodes) == 1 and _differ_in_one_setting(first, second, determined):
             pairs += _of_two(first, second, metrics)
     return pairs

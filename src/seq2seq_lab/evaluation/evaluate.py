@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from seq2seq_lab.data.batches import Batch
-from seq2seq_lab.data.vocabulary import SOS
 from seq2seq_lab.decoding.greedy import before_end, greedy
 from seq2seq_lab.decoding.unroll import encode
 from seq2seq_lab.errors import UserError
@@ -29,7 +28,6 @@ class Evaluation:
         gaps_to_own_end: the second minus the first over the positions up to the hypothesis' own `<eos>`, which is
             included, float64 [N].
         positions: target positions of each pair, float64 [N].
-        marks: how many of them are no symbol of the text: `<eos>`, and `<sos>` where it is predicted.
         segments: the number of the segment of each pair, [N]: scores of translations count a segment once, with the
             hypothesis and the references of its first pair; None: each pair is a segment.
     """
@@ -40,7 +38,6 @@ class Evaluation:
     losses_free: Tensor
     gaps_to_own_end: Tensor
     positions: Tensor
-    marks: int = 1
     segments: Sequence[int] | None = None
 
     def select(self, rows: Sequence[int]) -> "Evaluation":
@@ -53,7 +50,6 @@ class Evaluation:
             self.losses_free[chosen],
             self.gaps_to_own_end[chosen],
             self.positions[chosen],
-            self.marks,
             None if self.segments is None else [self.segments[row] for row in chosen],
         )
 
@@ -112,7 +108,6 @@ class Evaluator:
     max_length: int
     hypotheses: list[str] = field(default_factory=list)
     columns: list[tuple[Tensor, ...]] = field(default_factory=list)
-    marks: int = 1
 
     @torch.no_grad()
     def add(self, model: Model, batch: Batch) -> None:
@@ -140,7 +135,6 @@ class Evaluator:
                 ends.cpu().double(),
             )
         )
-        self.marks = 2 if len(batch.target) and int(batch.target[0, 0]) == SOS else 1
         self.hypotheses.extend(self.to_text(ids) for ids in found.words[:, : self.max_length].tolist())
 
     def evaluation(
@@ -150,4 +144,4 @@ class Evaluator:
         done = len(self.hypotheses)
         forced, free, gaps, positions = (torch.cat(each) for each in zip(*self.columns, strict=True))
         own = None if segments is None else segments[:done]
-        return Evaluation(self.hypotheses, references[:done], forced, free, gaps, positions, self.marks, own)
+        return Evaluation(self.hypotheses, references[:done], forced, free, gaps, positions, own)

@@ -99,5 +99,6 @@ def _counts(numbers: list[int]) -> Tensor:
 
 
 def _mean_per(losses: Tensor, counts: Tensor, evaluation: Evaluation) -> float:
-    """The mean over pairs of −log p(target) / (count + marks)."""
-    return float((losses * evaluation.positions / (counts + evaluation.marks)).mean())
+    """The mean over pairs of −log p(target) / (count + 1). The 1 is `<eos>`; `<sos>`, where it is predicted too, costs
+    next to nothing, and is not counted."""
+    return float((losses * evaluation.positions / (counts + 1)).mean())

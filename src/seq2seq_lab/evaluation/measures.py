@@ -50,7 +50,7 @@ def _per(unit: str, counted: str, equal: str) -> tuple[Measure, ...]:
             unit=f"nats per {unit}",
             better="lower",
             formula=f"mean over pairs of −log p(target | source, {fed} words) / {counted}; `loss_{kind}` where "
-            f"`data.units={equal}`",
+            f"`data.units={equal}` and `<sos>` is not predicted",
             perfect=f"as `loss_{kind}`, per {unit}",
             log=True,
             shown=False,

@@ -100,4 +100,4 @@ def _expected(seconds: Sequence[float], jobs: int) -> str:
         return "unknown, as no run of the same kind is finished"
     at_once = f", {jobs} at the same time" if jobs > 1 else ""
     rest = f"; unknown for {counted(unknown, 'run')} of other kinds" if unknown else ""
-    return f"about {duration(sum(known) / jobs)} for {counted(len(known), 'run')}{at_once}{rest}"
+    return f"about {duration(max(*known, sum(known) / jobs))} for {counted(len(known), 'run')}{at_once}{rest}"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -194,6 +195,9 @@ class TaskFunction:
             return JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:
             return JobResult(INTERRUPTED, by_user=True)
+        except Exception as error:  # a bug: its traceback would end with this process
+            traceback.print_exc()
+            return JobResult(FAILED, error=f"{spec.folder}: {type(error).__name__}: {first_line(error)}")
 
     def run_alone(self, spec: RunSpec) -> JobResult:
         """Train a run that is not of a sweep; errors as `run`. What became of it is noted in this process."""

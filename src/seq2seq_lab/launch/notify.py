@@ -1,6 +1,5 @@
 """Tell a command of the user that training has ended or failed: `notify=COMMAND`, called with a JSON file."""
 
-import json
 import os
 import shlex
 import socket
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, Entry, Register
+from seq2seq_lab.runs.evaluations import as_json
 from seq2seq_lab.runs.facts import monitored
 from seq2seq_lab.runs.run import Run
 
@@ -99,7 +99,7 @@ def _call(receiver: str, contents: dict[str, Any]) -> None:
     """Call a command with a file; whatever happens there does not change what the training ends with."""
     with tempfile.TemporaryDirectory(prefix="seq2seq-lab-") as folder:
         path = Path(folder, "ended.json")
-        path.write_text(json.dumps(contents, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        path.write_text(as_json(contents), encoding="utf-8")
         try:
             ended = subprocess.run([*shlex.split(receiver), str(path)], timeout=_LONGEST, check=False)
             why = f"exit status {ended.returncode}" if ended.returncode else ""

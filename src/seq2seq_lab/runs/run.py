@@ -255,7 +255,7 @@ class Run:
             reached |= {key: self.summary()[key] for key in reached if key in self.summary()}
         self.write_summary(
             status="running",
-            **reached,
+            **reached | {"checkpoints": {}, "tested": None},  # these are known when training ends
             version=__version__,
             commit=provenance.commit(),
             machine=provenance.machine(),

@@ -78,6 +78,12 @@ class Start:
         return self.resumed and self.before.get("status") == "finished" and not longer
 
     @property
+    def has_other_length(self) -> bool:
+        """Whether the folder contains this run with another number of epochs."""
+        there, here = (each["trainer"].get("max_epochs") for each in (self._there, self.config))
+        return bool(there != here)
+
+    @property
     def seconds(self) -> float:
         """Seconds that it was trained for, up to the checkpoint."""
         return float(self.before.get("seconds", 0.0)) if self.checkpoint else 0.0
@@ -115,7 +121,7 @@ class Start:
         """
         if self.resumed:
             self._check_pairs(data)
-            self._check_length(module, data)
+            self.check_length(module, data)
             self.checkpoint = _find_checkpoint(self.run, module)
         if self.checkpoint is not None:
             self.init_from = self.before.get("init_from")
@@ -177,10 +183,14 @@ class Start:
         if known.get("fingerprint") not in (None, ours.fingerprint) or not has_same_parts(known, ours):
             raise UserError(f"{self.run.folder} was started on different pairs; use fresh=true to replace it")
 
-    def _check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
-        """Refuse to change the number of epochs of a run whose schedules follow it."""
-        there, here = (each["trainer"].get("max_epochs") for each in (self._there, self.config))
-        if there != here and follows_end(module, data):
+    def check_length(self, module: TranslationModule, data: TranslationDataModule) -> None:
+        """Refuse to change the number of epochs of a run whose schedules follow it.
+
+        Raises:
+            UserError: so it is.
+        """
+        if self.has_other_length and follows_end(module, data):
+            there, here = (each["trainer"].get("max_epochs") for each in (self._there, self.config))
             raise UserError(
                 f"{self.run.folder}: a schedule of it is spread over {there} epochs; give a run of {here} epochs "
                 "another output_dir=…, or replace this one with fresh=true"

@@ -93,6 +93,9 @@ def _train(
     with run_of_process(run, config["trainer"]) as own:
         start = Start(run, config)
         if start.finished:
+            if start.has_other_length:  # an early stop ended it; with a schedule it would be another run
+                data = make_data(config)
+                start.check_length(make_module(config, data), data)
             return _already_finished(start)
         _prepare(config, jobs)
         if count := to_start(config["trainer"]):
