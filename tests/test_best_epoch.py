@@ -102,6 +102,19 @@ def test_so_it_is_with_either_checkpoint_and_where_a_run_that_goes_on_is_interru
     assert f"it is of epoch 1, and the {name} checkpoint is of epoch" in Run(folder).notes[-1]
 
 
+def test_so_it_is_with_a_mean_of_kept_checkpoints(run):
+    keep = ("callbacks=[default,keep_last]", *EQUAL)
+    folder = run("a", *keep, "trainer.max_epochs=2", lean=False)
+    evaluate = ["evaluate", str(folder), "--split", "validation", "--analyses", "none", "--average", "2"]
+    assert cli.main(evaluate) == 0
+    assert Run(folder).evaluations["validation"].epoch == 2
+    run("a", *keep, lean=False)
+    assert "validation" not in Run(folder).evaluations
+    assert "it is of epoch 2, and the newest kept checkpoint is of epoch 3" in Run(folder).notes[-1]
+    assert cli.main(evaluate) == 0
+    assert Run(folder).evaluations["validation"].epoch == 3
+
+
 def test_of_a_run_that_was_killed_after_it_had_gone_on_nothing_is_said_to_be_of_an_earlier_epoch(run):
     """What its summary said of its checkpoints was of before; which they are now is not known."""
     folder = run("a", *EQUAL, "trainer.max_epochs=1", lean=False)

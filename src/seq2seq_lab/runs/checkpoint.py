@@ -131,10 +131,11 @@ def epoch_of(checkpoint: Path) -> int | None:
 
 
 def epochs_of_checkpoints(run: Run) -> dict[str, int]:
-    """`best` and `last` → the epoch of that checkpoint; without those that are missing or damaged."""
+    """`best`, `last` and `kept`, the newest kept one → its epoch; without those that are missing or damaged."""
+    kept = [("kept", path) for path in run.kept_checkpoints[-1:]]
     found = {}
-    for path in (run.best_checkpoint, run.last_checkpoint):
+    for name, path in (("best", run.best_checkpoint), ("last", run.last_checkpoint), *kept):
         with suppress(UserError):
             if path.exists() and (epoch := epoch_of(path)) is not None:
-                found[path.stem] = epoch
+                found[name] = epoch
     return found

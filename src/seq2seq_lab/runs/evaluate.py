@@ -139,7 +139,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         results,
         name=request.part,
         checkpoint=checkpoint.stem,
-        epoch=epoch_of(checkpoint) if request.averaged is None else None,
+        epoch=epoch_of(checkpoint if request.averaged is None else Run(path).kept_checkpoints[-1]),
         averaged=request.averaged,
         length_penalty=request.alpha,
         segments=request.segments,

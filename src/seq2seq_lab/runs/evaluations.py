@@ -80,7 +80,7 @@ def contents_of(
         results: what was found.
         name: of the part: `train`, `validation` or `test`; of other pairs a name, such as `shifted`.
         checkpoint: `best` or `last`.
-        epoch: that it is of, counted from 1; None for a mean of several.
+        epoch: that it is of, counted from 1; of a mean of several checkpoints, that of the newest.
         averaged: the number of kept checkpoints whose mean was evaluated instead.
         length_penalty: of beam search.
         segments: what counts once in scores of translations, each `source` or each `pair`.

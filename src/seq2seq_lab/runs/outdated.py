@@ -8,7 +8,7 @@ from seq2seq_lab.runs.evaluations import Evaluated
 
 
 def checkpoint_epochs(summary: Mapping[str, Any]) -> dict[str, int]:
-    """`best` and `last` → the epoch of that checkpoint when training ended, as far as a summary says it.
+    """`best`, `last` and `kept`, the newest kept one → its epoch when training ended, as far as a summary says it.
 
     Version 0.2 and before wrote only the epoch of the one that was tested.
     """
@@ -25,9 +25,13 @@ def outdated(evaluations: Mapping[str, Evaluated], epochs: Mapping[str, int]) ->
         evaluations: of a run, by the part of the data.
         epochs: of its checkpoints, from `checkpoint_epochs`.
     """
-    return {
-        part: f"{layout.EVALUATION}/{part}.json is left out: it is of epoch {each.epoch}, and the {each.checkpoint} "
-        f"checkpoint is of epoch {now}; evaluate it again"
-        for part, each in evaluations.items()
-        if (now := epochs.get(each.checkpoint or "")) is not None and each.epoch not in (None, now)
-    }
+    found = {}
+    for part, each in evaluations.items():
+        which = "kept" if each.conditions.get("average") else each.checkpoint or ""
+        if (now := epochs.get(which)) is not None and each.epoch not in (None, now):
+            named = "newest kept" if which == "kept" else which
+            found[part] = (
+                f"{layout.EVALUATION}/{part}.json is left out: it is of epoch {each.epoch}, and the {named} checkpoint "
+                f"is of epoch {now}; evaluate it again"
+            )
+    return found
