@@ -109,6 +109,10 @@ def test_a_header_row_is_dropped(read, header):
     assert [reason for reason in corpus.dropped if "header" in reason]
 
 
+def test_a_first_sentence_that_is_the_same_on_both_sides_is_no_header(read):
+    assert sides(read(f"No\tno\n{TEXT}"))[0] == ["no", *FRENCH]
+
+
 def test_a_pair_of_names_that_is_not_the_first_one_is_kept(read):
     assert sides(read(f"{TEXT}English\tFrench\n"))[0][-1] == "french"
 

@@ -67,6 +67,7 @@ def last(folder, metric):
         (["model=attention"], "attention-.*"),
         (["model!=attention", "batch_size=32"], "(seq2seq-|failed).*"),
         (["ratio=0.50"], ".*-0.5/.*"),
+        (["ratio=0.?", "seed!=1*"], ".*-0.5/seed-0"),
         (["forcing.ratio=0.25,0.5"], ".*-mixed-.*"),
         (["ratio>0.25", "ratio<=0.5"], ".*-0.5/.*"),
         (["seed=1"], ".*/seed-1"),

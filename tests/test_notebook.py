@@ -58,6 +58,15 @@ def test_a_run_has_its_metrics_and_its_attention(outputs):
     assert run.test["test/bleu"] >= 0
 
 
+def test_a_sentence_that_is_too_long_for_the_model_is_said_whatever_is_asked_for(tmp_path):
+    run = load_run(
+        tiny.train(tmp_path, "model=attention", "model.unmasked_positions=8", "trainer.max_epochs=1")
+    )
+    for ask in (run.translate, run.attention):
+        with pytest.raises(UserError, match="unmasked_positions is 8, but a source has 13 positions"):
+            ask("je suis " * 6)
+
+
 def test_the_results_are_those_of_the_checkpoint_that_is_asked_for(tmp_path, capsys):
     rising = (
         "monitor.metric=val/loss_forced",

@@ -215,3 +215,8 @@ def test_parts_are_those_of_the_split():
 def test_a_setting_out_of_range_is_an_error(settings, message):
     with pytest.raises(UserError, match=message):
         RecursiveCorpus(**settings)
+
+
+def test_prefixes_are_refused_as_the_distribution_would_not_be_that_of_the_pairs():
+    with pytest.raises(UserError, match=r"data\.prefixes: this grammar takes none"):
+        RecursiveCorpus(prefixes=("the dogs",))

@@ -16,10 +16,10 @@ def annotate(runs: Sequence[Run], change: Callable[[Annotations], Annotations]) 
     """
     changed = failed = 0
     for run in runs:
-        before = read_annotations(run.folder)
-        if (after := change(before)) == before:
-            continue
         try:
+            before = read_annotations(run.folder, to_change=True)
+            if (after := change(before)) == before:
+                continue
             write_annotations(run.folder, after)
         except (UserError, OSError) as error:  # such as the folder of somebody else
             failed += 1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 3  # pairs, and words
 _REMOVED = 8  # characters
+_HEADER = "part\tsource\ttarget\n"  # of the table of --parts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
     config = composed(args.overrides, args.config_dir)
     check_data(config)
     if args.parts is not None:
-        _refuse_file_of_data(args.parts, config["data"])
+        _refuse_other_file(args.parts, config["data"])
     complete: Any = build(config["data"], "data").load()
     for caution in complete.cautions:
         print(f"caution: {printable(caution)}", file=sys.stderr, flush=True)
@@ -85,11 +86,15 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_file_of_data(parts: Path, data: Any) -> None:
-    """Raise an error if the file to write is one that the pairs are read from, which it would replace."""
+def _refuse_other_file(parts: Path, data: Any) -> None:
+    """Raise an error if the file to write would replace one that the pairs are read from, or that is no such table."""
     for key, value in leaves(data, "data"):
-        if isinstance(value, str) and Path(value).resolve() == parts.resolve():
+        if isinstance(value, str) and Path(value).expanduser().resolve() == parts.resolve():
             raise UserError(f"--parts {parts}: the pairs are read from it ({key}); name another file")
+    if parts.is_file():
+        with parts.open("rb") as file:
+            if file.read(len(_HEADER)) != _HEADER.encode():
+                raise UserError(f"--parts {parts}: it is there, and is no table of parts; name another file")
 
 
 def _show(corpus: "Corpus", parts: "Parts", facts: dict[str, Any]) -> None:
@@ -214,4 +219,4 @@ def _table(corpus: "Corpus", parts: "Parts") -> str:
     """Each kept pair with its part, in the order of the source."""
     rows = sorted((index, name) for name, part in parts._asdict().items() for index in part.tolist())
     lines = (f"{name}\t{corpus.source_text(index)}\t{corpus.target_text(index)}\n" for index, name in rows)
-    return "part\tsource\ttarget\n" + "".join(lines)
+    return _HEADER + "".join(lines)

@@ -237,13 +237,14 @@ def _write(comparison: Comparison, title: str) -> None:
     measured = _measured(groups)
     drawn = [plots.curves(groups, metrics, comparison.references), *plots.sweeps(groups, metrics)]
     drawn = [*(plot for plot in drawn if plot.panels), *analyses.plots(groups)]
+    compared_before = (output / layout.REPORT).exists()
     try:
         write_text(output / layout.RESULTS, csv.results(comparison.runs, groups, measured))
         write_text(output / "summary.csv", csv.summary(groups, measured))
         write_text(output / "pairs.csv", csv.pairs(comparison.pairs))
         if comparison.over_tasks:
             write_text(output / layout.TASKS, csv.tasks(comparison.over_tasks))
-        else:
+        elif compared_before:  # else it is somebody's own file
             (output / layout.TASKS).unlink(missing_ok=True)
         drawings = [figures.save(plot, output) for plot in drawn]
         for pattern in ("curves", "sweep-*", f"{analyses.PREFIX}*"):

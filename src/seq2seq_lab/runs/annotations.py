@@ -27,14 +27,24 @@ class Annotations:
     tags: tuple[str, ...] = ()
 
 
-def read_annotations(folder: Path) -> Annotations:
-    """Those of a run; empty if there are none, or the file is damaged."""
+def read_annotations(folder: Path, *, to_change: bool = False) -> Annotations:
+    """Those of a run; empty if there are none, or the file is damaged.
+
+    Args:
+        to_change: whether they are to be changed: a damaged file may have a note that can be mended.
+
+    Raises:
+        UserError: so it is, and the file cannot be read.
+    """
+    path = folder / layout.ANNOTATIONS
     try:
-        found = read_json(folder / layout.ANNOTATIONS, _MOST_BYTES)
+        found = read_json(path, _MOST_BYTES)
         return Annotations(
             str(found.get("note") or ""), _sorted([str(tag) for tag in found.get("tags") or ()])
         )
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        if to_change and not isinstance(error, FileNotFoundError):
+            raise UserError(f"{path}: damaged, and kept as it is; correct or remove it") from None
         return Annotations()
 
 

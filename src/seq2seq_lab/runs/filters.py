@@ -60,6 +60,8 @@ class Filter:
 def _same(found: Any, text: str) -> bool:
     if isinstance(found, str):
         return found == text or fnmatchcase(found, text.replace("[", "[[]"))
+    if _is_number(found) and ("*" in text or "?" in text):
+        return any(fnmatchcase(written, text.replace("[", "[[]")) for written in (str(found), f"{found:g}"))
     try:
         wanted = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):

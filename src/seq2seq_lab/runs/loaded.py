@@ -103,6 +103,13 @@ class LoadedRun:
         _, model, words = load_model(self.run.folder, checkpoint=self._which, trusted=self._trusted)
         return model, words
 
+    def _check_length(self, symbols: int) -> None:
+        """Refuse a sentence with more symbols than the model takes beside `<eos>`."""
+        try:
+            self.model.check_lengths(source=symbols + 1)
+        except ValueError as error:
+            raise UserError(f"{self.run.folder}: {error}") from None
+
     def translate(
         self, sentences: str | Sequence[str], *, beam: int = 1, length_penalty: float = 1.0
     ) -> list[str]:
@@ -131,10 +138,7 @@ class LoadedRun:
             'a text or a list of texts, such as ["je suis triste ."]',
         )
         ids = [self.vocabularies.encode(each).ids for each in given]
-        try:
-            self.model.check_lengths(source=1 + max((len(each) for each in ids), default=0))
-        except ValueError as error:
-            raise UserError(f"{self.run.folder}: {error}") from None
+        self._check_length(max((len(each) for each in ids), default=0))
         longest = self.vocabularies.max_length
         found = best_hypotheses(self.model, ids, longest, beam=beam, alpha=length_penalty)
         return [self.vocabularies.decode(several[0].words) if several else "" for several in found]
@@ -163,6 +167,7 @@ class LoadedRun:
         ids = self.vocabularies.encode(sentence).ids
         if not ids:
             raise UserError(f"{sentence!r}: nothing of it can be translated")
+        self._check_length(len(ids))
         source = torch.tensor([[*ids, EOS]])
         steps = greedy(self.model, source, None, self.vocabularies.max_length, at_least=0)
         assert steps.weights is not None

@@ -49,9 +49,10 @@ def find_folder(
             appended.
         earlier: the one that its overrides gave in an earlier version.
     """
-    known = None if by_length else remembered(config)
     apart = beside(wanted, config)
-    for folder in (wanted, known, apart, earlier):
+    anew = typed and config.get("fresh")  # a finished run of another name is not replaced
+    known = None if by_length else remembered(config)
+    for folder in [wanted] if anew else [wanted, known, apart, earlier]:
         if folder is not None and _contains(folder, config):
             return folder
     there = Run(wanted)

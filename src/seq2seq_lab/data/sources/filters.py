@@ -112,8 +112,9 @@ def _has_letter(sentence: str) -> bool:
 
 
 def _is_header(source: str, target: str) -> bool:
-    """Whether both sides are names that columns have."""
-    return all(each.strip().casefold() in _NAMES for each in (source, target))
+    """Whether both sides are names that columns have; "no" twice is a sentence."""
+    names = {each.strip().casefold() for each in (source, target)}
+    return len(names) == 2 and names <= _NAMES
 
 
 def _why_empty(pair: Sequence[str]) -> str:

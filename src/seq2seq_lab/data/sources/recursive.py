@@ -42,6 +42,11 @@ class RecursiveCorpus(PairSource):
             raise UserError(f"data.longest={self.longest}: it is less than data.shortest={self.shortest}")
         if not isinstance(self.ambiguous, int) or not 0 <= self.ambiguous <= 6:
             raise UserError(f"data.ambiguous={self.ambiguous}: it must be a whole number from 0 to 6")
+        if self.prefixes:
+            raise UserError(
+                "data.prefixes: this grammar takes none, as its distribution would not be that of the pairs that are "
+                "kept; data=toy takes them"
+            )
         super().__post_init__()
 
     def provenance(self) -> Provenance:
