@@ -136,10 +136,13 @@ def _made_differently(groups: Sequence[Group]) -> Iterator[str]:
                         "with the same `seq2seq-lab evaluate --segments`."
                     )
                 else:
-                    several = "; ".join(f"{value} in {_listed(names)}" for value, names in found.items())
+                    several = "; ".join(
+                        f"{'none' if (option, value) == ('average', '0') else value} in {_listed(names)}"
+                        for value, names in found.items()
+                    )
                     yield (
                         f"Results of {part} do not compare: --{option} {several}. Evaluate all of them again with "
-                        f"the same `seq2seq-lab evaluate --{option}`."
+                        f"the same `seq2seq-lab evaluate --{option}`, or without it."
                     )
             yield from _of_checkpoints(runs, part)
 
