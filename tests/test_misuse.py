@@ -10,6 +10,10 @@ from seq2seq_lab.commands import main as cli
 NUMBER = "is a text, not a number; write it without quotes"
 # The command line → what its message begins with, and what it contains.
 WRONG = {
+    "callbacks=[default,keep_last,keep_best]": (
+        "callbacks=[default,keep_last,keep_best]: keep_last and keep_best both set callbacks.kept_checkpoints",
+        "which would be one; choose one of them",
+    ),
     # Interpolations
     "optimizer.lr=${oc.env:LR}": ("optimizer.lr: '0.1'", NUMBER),
     "seed=${oc.env:LR}": ("seed: '0.1'", "${oc.decode:${oc.env:NAME}}"),
@@ -142,3 +146,32 @@ def test_a_finished_run_without_checkpoint_cannot_translate(run, capsys):
         error = capsys.readouterr().err
         assert "its callbacks keep none; train it with callbacks=[default,…]" in error
         assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ("[default,first,second]", True),
+        ("[default,first],[default,second]", False),  # a sweep over two lists
+        ("[default,first,equal]", False),
+        ("[default,anew]", False),  # what the default sets may be set anew
+    ],
+)
+def test_options_of_a_set_that_set_one_key_differently_are_refused(tmp_path, capsys, given, refused):
+    folder = tmp_path / "conf" / "callbacks"
+    folder.mkdir(parents=True)
+    target = "_target_: pytorch_lightning.callbacks.RichProgressBar"
+    for name, key, rate in (
+        ("first", "bar", 1),
+        ("second", "bar", 2),
+        ("equal", "bar", 1),
+        ("anew", "translations", 1),
+    ):
+        (folder / f"{name}.yaml").write_text(f"{key}:\n  {target}\n  refresh_rate: {rate}\n")
+    where = ["--config-dir", str(tmp_path / "conf"), "--dry-run"]
+    several = ["-m"] if "],[" in given else []
+    status = cli.main(["train", *several, *tiny.SETTINGS[:2], *where, f"callbacks={given}"])
+    error = capsys.readouterr().err
+    assert ("first and second both set callbacks.bar, which would be one" in error) == refused
+    if given != "[default,anew]":  # whose keys are not those of its class
+        assert status == refused

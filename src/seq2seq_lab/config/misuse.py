@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seq2seq_lab.config.options import config_dir, groups, options
+from seq2seq_lab.config.options import config_dir, groups, option_files, options, read
 from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, RENAMED, SETS
 from seq2seq_lab.config.texts import quoted
 from seq2seq_lab.errors import UserError
@@ -76,9 +76,26 @@ def _check_group(override: str, sign: str, group: str, value: str, extra: Sequen
     if value in ("[]", "null") and group in SETS:
         raise UserError(f"{override}: {_instead(group, extra)}")
     several = value.startswith("[") and group in SETS
+    if several:
+        for chosen in re.findall(r"\[([^\[\]]*)\]", value):  # of a sweep there are several lists
+            _check_members(override, group, [name.strip() for name in chosen.split(",")], extra)
     if value == "null" or (value[:1] in ("{", "[", '"', "'") and not several):
         one = "its options" if group in SETS else "one of its options"
         raise UserError(f"{override}: {group} takes {one}: {_listed(group, extra)}")
+
+
+def _check_members(override: str, group: str, chosen: Sequence[str], extra: Sequence[Path]) -> None:
+    """Refuse two options of a set that set the same key in different ways: Hydra would merge them into one. What
+    `default` sets may be set anew on purpose."""
+    files = option_files(group, extra)
+    before: dict[str, tuple[str, Any]] = {}
+    for name in chosen:
+        for key, value in (read(files[name]) if name in files and name != "default" else {}).items():
+            other, theirs = before.setdefault(key, (name, value))
+            if key != "defaults" and theirs != value:
+                raise UserError(
+                    f"{override}: {other} and {name} both set {group}.{key}, which would be one; choose one of them"
+                )
 
 
 def _instead(group: str, extra: Sequence[Path]) -> str:
