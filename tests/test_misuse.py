@@ -154,6 +154,7 @@ def test_a_finished_run_without_checkpoint_cannot_translate(run, capsys):
         ("[default,first,second]", True),
         ("[default,first],[default,second]", False),  # a sweep over two lists
         ("[default,first,equal]", False),
+        ("[default,whole,global]", False),  # their keys are of the whole configuration
         ("[default,anew]", False),  # what the default sets may be set anew
     ],
 )
@@ -168,6 +169,9 @@ def test_options_of_a_set_that_set_one_key_differently_are_refused(tmp_path, cap
         ("anew", "translations", 1),
     ):
         (folder / f"{name}.yaml").write_text(f"{key}:\n  {target}\n  refresh_rate: {rate}\n")
+    for name in ("whole", "global"):
+        text = f"# @package _global_\ncallbacks:\n  {name}:\n    {target}\n"
+        (folder / f"{name}.yaml").write_text(text)
     where = ["--config-dir", str(tmp_path / "conf"), "--dry-run"]
     several = ["-m"] if "],[" in given else []
     status = cli.main(["train", *several, *tiny.SETTINGS[:2], *where, f"callbacks={given}"])

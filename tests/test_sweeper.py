@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 import composing
 from hydra_plugins.seq2seq_lab_sweeper import Sweeper, _ComposedOnce
 from seq2seq_lab.config.options import ROOT, config_dir
+from seq2seq_lab.launch.forecast import _expected
 from seq2seq_lab.launch.job import TaskFunction
 from seq2seq_lab.training import machine
 
@@ -120,3 +121,11 @@ def test_the_jobs_at_once_are_those_of_joblib(given, jobs, monkeypatch):
     monkeypatch.setattr(machine, "processors", lambda: 4)
     launcher = {} if given is None else {"n_jobs": given}
     assert TaskFunction.jobs_at_once(OmegaConf.create({"launcher": launcher})) == jobs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "jobs", "said"),
+    [([3600.0], 8, "60 min"), ([3600.0, 60.0], 4, "60 min"), ([60.0] * 8, 2, "4 min")],
+)
+def test_a_sweep_takes_no_less_than_its_longest_run(seconds, jobs, said):
+    assert _expected(seconds, jobs).startswith(f"about {said} ")

@@ -32,7 +32,10 @@ def main(args: argparse.Namespace) -> int:
     from seq2seq_lab.page.bundle import page
     from seq2seq_lab.runs.chosen import name_of
 
-    if args.output.suffix not in (".html", ".htm"):  # a file of the user's that is named by mistake is kept
+    if args.output.suffix.lower() not in (
+        ".html",
+        ".htm",
+    ):  # a file of the user's that is named by mistake is kept
         raise UserError(f"--output: {args.output} does not end in .html")
     left_out: list[tuple[Path, str]] = []
     text = page(

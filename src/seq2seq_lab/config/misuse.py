@@ -85,12 +85,16 @@ def _check_group(override: str, sign: str, group: str, value: str, extra: Sequen
 
 
 def _check_members(override: str, group: str, chosen: Sequence[str], extra: Sequence[Path]) -> None:
-    """Refuse two options of a set that set the same key in different ways: Hydra would merge them into one. What
-    `default` sets may be set anew on purpose."""
+    """Refuse two options of a set that set the same key in different ways: Hydra would merge them into one.
+
+    What `default` sets may be set anew on purpose; the keys of a file with another package are not those of the group.
+    """
     files = option_files(group, extra)
     before: dict[str, tuple[str, Any]] = {}
     for name in chosen:
-        for key, value in (read(files[name]) if name in files and name != "default" else {}).items():
+        if name not in files or name == "default" or "@package" in files[name].read_text(errors="replace"):
+            continue
+        for key, value in read(files[name]).items():
             other, theirs = before.setdefault(key, (name, value))
             if key != "defaults" and theirs != value:
                 raise UserError(

@@ -182,9 +182,8 @@ def _long(raw: RawPairs, kept: Kept) -> Iterator[str]:
     so that one of them makes each evaluation slow."""
     if not len(kept.rows):
         return
-    words = np.array([[text.count(" ") + 1 for text in side] for side in (kept.sources, kept.targets)]).max(
-        axis=0
-    )
+    counts = [[text.count(" ") + 1 for text in side] for side in (kept.sources, kept.targets)]
+    words = np.max(counts, axis=0)
     usual = int(np.quantile(words, 0.99, method="higher"))
     if len(rows := np.flatnonzero(words > max(_LONG, _TIMES_LONGER * usual))):
         yield (
