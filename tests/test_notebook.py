@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +280,8 @@ def test_a_list_that_is_watched_fits_the_terminal(outputs, tmp_path, monkeypatch
     for name in ("a", "b", "c"):
         shutil.copytree(outputs, tmp_path / name)
     monkeypatch.setenv("COLUMNS", "80")
+    now = time.time()  # the ages of all tables are of one moment
+    monkeypatch.setattr(runs.time, "time", lambda: now)
     whole = [
         line.split() for line in runs.table([tmp_path]).splitlines()
     ]  # columns fit the rows that are there
