@@ -242,6 +242,37 @@ def test_the_search_chooses_rates_and_the_seeds_have_them(study, tmp_path, monke
     assert [row["method"] for row in read_csv("sentences-lengths", tmp_path)] == ["n", *methods]
 
 
+def test_runs_that_are_not_here_keep_their_rows_and_full_forcing_is_among_them(tmp_path, monkeypatch):
+    from experiments.exposure_bias import quality
+    from experiments.tables import read_csv
+    from seq2seq_lab.errors import UserError
+
+    def row(method, seed, bleu):
+        return {"method": method, "seed": seed, "bleu": bleu}
+
+    monkeypatch.setattr(quality, "STUDY", tmp_path)
+    with pytest.raises(UserError, match="full forcing"):
+        quality.add([row("free", "0", "3")], "x_runs")
+    assert not any(tmp_path.iterdir())
+    quality.add([row("full", "0", "4"), row("free", "0", "3")], "x_runs")
+    quality.add([row("free", "0", "5"), row("mixed", "0", "6")], "x_runs")
+    assert read_csv("x_runs", tmp_path) == [
+        row("full", "0", "4"),
+        row("free", "0", "5"),
+        row("mixed", "0", "6"),
+    ]
+
+
+def test_methods_that_are_named_are_the_only_ones_but_for_those_that_they_learn_from():
+    from experiments.exposure_bias import plan
+
+    task = plan.TASKS["sentences"]
+    assert task.in_order(["mixed", "two-pass"]) == [["mixed", "two-pass"]]
+    assert task.in_order(["teacher"]) == [["full"], ["teacher"]]
+    assert task.in_order(["smoothing", "full"]) == [["full"], ["smoothing"]]
+    assert task.in_order([]) == [["full"], [each for each in task.methods if each != "full"]]
+
+
 @pytest.mark.parametrize(
     ("tried", "more"),
     [

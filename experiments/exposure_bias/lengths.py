@@ -1,9 +1,9 @@
 """Does a method lose more where outputs are longer? `python -m experiments.exposure_bias.lengths TASK outputs`.
 
 After `make exposure-quality TASK=…` and, for tasks that have other pairs too, `make exposure-shift TASK=…`, whose
-translations are read here: a group is what has the same number of words in its shortest reference. Writes
-TASK-lengths_runs.csv (a row a run and group), and TASK-lengths.csv with its table on a page. Without a folder, the
-table is made from the first file alone.
+translations are read here: a group is what has the same number of words in its shortest reference. Adds its runs to
+TASK-lengths_runs.csv (a row a run and group), and writes TASK-lengths.csv with its table on a page. Without a folder,
+the table is made from the first file alone.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.exposure_bias.plan import TASKS, Task
-from experiments.exposure_bias.quality import PART, STUDY, by_method, evaluated
+from experiments.exposure_bias.quality import PART, STUDY, add, by_method, evaluated
 from experiments.tables import (
     Row,
     alike,
@@ -23,7 +23,6 @@ from experiments.tables import (
     shown,
     with_star,
     write,
-    write_csv,
 )
 from seq2seq_lab.compare.statistics import Estimate
 from seq2seq_lab.errors import UserError
@@ -103,7 +102,7 @@ def main(arguments: list[str]) -> None:
             for seed, each in runs.items()
             for row in measured(each, task)
         ]
-        write_csv(rows, f"{name}-lengths_runs", STUDY)
+        add(rows, f"{name}-lengths_runs", "pairs", "words")
     write(table(read_csv(f"{name}-lengths_runs", STUDY), task), f"{name}-lengths", STUDY)
 
 

@@ -89,6 +89,12 @@ class Task:
         """The seed of the split that a run has; the search has the first one."""
         return seed % self.splits if seed in self.seeds else 0
 
+    def in_order(self, methods: Sequence[str] = ()) -> list[list[str]]:
+        """The methods that are named, or all; those of a list after the ones before, which some of them learn from."""
+        named = methods or self.methods
+        full = ["full"] if {"full", TEACHER} & {*named} else []
+        return [*filter(None, (full, [each for each in self.methods if each in {*named} - {"full"}]))]
+
     def teacher(self, seed: int) -> int:
         """The seed of the run of full forcing that a run learns from: the next one with the same split, which has not
         seen the test part either."""

@@ -1,13 +1,13 @@
 """Which method translates better than full forcing? `python -m experiments.exposure_bias.quality train TASK outputs`.
 
 `train` chooses the learning rate of each method with a seed that is not used afterwards, and trains the other seeds:
-first full forcing, then all other methods of one seed, then those of the next. Where the best rate is the largest or
-the smallest one that was tried, the search goes on beyond it. What is finished is not trained again, so that a call
-goes on where the last one was stopped. A task that starts from trained weights trains those first.
-Methods that are named after the folder are the only ones beside full forcing. `report` evaluates what was not evaluated
-yet, and writes TASK_rates.csv (the search), TASK_runs.csv (a row a run), and TASK.csv and TASK-changes.csv with their
-tables on a page; without a folder, these are made from TASK_runs.csv alone. TASK_wrong.csv, where the quality is the
-share of outputs with an error, has 1 for each of them and 0 for the others, in the order of the test part.
+first full forcing, then all other methods of one seed, then those of the next; methods named after the folder are the
+only ones. Where the best rate is the largest or the smallest one that was tried, the search goes on beyond it. What is
+finished is not trained again, so that a call goes on where the last one was stopped. A task that starts from trained
+weights trains those first. `report` evaluates what was not evaluated yet, adds its runs to TASK_rates.csv (the search)
+and TASK_runs.csv (a row a run), where runs that are not in the folder keep theirs, and writes TASK.csv and
+TASK-changes.csv with their tables on a page; without a folder, these are made from TASK_runs.csv alone. TASK_wrong.csv,
+where the quality is the share of outputs with an error, has 1 for each of them, else 0, in the order of the test part.
 """
 
 import math
@@ -21,6 +21,7 @@ import torch
 from experiments.exposure_bias.plan import EXPOSURE, METHODS, TASKS, TEACHER, Task
 from experiments.tables import (
     Row,
+    add_to_csv,
     best_validation,
     paired_differences,
     read_csv,
@@ -28,7 +29,6 @@ from experiments.tables import (
     shown,
     with_star,
     write,
-    write_csv,
 )
 from seq2seq_lab import sweep
 from seq2seq_lab.compare.statistics import Estimate
@@ -50,7 +50,7 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
     """Train the search of some methods, then each seed of them with their learning rates.
 
     Args:
-        methods: by default, all of the task. Full forcing, which others are compared with, is always one of them.
+        methods: by default, all of the task; the runs that they learn from are trained too.
         settings: further ones of all runs; a test makes them small.
     """
     task = TASKS[name]
@@ -71,8 +71,7 @@ def train(name: str, folder: Path, methods: Sequence[str] = (), **settings: Any)
             found.append(job)
         return found
 
-    full, *others = [each for each in task.methods if each in ("full", *(methods or task.methods))]
-    for several in filter(None, ([full], others)):  # runs of full forcing are the teachers of others
+    for several in task.in_order(methods):
         tried = dict.fromkeys(several, task.rates)
         while tried:
             sweep(jobs(tried, [SEARCH_SEED], tried), output_dir=folder, jobs=JOBS)
@@ -99,11 +98,9 @@ def beyond(tried: Mapping[float, float], task: Task) -> list[float]:
     """The next learning rate of a search whose best one (rate → validation) is at its end; none where it is not."""
     best = max(tried, key=tried.__getitem__)
     further = {max(tried): 2 * best, min(tried): best / 2}.get(best)
-    return (
-        []
-        if further is None or not min(task.rates) / REACH <= further <= max(task.rates) * REACH
-        else [further]
-    )
+    if further is None or not min(task.rates) / REACH <= further <= max(task.rates) * REACH:
+        return []
+    return [further]
 
 
 def chosen(name: str, folder: Path) -> Chosen:
@@ -117,7 +114,7 @@ def chosen(name: str, folder: Path) -> Chosen:
 
 
 def place(each: Run, folder: Path) -> Path:
-    """The folder of a run below the one that was given, so that it is the same one where the study has moved to."""
+    """The folder of a run below the one that was given, also where the study has moved to."""
     return folder / each.folder.relative_to(folder.resolve())
 
 
@@ -130,17 +127,16 @@ def evaluated(name: str, folder: Path) -> Chosen:
     """The runs of the task's seeds, evaluated on the test part.
 
     Raises:
-        UserError: none of full forcing is there.
+        UserError: there are none.
     """
     task = TASKS[name]
     found = {
         method: {seed: each for seed, each in runs.items() if seed in task.seeds}
         for method, runs in chosen(name, folder).items()
     }
-    if not found.get("full"):
-        raise UserError(
-            f"no finished run of exposure_bias/{name}/full in {folder}; run `make exposure-quality TASK={name}`"
-        )
+    if not any(found.values()):
+        missing = f"no finished run of exposure_bias/{name} in {folder}"
+        raise UserError(f"{missing}; run `make exposure-quality TASK={name}`")
     request = Request(analyses=tuple(ANALYSES.values()))
     corpora = Corpora()
     return {
@@ -164,7 +160,7 @@ def report(name: str, folder: Path) -> None:
     """Write the files of a task.
 
     Raises:
-        UserError: the runs of full forcing are not there.
+        UserError: there are no runs; or none of full forcing, here and in the files.
     """
     task = TASKS[name]
     tried = [
@@ -183,11 +179,23 @@ def report(name: str, folder: Path) -> None:
         for method, runs in of_seeds.items()
         for seed, each in runs.items()
     ]
-    write_csv(tried, f"{name}_rates", STUDY)
-    write_csv(measured, f"{name}_runs", STUDY)
+    add(measured, f"{name}_runs")
+    add_to_csv(tried, f"{name}_rates", STUDY, "method", "lr")
     if task.quality == "test/sequence_error_rate":
-        write_csv(wrong(of_seeds), f"{name}_wrong", STUDY)
+        add(wrong(of_seeds), f"{name}_wrong")
     report_again(name)
+
+
+def add(rows: Sequence[Row], name: str, *keys: str) -> None:
+    """Add rows of runs to `name`.csv, each in place of the one with the same method, seed, and further keys.
+
+    Raises:
+        UserError: neither the rows nor the file have full forcing, which all other methods are compared with.
+    """
+    known = read_csv(name, STUDY) if (STUDY / f"{name}.csv").exists() else []
+    if not any(row["method"] == "full" for row in (*known, *rows)):
+        raise UserError(f"{name}: no run of full forcing, which others are compared with; train that too")
+    add_to_csv(rows, name, STUDY, "method", "seed", *keys)
 
 
 def wrong(runs: Chosen) -> list[Row]:

@@ -1,18 +1,18 @@
 """What does a method lose on other sentences? `python -m experiments.exposure_bias.shift TASK outputs`.
 
 After `make exposure-quality TASK=…`, whose runs it evaluates on pairs that their corpus lacks; what was evaluated is
-not evaluated again. The task `corrected` has the runs with attention of `make corrected` in their place. Writes
-TASK-shift_runs.csv (a row a run and kind of pairs), and TASK-shift.csv with its table on a page. Without a folder,
-the table is made from the first file alone.
+not evaluated again. The task `corrected` has the runs with attention of `make corrected` in their place. Adds its runs
+to TASK-shift_runs.csv (a row a run and kind of pairs), and writes TASK-shift.csv with its table on a page. Without a
+folder, the table is made from the first file alone.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from experiments.exposure_bias.plan import OF_SEMINAR, OF_SENTENCES, TASKS, Task
-from experiments.exposure_bias.quality import STUDY, Chosen, by_method, evaluated, with_values
+from experiments.exposure_bias.quality import STUDY, Chosen, add, by_method, evaluated, with_values
 from experiments.forcing_ratio.report import sorted_policies
-from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write, write_csv
+from experiments.tables import Row, paired_differences, read_csv, run, shown, with_star, write
 from seq2seq_lab.compare.comparison import gather
 from seq2seq_lab.compare.statistics import Estimate, holm, paired_difference
 from seq2seq_lab.errors import UserError
@@ -139,7 +139,7 @@ def main(arguments: list[str]) -> None:
         raise UserError(f"{name}: its runs are of earlier settings; `shift {name}` makes its table again")
     for folder in map(Path, arguments[1:]):
         runs = of_corrected(folder) if task is CORRECTED else evaluated(name, folder)
-        write_csv(measured(runs, task), f"{name}-shift_runs", STUDY)
+        add(measured(runs, task), f"{name}-shift_runs", "pairs")
     write(table(read_csv(f"{name}-shift_runs", STUDY), task), f"{name}-shift", STUDY)
 
 
