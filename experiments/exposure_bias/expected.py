@@ -131,11 +131,7 @@ PLANS = {
         beyond="sounds",
         expected=dict.fromkeys(("confidence", "confidence-soft", "RAML"), BETTER),
     ),
-    "transformer": Plan(
-        task="transformer",
-        expected={"smoothing": BETTER, "mixed": WORSE},
-        others=True,
-    ),
+    "transformer": Plan(task="transformer", expected={"smoothing": BETTER, "mixed": WORSE}),
     "transformer-longer": Plan(
         task="transformer",
         pairs="longer",
@@ -143,7 +139,9 @@ PLANS = {
         others=True,
     ),
     "transformer-two-pass": Plan(task="transformer", expected={"two-pass": WORSE}),
-    "corpus": Plan(task="corpus", expected={"smoothing": BETTER, "mixed": WORSE}, others=True),
+    "corpus": Plan(task="corpus", expected={"smoothing": BETTER, "mixed": WORSE}),
+    "corpus-noise": Plan(task="corpus", expected={"word-dropout": WORSE, "RAML": WORSE}),
+    "corpus-R-Drop": Plan(task="corpus", expected={"R-Drop": BETTER}),
     "scan-length": Plan(task="scan-length", expected={"mixed": BETTER, "smoothing": BETTER}, others=True),
     "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, others=True),
     "transformer-longer-beyond": Plan(
