@@ -10,7 +10,9 @@ import tiny
 from fake_runs import config, write_run
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.launch import notify
+from seq2seq_lab.launch.job import JobResult, TaskFunction
 from seq2seq_lab.launch.register import FAILED, FINISHED, INTERRUPTED, Entry, Register
+from seq2seq_lab.runs.place import RunSpec
 from seq2seq_lab.runs.run import Run
 
 
@@ -53,6 +55,23 @@ def test_a_run_that_ends_and_one_that_fails_are_told(receiver, outputs):
     assert folder.parent.name.count("notify") == 0
     config = Run(folder).config()
     assert Run(folder).difference(config | {"notify": None}) is None, "no part of what the run is"
+
+
+@pytest.mark.parametrize("launcher", ["RANK", "SLURM_PROCID"])
+@pytest.mark.parametrize(
+    ("strategy", "rank", "told"), [("ddp", 0, True), ("ddp", 1, False), ("auto", 1, True)]
+)
+def test_one_of_the_processes_of_a_run_tells(monkeypatch, tmp_path, launcher, strategy, rank, told):
+    """torchrun and srun start the command in several processes; without `trainer=ddp` each has a run of its own."""
+    monkeypatch.setenv(launcher, str(rank))
+    given = config() | {"notify": "a-command", "trainer": {"strategy": strategy}}
+    register = Register(tmp_path / "register")
+    monkeypatch.setattr(TaskFunction, "run", lambda *_: JobResult(FINISHED))
+    TaskFunction("seq2seq-lab train", tmp_path, register, swept=[]).run_alone(
+        RunSpec(given, tmp_path / "run")
+    )
+    (entry,) = register.alone
+    assert (entry.notify is not None) == told
 
 
 @pytest.mark.parametrize(

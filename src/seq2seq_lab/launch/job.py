@@ -201,7 +201,10 @@ class TaskFunction:
 
     def run_alone(self, spec: RunSpec) -> JobResult:
         """Train a run that is not of a sweep; errors as `run`. What became of it is noted in this process."""
-        folder, notify = str(spec.folder.absolute()), spec.config["notify"]
+        from seq2seq_lab.training.processes import is_first
+
+        folder, first = str(spec.folder.absolute()), is_first(spec.config["trainer"])
+        notify = spec.config["notify"] if first else None  # torchrun and srun start the command several times
         ended, why = JobResult(FAILED), ""
         try:
             ended = self.run(spec)

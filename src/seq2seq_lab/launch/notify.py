@@ -44,10 +44,7 @@ def announced(command: str, register: Register) -> Iterator[None]:
         status, why = FAILED, str(error) or type(error).__name__
         raise
     finally:
-        if os.environ.get("RANK", "0") == "0":  # torchrun starts the command several times
-            tell(
-                command, [*register.seen.values(), *register.alone], started=started, status=status, error=why
-            )
+        tell(command, [*register.seen.values(), *register.alone], started=started, status=status, error=why)
 
 
 def tell(

@@ -52,13 +52,18 @@ def rank() -> int:
     return int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", 0)))
 
 
+def is_first(trainer: Mapping[str, Any]) -> bool:
+    """Whether this process is the only one of its run, or the first one; srun may start several with a run each."""
+    return trainer.get("strategy") != "ddp" or rank() == 0
+
+
 @contextlib.contextmanager
 def run_of_process(run: Run, trainer: Mapping[str, Any]) -> Iterator[Run]:
     """Where this process of a run writes: the first one in the run's folder; another one in one that is removed.
 
     That one also prints nothing. So no part of a run has to know which process it is in.
     """
-    if trainer.get("strategy") != "ddp" or rank() == 0:
+    if is_first(trainer):
         yield run
         return
     with (
