@@ -414,6 +414,13 @@ def test_the_best_checkpoint_of_some_and_the_last_of_others_is_said(tmp_path):
     assert not any("different checkpoints" in each for each in both.caveats)
 
 
+def test_means_of_checkpoints_are_said_to_be(tmp_path):
+    comparison = evaluated(tmp_path, lambda *_: {"averaged": 5, "checkpoint": "last"})
+    (caveat,) = (each for each in comparison.caveats if each.startswith("Results"))
+    assert caveat.startswith("Results of test are of the mean of the newest 5 kept checkpoints")
+    assert all(each.comparable for each in comparison.pairs if each.metric != "train/loss")
+
+
 def test_an_evaluation_of_a_mean_replaces_neither_that_of_the_best_nor_that_of_the_last(tmp_path):
     for number, changed in enumerate(({}, {"averaged": 2}, {"checkpoint": "last"}, {"averaged": 3})):
         write_evaluation(tmp_path, "test", small(0.5, number) | MADE | changed)

@@ -148,11 +148,16 @@ def _made_differently(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _of_checkpoints(runs: Sequence[Run], part: str) -> Iterator[str]:
-    """A caveat where some results are of the best checkpoint and others of the last, which was not asked for."""
+    """A caveat where results are of means of checkpoints, or of the best and of the last one: a table does not say."""
     found: dict[str, list[str]] = defaultdict(list)
+    means = set()
     for run in runs:
-        if not isinstance(run, AtCheckpoint) and (each := run.evaluations.get(part)) and each.checkpoint:
-            found[each.checkpoint].append(run.name)
+        if not isinstance(run, AtCheckpoint) and (each := run.evaluations.get(part)):
+            means.add(each.conditions.get("average", 0))
+            if each.checkpoint:
+                found[each.checkpoint].append(run.name)
+    if len(means) == 1 and (count := means.pop()):
+        yield f"Results of {part} are of the mean of the newest {count} kept checkpoints (`evaluate --average`)."
     if len(found) > 1:
         several = "; ".join(f"the {which} one of {_listed(names)}" for which, names in found.items())
         yield f"Results of {part} are of different checkpoints: {several}."
