@@ -2,9 +2,10 @@
 
     python tests/torture.py [KILLS] [SEED]
 
-Sweeps over two models, a coin a sentence and a word, single sentences and mini-batches with dropout and Adam, and a
-schedule, in one process and in two. Each is killed with SIGKILL, all of its processes, again and again until it has
-ended by itself. Then every weight, curve, sample and event file must be equal to those of the same sweep undisturbed.
+Sweeps over three models, a coin a sentence and a word, single sentences and mini-batches with dropout and Adam, a
+schedule, and an end by validation, in one process and in two. Each is killed with SIGKILL, all of its processes, again
+and again until it has ended by itself. Then every weight, curve, sample and event file must be equal to those of the
+same sweep undisturbed.
 Prints the number of kills and of differences; exit status 1 if there is a difference.
 """
 
@@ -25,30 +26,41 @@ COMMON = (
     "data=toy",
     "data.pairs=60",
     "model.hidden_size=8",
-    "model.embedding_size=8",
     "loader.updates_per_block=4",
     "callbacks.translations.maps=0",
     "callbacks.translations.sentences=2",
     "threads=1",
     "compare=false",
-    "model=seq2seq,attention",
     "forcing=mixed",
     "forcing.unit=sentence,position",
     "seed=0,1",
 )
+RECURRENT = ("model=seq2seq,attention", "model.embedding_size=8")
 SWEEPS = {
-    "sentences": ("trainer.max_epochs=8",),
+    "sentences": (*RECURRENT, "trainer.max_epochs=8"),
     "batches-dropout-adam": (
+        *RECURRENT,
         "loader.batch_size=8",
         "model.dropout=0.2",
         "optimizer=adam",
         "trainer.max_epochs=8",
     ),
     "scheduled": (
+        *RECURRENT,
         "forcing=scheduled",
         "loader.batch_size=4",
         "optimizer=adam",
         "lr_schedule=cosine",
+        "trainer.max_epochs=8",
+    ),
+    "transformer": (
+        "model=transformer",
+        "model.heads=2",
+        "model.dropout=0.4",
+        "loader.batch_size=8",
+        "optimizer=adam",
+        "callbacks=[default,early_stopping]",
+        "split.test=0.2",
         "trainer.max_epochs=8",
     ),
 }
