@@ -10,6 +10,7 @@ from markov import Markov, batch
 from seq2seq_lab.data.draws import Draws
 from seq2seq_lab.data.sources.grammar import Translations
 from seq2seq_lab.data.sources.toy import ToyCorpus
+from seq2seq_lab.data.units import Characters, Words
 from seq2seq_lab.data.vocabulary import Vocabulary
 from seq2seq_lab.evaluation import grammar
 from seq2seq_lab.evaluation.evaluate import Evaluator
@@ -224,6 +225,16 @@ def test_a_prefix_of_words_ends_where_its_last_word_does():
 
     assert ends_of_words([2, 3, 4, 5, 6, EOS], to_text) == [2, 3, 5]
     assert ends_of_words([EOS], to_text) == []
+
+
+@pytest.mark.parametrize("units", [Words(), Characters()])
+def test_a_gold_prefix_has_no_start_of_the_next_word(units):
+    """In characters it is a symbol of its own, and would say that the sentence goes on."""
+    symbols = [symbol for word in ("i", "am", "tired", ".") for symbol in units.divide(word)]
+    vocabulary = Vocabulary(["<sos>", "<eos>", *dict.fromkeys(symbols)], units)
+    ends = ends_of_words([*vocabulary.encode(symbols), EOS], vocabulary.text)
+    assert [units.join(symbols[:end]) for end in ends] == ["i", "i am", "i am tired", "i am tired ."]
+    assert not any(symbols[end - 1] == "▁" for end in ends)
 
 
 # Repetition, groups

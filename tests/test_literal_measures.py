@@ -225,22 +225,37 @@ def test_a_target_of_one_symbol_a_character_has_the_loss_per_character():
 
 def test_the_keys_of_near_duplicates_are_not_all_in_memory(monkeypatch):
     """The pairs have few different keys, so that the keys of each are what takes the memory."""
-    pairs = [("a b c d e f g h i j k", "l m n o p q r s t u v"), ("a b c", "d e f")]
-    corpus, few = tiny.corpus(pairs * 2000), tiny.corpus(pairs)
+    (one, other), (first, second) = pairs = [
+        ("a b c d e f g h i j k", "l m n o p q r s t u v"),
+        ("a c e g i k b d f h j", "l n p r t v m o q s u"),
+    ]
+    corpus, few = tiny.corpus(pairs * 2000), tiny.corpus([(one, second), (first, other)])
     peaks = []
-    for at_a_time in (100, 4000):
-        monkeypatch.setattr(near, "_PAIRS", at_a_time)
+    for at_a_time in (25_000, 2_000_000):
+        monkeypatch.setattr(near, "_MOST", at_a_time)
         tracemalloc.start()
-        assert near_duplicates(few, corpus).all()
+        assert not near_duplicates(few, corpus).any()
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[0] < peaks[1] / 4
 
 
+def test_pairs_that_are_equal_to_training_pairs_take_little_memory():
+    """They would share all keys, whose number grows with the product of the lengths."""
+    pairs = [
+        (" ".join(f"{n}{k}" for k in range(40)), " ".join(f"{k}{n}" for k in range(40))) for n in range(60)
+    ]
+    corpus = tiny.corpus(pairs)
+    tracemalloc.start()
+    assert near_duplicates(corpus, corpus).all()
+    assert tracemalloc.get_traced_memory()[1] < 8e6  # all their keys take 164 bytes each
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_near_duplicates_are_those_of_edit_distances(seed, monkeypatch):
     """Also where the keys of a few pairs are in memory at a time."""
-    monkeypatch.setattr(near, "_PAIRS", (20_000, 7, 1, 12, 120)[seed])
+    monkeypatch.setattr(near, "_MOST", (2_000_000, 70, 1, 120, 1200)[seed])
     rng = random.Random(seed)
 
     def sentence():

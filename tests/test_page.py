@@ -74,6 +74,9 @@ SENTENCES = (
     "je suis l'xylophone de 10 €",
     "Я вижу",
     "...",
+    '"Je suis grand."',
+    "(tu es la)",
+    "« elle est forte »",
 )
 CHECK = """
 const { models, sentences, width } = given;

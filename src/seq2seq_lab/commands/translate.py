@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seq2seq_lab.runs.load import Vocabularies
 
 _BATCH = 64  # lines of a file that are translated at a time
+_MOST_DRAWN = 200  # heat maps of one picture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +129,7 @@ def translate(
         raise UserError(f"--attention: {attention} does not end in .png")
 
     drawn: list[dict[str, Any]] = []
-    given = answered = 0
+    given = answered = drawable = 0
     waiting = iter(sentences)
     while lines := list(islice(waiting, batch)):
         given += sum(bool(line.strip()) for line in lines)
@@ -139,12 +140,17 @@ def translate(
             _print(found, words, search)
             if found:
                 answered += 1
-                drawn += [_sample(source, found[0], model, words, head)] if attention is not None else []
+                if attention is not None and found[0].words:  # a model that diverged gives no word
+                    drawable += 1
+                    if drawable <= _MOST_DRAWN:
+                        drawn.append(_sample(source, found[0], model, words, head))
     if not given:
         item = Run(Path(run)).corpus.item
         raise UserError(
             f"no {item} to translate; give {item}s as arguments, or one per line on standard input"
         )
+    if drawable > len(drawn):
+        print(f"--attention: the first {len(drawn)} of {drawable} translations are drawn", file=sys.stderr)
     if attention is not None and drawn:
         from seq2seq_lab.evaluation.heat_maps import save_attention
 

@@ -1,7 +1,5 @@
 """Make a comparison from folders: read the runs, group and pair them, print and write the results."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from seq2seq_lab.compare import notes as remarks
 from seq2seq_lab.compare.grouping import Group, group
 from seq2seq_lab.compare.metrics import not_measured, shown
 from seq2seq_lab.compare.pairing import Pair, pair
+from seq2seq_lab.compare.place import PAIRS, SUMMARY, TABLES, checked, default_output
 from seq2seq_lab.compare.presentation import Presentation, arranged, baselines
 from seq2seq_lab.compare.references import of_runs, with_own_names
 from seq2seq_lab.compare.significance import OverSentences, over_sentences
@@ -19,10 +18,9 @@ from seq2seq_lab.compare.tasks import OverTasks, over_tasks
 from seq2seq_lab.compare.views import csv, paper, terminal
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import write_text
-from seq2seq_lab.runs import find, layout
+from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.at_checkpoint import at_checkpoints
 from seq2seq_lab.runs.chosen import Which
-from seq2seq_lab.runs.foreign import check_contents, is_inside
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import require_runs, select
@@ -108,6 +106,7 @@ def gather(
     visible = [each for each in pairs if each.metric in chosen]
     sentences, missing = over_sentences(groups, pairs, every=significance)
     tasks, left_out = over_tasks(groups, list(chosen), baseline)
+    tables = [name for name in TABLES if tasks or name != layout.TASKS]
     return Comparison(
         runs=read,
         groups=groups,
@@ -129,7 +128,7 @@ def gather(
             *remarks.annotated(groups),
         ],
         caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],
-        output=_output(output) if output else _output(_default_output(root, read), within=root),
+        output=checked(output or default_output(root, read), tables, within=None if output else root),
         root=root,
     )
 
@@ -191,32 +190,6 @@ def _title(comparison: Comparison) -> str:
     return f"{', '.join(keys[:4])}{more}: comparison of {root}" if keys else f"Comparison of {root}"
 
 
-def _default_output(root: Path, runs: Sequence[Run]) -> Path:
-    """`comparison` where all runs below a folder are compared, else a name for these runs, with any seeds.
-
-    So a sweep that adds seeds to some runs does not replace the comparison of all.
-    """
-    compared = {run.folder.resolve() for run in runs}
-    if compared.issuperset(find.find([root])[0]):
-        return root / layout.COMPARISON
-    names = sorted({folder.parent.relative_to(root.resolve()).as_posix() for folder in compared})
-    return root / f"{layout.COMPARISON}~{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:8]}"
-
-
-def _output(output: Path, *, within: Path | None = None) -> Path:
-    with find.explain_unreachable(output):
-        if within is not None and not is_inside(output, within):
-            raise UserError(f"{output}: it is a link out of {within}; give --output a folder")
-        check_contents(output)
-        if (output / layout.CONFIG).exists():
-            raise UserError(f"{output}: this is the folder of a run; give --output another folder")
-        if output.exists() and not output.is_dir():
-            raise UserError(
-                f"{output}: this is a file; give --output a folder, or a path that does not exist"
-            )
-    return output
-
-
 def _measured(groups: Sequence[Group]) -> list[str]:
     """All metrics: those with curves, then those of trained models."""
     with_curves = dict.fromkeys(metric for each in groups for metric in each.metrics)
@@ -240,14 +213,14 @@ def _write(comparison: Comparison, title: str) -> None:
     compared_before = (output / layout.REPORT).exists()
     try:
         write_text(output / layout.RESULTS, csv.results(comparison.runs, groups, measured))
-        write_text(output / "summary.csv", csv.summary(groups, measured))
-        write_text(output / "pairs.csv", csv.pairs(comparison.pairs))
+        write_text(output / SUMMARY, csv.summary(groups, measured))
+        write_text(output / PAIRS, csv.pairs(comparison.pairs))
         if comparison.over_tasks:
             write_text(output / layout.TASKS, csv.tasks(comparison.over_tasks))
         elif compared_before:  # else it is somebody's own file
             (output / layout.TASKS).unlink(missing_ok=True)
         drawings = [figures.save(plot, output) for plot in drawn]
-        for pattern in ("curves", "sweep-*", f"{analyses.PREFIX}*"):
+        for pattern in ("curves", "sweep-*", f"{analyses.PREFIX}*") if compared_before else ():
             figures.discard(pattern, output, keep={plot.name for plot in drawn})
         tensorboard.write(groups, comparison.references, output / layout.TENSORBOARD)
         contents = report.Contents(

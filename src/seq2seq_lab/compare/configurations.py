@@ -10,6 +10,7 @@ from typing import Any
 
 from seq2seq_lab.compare.naming import canonical
 from seq2seq_lab.runs.facts import flatten
+from seq2seq_lab.runs.identity import how_trained
 from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.read import CorpusFacts
 from seq2seq_lab.runs.run import Run
@@ -38,11 +39,13 @@ def configurations(runs: Sequence[Run]) -> tuple[dict[Run, dict[str, Any]], dict
         else:  # of one seed any key may have its value by chance
             seeds = set()
         for run in together:
+            trainer = {"strategy": flat[run].get("trainer.strategy")}
+            left_out = everywhere | seeds | {f"trainer.{key}" for key in how_trained(trainer)}
             made_in = Path(str(flat[run].get("output_dir")), str(flat[run].get("name")), f"seed-{run.seed}")
             found[run] = {
                 key: _relocated(value, (str(run.folder), str(made_in)))
                 for key, value in flat[run].items()
-                if key not in everywhere | seeds and key.partition(".")[0] not in (*INCIDENTAL, "choices")
+                if key not in left_out and key.partition(".")[0] not in (*INCIDENTAL, "choices")
             }
     found = {run: found[run] for run in runs}
     for key in USED:

@@ -121,8 +121,15 @@ def over_tasks(
             f"the baseline ({listed(given)}) is not one method that every task has: over tasks, the reference method "
             f"is {reference}; it may be {listed(common)}"
         )
-    found = (_compared(metric, names, table, reference) for metric in tested or metrics)
-    return [each for each in found if each is not None], notes
+    found = []
+    for metric in tested or metrics:
+        if next(iter(table[0].values())).measure(metric).better is None:
+            continue
+        if missing := _without(metric, names, table):
+            notes.append(f"{metric} is not compared over tasks: {missing} has no value")
+        elif not any(incomparable(list(each.values()), metric) for each in table):
+            found.append(_compared(metric, names, table, reference))
+    return found, notes
 
 
 def _by_method(groups: Sequence[Group]) -> dict[str, list[Group]]:
@@ -147,16 +154,20 @@ def _unlike(table: Mapping[str, Mapping[str, Group]]) -> list[str]:
     return notes
 
 
+def _without(metric: str, tasks: Sequence[str], table: Sequence[Mapping[str, Group]]) -> str:
+    """The methods of a task that lack a metric; empty if all have it."""
+    for task, methods in zip(tasks, table, strict=True):
+        if missing := [name for name, group in methods.items() if not group.by_seed(metric)]:
+            return f"{listed(missing)} on {task}"
+    return ""
+
+
 def _compared(
     metric: str, tasks: Sequence[str], table: Sequence[Mapping[str, Group]], reference: str
-) -> OverTasks | None:
-    """One metric; None if neither direction is better, some task lacks it, or its values do not compare on one."""
+) -> OverTasks:
+    """One metric, which all methods have on each task."""
     better = next(iter(table[0].values())).measure(metric).better
     raw = [{name: list(group.by_seed(metric).values()) for name, group in each.items()} for each in table]
-    if better is None or not all(values for each in raw for values in each.values()):
-        return None
-    if any(incomparable(list(each.values()), metric) for each in table):
-        return None
     normal = [normalised(each, lower=better == "lower") for each in raw]
     scores: dict[str, Scores] = {name: [each[name] for each in normal] for name in table[0]}
     methods = [

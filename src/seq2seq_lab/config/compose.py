@@ -90,7 +90,7 @@ def search_path(overrides: Sequence[str], folder: Path | None) -> tuple[list[str
 
 def _refuse_hidden(folder: Path) -> None:
     """Refuse an option of one's own that has the name of one of the package, which Hydra would use instead."""
-    for theirs in config_dir().glob("*/**/*.yaml"):
+    for theirs in config_dir().rglob("*.yaml"):
         option = theirs.relative_to(config_dir())
         path = folder / option
         if path.exists() and theirs.read_bytes() != path.read_bytes():

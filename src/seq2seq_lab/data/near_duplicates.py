@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from seq2seq_lab.data.vocabulary import EOS, Ragged, Vocabulary
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd
 _HOLE = np.uint64(0xD1B54A32D192ED03)
-_PAIRS = 20_000  # of which the keys are in memory at a time
+_MOST = 2_000_000  # keys that are in memory at a time, but for those of one pair
 
 
 def near_duplicates(pairs: Corpus, training: Corpus) -> NDArray[np.bool_]:
@@ -28,6 +29,13 @@ def near_duplicates(pairs: Corpus, training: Corpus) -> NDArray[np.bool_]:
         pairs: the N pairs.
         training: those that they are compared with; its vocabularies may be other ones.
     """
+    found = np.isin(_wholes(pairs), _wholes(training))  # these would share all of their keys
+    rest = np.flatnonzero(~found)
+    found[rest] = _within_one(pairs.select(rest), training)
+    return found
+
+
+def _within_one(pairs: Corpus, training: Corpus) -> NDArray[np.bool_]:
     source, known_source = _shared_keys(pairs, training, "source")
     target, known_target = _shared_keys(pairs, training, "target")
     wanted = np.zeros(0, dtype=np.uint64)
@@ -54,6 +62,28 @@ def _shared_keys(pairs: Corpus, training: Corpus, side: str) -> tuple[_Keys, _Ke
     )
     shared = np.intersect1d(ours[0], theirs[0])
     return _only(*ours, shared), _only(*theirs, shared)
+
+
+def _wholes(pairs: Corpus) -> NDArray[np.uint64]:
+    """A key of each pair as it is, [N]."""
+    words = pairs.complete or pairs
+    source, target = (
+        _whole(getattr(words, side), getattr(words, f"{side}_vocabulary")) for side in ("source", "target")
+    )
+    return _joined(source, target)
+
+
+def _whole(rows: Ragged, vocabulary: Vocabulary) -> NDArray[np.uint64]:
+    codes = np.array([_code(word) for word in vocabulary.words], dtype=np.uint64)
+    place = np.arange(len(rows.values)) - np.repeat(rows.offsets[:-1], rows.lengths)
+    powers = np.cumprod(np.full(int(rows.lengths.max(initial=0)) + 1, _BASE))
+    sums = np.concatenate(([np.uint64(0)], np.cumsum(codes[rows.values] * powers[place])))
+    found: NDArray[np.uint64] = sums[rows.offsets[1:]] - sums[rows.offsets[:-1]]
+    return found
+
+
+def _joined(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return (left ^ (left >> np.uint64(29))) * _BASE + right
 
 
 def _keys(rows: Ragged, vocabulary: Vocabulary) -> _Keys:
@@ -88,8 +118,11 @@ def _only(keys: NDArray[np.uint64], rows: NDArray[np.int64], wanted: NDArray[np.
 
 def _products(source: _Keys, target: _Keys, count: int) -> Iterator[_Keys]:
     """Every key of a source with every key of its target, some of the rows at a time."""
-    for first in range(0, max(count, 1), _PAIRS):
-        bounds = np.arange(first, min(first + _PAIRS, count) + 1)
+    sizes = np.prod([np.bincount(rows, minlength=count) for _, rows in (source, target)], axis=0)
+    chunk = np.cumsum(sizes) // _MOST
+    firsts = np.flatnonzero(np.diff(chunk, prepend=-1))
+    for first, end in pairwise([*firsts.tolist(), count]):
+        bounds = np.arange(first, end + 1)
         (left, left_starts), (right, right_starts) = (
             (keys, np.searchsorted(rows, bounds)) for keys, rows in (source, target)
         )
@@ -100,5 +133,4 @@ def _products(source: _Keys, target: _Keys, count: int) -> Iterator[_Keys]:
         within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - repeats, repeats)
         chosen = np.repeat(right_starts[:-1][of_left], repeats) + within
         lefts = np.repeat(left[left_starts[0] : left_starts[-1]], repeats)
-        keys = (lefts ^ (lefts >> np.uint64(29))) * _BASE + right[chosen]
-        yield keys, np.repeat(of_left, repeats) + first
+        yield _joined(lefts, right[chosen]), np.repeat(of_left, repeats) + first

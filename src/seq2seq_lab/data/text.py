@@ -199,11 +199,16 @@ def _spaced(found: re.Match[str]) -> str:
     before, after = text[at - 1 : at], text[at + 1 : at + 2]
     if mark in ".,:" and before.isdigit() and after.isdigit():
         return mark
-    if mark == "-" and before.isalnum() and after.isalnum():
+    if mark == "-" and _is_of_word(before) and _is_of_word(after):
         return mark
-    if mark == "'" and before.isalnum():
+    if mark == "'" and _is_of_word(before):
         return "' "
     return f" {mark} "
+
+
+def _is_of_word(character: str) -> bool:
+    """Whether it is a letter, its mark, or a digit; empty where there is none."""
+    return character.isalnum() or (character != "" and unicodedata.category(character)[0] == "M")
 
 
 PRESETS: dict[str, Normalisation] = {

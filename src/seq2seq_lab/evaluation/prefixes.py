@@ -75,9 +75,14 @@ def continued(model: Model, batch: Batch, given: Tensor, length: int) -> list[li
 def ends_of_words(ids: Sequence[int], to_text: Callable[[list[int]], str]) -> list[int]:
     """The number of ids of the prefix of 1, 2, … words; the same as the number of words where each is one id."""
     ids = list(ids[: ids.index(EOS)] if EOS in ids else ids)
-    counts = (len(to_text(ids[:n]).split()) for n in range(len(ids) + 1))
-    last = {count: n for n, count in enumerate(counts)}
-    return [n for count, n in last.items() if count > 0]
+    ends: dict[int, int] = {}
+    before = ""
+    for n in range(1, len(ids) + 1):
+        text = to_text(ids[:n])
+        if text != before:  # else the symbol is the start of the next word alone
+            ends[len(text.split())] = n
+        before = text
+    return [n for count, n in ends.items() if count > 0]
 
 
 Bleu = Callable[[Sequence[str], Sequence[Sequence[str]]], float]

@@ -65,7 +65,9 @@ def _state(spec: RunSpec) -> tuple[str, int, str]:
         return _NEW, 0, ""
     if start.finished:
         return _DONE, run.epochs, ""
-    return _GOES_ON, run.epochs if run.last_checkpoint.exists() or run.finished else 0, ""
+    if run.last_checkpoint.exists() or run.previous_checkpoint.exists():
+        return _GOES_ON, run.epochs, ""
+    return (_REFUSED, run.epochs, "its last checkpoint is not there") if run.finished else (_GOES_ON, 0, "")
 
 
 def _seconds_per_epoch(outputs: set[str]) -> dict[str, float]:

@@ -96,7 +96,9 @@ def _call(receiver: str, contents: dict[str, Any]) -> None:
     """Call a command with a file; whatever happens there does not change what the training ends with."""
     with tempfile.TemporaryDirectory(prefix="seq2seq-lab-") as folder:
         path = Path(folder, "ended.json")
-        path.write_text(as_json(contents), encoding="utf-8")
+        path.write_text(
+            as_json(contents), encoding="utf-8", errors="backslashreplace"
+        )  # as JSON has surrogates
         try:
             ended = subprocess.run([*shlex.split(receiver), str(path)], timeout=_LONGEST, check=False)
             why = f"exit status {ended.returncode}" if ended.returncode else ""

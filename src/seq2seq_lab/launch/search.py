@@ -78,6 +78,11 @@ class Search:
                 f"{direction}; monitor is what is searched for"
             )
         self.study = self._study(Path(str(config["output_dir"])), direction)
+        if config["fresh"] and self.study.trials:
+            raise UserError(
+                f"fresh=true: the search {self.study.study_name} has trials, which stay; leave it out to go on, or "
+                "begin another search with hydra.sweeper.study_name=NAME"
+            )
         note_fixed(self.study, fixed(config, self.space, self.settings["seeds"]), write=not self.job.dry_run)
 
     def _study(self, outputs: Path, direction: str) -> "Study":
@@ -141,6 +146,11 @@ class Search:
         new = total - len(self.study.trials)
         done = len(self.study.trials) - len(left)
         print(f"a search of {counted(total, 'trial')}, {done} of them ended: {self.storage}", flush=True)
+        if len(waiting) < len(whole):
+            numbers = ", ".join(str(each.number) for each in whole if each not in waiting)
+            print(
+                f"trials of processes that may be alive, here or on another machine, are left to them: {numbers}"
+            )
         if self.job.dry_run or not (waiting or new):
             self._show_best()
             raise Shown

@@ -105,10 +105,13 @@ def job_key(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_place(folder: Path, outputs: Path) -> None:
-    for above in folder.parents:
-        if above == outputs or not above.is_relative_to(outputs):
-            return
-        if Run(above).exists():
+    inside = True
+    for above in folder.resolve().parents:
+        inside = inside and above != outputs.resolve()
+        run = Run(above)
+        if run.exists() and (
+            inside or run.summary()
+        ):  # above the output folder, a config.yaml may be of anything
             raise UserError(
                 f"{folder}: {above} is a run, and a run inside of it is not found; give another name"
             )

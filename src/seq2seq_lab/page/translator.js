@@ -66,7 +66,7 @@ function withoutMarks(text) { // ASCII characters apart: "≠" is "=" with a mar
 }
 
 function separated(text) {
-  const isDigit = (c) => /\p{Nd}/u.test(c ?? ""), isWord = (c) => /[\p{L}\p{N}]/u.test(c ?? "");
+  const isDigit = (c) => /\p{Nd}/u.test(c ?? ""), isWord = (c) => /[\p{L}\p{N}\p{M}]/u.test(c ?? "");
   const characters = [...text];
   return characters.map((mark, at) => {
     if (!/[\p{P}\p{S}]/u.test(mark)) return mark;
@@ -82,7 +82,7 @@ function separated(text) {
 
 function divide(units, word) {
   if (units.name === "words") return [word];
-  if (units.name === "characters") return ["▁", ...word];
+  if (units.name === "characters") return word ? ["▁", ...word] : [];
   word = word.replace(/▁+$/u, ""); // which SentencePiece takes for spaces
   if (word === "") return [];
   return units.kind === "bpe" ? merged(units.pieces, "▁" + word) : likeliest(units.pieces, "▁" + word);

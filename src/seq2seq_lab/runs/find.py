@@ -72,6 +72,9 @@ def _walk(top: Path) -> Iterator[tuple[Path, str | None]]:
         folder = Path(name)
         # Hidden folders contain Hydra's own config.yaml, which is not the config.yaml of a run.
         folders[:] = sorted(each for each in folders if not each.startswith("."))
+        for link in (folder / each for each in folders if (folder / each).is_symlink()):
+            if (link / layout.CONFIG).is_file() or next(link.glob(f"seed-*/{layout.CONFIG}"), None):
+                yield link, f"{link}: a link to runs, which is not followed; give it itself; skipped"
         if {layout.REPORT, layout.RESULTS} <= set(files):  # the output of a comparison
             folders[:] = [each for each in folders if each != layout.TENSORBOARD]
         if layout.CONFIG in files:

@@ -23,9 +23,14 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         if kept.get("target") == GOLD and choices.get("target") == "gold":  # as before there were targets
             del kept["target"], kept["choices"]["target"]
     if isinstance(trainer := kept.get("trainer"), Mapping):
-        left_out = (*LENGTH, *(_PROCESSES if trainer.get("strategy") == "ddp" else ()))
-        kept["trainer"] = {key: value for key, value in trainer.items() if key not in left_out}
+        how = {*LENGTH, *how_trained(trainer)}
+        kept["trainer"] = {key: value for key, value in trainer.items() if key not in how}
     return kept
+
+
+def how_trained(trainer: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys of a trainer that change neither what a run is nor what a finished one has learnt."""
+    return ("max_time", *(_PROCESSES if trainer.get("strategy") == "ddp" else ()))
 
 
 def difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:

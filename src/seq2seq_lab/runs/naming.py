@@ -127,7 +127,7 @@ def _last(key: str) -> str:
 
 
 def _folder(config: Mapping[str, Any], parts: Sequence[str]) -> Path:
-    above, name = os.path.split(str(config["name"]))
+    above, name = os.path.split(str(config["name"]).rstrip("/"))  # a shell completes a folder with a slash
     return Path(str(config["output_dir"]), above, _fitting(name, parts), f"seed-{config['seed']}")
 
 

@@ -9,7 +9,7 @@ from seq2seq_lab.files import read_limited, write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.code import came_to_nothing, changed_code, say_changed
 from seq2seq_lab.runs.foreign import is_inside
-from seq2seq_lab.runs.identity import difference, earlier_fingerprint, fingerprint
+from seq2seq_lab.runs.identity import LENGTH, difference, earlier_fingerprint, fingerprint
 from seq2seq_lab.runs.naming import folder_beside
 from seq2seq_lab.runs.run import Run
 
@@ -52,6 +52,8 @@ def find_folder(
     apart = beside(wanted, config)
     anew = typed and config.get("fresh")  # a finished run of another name is not replaced
     known = None if by_length else remembered(config)
+    if known is not None and _is_of_length(known, config):
+        known = None
     for folder in [wanted] if anew else [wanted, known, apart, earlier]:
         if folder is not None and _contains(folder, config):
             return folder
@@ -90,6 +92,17 @@ def _contains(folder: Path, config: Mapping[str, Any]) -> bool:
         return run.exists() and run.difference(config) is None
     except UserError:  # damaged: training says so
         return True
+
+
+def _is_of_length(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a folder is that of a run of another length, as in a sweep over lengths: it stays as it is."""
+    if not any(f"{key}=" in folder.parent.name for key in LENGTH):
+        return False
+    try:
+        there = Run(folder).config()["trainer"]
+    except UserError:
+        return False
+    return any(there.get(key) != config["trainer"].get(key) for key in LENGTH)
 
 
 def beside(folder: Path, config: Mapping[str, Any]) -> Path:

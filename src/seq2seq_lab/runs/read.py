@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_CONFIG = 2**20  # bytes
 _MOST_NODES = 100_000
 _MOST_BYTES = 2**28
-_LAST_EPOCH = 10_000_000
+LAST_EPOCH = 10_000_000
 Curve = Mapping[int, float]  # epoch, counted from 1 → value; epochs without a value are missing
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C version is ten times as fast
 
@@ -188,7 +188,7 @@ def read_metrics(path: Path) -> tuple[dict[str, dict[int, float]], list[str]]:
         try:
             cells = dict(zip(header, row, strict=True))
             epoch = int(cells.pop("epoch"))
-            if not 0 <= epoch <= _LAST_EPOCH:
+            if not 0 <= epoch <= LAST_EPOCH:
                 raise ValueError(epoch)
             values = {metric: _value(cell) for metric, cell in cells.items() if metric and cell.strip()}
         except ValueError:

@@ -14,7 +14,7 @@ from typing import Any
 
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.files import LARGEST
-from seq2seq_lab.runs.read import Curve
+from seq2seq_lab.runs.read import LAST_EPOCH, Curve
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def read_curves(path: Path, metric: str) -> list[Reference]:
             raise UserError(f"{path}, line {line}: {len(row)} cells, but the first line has {len(header)}")
         cells = dict(zip(header, map(str.strip, row), strict=True))
         epoch = _number(cells["epoch"], path, line)
-        if epoch < 1 or epoch != int(epoch):
+        if not 1 <= epoch <= LAST_EPOCH or epoch != int(epoch):
             raise UserError(
                 f"{path}, line {line}: {cells['epoch']} is not an epoch; epochs are counted from 1"
             )

@@ -24,9 +24,9 @@ from typing import Any
 from seq2seq_lab import __version__
 from seq2seq_lab.config.trainer import most_epochs
 from seq2seq_lab.data.datamodule import TranslationDataModule
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, counted
 from seq2seq_lab.forcing.plan import Pairs
-from seq2seq_lab.runs.checkpoint import read_checkpoint, shapes
+from seq2seq_lab.runs.checkpoint import epoch_of, read_checkpoint, shapes
 from seq2seq_lab.runs.code import came_to_nothing, changed_code
 from seq2seq_lab.runs.events import discard_after
 from seq2seq_lab.runs.identity import first_difference
@@ -123,6 +123,7 @@ class Start:
             self._check_pairs(data)
             self.check_length(module, data)
             self.checkpoint = _find_checkpoint(self.run, module)
+            self._check_begun()
         if self.checkpoint is not None:
             self.init_from = self.before.get("init_from")
         elif self.config["init_from"] is not None:
@@ -140,6 +141,21 @@ class Start:
             raise UserError(
                 f"{self.run.folder}: {self.run.epochs} epochs of it are trained, more than trainer.max_epochs={most}; "
                 "give at least as many, another output_dir=…, or begin anew with fresh=true"
+            )
+
+    def _check_begun(self) -> None:
+        """Refuse what would lose results: an epoch beyond the last one has begun, or a finished run cannot go on."""
+        most = most_epochs(self.config["trainer"])
+        begun = None if self.checkpoint is None else epoch_of(self.checkpoint)
+        if most is not None and begun is not None and most < begun:
+            raise UserError(
+                f"{self.run.folder}: it was interrupted in epoch {begun}, beyond trainer.max_epochs={most}; give at "
+                "least as many, another output_dir=…, or begin anew with fresh=true"
+            )
+        if self.checkpoint is None and self.run.finished:
+            raise UserError(
+                f"{self.run.folder}: it is finished after {counted(self.run.epochs, 'epoch')}, and has no last "
+                "checkpoint to go on from; give another output_dir=…, or begin anew with fresh=true"
             )
 
     def open_folder(self, own: Run, data: TranslationDataModule, **facts: Any) -> None:

@@ -28,7 +28,7 @@ from seq2seq_lab.data.units import KINDS, Subwords, Units
 from seq2seq_lab.errors import UserError
 
 _SHOWN = 5  # pairs that are kept as they were
-_FORMAT = 6  # of a cached corpus; increase it whenever preparing the same pairs gives another result
+_FORMAT = 7  # of a cached corpus; increase it whenever preparing the same pairs gives another result
 
 _NOT_CACHED = ("units", "subword_size", "subword_kind")  # a cached corpus is of words, whatever the units
 
@@ -104,6 +104,11 @@ class PairSource(ABC):
         ):
             if value not in allowed:
                 raise UserError(f"data.{name}={value}: it must be one of {', '.join(allowed)}")
+        if self.normalise != "seminar":
+            defaults = {each.name: each.default for each in fields(self)}
+            for name in ("lowercase", "strip_accents", "space_before", "keep"):
+                if getattr(self, name) != defaults[name]:
+                    raise UserError(f"data.{name}: only data.normalise=seminar uses it, not {self.normalise}")
         _ = self.normalisation
 
     @abstractmethod
