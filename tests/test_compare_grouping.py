@@ -54,6 +54,33 @@ def test_keys_that_do_not_change_the_model_do_not_separate_runs(tmp_path):
     assert (group.label, len(group.runs)) == ("all runs", 2)
 
 
+@pytest.mark.parametrize("changed", [{"max_time": "00:04:00:00"}, {"devices": 4}])
+def test_how_a_run_was_trained_does_not_separate_runs(tmp_path, changed):
+    """What makes no other run for training makes no other group, but the number of epochs."""
+    for seed in range(4):
+        settings = config(seed=seed)
+        settings["trainer"] |= {"strategy": "ddp", "devices": 2} | (changed if seed > 1 else {})
+        write_run(tmp_path / f"seed-{seed}", settings)
+    (group,) = gather([tmp_path]).groups
+    assert len(group.runs) == 4
+    settings["trainer"]["max_epochs"] = 16
+    write_run(tmp_path / "longer" / "seed-0", settings)
+    assert len(gather([tmp_path]).groups) == 2
+
+
+def test_a_link_to_runs_is_named(tmp_path):
+    """A folder may link to itself, so links are not followed."""
+    write_run(tmp_path / "runs" / "seed-0", config())
+    elsewhere = write_run(tmp_path / "elsewhere" / "seed-1", config(seed=1)).parent
+    (tmp_path / "runs" / "linked").symlink_to(elsewhere)
+    (tmp_path / "runs" / "again").symlink_to(tmp_path / "runs")
+    comparison = gather([tmp_path / "runs"])
+    assert len(comparison.runs) == 1
+    (note,) = (each for each in comparison.notes if "linked" in each)
+    assert "a link to runs, which is not followed; give it itself" in note
+    assert len(gather([tmp_path / "runs", tmp_path / "runs" / "linked"]).runs) == 2
+
+
 @pytest.mark.parametrize("node", ["data", "split"])
 def test_seeds_with_data_or_splits_of_their_own_are_one_group_and_are_paired(tmp_path, node):
     """`data.seed=${seed}`: each seed has other training pairs, and methods share them seed by seed."""

@@ -104,6 +104,12 @@ def test_without_a_setting_or_a_file_there_is_no_reference(caplog):
     assert "nowhere.csv" in caplog.text
 
 
+def test_an_epoch_that_no_run_can_have_is_refused(tmp_path):
+    (tmp_path / "ref.csv").write_text("epoch,loss\n1e30,2\n")
+    with pytest.raises(UserError, match=r"line 2: 1e30 is not an epoch"):
+        read_curves(tmp_path / "ref.csv", "train/loss")
+
+
 def test_a_reference_has_the_colour_of_the_only_group_that_names_it(runs):
     drawn = legend(runs)
     assert drawn["theirs (reference)"].colour == drawn["ratio=0.25 (n = 2)"].colour

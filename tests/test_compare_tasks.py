@@ -119,6 +119,16 @@ def test_each_score_is_normalised_within_its_task(two_tasks):
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_metric_that_a_task_lacks_is_said(two_tasks):
+    for folder in sorted(two_tasks.glob("*/seed-*")):
+        if folder.parent.name != "long-0.5":
+            write_evaluation(folder, "test", {"measures": {"exact_match": 0.5}})
+    comparison = gather([two_tasks])
+    assert not comparison.over_tasks
+    (note,) = (each for each in comparison.notes if "test/exact_match" in each)
+    assert note == "test/exact_match is not compared over tasks: ratio=0.5 on toy (pairs=900) has no value"
+
+
 def test_every_view_has_one_table_a_task_and_one_over_all(two_tasks, tmp_path):
     text = io.StringIO()
     comparison = compare([two_tasks], stream=text)

@@ -113,6 +113,14 @@ def test_a_value_that_is_not_finite_is_null_as_json_has_none(receiver, tmp_path)
     assert "NaN" not in (tmp_path / "told").read_text(encoding="utf-8")
 
 
+def test_a_path_that_is_no_text_is_told(receiver, tmp_path):
+    command, told = receiver
+    folder = str(tmp_path / "\udcff")
+    notify.tell("train", [Entry(folder, False, notify=command)])
+    (contents,) = told()
+    assert contents["runs"][0]["path"] == folder
+
+
 def test_a_receiver_that_fails_changes_nothing(capsys, tmp_path):
     for command, why in (("false", "exit status 1"), (str(tmp_path / "none"), "No such file")):
         notify.tell("train", [Entry(None, False, FINISHED, notify=command)])

@@ -72,6 +72,11 @@ def test_an_option_with_a_name_of_the_packages_is_refused(own, capsys):
     assert line.endswith(
         "data/toy.yaml: the package has an option data/toy too, which would be used instead; give the file another name"
     )
+    hidden.unlink()
+    (own / "conf" / "train.yaml").write_text("seed: 7\n", encoding="utf-8")
+    assert cli.main([*LITTLE, "--config-dir", "conf", "--dry-run"]) == 1
+    assert "train.yaml: the package has an option train too" in capsys.readouterr().err
+    (own / "conf" / "train.yaml").unlink()
 
 
 @pytest.mark.parametrize("absolute", [False, True])

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 import tiny
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.lock import this_process
 from seq2seq_lab.runs.place import RunSpec
 from seq2seq_lab.runs.run import Run
 
@@ -141,6 +142,26 @@ def test_a_study_goes_on_and_says_its_best_trial(outputs, capsys):
     assert "partly the luckiest" in last
     assert search(trials=4) == 0
     assert "training " not in capsys.readouterr().out
+
+
+def test_a_search_that_has_trials_is_not_begun_anew(outputs, capsys):
+    assert search("trainer.max_epochs=1", trials=1) == 0
+    capsys.readouterr()
+    assert search("trainer.max_epochs=1", "fresh=true", trials=1) == 1
+    assert "has trials, which stay; leave it out to go on" in capsys.readouterr().err
+    assert search("trainer.max_epochs=1", "fresh=true", "hydra.sweeper.study_name=again", trials=1) == 0
+
+
+def test_trials_that_another_machine_may_train_are_named(outputs, capsys, monkeypatch):
+    """A container has another host name each time."""
+    assert search("trainer.max_epochs=1", trials=1) == 0
+    (storage,) = outputs.rglob("*.optuna")
+    study = optuna.load_study(study_name=None, storage=storage_of(str(storage)))
+    trial = study.ask(study.trials[0].distributions)
+    trial.set_user_attr("process", {**this_process(), "host": "elsewhere"})
+    capsys.readouterr()
+    assert search("trainer.max_epochs=1", trials=2) == 0
+    assert "may be alive, here or on another machine, are left to them: 1" in capsys.readouterr().out
 
 
 def test_a_trial_of_several_seeds_has_their_mean(outputs, capsys):

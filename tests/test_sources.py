@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
+from hydra.utils import instantiate
 
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.compose import composed
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs
 from seq2seq_lab.errors import UserError
 
@@ -43,6 +45,32 @@ def test_a_source_has_the_settings_of_all_sources():
     assert [corpus.target_text(i) for i in range(len(corpus))] == ["Two", "Three"]
     with pytest.raises(UserError, match=r"data\.max_words=0"):
         Digits(max_words=0)
+
+
+@pytest.mark.parametrize("given", [{"lowercase": False}, {"keep": "a-z"}, {"space_before": ""}])
+def test_a_step_of_the_seminar_beside_another_normalisation_is_refused(given):
+    (name,) = given
+    with pytest.raises(UserError, match=rf"data\.{name}: only data.normalise=seminar uses it, not text"):
+        Digits(normalise="text", **given)
+
+
+def test_contracted_sentences_begin_as_in_the_seminar_whatever_the_normalisation(tmp_path):
+    pairs = [
+        "I'm tired.\tJe suis las.",
+        "He's here.\tIl est là.",
+        "I am old.\tJe suis vieux.",
+        "It's him.\tC'est lui.",
+    ]
+    (tmp_path / "pairs.tsv").write_text("\n".join(pairs) + "\n", encoding="utf-8")
+    given = ["data=eng_fra", f"data.archive={tmp_path / 'pairs.tsv'}", "split=none"]
+    kept = {}
+    for normalise in ("seminar", "text"):
+        corpus = instantiate(composed([*given, f"data.normalise={normalise}"])["data"]).load()
+        kept[normalise] = [corpus.target_text(row) for row in range(len(corpus))]
+    assert kept == {
+        "seminar": ["i m tired .", "he s here .", "i am old ."],
+        "text": ["i' m tired .", "he' s here .", "i am old ."],
+    }
 
 
 def test_only_a_source_with_a_fingerprint_is_cached(tmp_path):

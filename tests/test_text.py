@@ -108,6 +108,11 @@ def test_each_punctuation_mark_and_symbol_is_separated_and_nothing_else():
         assert found in (apart if is_mark else [f"a{character}b"]), hex(code)
 
 
+@pytest.mark.parametrize("word", ["बार-बार", "धीरे-धीरे", "peut-être", "e\u0301-x"])
+def test_a_hyphen_in_a_word_stays_whatever_marks_its_letters_have(word):
+    assert PRESETS["text"](word) == unicodedata.normalize("NFC", word)
+
+
 @pytest.mark.parametrize(
     "sentences", [[], [""], ["", ""], [" "], ["a\nb", "C"], ["Été\n", "\n"], ["\u0301", "\u0301a"]]
 )

@@ -273,6 +273,23 @@ def test_attention_weights_are_drawn(translate, sentences, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["attention.png"]
 
 
+def test_a_model_that_gives_no_word_draws_nothing_and_many_sentences_a_part(
+    translate, sentences, attention_run, tmp_path, monkeypatch, capsys
+):
+    from seq2seq_lab.commands import translate as command
+    from seq2seq_lab.decoding import beam
+
+    monkeypatch.setattr(command, "_MOST_DRAWN", 1)
+    picture = tmp_path / "map.png"
+    assert cli.main(["translate", str(attention_run), *sentences, "--attention", str(picture)]) == 0
+    assert "the first 1 of 2 translations are drawn" in capsys.readouterr().err
+    picture.unlink()
+    nothing = [beam.Hypothesis([], -math.inf, -math.inf)]
+    monkeypatch.setattr(beam, "best_hypotheses", lambda _, sources, *__, **___: [nothing for _ in sources])
+    assert cli.main(["translate", str(attention_run), *sentences, "--attention", str(picture)]) == 0
+    assert not picture.exists()
+
+
 def test_drawing_without_attention_or_to_another_format_is_an_error(translate, plain_run, tmp_path):
     status, out, err = translate("je suis", "--attention", tmp_path / "a.png", folder=plain_run)
     assert (status, out) == (1, "")
