@@ -122,6 +122,9 @@ def test_no_run_is_inside_of_another_whatever_the_output_folder(tmp_path, capsys
     assert cli.main([*LITTLE, f"output_dir={inside}", "name=b", "seed=1"]) == 1
     assert "a run inside of it is not found" in capsys.readouterr().err
     assert tiny.folders(tmp_path) == [tmp_path / "a" / "seed-0"]
+    assert cli.main([*LITTLE, f"output_dir={tmp_path}", "name=b/seed-0/c", "seed=2"]) == 0
+    assert cli.main([*LITTLE, f"output_dir={tmp_path}", "name=b", "seed=0", "optimizer.lr=0.02"]) == 1
+    assert "would not be found inside of this one" in capsys.readouterr().err
     (tmp_path / "config.yaml").write_text("of: something else\n")
     assert cli.main([*LITTLE, f"output_dir={tmp_path / 'other'}"]) == 0
 

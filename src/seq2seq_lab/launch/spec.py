@@ -11,6 +11,7 @@ from seq2seq_lab.config.compose import resolve
 from seq2seq_lab.config.options import options
 from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, SETS
 from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.code import own_code
 from seq2seq_lab.runs.identity import LENGTH, fingerprint
 from seq2seq_lab.runs.naming import derived_name, earlier_folder, is_typed, run_folder
@@ -105,13 +106,20 @@ def job_key(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _check_place(folder: Path, outputs: Path) -> None:
-    inside = True
+    """Refuse a run inside of another one, or around one: the inner one would not be found, and be removed unseen."""
+    if not Run(folder).exists():
+        below = (path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{layout.CONFIG}"))
+        if inner := next(
+            (each for each in below if not each.name.startswith(".")), None
+        ):  # Hydra has some there
+            raise UserError(
+                f"{folder}: {inner} is a run, and would not be found inside of this one; give another name"
+            )
+    outside = (outputs.resolve(), *outputs.resolve().parents)
     for above in folder.resolve().parents:
-        inside = inside and above != outputs.resolve()
         run = Run(above)
-        if run.exists() and (
-            inside or run.summary()
-        ):  # above the output folder, a config.yaml may be of anything
+        # Above the output folder a config.yaml may be of anything.
+        if run.exists() and (run.summary() or above not in outside):
             raise UserError(
                 f"{folder}: {above} is a run, and a run inside of it is not found; give another name"
             )
