@@ -7,7 +7,7 @@ import pytest
 import tiny
 from fake_runs import config, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
-from seq2seq_lab.compare import compare
+from seq2seq_lab.compare import compare, gather
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.runs import find
 from seq2seq_lab.runs.annotations import read_annotations
@@ -158,3 +158,9 @@ def test_what_is_above_two_output_folders_is_neither_looked_through_nor_written_
     comparison = compare([first, second], stream=io.StringIO())
     assert comparison.output.parent == first
     assert tmp_path not in looked
+
+
+def test_one_folder_of_copied_runs_is_compared_in_it_however_deep_they_are(tmp_path):
+    """Without the notes of an output folder, which a copy may lack."""
+    write_sweep(tmp_path / "copy" / "study" / "task" / "method", models=["seq2seq"])
+    assert gather([tmp_path / "copy"]).output == tmp_path / "copy" / "comparison"

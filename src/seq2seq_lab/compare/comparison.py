@@ -21,6 +21,7 @@ from seq2seq_lab.files import write_text
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.at_checkpoint import at_checkpoints
 from seq2seq_lab.runs.chosen import Which
+from seq2seq_lab.runs.filters import split
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
 from seq2seq_lab.runs.select import require_runs, select
@@ -106,6 +107,7 @@ def gather(
     visible = [each for each in pairs if each.metric in chosen]
     sentences, missing = over_sentences(groups, pairs, every=significance)
     tasks, left_out = over_tasks(groups, list(chosen), baseline)
+    where = output or default_output(root, read, given=len(split(paths)[0]))
     tables = [name for name in TABLES if tasks or name != layout.TASKS]
     return Comparison(
         runs=read,
@@ -128,7 +130,7 @@ def gather(
             *remarks.annotated(groups),
         ],
         caveats=[*remarks.caveats(groups, list(chosen)), *remarks.of_differences(visible)],
-        output=checked(output or default_output(root, read), tables, within=None if output else root),
+        output=checked(where, tables, within=None if output else root),
         root=root,
     )
 

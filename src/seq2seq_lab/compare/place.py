@@ -22,15 +22,20 @@ TABLES = {
 }
 
 
-def default_output(root: Path, runs: Sequence[Run]) -> Path:
+def default_output(root: Path, runs: Sequence[Run], *, given: int) -> Path:
     """`comparison` where all runs below a folder are compared, else a name for these runs, with any seeds.
 
     So a sweep that adds seeds to some runs does not replace the comparison of all. Runs of several output folders are
     compared in the first one: what is above these may be anything, and is not looked through.
+
+    Args:
+        root: the folder that was given, or what several have in common.
+        runs: those that are compared.
+        given: the number of folders that were given.
     """
     compared = [run.folder.resolve() for run in runs]
     home = _home(compared[0])
-    inside = root.resolve().is_relative_to(home)
+    inside = given < 2 or root.resolve().is_relative_to(home)
     if inside and set(compared).issuperset(find.find([root])[0]):
         return root / layout.COMPARISON
     names = sorted({os.path.relpath(folder.parent, root.resolve()) for folder in compared})
@@ -40,7 +45,9 @@ def default_output(root: Path, runs: Sequence[Run]) -> Path:
 
 def _home(folder: Path) -> Path:
     """The output folder that a run is in; where none is known, as of copied runs, two folders above it."""
-    return next((above for above in folder.parents if (above / layout.NOTES).is_dir()), folder.parents[1])
+    return next(
+        (above for above in folder.parents if (above / layout.NOTES).is_dir()), [*folder.parents][:2][-1]
+    )
 
 
 def checked(output: Path, tables: Iterable[str], *, within: Path | None = None) -> Path:

@@ -108,10 +108,9 @@ def job_key(config: Mapping[str, Any]) -> tuple[str, ...]:
 def _check_place(folder: Path, outputs: Path) -> None:
     """Refuse a run inside of another one, or around one: the inner one would not be found, and be removed unseen."""
     if not Run(folder).exists():
-        below = (path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{layout.CONFIG}"))
-        if inner := next(
-            (each for each in below if not each.name.startswith(".")), None
-        ):  # Hydra has some there
+        found = (path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{layout.CONFIG}"))
+        runs = (each for each in found if not each.name.startswith("."))  # Hydra has its own there
+        if inner := next(runs, None):
             raise UserError(
                 f"{folder}: {inner} is a run, and would not be found inside of this one; give another name"
             )
