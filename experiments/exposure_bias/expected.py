@@ -142,6 +142,7 @@ PLANS = {
     "corpus": Plan(task="corpus", expected={"smoothing": BETTER, "mixed": WORSE}),
     "corpus-noise": Plan(task="corpus", expected={"word-dropout": WORSE, "RAML": WORSE}),
     "corpus-R-Drop": Plan(task="corpus", expected={"R-Drop": BETTER}),
+    "corpus-uniform": Plan(task="corpus", expected={"uniform": WORSE}),
     "scan-length": Plan(task="scan-length", expected={"mixed": BETTER, "smoothing": BETTER}, others=True),
     "transformer-beyond": Plan(task="transformer", beyond="sentences", expected={}, others=True),
     "transformer-longer-beyond": Plan(
