@@ -61,7 +61,7 @@ def test_the_tables_of_methods_are_those_of_the_runs_beside_them():
     for name, task in tasks.items():
         rows = read_csv(f"{name}_runs", quality.STUDY)
         assert quality.table(rows, task) == read_csv(name, quality.STUDY)
-        assert quality.changes(rows) == read_csv(f"{name}-changes", quality.STUDY)
+        assert quality.changes(rows, task) == read_csv(f"{name}-changes", quality.STUDY)
         if f"{name}_wrong" in written:
             shares = quality.by_method(rows, task.quality.removeprefix("test/"))
             for method, its in planned.read_wrong(name).items():
@@ -309,15 +309,17 @@ def test_a_method_is_compared_with_full_forcing_over_the_seeds_that_both_have():
 
 
 def test_what_a_method_changes_beside_quality_is_paired_by_seed_and_corrected_over_methods():
-    from experiments.exposure_bias import quality
+    from experiments.exposure_bias import plan, quality
 
     gaps = {"full": (2.0, 2.2, 1.9), "free": (0.5, 0.4, 0.6), "mixed": (2.1, 1.0, 1.9)}
     rows = [
-        {"method": method, "seed": str(seed), "exposure_gap": str(gap), "recovery_second_best": "0.5"}
+        {"method": method, "seed": str(seed), "exposure_gap": str(gap)}
+        | dict.fromkeys(("recovery_second_best", "chrf", "exact_match"), "0.5")
         for method, its in gaps.items()
         for seed, gap in enumerate(its)
     ]
-    free, mixed = quality.changes(rows)
+    free, mixed = quality.changes(rows, plan.TASKS["sentences"])
+    assert [*free] == ["method", "chrf", "exact_match", "exposure_gap", "recovery_second_best"]
     for row, method, star in ((free, "free", " *"), (mixed, "mixed", "")):
         mean, (low, high), _ = literal.paired(dict(enumerate(gaps["full"])), dict(enumerate(gaps[method])))
         assert row["exposure_gap"] == f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]{star}"

@@ -164,6 +164,8 @@ class TestWhatWasPlanned:
         }
 
     def test_the_order_of_methods_by_gap_and_by_quality(self):
+        from scipy import stats
+
         from experiments.exposure_bias import over_tasks
 
         rows = [
@@ -179,6 +181,17 @@ class TestWhatWasPlanned:
             "3",
             "-0.80",
         )
+        assert found["ρ without own words"] == "", "two methods have no order"
+        rows += [
+            {"method": method, "seed": seed, "exposure_gap": gap, "sequence_error_rate": error}
+            for seed in "012"
+            for method, gap, error in (("smoothing", "2", "2"), ("R-Drop", "4", "1.5"))
+        ]
+        (found,) = over_tasks.over_methods({"sounds": rows})
+        gaps, errors = (3, 2.5, 2, 4), (1, 3, 2, 1.5)  # full, RAML, smoothing, R-Drop
+        order = stats.spearmanr(gaps, errors)
+        assert (found["methods"], found["ρ without own words"]) == ("6", f"{order.statistic:.2f}")
+        assert found["its p"] == f"{order.pvalue:.3f}"
 
 
 def test_what_changed_less_is_a_share_of_the_change_from_random_weights(tmp_path):

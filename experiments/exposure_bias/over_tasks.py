@@ -10,7 +10,7 @@ from statistics import fmean, median
 
 from scipy.stats import spearmanr
 
-from experiments.exposure_bias.plan import FEWEST, TASKS, Task
+from experiments.exposure_bias.plan import FEWEST, NO_OWN_WORDS, TASKS, Task
 from experiments.exposure_bias.quality import STUDY, by_method
 from experiments.tables import Row, read_csv, run, write
 from seq2seq_lab.compare.statistics import detectable, paired_difference
@@ -95,9 +95,10 @@ def centred(values: Mapping[str, Mapping[int, float]], task: Task) -> dict[str, 
 def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
     """For each task, what its methods say together.
 
-    Spearman's ρ over methods of the mean exposure gap and the mean quality, of the seeds that all have; and the true
-    difference from full forcing that a test finds with a probability of 0.8, alone and with Holm's correction. A method
-    with few seeds is left out.
+    Spearman's ρ over methods of the mean exposure gap and the mean quality, of the seeds that all have, also without
+    the methods that feed own words, as the gap says most of all how many of these are fed; and the true difference from
+    full forcing that a test finds with a probability of 0.8, alone and with Holm's correction. A method with few seeds
+    is left out.
     """
     found = []
     for name, measured in rows.items():
@@ -107,9 +108,12 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
             for column in ("exposure_gap", quality)
         )
         common = set.intersection(*(set(its) for its in qualities.values()))
-        means = [[fmean(its[seed] for seed in common) for its in each.values()] for each in (gaps, qualities)]
-        rho, p = spearmanr(*means)
-        enough = len(qualities) >= ORDERED
+        means = {
+            method: (fmean(gaps[method][seed] for seed in common), fmean(its[seed] for seed in common))
+            for method, its in qualities.items()
+        }
+        rho, p = _rank_correlation([*means.values()])
+        rho_without, p_without = _rank_correlation([means[each] for each in means if each in NO_OWN_WORDS])
         full, *others = qualities
         tests = [paired_difference(qualities[full], qualities[other]) for other in others]
         alone, of_all = median(detectable([each]) for each in tests), detectable(tests)
@@ -119,13 +123,23 @@ def over_methods(rows: Mapping[str, Sequence[Row]]) -> list[Row]:
                 "quality": quality,
                 "methods": str(len(gaps)),
                 "seeds": str(len(common)),
-                "ρ of exposure gap and quality": f"{rho:.2f}" if enough else "",
-                "p": f"{p:.3f}" if enough else "",
+                "ρ of exposure gap and quality": rho,
+                "p": p,
+                "ρ without own words": rho_without,
+                "its p": p_without,
                 "detectable": f"{of_all:.{TASKS[name].measures[TASKS[name].quality]}f}",
                 "detectable by one test": f"{alone:.{TASKS[name].measures[TASKS[name].quality]}f}",
             }
         )
     return found
+
+
+def _rank_correlation(points: Sequence[tuple[float, float]]) -> tuple[str, str]:
+    """Spearman's ρ and its p-value; of few points, which any order may have by chance, nothing."""
+    if len(points) < ORDERED:
+        return "", ""
+    rho, p = spearmanr(*zip(*points, strict=True))
+    return f"{rho:.2f}", f"{p:.3f}"
 
 
 def _shown(found: Interval) -> str:

@@ -38,6 +38,8 @@ METHODS: Mapping[str, Settings] = {
         "target.checkpoint": "best",  # the last one is of some validations later, when a run ends by validation
     },
 }
+# The methods that feed no word of the model itself.
+NO_OWN_WORDS = ("full", "word-dropout", "uniform", "smoothing", "RAML", "R-Drop")
 EXPOSURE = {"test/loss_forced": 3, "test/exposure_gap": 3, "test/recovery_second_best": 3}
 OF_SENTENCES = {"test/bleu": 2, "test/chrf": 2, "test/exact_match": 3, **EXPOSURE}
 OF_SYMBOLS = {"test/sequence_error_rate": 4, "test/symbol_error_rate": 4, **EXPOSURE}

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from experiments.exposure_bias.plan import EXPOSURE, METHODS, TASKS, TEACHER, Task
+from experiments.exposure_bias.plan import METHODS, TASKS, TEACHER, Task
 from experiments.tables import (
     Row,
     add_to_csv,
@@ -216,7 +216,7 @@ def report_again(name: str) -> None:
     measured = read_csv(f"{name}_runs", STUDY)
     write(settings_of_methods(), "methods", STUDY)
     write(table(measured, TASKS[name]), name, STUDY)
-    write(changes(measured), f"{name}-changes", STUDY)
+    write(changes(measured, TASKS[name]), f"{name}-changes", STUDY)
 
 
 def table(measured: Sequence[Row], task: Task) -> list[Row]:
@@ -248,16 +248,22 @@ def settings_of_methods() -> list[Row]:
     ]
 
 
-def changes(measured: Sequence[Row]) -> list[Row]:
-    """A row a method but full forcing: how its measures of exposure bias differ from those, paired by seed."""
+def changes(measured: Sequence[Row], task: Task) -> list[Row]:
+    """A row a method but full forcing: how its measures beside the quality differ from those, paired by seed.
+
+    The other measures of quality show whether a verdict rests on the one that was chosen.
+    """
     found = {
         key: paired_differences(by_method(measured, key.removeprefix("test/")), key)
-        for key in EXPOSURE
-        if key != "test/loss_forced"
+        for key in task.measures
+        if key not in (task.quality, "test/loss_forced")
     }
     return [
         {"method": method}
-        | {key.removeprefix("test/"): with_star(*its[method], EXPOSURE[key]) for key, its in found.items()}
+        | {
+            key.removeprefix("test/"): with_star(*its[method], task.measures[key])
+            for key, its in found.items()
+        }
         for method in next(iter(found.values()))
     ]
 
