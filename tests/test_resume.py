@@ -91,8 +91,19 @@ def uninterrupted(tmp_path_factory):
         ((), [BLOCKS]),
         (BATCHED, [2, BLOCKS - 2, 1]),  # each counted from the point where the run is resumed
         (("+trainer.precision=64-true",), [3]),
+        (("+trainer.limit_train_batches=9",), [9]),
+        (("+trainer.limit_train_batches=0.25",), [4]),
+        (("+trainer.overfit_batches=5",), [5]),
     ],
-    ids=["mid-epoch", "epoch's end", "batches, three times", "double precision"],
+    ids=[
+        "mid-epoch",
+        "epoch's end",
+        "batches, three times",
+        "double precision",
+        "the end of a limited epoch",
+        "in a limited epoch",
+        "overfitting",
+    ],
 )
 def test_a_resumed_run_is_equal_to_an_uninterrupted_run(run, stop, uninterrupted, settings, blocks):
     settings = (*STATEFUL, *settings)

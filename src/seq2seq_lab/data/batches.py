@@ -161,7 +161,8 @@ class BlockLoader:
         bucketing: shuffled batches are of pairs of like lengths, which saves padding.
         seed: of the order.
         freeze_order: every epoch has the order of the first one.
-        limit: after what number (int) or share (float) of its updates Lightning ends an epoch. The loader goes on.
+        limit: after what number (int) or share (float) of its updates an epoch ends. Lightning, whose limit it is, wants
+            the length without it.
     """
 
     def __init__(
@@ -202,6 +203,11 @@ class BlockLoader:
         return min(self.limit, most) if isinstance(self.limit, int) else int(self.limit * most)
 
     @property
+    def _blocks(self) -> int:
+        """Blocks of an epoch, of those that Lightning does not leave out."""
+        return -(-self.updates // self.updates_per_block)
+
+    @property
     def _most_updates(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 
@@ -210,9 +216,9 @@ class BlockLoader:
             self.epoch, self.blocks_done = self.epoch + 1, 0
         self._resumed = False
         batches = self._batches()
-        for done in range(self.blocks_done, len(self)):
+        for done in range(self.blocks_done, self._blocks):
             self.blocks_done = done + 1
-            if self.blocks_done == len(self):
+            if self.blocks_done == self._blocks:
                 self.epoch, self.blocks_done = self.epoch + 1, 0
             first = done * self.updates_per_block
             yield self._block(batches[first : first + self.updates_per_block], first)
@@ -224,6 +230,8 @@ class BlockLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue from `state`."""
         self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
+        if self.blocks_done >= self._blocks:  # a checkpoint of before, where a limit did not end the loader's epoch
+            self.epoch, self.blocks_done = self.epoch + 1, 0
         self._resumed = True
 
     def _batches(self) -> list[NDArray[np.int64]]:
