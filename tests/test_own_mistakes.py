@@ -172,6 +172,16 @@ GIVEN = {
         objective("(outcome.losses, {'mine': outcome.losses})"),
         "objective: it measures ['mine'], and its attribute measures has []",
     ),
+    "objective-name": (
+        "objective",
+        objective("(outcome.losses, {'lr': outcome.losses})") + "    measures = ('lr',)\n",
+        "objective: it measures lr, which is the name of another value of training; give it another one",
+    ),
+    "objective-letters": (
+        "objective",
+        objective("(outcome.losses, {'a/b': outcome.losses})") + "    measures = ('a/b',)\n",
+        "objective: it measures 'a/b', which may have letters, digits, - and _ only",
+    ),
     "objective-error": (
         "objective",
         objective("1 / 0"),
@@ -181,6 +191,16 @@ GIVEN = {
         "target",
         target("fed.batch.target"),
         "target: it must give one of seq2seq_lab.targets.wanted",
+    ),
+    "target-measures": (
+        "target",
+        words("fed.batch.target") + "    measures = ('mine',)\n",
+        "target: it measures [], and its attribute measures has ['mine']",
+    ),
+    "target-name": (
+        "target",
+        words("fed.batch.target") + "    prepared = ('loss',)\n",
+        "target: it measures loss, which is the name of another value of training; give it another one",
     ),
     "target-beyond": (
         "target",

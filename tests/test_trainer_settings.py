@@ -3,9 +3,11 @@
 import json
 import re
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 
 import tiny
 from seq2seq_lab.config.check import check
@@ -313,3 +315,25 @@ def test_a_share_of_less_than_an_update_is_refused_before_anything_is_written(ru
     with pytest.raises(UserError, match=rf"^trainer\.{key}: 0\.01 of 36 updates is none"):
         run("a", f"+trainer.{key}=0.01")
     assert not tiny.folders(tmp_path)
+
+
+class StillEncoder(pl.Callback):
+    """Trains with an encoder in the mode of evaluation, and notes the modes."""
+
+    modes: ClassVar[list[tuple[bool, bool]]] = []
+
+    def on_train_start(self, trainer, pl_module):
+        pl_module.model.encoder.eval()
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.modes.append((pl_module.model.encoder.training, pl_module.model.decoder.training))
+
+
+@pytest.mark.parametrize("objective", ["nll", "self_critical", "minimum_risk"])
+def test_what_translates_while_a_run_trains_leaves_each_module_its_mode(run, objective):
+    """The samples and rewards are of the model in evaluation."""
+    StillEncoder.modes.clear()
+    settings = (f"objective={objective}", "model.dropout=0.2")
+    own = f"+callbacks.still._target_={__name__}.StillEncoder"
+    run("still", *settings, own, "trainer.max_epochs=3", "data.pairs=12", lean=False)
+    assert set(StillEncoder.modes) == {(False, True)}

@@ -161,8 +161,8 @@ class BlockLoader:
         bucketing: shuffled batches are of pairs of like lengths, which saves padding.
         seed: of the order.
         freeze_order: every epoch has the order of the first one.
-        limit: after what number (int) or share (float) of its updates an epoch ends. Lightning, whose limit it is, wants
-            the length without it.
+        limit: after what number (int) or share (float) of its updates an epoch ends. The length is without it, as
+            Lightning, whose limit it is, takes the share of that.
     """
 
     def __init__(
@@ -230,7 +230,9 @@ class BlockLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue from `state`."""
         self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
-        if self.blocks_done >= self._blocks:  # a checkpoint of before, where a limit did not end the loader's epoch
+        if (
+            self.blocks_done >= self._blocks
+        ):  # a checkpoint of before, where a limit did not end the loader's epoch
             self.epoch, self.blocks_done = self.epoch + 1, 0
         self._resumed = True
 

@@ -38,8 +38,6 @@ class RewardSampled(Target):
         ValueError: a value is out of its range.
     """
 
-    measures = ()
-
     prepared = ("target_edits", "target_off_gold")
 
     def __init__(

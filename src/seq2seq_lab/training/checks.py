@@ -1,5 +1,6 @@
 """Checks of how a run feeds and learns, before anything of it is written: what its first update would refuse."""
 
+import re
 from typing import Any
 
 import torch
@@ -11,11 +12,12 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.forcing.plan import Plan
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.runs.load import Vocabularies, load_model
-from seq2seq_lab.targets.base import Target
+from seq2seq_lab.targets.base import MEASURES, Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.objectives.base import Objective
 from seq2seq_lab.training.objectives.nll import NegativeLogLikelihood
-from seq2seq_lab.training.update import backward
+from seq2seq_lab.training.update import ALWAYS, backward
 
 
 def check_plan(module: TranslationModule, block: Block, epochs: int) -> None:
@@ -61,6 +63,7 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
     if (reason := target.refuses(plans[-1], always_gold=always_gold)) is not None:
         raise UserError(f"target: {reason}")
     objective = module.objective
+    _check_names(target, objective)
     if not always_gold and objective.ignores_feeding:
         raise UserError(
             "objective: nothing of the words that forcing feeds is minimised; use forcing=full, or objective.mix=0.5"
@@ -85,6 +88,24 @@ def check_learning(module: TranslationModule, data: TranslationDataModule, block
         key = next(iter(tried))
         asked = {"module": module, "block": block, "plan": plans[-1], "always_gold": always_gold}
         call(_try, key, tried.values(), **asked)
+
+
+def _check_names(target: Target, objective: Objective) -> None:
+    """Refuse what is measured by a name that another value of training has: one would hide the other."""
+    taken = {*ALWAYS, *(() if isinstance(target.of_update, Gold) else MEASURES)}
+    of_objective = objective.measures
+    for key, names in (
+        ("target", (*target.prepared, *target.of_update.measures)),
+        ("objective", of_objective),
+    ):
+        for name in names:
+            if not re.fullmatch(r"[\w-]+", name):
+                raise UserError(f"{key}: it measures {name!r}, which may have letters, digits, - and _ only")
+            if name in taken:
+                raise UserError(
+                    f"{key}: it measures {name}, which is the name of another value of training; give it another one"
+                )
+            taken.add(name)
 
 
 def _certain(plan: Plan) -> bool:

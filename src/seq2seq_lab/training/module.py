@@ -39,7 +39,7 @@ class Tally:
         self.count = 0
         self.seconds = 0.0
 
-    def add(self, count: int, **values: Tensor) -> None:
+    def add(self, count: int, values: Mapping[str, Tensor]) -> None:
         """Add values [count] of as many pairs."""
         self.count += count
         for name, value in values.items():
@@ -174,7 +174,7 @@ class TranslationModule(pl.LightningModule):
         outcome |= {**made.measured, **prepared}
         if plan.ratio is not None:
             outcome["forcing_ratio"] = mean_over_words(plan.ratio, pairs.lengths)
-        self.tally.add(len(block), **outcome)
+        self.tally.add(len(block), outcome)
         self.tally.seconds = time.monotonic() - self.started
         if self.trainer.is_last_batch or 0 < self.trainer.max_steps <= self.trainer.global_step:
             self._log_training()

@@ -50,6 +50,10 @@ def joined(made: Sequence[UpdateResult]) -> UpdateResult:
     )
 
 
+# What is measured while a run trains, whatever it learns.
+ALWAYS = ("loss", "forced_share", "forcing_ratio", "lr")
+
+
 def measures_of(target: Target, objective: Objective) -> tuple[str, ...]:
     """The names in `UpdateResult.measured`."""
     own = () if isinstance(target, Gold) else (*MEASURES, *target.measures)
@@ -129,6 +133,8 @@ def backward(
             raise UserError(
                 f"target: it must give one of seq2seq_lab.targets.wanted, not {type(wanted).__name__}"
             )
+        if not isinstance(target, Gold):
+            _check_measured("target", wanted.measured, target.measures)
         by_position = wanted.losses(decoded.logits)
         if by_position.shape != batch.target.shape:
             raise UserError(
@@ -146,11 +152,7 @@ def backward(
                 f"objective: it must give the loss of each pair, a tensor of shape {tuple(losses.shape)} [B], not "
                 f"{given}"
             )
-        if set(measured) != set(objective.measures):
-            raise UserError(
-                f"objective: it measures {sorted(measured)}, and its attribute measures has "
-                f"{sorted(objective.measures)}"
-            )
+        _check_measured("objective", measured, objective.measures)
         return Learnt(wanted, losses, minimised, measured)
 
     last = learnt(followed.decoded, followed.gold, followed.words, followed.inputs)
@@ -165,6 +167,13 @@ def backward(
     of_target = {} if isinstance(target, Gold) else _measured(last, batch)
     measured = {name: each.detach().cpu() for name, each in (of_target | dict(last.measured)).items()}
     return UpdateResult(last.losses.detach(), mean_over_words(followed.gold, lengths.cpu()), measured)
+
+
+def _check_measured(key: str, measured: Mapping[str, Tensor], names: Sequence[str]) -> None:
+    if set(measured) != set(names):
+        raise UserError(
+            f"{key}: it measures {sorted(measured)}, and its attribute measures has {sorted(names)}"
+        )
 
 
 def _within(model: Model, batch: Batch, plan: Plan) -> tuple[Batch, Plan]:

@@ -19,6 +19,7 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.evaluation.attention import attention_table
 from seq2seq_lab.evaluation.heat_maps import attention_image
 from seq2seq_lab.files import write_text
+from seq2seq_lab.models.mode import as_evaluated
 from seq2seq_lab.runs import layout
 from seq2seq_lab.training.module import TranslationModule
 
@@ -96,11 +97,9 @@ def translate_block(
     block: Block, data: TranslationDataModule, module: TranslationModule
 ) -> list[dict[str, Any]]:
     """Greedy translations of a block's sources, in the form of translations.json."""
-    was_training = module.training
-    module.eval()
     moved = block.to(module.device)
-    found = greedy(module.model, moved.source, moved.source_lengths, module.max_length, at_least=0)
-    module.train(was_training)
+    with as_evaluated(module):
+        found = greedy(module.model, moved.source, moved.source_lengths, module.max_length, at_least=0)
     samples = []
     for row, index in enumerate(block.indices.tolist()):
         sample: dict[str, Any] = {

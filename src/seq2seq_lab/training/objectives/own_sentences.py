@@ -1,7 +1,5 @@
 """Sentences of a model's own, and what they are worth."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
@@ -67,17 +65,6 @@ def said(
     words = torch.cat((steps.need_words()[:, 1:], end), dim=1)  # what is fed at t was said at t − 1
     before = (words == EOS).cumsum(dim=1) == 0
     return Said(words, torch.minimum(before.sum(dim=1) + 1, limits))
-
-
-@contextmanager
-def without_dropout(model: Model) -> Iterator[None]:
-    """The model as it is in evaluation."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def rewards(kind: Reward, found: Said, target: Tensor, lengths: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from seq2seq_lab.forcing.schedules import Schedule
 from seq2seq_lab.models.best_word import best_word
 from seq2seq_lab.models.interface import Model
 from seq2seq_lab.models.likelihood import position_losses
+from seq2seq_lab.models.mode import as_evaluated
 from seq2seq_lab.targets.base import Target
 from seq2seq_lab.targets.gold import Gold
 from seq2seq_lab.training.objectives.base import Objective, Outcome
@@ -25,7 +26,6 @@ from seq2seq_lab.training.objectives.own_sentences import (
     limits_of,
     rewards,
     said,
-    without_dropout,
 )
 
 Unit = Literal["sentence", "prefix"]
@@ -127,7 +127,7 @@ class SelfCritical(Objective):
         reward = rewards(self.reward, found, target, lengths)
         advantage = reward
         if self.reward != "constant":
-            with torch.no_grad(), without_dropout(model):
+            with torch.no_grad(), as_evaluated(model):
                 clean = encode(model, batch.source, batch.source_lengths)
                 greedy = said(model, clean, target, limits, argmax, None, kept=kept)
             advantage = reward - rewards(self.reward, greedy, target, lengths)

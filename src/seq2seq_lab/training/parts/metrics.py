@@ -8,10 +8,7 @@ from seq2seq_lab.errors import UserError
 from seq2seq_lab.evaluation.evaluate import EvaluationMeasure
 from seq2seq_lab.evaluation.measures import REGISTRY, Measure, measure
 from seq2seq_lab.training.module import TranslationModule
-from seq2seq_lab.training.update import measures_of
-
-# What is measured while a run trains, whatever it learns.
-_ALWAYS = ("loss", "forced_share", "forcing_ratio", "lr")
+from seq2seq_lab.training.update import ALWAYS, measures_of
 
 
 def described(module: TranslationModule) -> dict[str, Measure]:
@@ -83,7 +80,7 @@ def _check_metric(metric: str, key: str, module: TranslationModule) -> None:
     facts, evaluated = described(module).values(), module.evaluated
     names = _evaluated(module)
     target, objective = module.target, module.objective
-    learnt = {*_ALWAYS, *target.prepared, *measures_of(target.of_update, objective)}
+    learnt = {*ALWAYS, *target.prepared, *measures_of(target.of_update, objective)}
     measured = [f"perf/{each.name}" for each in facts if each.stage == "speed"]
     measured += [f"train/{each}" for each in sorted(learnt)]
     measured += [f"{evaluated}/{name}" for name in names]

@@ -16,6 +16,7 @@ from seq2seq_lab.decoding.greedy import greedy
 from seq2seq_lab.errors import UserError, first_line
 from seq2seq_lab.evaluation.part import limit
 from seq2seq_lab.models.interface import check_model
+from seq2seq_lab.models.mode import as_evaluated
 from seq2seq_lab.training.accelerator import Selection, select
 from seq2seq_lab.training.checks import check_learning, check_plan
 from seq2seq_lab.training.ddp import SharedUpdates
@@ -64,8 +65,8 @@ def make_module(config: Mapping[str, Any], data: TranslationDataModule) -> Trans
     call(_check_schedule, "lr_schedule", module=module, optimizer=optimizer)
     longest = data.block(np.array([corpus.source.lengths.argmax()]))
     asked = {"source": longest.source, "source_lengths": None, "max_length": 1}
-    call(greedy, "model", model.modules(), model=model.eval(), **asked)
-    model.train()
+    with as_evaluated(model):
+        call(greedy, "model", model.modules(), model=model, **asked)
     epochs = max(0, config["trainer"].get("max_epochs") or 0)
     call(check_plan, "forcing", module=module, block=longest, epochs=epochs)
     check_learning(module, data, longest, epochs)
