@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import json
 import math
 import random
 import re
@@ -322,3 +323,19 @@ def test_a_run_that_diverged_is_the_worst(two_tasks):
     exact = gather([two_tasks]).over_tasks[0]
     # On one task it loses its three of nine comparisons, also with the worst run of the reference.
     assert exact.methods[2].better.value == pytest.approx((1 + 6 / 9) / 2)
+
+
+def test_runs_whose_training_diverged_are_the_worst_and_are_counted(two_tasks):
+    """Such runs have failed, and have no value: of what is left the method would be the best."""
+    for seed in (1, 2):
+        path = two_tasks / "long-0.75" / f"seed-{seed}" / "summary.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "failed", "diverged": True}))
+    comparison = gather([two_tasks])
+    exact = comparison.over_tasks[0]
+    assert [method.runs for method in exact.methods] == [[3, 3]] * 3
+    assert exact.methods[2].better.value == pytest.approx((1 + 3 / 9) / 2)
+    assert (
+        "not averaged, diverged: long-0.75/seed-1 (epoch 1), long-0.75/seed-2 (epoch 1)" in comparison.notes
+    )
+    (said,) = (note for note in comparison.notes if note.startswith("runs diverged: 2 of 3 of "))
+    assert said.endswith("; the others may show it better than it is")

@@ -62,6 +62,11 @@ class Group:
         return (*self.runs, *self.others, *self.repeated)
 
     @property
+    def diverged(self) -> tuple[Run, ...]:
+        """The runs whose training diverged, which have no value."""
+        return tuple(run for run in self.others if run.diverged)
+
+    @property
     def learns_gold(self) -> bool:
         """Whether its training loss is that of the reference."""
         return bool(self.config.get("target._target_", GOLD["_target_"]) == GOLD["_target_"])

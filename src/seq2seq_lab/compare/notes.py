@@ -35,15 +35,23 @@ _SYMBOL_CAVEATS = {
 
 
 def not_averaged(groups: Sequence[Group]) -> list[str]:
-    """One note for each status of unfinished runs, with the names of the runs."""
+    """One note for each status of unfinished runs, with the names of the runs; where some diverged, what this means."""
     by_status: dict[str, list[Run]] = defaultdict(list)
     for each in groups:
         for run in each.others:
-            by_status[run.status].append(run)
-    return [
+            by_status["diverged" if run.diverged else run.status].append(run)
+    notes = [
         f"not averaged, {_STATUS.get(status, status)}: {_names(unfinished)}"
         for status, unfinished in sorted(by_status.items())
     ]
+    few = [
+        f"{len(each.diverged)} of {len(each.runs) + len(each.others)} of {each.label}"
+        for each in groups
+        if each.diverged
+    ]
+    return (
+        [*notes, f"runs diverged: {_listed(few)}; the others may show it better than it is"] if few else notes
+    )
 
 
 def _names(several: Sequence[Run]) -> str:

@@ -167,7 +167,13 @@ def _compared(
 ) -> OverTasks:
     """One metric, which all methods have on each task."""
     better = next(iter(table[0].values())).measure(metric).better
-    raw = [{name: list(group.by_seed(metric).values()) for name, group in each.items()} for each in table]
+    raw = [
+        {
+            name: [*group.by_seed(metric).values(), *[math.nan] * len(group.diverged)]
+            for name, group in each.items()
+        }
+        for each in table
+    ]
     normal = [normalised(each, lower=better == "lower") for each in raw]
     scores: dict[str, Scores] = {name: [each[name] for each in normal] for name in table[0]}
     methods = [

@@ -151,7 +151,7 @@ def _train_here(
             if _while_interrupted(error):
                 summary.write("interrupted")
                 raise KeyboardInterrupt from error
-            summary.write(*_ended(error))
+            summary.write(*_ended(error), diverged=isinstance(error.__cause__, DivergenceError))
             raise
         finally:
             close(trainer.loggers)

@@ -56,19 +56,28 @@ class Summary(pl.Callback):
         """Write the summary with the status `running`."""
         self.write("running")
 
-    def write(self, status: str, stopped: str | None = None, *, caution: str | None = None) -> None:
+    def write(
+        self,
+        status: str,
+        stopped: str | None = None,
+        *,
+        caution: str | None = None,
+        diverged: bool = False,
+    ) -> None:
         """Write the summary.
 
         Args:
             status: running, finished, interrupted or failed.
             stopped: why training ended before its last epoch.
             caution: what a reader of the results should know.
+            diverged: whether it ended training that the loss is not finite.
         """
         reached = {"epochs": len(self.scalars.rows), "last": self.scalars.last, "best": self.scalars.best}
         self.run.write_summary(
             status=status,
             stopped=stopped,
             caution=caution,
+            diverged=diverged,
             **(reached if self.scalars.rows else {}),  # none yet: a run that goes on is not restored
             **({} if status == "running" else {"checkpoints": epochs_of_checkpoints(self.run)}),
             seconds=round(time.monotonic() - self.started, 3),
