@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import tiny
 from seq2seq_lab.commands import main as cli
+from seq2seq_lab.config.schema import LONGEST_NAME
 from seq2seq_lab.errors import UserError
 from seq2seq_lab.launch import sweep
 from seq2seq_lab.launch.combine import apart, combined, swept
@@ -379,6 +380,12 @@ class TestNames:
         out = capsys.readouterr().out
         assert "already finished" in out, self.folders(outputs)
         assert len(tiny.folders(outputs)) == 1
+
+    def test_the_longest_name_has_room_for_what_is_appended(self, outputs):
+        for rates in ("0.01,0.02", "0.03"):
+            command = [*LITTLE, "-m", f"name={'n' * LONGEST_NAME}", f"optimizer.lr={rates}"]
+            assert cli.main(command) == 0
+        assert len(tiny.folders(outputs)) == 3
 
     @pytest.mark.parametrize("name", [".hidden", "a/../b", "/tmp/a", "한" * 100, ".", "a/.b"])
     def test_a_name_that_is_no_folder_is_refused(self, outputs, name, capsys):

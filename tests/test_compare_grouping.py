@@ -217,14 +217,31 @@ def test_numbers_that_are_nearly_equal_are_told_apart_wherever_they_are_shown(tm
     assert [each["after"] for each in page._changes(*comparison.groups[:2])] == ["0.1000001"]
 
 
-def test_groups_with_equal_truncated_values_get_a_number(tmp_path):
+def test_long_values_are_told_apart_by_the_place_where_they_differ(tmp_path):
     for name in "ab":
         settings = config()
         settings["data"]["prefixes"] = [*map(str, range(40)), name, *map(str, range(40))]
         write_run(tmp_path / name, settings)
     first, second = gather([tmp_path]).groups
-    assert second.label == f"{first.label} #2"
+    assert first.label == 'prefixes=["0", "1", "…38", "39", "a", "0", "1", …'
+    assert second.label == first.label.replace('"a"', '"b"')
     assert "corpus" not in first.settings
+
+
+def test_long_values_that_differ_in_several_places_may_need_a_number(tmp_path):
+    for name in ("aa", "ab", "ba"):
+        settings = config()
+        settings["data"]["prefixes"] = [
+            *map(str, range(40)),
+            name[0],
+            *map(str, range(40)),
+            name[1],
+            *["end"] * 9,
+        ]
+        write_run(tmp_path / name, settings)
+    first, second, third = (each.label for each in gather([tmp_path]).groups)
+    assert second == f"{first} #2"
+    assert third == first.replace('"a"', '"b"')
 
 
 def test_runs_on_different_corpora_are_never_in_one_group(tmp_path):

@@ -87,6 +87,18 @@ def test_a_run_that_diverged_does_not_change_the_axis_of_the_others(tmp_path):
     assert axes.get_yscale() == "log"
 
 
+@pytest.mark.parametrize("rates", [(0.0, 0.5, math.inf), (0.0, math.nan, 1.0), (-1.0, 2.0, 10**400)])
+def test_a_value_that_no_axis_has_is_left_out_of_a_sweep(tmp_path, rates):
+    for name, rate in zip("abc", rates, strict=True):
+        settings = config()
+        settings["optimizer"]["lr"] = rate
+        write_run(tmp_path / name, settings)
+    (plot,) = plots.sweeps(gather([tmp_path]).groups, ["val/bleu"])
+    axes = Figure().subplots()
+    plot.panels["val/bleu"](axes)
+    assert [len(line.get_xdata()) for line in axes.lines] == [2]
+
+
 def test_an_unfinished_run_with_one_epoch_is_a_point(tmp_path):
     for seed, epochs in enumerate((3, 1)):
         rows = [{"epoch": n, "val/loss_forced": 3 - n} for n in range(1, epochs + 1)]

@@ -126,6 +126,29 @@ def test_a_run_evaluates_its_best_checkpoint_on_the_test_part_at_its_end(tested,
     assert Run(tested).last("test/bleu") == at_the_end["measures"]["bleu"]
 
 
+def test_a_checkpoint_that_is_replaced_meanwhile_is_read_again(folder, evaluate, monkeypatch):
+    """What a run that is being trained does: the epoch that is written is that of the weights."""
+    from seq2seq_lab.runs import evaluate as of_runs
+
+    best, last = Run(folder).best_checkpoint, Run(folder).last_checkpoint
+    contents = torch.load(best, weights_only=True)
+    torch.save(contents | {"epoch": 0}, best)
+    loaded = []
+
+    def replaced(*arguments, **how):
+        loaded.append(load_model(*arguments, **how))
+        shutil.copyfile(last, best)
+        return loaded[-1]
+
+    monkeypatch.setattr(of_runs, "load_model", replaced)
+    result = found(evaluate, folder, "--analyses", "none")
+    monkeypatch.undo()
+    assert len(loaded) == 2
+    assert result["epoch"] == 3
+    at_last = found(evaluate, folder, "--analyses", "none", "--checkpoint", "last")
+    assert result["loss_forced"] == at_last["loss_forced"]
+
+
 def test_the_validation_part_gives_the_validation_metrics_of_training(folder, evaluate):
     result = found(evaluate, folder, "--split", "validation", "--checkpoint", "last", "--analyses", "none")
     last = tiny.rows(folder)[-1]

@@ -15,6 +15,7 @@ from fake_runs import config, curves, write_run, write_sweep
 from seq2seq_lab.commands import main as cli
 from seq2seq_lab.compare import gather
 from seq2seq_lab.compare.presentation import Presentation, parse_group, read_presentation
+from seq2seq_lab.compare.report.translations import of_groups
 from seq2seq_lab.compare.statistics import holm, paired_difference
 from seq2seq_lab.compare.views import analyses, figures, plots
 from seq2seq_lab.compare.views.appearance import keys_shown, looks, looks_of
@@ -191,6 +192,17 @@ def test_the_checkpoints_of_a_run_are_compared_side_by_side(two_checkpoints, cap
         if each.metric == "test/bleu"
     )
     assert pair.difference.method == "paired by seed"
+
+
+def test_translations_of_a_checkpoint_are_those_of_the_test_part(two_checkpoints):
+    """Whatever other parts it was evaluated on: groups are shown beside each other."""
+    for seed in range(3):
+        folder = two_checkpoints / "a" / f"seed-{seed}"
+        text = {"sources": ["other"], "references": [["r"]], "hypotheses": ["best"]}
+        contents = evaluation(0.8, seed) | {"checkpoint": "best", "epoch": 3}
+        written(folder, "validation", contents, **text)
+    found, _ = of_groups(gather([two_checkpoints], checkpoints=["best", "last"]).groups)
+    assert [[*sentences] for _, sentences in found.values()] == [["s0"], ["s0"]]
 
 
 def test_checkpoints_that_are_none_end_in_a_line():

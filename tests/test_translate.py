@@ -154,11 +154,36 @@ def test_input_without_a_sentence_is_an_error(translate, given):
     assert err.startswith("no sentence to translate")
 
 
-def test_input_that_is_not_text_is_an_error(translate):
-    status, _, err = translate(stdin=b"\xff\xfe\x00")
+@pytest.mark.parametrize("given", [b"\xff\xfe\x00", b"je suis\ntr\xe8s\n"])
+def test_input_that_is_not_text_is_an_error(translate, monkeypatch, given):
+    """In a C locale, too, where Python takes such bytes for halves of characters."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given), "utf-8", "surrogateescape"))
+    status, _, err = translate()
     assert status == 1
-    assert err.startswith("standard input: not UTF-8 text")
+    assert err.startswith(f"standard input: not UTF-8 text, line {given.count(b'je') + 1}: ")
     assert len(err.splitlines()) == 1
+
+
+def test_a_sentence_that_is_not_text_is_an_error(translate):
+    assert translate("tr\udce8s") == (1, "", "'tr\\udce8s': not UTF-8 text\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (b"%s\r\n%s\r\n", 2),
+        (b"\xef\xbb\xbf%s\n%s", 2),
+        (b"%s\r%s\r", 2),
+        (b"\xef\xbb\xbf%s\n%s\r\n\n", 3),
+        (b"%s\r%s\n", 1),
+    ],
+)
+def test_lines_of_other_systems_are_those_of_a_corpus(translate, sentences, given, lines):
+    """A carriage return alone is in a line, where others end by a line feed."""
+    status, out, err = translate(stdin=given % (sentences[0].encode(), sentences[0].encode()))
+    _, one, _ = translate(sentences[0])
+    assert out.count("\n") == lines
+    assert lines == 1 or (status, err, out.splitlines()[:2]) == (0, "", 2 * one.splitlines())
 
 
 def test_the_message_about_a_folder_that_is_not_a_run_names_it(translate, tmp_path):

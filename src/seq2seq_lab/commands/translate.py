@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq_lab.commands.overrides import add_checkpoint, add_length_penalty, add_trust, length_penalty
-from seq2seq_lab.errors import UserError, printable
+from seq2seq_lab.errors import UserError, is_utf8, printable
 from seq2seq_lab.files import replacing
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command; returns its exit status."""
+    for sentence in args.sentences:
+        if not is_utf8(sentence):
+            raise UserError(f"{sentence!r}: not UTF-8 text")
     if args.head is not None and args.attention is None:
         raise UserError("--head: it draws a head in --attention FILE, which is not given")
     return translate(
@@ -160,12 +163,17 @@ def translate(
 
 
 def _lines() -> Iterator[str]:
-    """The lines of standard input."""
-    try:
-        for line in sys.stdin:
-            yield line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"standard input: not UTF-8 text: {error}") from error
+    """The lines of standard input, in UTF-8 whatever the locale is. As those of a corpus they end by a line feed, alone
+    or after a carriage return; where there is none, by the latter."""
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"standard input: not UTF-8 text, line {number}: {error}") from error
+        if number == 1 and not text.endswith("\n"):  # the whole input
+            yield from text.removesuffix("\r").split("\r")
+        else:
+            yield text.removesuffix("\n").removesuffix("\r")
 
 
 def _encoded(line: str, model: "Model", words: "Vocabularies") -> list[int]:

@@ -63,8 +63,8 @@ class Group:
 
     @property
     def diverged(self) -> tuple[Run, ...]:
-        """The runs whose training diverged, which have no value."""
-        return tuple(run for run in self.others if run.diverged)
+        """The runs whose training ended as the loss was not finite; they have no value."""
+        return tuple(run for run in self.others if run.summary().get("diverged") is True)
 
     @property
     def learns_gold(self) -> bool:

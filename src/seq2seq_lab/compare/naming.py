@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,13 +46,23 @@ def show(value: Any) -> str:
 
 
 def told_apart(several: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """The values of several settings for people: numbers of one key that `show` writes alike are written whole."""
-    different = {(key, canonical(value)): show(value) for each in several for key, value in each.items()}
-    alike = Counter((key, text) for (key, _), text in different.items())
+    """The values of several settings for people; of one key, those that `show` writes alike are shown otherwise: a
+    number whole, a long text with the place where the texts begin to differ."""
+    alike: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for each in several:
+        for key, value in each.items():
+            alike[key, show(value)].add(written(value))
 
     def text(key: str, value: Any) -> str:
-        whole = isinstance(value, float) and alike[key, show(value)] > 1
-        return written(value) if whole else show(value)
+        whole, same = written(value), alike[key, show(value)]
+        if len(same) == 1:
+            return show(value)
+        if len(whole) <= _LONG:
+            return whole
+        differ = next((at for at, letters in enumerate(zip(*same, strict=False)) if len({*letters}) > 1), 0)
+        start = max(_BEGINNING, differ - _BEGINNING)
+        end = start + _LONG - _BEGINNING - 2
+        return f"{whole[:_BEGINNING]}…{whole[start:end]}{'…' if end < len(whole) else ''}"
 
     return [{key: text(key, value) for key, value in each.items()} for each in several]
 

@@ -39,7 +39,7 @@ def not_averaged(groups: Sequence[Group]) -> list[str]:
     by_status: dict[str, list[Run]] = defaultdict(list)
     for each in groups:
         for run in each.others:
-            by_status["diverged" if run.diverged else run.status].append(run)
+            by_status["diverged" if run in each.diverged else run.status].append(run)
     notes = [
         f"not averaged, {_STATUS.get(status, status)}: {_names(unfinished)}"
         for status, unfinished in sorted(by_status.items())

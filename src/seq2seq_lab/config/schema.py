@@ -28,8 +28,8 @@ EXPERIMENT = "experiment"
 GOLD = {"_target_": "seq2seq_lab.targets.gold.Gold"}
 # Root keys that hold one node each, which no group provides.
 NODES = ("loader",)
-# Bytes of the name of a folder: file systems allow 255, and a hash may be appended.
-LONGEST_NAME = 240
+# Bytes of the name of a folder: file systems allow 255, and two hashes may be appended.
+LONGEST_NAME = 230
 # The key that the run itself adds: the option that was chosen in each group.
 CHOICES = "choices"
 # Another one, where the run is made of the user's own modules: the hash of the source of each.

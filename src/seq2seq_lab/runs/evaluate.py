@@ -84,6 +84,28 @@ class Corpora:
         return self._loaded[key]
 
 
+def _loaded(
+    path: Path, request: Request
+) -> "tuple[tuple[dict[str, Any], Model, Vocabularies], Path, int | None]":
+    """What a run's checkpoint contains, which one it is, and its epoch: a run that is being trained replaces it."""
+
+    def found() -> tuple[Path, int | None]:
+        run, checkpoint = find_checkpoint(path, request.checkpoint)
+        averaged = run.kept_checkpoints if request.averaged is not None else []
+        return checkpoint, epoch_of([checkpoint, *averaged][-1])
+
+    how: dict[str, Any] = {
+        "checkpoint": request.checkpoint,
+        "averaged": request.averaged,
+        "trusted": request.trusted,
+    }
+    while True:
+        before = found()
+        loaded = load_model(path, **how)
+        if found() == before:
+            return loaded, *before
+
+
 @dataclass(frozen=True)
 class _Chosen:
     """The pairs to evaluate on.
@@ -109,9 +131,7 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
     Raises:
         UserError: the run or its data cannot be loaded, or the part has no pair.
     """
-    config, model, words = load_model(
-        path, checkpoint=request.checkpoint, averaged=request.averaged, trusted=request.trusted
-    )
+    (config, model, words), checkpoint, epoch = _loaded(path, request)
     if "split" not in config:
         raise UserError(f"{path} is of an earlier version, whose runs have no test part")
     for node in ("data", "split"):
@@ -133,13 +153,12 @@ def evaluate_run(path: Path, request: Request, corpora: Corpora) -> dict[str, An
         analyses=request.analyses,
         measures=_own_measures(config, request),
     )
-    _, checkpoint = find_checkpoint(path, request.checkpoint)
     contents = contents_of(
         part,
         results,
         name=request.part,
         checkpoint=checkpoint.stem,
-        epoch=epoch_of(checkpoint if request.averaged is None else Run(path).kept_checkpoints[-1]),
+        epoch=epoch,
         averaged=request.averaged,
         length_penalty=request.alpha,
         segments=request.segments,

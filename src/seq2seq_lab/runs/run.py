@@ -136,11 +136,6 @@ class Run:
         return self.status == FINISHED
 
     @property
-    def diverged(self) -> bool:
-        """Whether its training ended as the loss was not finite."""
-        return not self.finished and self.summary().get("diverged") is True
-
-    @property
     def seed(self) -> int | None:
         """The seed of the run."""
         seed = self.config().get("seed")
@@ -260,7 +255,8 @@ class Run:
             reached |= {key: self.summary()[key] for key in reached if key in self.summary()}
         self.write_summary(
             status="running",
-            **reached | {"checkpoints": {}, "tested": None, "diverged": False},  # these are known when training ends
+            **reached
+            | {"checkpoints": {}, "tested": None, "diverged": False},  # these are known when training ends
             version=__version__,
             commit=provenance.commit(),
             machine=provenance.machine(),

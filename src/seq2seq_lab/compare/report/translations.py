@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq_lab.compare.grouping import Group
+from seq2seq_lab.evaluation.measures import TEST
 from seq2seq_lab.files import parse_json, read_json, read_limited
 from seq2seq_lab.runs import layout
 from seq2seq_lab.runs.at_checkpoint import AtCheckpoint
@@ -87,7 +88,7 @@ def of_groups(groups: Sequence[Group]) -> tuple[dict[Group, tuple[str, dict[str,
 def _path(run: Run) -> Path:
     """The file with the translations of a run; of a checkpoint, those of its evaluation."""
     if isinstance(run, AtCheckpoint):
-        evaluated = next(iter(run.evaluations.values()), None)
+        evaluated = run.evaluations.get(TEST) or next(iter(run.evaluations.values()), None)
         return (
             evaluated.path.with_suffix(".jsonl")
             if evaluated

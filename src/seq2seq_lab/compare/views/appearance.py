@@ -13,6 +13,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 # The lighter two thirds of matplotlib's viridis, for values with an order.
 _SCALE = ("#33638D", "#287D8E", "#1F968B", "#29AF7F", "#55C667", "#95D840")
 _DASHES: tuple[tuple[float, ...], ...] = ((), (5, 2), (1, 1.5), (6, 1.5, 1, 1.5), (9, 3))
+_LARGEST = 1e300  # a number that an axis can have
 # Of the nodes of a configuration: which of them the colour shows.
 _RANK = {"objective": 0, "target": 0, "forcing": 0, "model": 1}
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -120,8 +121,8 @@ def _together(settings: Mapping[str, Any], keys: Sequence[str]) -> Any:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a setting is a number, which can be drawn on an axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a setting is a number that can be drawn on an axis, so no infinite one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:
