@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -338,6 +340,36 @@ def test_what_goes_on_with_a_killed_run_is_said(monkeypatch, tmp_path, sweeper, 
     with pytest.raises(UserError, match="its process was killed") as told:
         task._in_process(spec, hydra, None)
     assert ("the same command goes on" in str(told.value)) == goes_on
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGKILL])
+def test_a_job_that_a_stop_finds_before_it_trains_is_interrupted(tmp_path, monkeypatch, number):
+    """Its process has just been made, has begun to read the data, or could not even receive the signal."""
+    register = Register(tmp_path / "sweep")
+    task = job.TaskFunction("", tmp_path, register)
+    task._sweep_process = os.getppid()
+    hydra = OmegaConf.create({"launcher": {"n_jobs": 2}, "job": {"num": 0}})
+
+    def run(*_):
+        register.stop()
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    monkeypatch.setattr(job.TaskFunction, "run", run)
+    if number is None:
+        register.stop()
+    spec = RunSpec({"trainer": {"devices": 1}}, tmp_path / "run")
+    assert task._in_process(spec, hydra, None).result == "interrupted"
+
+
+def test_a_sweep_that_is_stopped_while_a_job_is_prepared_starts_none(tmp_path, monkeypatch):
+    register = Register(tmp_path / "sweep")
+    task = job.TaskFunction("", tmp_path, register)
+    monkeypatch.setattr(task, "_spec", lambda *_: register.stop())
+    hydra = OmegaConf.create({"overrides": {"task": ["seed=1"]}})
+    assert task._in_sweep(OmegaConf.create(), hydra) is None
+    (entry,) = register.entries()
+    assert (entry.result, entry.error) == ("not started", "the sweep was stopped\nseed=1")
 
 
 def test_a_bug_in_a_job_of_its_own_process_is_said_with_its_traceback(monkeypatch, tmp_path, capfd):

@@ -51,6 +51,8 @@ def in_own_process(act: Callable[[], T], sweep_process: int) -> T:
         os.close(read)
         status = 1
         try:
+            # As Ctrl-C, from the beginning on: training has a handler of its own, which is there after some seconds.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             _watch(lambda: os.getppid() != worker or not is_alive(sweep_process))
             contents = pickle.dumps(act())
             with os.fdopen(write, "wb") as pipe:

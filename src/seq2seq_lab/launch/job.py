@@ -135,12 +135,14 @@ class TaskFunction:
     def _in_sweep(self, cfg: "DictConfig", hydra: Any) -> float | None:
         """Train one run of a sweep, and add what became of it to the register."""
         spec = None
-        if (why := self._why_not(cfg)) is not None:
-            job = " ".join(given(hydra.overrides.task))
-            self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{job}", shown=True))
-            return None
         try:
-            spec = self._spec(cfg, hydra)
+            why = self._why_not(cfg)
+            spec = self._spec(cfg, hydra) if why is None else None
+            why = why or self._why_not(cfg)  # the first job of a process imports PyTorch, which takes seconds
+            if why is not None or spec is None:
+                job = " ".join(given(hydra.overrides.task))
+                self.register.add(Entry(None, False, NOT_STARTED, f"{why}\n{job}", shown=True))
+                return None
             trial = hydra.sweeper.get("trial")
             prune = self.pruning(int(trial)) if self.pruning and trial is not None else None
             ended = self._in_process(spec, hydra, prune)
@@ -174,9 +176,13 @@ class TaskFunction:
                     lambda: self._isolated(spec, jobs, number, prune), self._sweep_process
                 )
             except isolate.KilledError as error:
+                stopped = self.register.stopped
                 with suppress(UserError, OSError):
                     if (run := Run(spec.folder)).exists():
-                        run.write_summary(status="failed", stopped=str(error))
+                        status, why = ("interrupted", None) if stopped else ("failed", str(error))
+                        run.write_summary(status=status, stopped=why)
+                if stopped:  # before it could save
+                    return JobResult(INTERRUPTED, by_user=True)
                 # The trial of a search has failed: the search draws others.
                 searched = hydra.runtime.choices.get("hydra/sweeper") == "optuna"
                 then = "" if searched else "; the same command goes on from its last checkpoint"
@@ -188,8 +194,10 @@ class TaskFunction:
 
     def _isolated(self, spec: RunSpec, jobs: int, number: int, prune: "ShouldPrune | None") -> JobResult:
         """What became of a run, errors of the user included."""
-        isolate.take_cards(number, spec.config["trainer"])
         try:
+            if self.register.stopped:  # since it was looked at, when there was no process for the signal
+                return JobResult(INTERRUPTED, by_user=True)
+            isolate.take_cards(number, spec.config["trainer"])
             return self.run(spec, jobs, prune)
         except UserError as error:
             return JobResult(FAILED, error=str(error))
