@@ -386,6 +386,15 @@ def test_mixer_is_likelihood_up_to_a_position_and_reward_after_it(update):
     torch.testing.assert_close(found, case.model.decoder.output.weight.grad)
 
 
+@pytest.mark.parametrize(("dropout", "said"), [(0.0, "no dropout"), (0.4, None)])
+def test_r_drop_takes_the_dropout_of_other_models(dropout, said):
+    model = Case(7).model
+    assert "no dropout" in RDrop().refuses(model, Gold())
+    model.own = torch.nn.Dropout(dropout)
+    refused = RDrop().refuses(model, Gold())
+    assert refused is None if said is None else said in refused
+
+
 def test_r_drop_is_its_formula():
     """Two likelihoods, and α · ½ (KL + KL) of two passes whose dropout has other numbers."""
     case = Case(7, dropout=0.4)

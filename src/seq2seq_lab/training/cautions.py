@@ -7,11 +7,13 @@ from typing import Any
 
 from seq2seq_lab.config.trainer import is_endless, most_epochs
 from seq2seq_lab.data.datamodule import TranslationDataModule
+from seq2seq_lab.data.units import Subwords
 from seq2seq_lab.errors import counted, printable
 from seq2seq_lab.evaluation.measures import measure
 from seq2seq_lab.forcing.confidence import ConfidenceForcing
 from seq2seq_lab.forcing.feeders.soft import Soft
 from seq2seq_lab.training.module import TranslationModule
+from seq2seq_lab.training.objectives.self_critical import SelfCritical
 from seq2seq_lab.training.parts.metrics import against
 from seq2seq_lab.training.resume import follows_end
 
@@ -62,6 +64,19 @@ def _own_outputs(run: _Run) -> Iterator[str]:
         yield (
             "this objective learns from the model's own outputs alone, and those of random weights are worth "
             "nothing; init_from=RUN starts from a trained one"
+        )
+
+
+def _rewards(run: _Run) -> Iterator[str]:
+    objective, units = run.module.objective, run.data.corpus.target_vocabulary.units
+    if (
+        isinstance(objective, SelfCritical)
+        and objective.reward == "exact_match"
+        and isinstance(units, Subwords)
+    ):
+        yield (
+            "objective.reward=exact_match compares subwords: a right sentence that is divided into others is worth "
+            "nothing; objective.reward=bleu says more"
         )
 
 
@@ -130,6 +145,7 @@ _CAUTIONS = (
     _sentences,
     _monitor,
     _own_outputs,
+    _rewards,
     _no_end,
     _no_checkpoint,
     _no_initial_run,

@@ -3,6 +3,7 @@
 import math
 
 from torch import Tensor
+from torch.nn.modules.dropout import _DropoutNd
 
 from seq2seq_lab.decoding.unroll import encode
 from seq2seq_lab.forcing.passes import scores
@@ -42,7 +43,7 @@ class RDrop(Objective):
             return (
                 "the further passes of target=n_step would be those of the first pass alone; use target=gold"
             )
-        if any(isinstance(each, Dropout) and each.p for each in model.modules()):
+        if any(isinstance(each, Dropout | _DropoutNd) and each.p for each in model.modules()):
             return None
         return "the model has no dropout in which two passes could differ; use model.dropout=0.3"
 
