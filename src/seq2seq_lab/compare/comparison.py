@@ -173,13 +173,13 @@ def compare(
         terminal.write(text, stream)
         terminal.write(terminal.over_sentences(comparison.over_sentences), sys.stderr)
         terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), sys.stderr)
-        _write(comparison, title=_title(comparison))
+        _write(comparison)
         return comparison
     terminal.write(terminal.results(comparison.groups, comparison.metrics, comparison.shown_pairs), stream)
     terminal.write(terminal.over_tasks(comparison.over_tasks), stream)
     terminal.write(terminal.over_sentences(comparison.over_sentences), stream)
     terminal.write(terminal.notes([*comparison.notes, *comparison.caveats]), stream)
-    _write(comparison, title=_title(comparison))
+    _write(comparison)
     terminal.write(terminal.written(comparison.output), stream)
     return comparison
 
@@ -199,7 +199,7 @@ def _measured(groups: Sequence[Group]) -> list[str]:
     return [*with_curves, *(metric for metric in evaluated if metric not in with_curves)]
 
 
-def _write(comparison: Comparison, title: str) -> None:
+def _write(comparison: Comparison) -> None:
     from seq2seq_lab.compare.report import page as report
     from seq2seq_lab.compare.views import (  # imported here, as these imports are slow
         analyses,
@@ -225,20 +225,8 @@ def _write(comparison: Comparison, title: str) -> None:
         for pattern in ("curves", "sweep-*", f"{analyses.PREFIX}*") if compared_before else ():
             figures.discard(pattern, output, keep={plot.name for plot in drawn})
         tensorboard.write(groups, comparison.references, output / layout.TENSORBOARD)
-        contents = report.Contents(
-            title=title,
-            runs=comparison.runs,
-            groups=groups,
-            metrics=metrics,
-            pairs=comparison.shown_pairs,
-            over_sentences=comparison.over_sentences,
-            over_tasks=comparison.over_tasks,
-            plots=list(zip(drawn, drawings, strict=True)),
-            references=comparison.references,
-            notes=comparison.notes,
-            caveats=comparison.caveats,
-        )
-        write_text(output / layout.REPORT, report.page(contents))
+        with_drawings = list(zip(drawn, drawings, strict=True))
+        write_text(output / layout.REPORT, report.page(comparison, _title(comparison), with_drawings))
     except OSError as error:
         raise UserError(
             f"{output}: cannot be written ({error.strerror}); give --output another folder"

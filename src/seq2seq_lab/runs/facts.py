@@ -122,16 +122,19 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _of_all(run: Run, key: str) -> list[Any]:
-    annotations = read_annotations(run.folder)
-    found: dict[str, Any] = {
-        "status": [activity(run)],
-        "seed": [] if run.seed is None else [run.seed],
-        "epochs": [run.epochs],
-        "name": list(dict.fromkeys([run.name, str(run.folder)])),
-        "tag": list(annotations.tags),
-        "note": [annotations.note] if annotations.note else [],
-    }
-    return list(found[key])
+    match key:
+        case "status":
+            return [activity(run)]
+        case "seed":
+            return [] if run.seed is None else [run.seed]
+        case "epochs":
+            return [run.epochs]
+        case "name":
+            return list(dict.fromkeys([run.name, str(run.folder)]))
+        case "tag":
+            return list(read_annotations(run.folder).tags)
+        case _:
+            return [note] if (note := read_annotations(run.folder).note) else []
 
 
 def _number(value: Any) -> float | None:

@@ -4,10 +4,9 @@ The templates `page.html.j2` and `macros.html.j2` define the layout; this module
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
@@ -19,10 +18,9 @@ from seq2seq_lab.compare.naming import TARGET, differing, told_apart
 from seq2seq_lab.compare.pairing import METHODS, Pair, headline
 from seq2seq_lab.compare.references import named_by
 from seq2seq_lab.compare.report import translations
-from seq2seq_lab.compare.significance import METRIC, OverSentences, two_kinds
+from seq2seq_lab.compare.significance import METRIC, two_kinds
 from seq2seq_lab.compare.statistics import INTERVALS
 from seq2seq_lab.compare.tasks import WHAT as WHAT_OF_TASKS
-from seq2seq_lab.compare.tasks import OverTasks
 from seq2seq_lab.compare.views.columns import (
     heading,
     measured,
@@ -37,67 +35,56 @@ from seq2seq_lab.runs.layout import INCIDENTAL
 from seq2seq_lab.runs.reference import Reference
 from seq2seq_lab.runs.run import Run
 
+if TYPE_CHECKING:
+    from seq2seq_lab.compare.comparison import Comparison
+
 _WIDE = 130  # characters of a table's row, at which it fits a page of 75rem
 _MANY_PAIRS = 60  # maximum number of rows; the rest is in the CSV file
 _PROVENANCE = ("command", "version", "commit", "machine", "started", "seconds")
 _Data = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Contents:
-    """The contents of the page; see `Comparison`.
+def page(comparison: "Comparison", title: str, plots: Sequence[tuple[Plot, Mapping[str, str]]]) -> str:
+    """The page as HTML text.
 
-    Attributes:
+    Args:
         plots: each plot with its panels, title → SVG element.
     """
-
-    title: str
-    runs: Sequence[Run]
-    groups: Sequence[Group]
-    metrics: Sequence[str]
-    pairs: Sequence[Pair]
-    over_sentences: Sequence[OverSentences]
-    over_tasks: Sequence[OverTasks]
-    plots: Sequence[tuple[Plot, Mapping[str, str]]]
-    references: Sequence[Reference]
-    notes: Sequence[str]
-    caveats: Sequence[str]
-
-
-def page(contents: Contents) -> str:
-    """The page as HTML text."""
-    found, damaged = translations.of_groups(contents.groups)
+    groups = comparison.groups
+    found, damaged = translations.of_groups(groups)
     return (
         environment()
         .get_template("page.html.j2")
         .render(
-            title=contents.title,
+            title=title,
             version=__version__,
             style=Markup(_read("report.css")),
-            runs=len(contents.runs),
-            averaged=sum(len(group.runs) for group in contents.groups),
-            groups=len(contents.groups),
-            parts=[_results(*each, contents.metrics) for each in by_corpus(contents.groups).items()],
-            evaluated=list(_evaluated(contents.groups)),
-            caveats=contents.caveats,
-            notes=[*contents.notes, *damaged],
-            plots=[_plot(*each) for each in contents.plots],
-            references=[_reference(each, contents.groups) for each in contents.references],
-            pairs=list(_pairs(contents.pairs)),
-            several_intervals=sum(pair.difference.df > 0 for pair in contents.pairs) > 1,
-            over_sentences=[(e.pair.title, e.over_sentences, e.over_seeds) for e in contents.over_sentences],
-            over_tasks=[(each.metric, *task_columns(each)) for each in contents.over_tasks],
-            tasks=", ".join(contents.over_tasks[0].tasks) if contents.over_tasks else "",
+            runs=len(comparison.runs),
+            averaged=sum(len(group.runs) for group in groups),
+            groups=len(groups),
+            parts=[_results(*each, comparison.metrics) for each in by_corpus(groups).items()],
+            evaluated=list(_evaluated(groups)),
+            caveats=comparison.caveats,
+            notes=[*comparison.notes, *damaged],
+            plots=[_plot(*each) for each in plots],
+            references=[_reference(each, groups) for each in comparison.references],
+            pairs=list(_pairs(comparison.shown_pairs)),
+            several_intervals=sum(pair.difference.df > 0 for pair in comparison.shown_pairs) > 1,
+            over_sentences=[
+                (e.pair.title, e.over_sentences, e.over_seeds) for e in comparison.over_sentences
+            ],
+            over_tasks=[(each.metric, *task_columns(each)) for each in comparison.over_tasks],
+            tasks=", ".join(comparison.over_tasks[0].tasks) if comparison.over_tasks else "",
             what_of_tasks=WHAT_OF_TASKS,
             methods=METHODS,
             intervals=INTERVALS,
-            two_kinds=two_kinds(_items(contents.groups)),
+            two_kinds=two_kinds(_items(groups)),
             over_sentences_metric=METRIC,
             translations=translations.section(found),
-            items=_items(contents.groups),
-            configurations=_configurations(contents.groups),
+            items=_items(groups),
+            configurations=_configurations(groups),
             provenance_columns=("run", "seed", "status", "epochs", "tags", "note", *_PROVENANCE),
-            provenance=[_provenance(run) for run in contents.runs],
+            provenance=[_provenance(run) for run in comparison.runs],
         )
     )
 
