@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -325,16 +326,31 @@ def test_a_command_in_another_name_space_of_processes_leaves_a_running_sweep_alo
         (None, 4, [1], [None] * 5),
     ],
 )
-def test_each_job_gets_cards_of_its_own(monkeypatch, visible, count, devices, expected):
+def test_each_job_gets_cards_of_its_own(monkeypatch, tmp_path, visible, count, devices, expected):
     monkeypatch.setattr("torch.cuda.device_count", lambda: count)
     found = []
     for job in range(5):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if visible:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        isolate.take_cards(job, {"devices": devices})
-        found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        with isolate.own_cards(job, {"devices": devices}, tmp_path / "sweep"):
+            found.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
     assert found == expected
+
+
+def test_a_job_gets_cards_that_no_other_one_has(monkeypatch, tmp_path):
+    """Also where those whose turn it is are the others', as the jobs between them were finished before."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    register = Register(tmp_path / "sweep")
+    found = []
+    with ExitStack() as jobs:
+        for job in (1, 4, 7, 10):
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+            jobs.enter_context(isolate.own_cards(job, {"devices": 1}, register.path))
+            found.append(os.environ["CUDA_VISIBLE_DEVICES"])
+    assert found == ["1", "2", "0", "1"], "the last one is one too many"
+    register.close()
+    assert not [*tmp_path.iterdir()]
 
 
 def test_a_sweep_releases_the_memory_of_its_runs(tmp_path):

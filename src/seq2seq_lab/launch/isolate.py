@@ -6,11 +6,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seq2seq_lab.runs.lock import is_alive
+from seq2seq_lab.errors import UserError
+from seq2seq_lab.runs.lock import is_alive, locked
 
 _POLL = 0.5  # seconds between two looks at the processes that a job belongs to
 _TAKEN: set[str] = set()  # the names of the environment of the sweeps that this process has worked for
@@ -104,18 +106,30 @@ def take_surroundings(folder: Path, environment: Mapping[str, str]) -> None:
     os.chdir(folder)
 
 
-def take_cards(job: int, trainer: Mapping[str, Any]) -> None:
-    """Let this process see its share of the GPUs, in turn by the number of its job: one, or several with `trainer=ddp`.
+@contextmanager
+def own_cards(job: int, trainer: Mapping[str, Any], lock: Path) -> Iterator[None]:
+    """Let this process see its share of the GPUs: one, or several with `trainer=ddp`; it ends with the job.
 
-    Where the run names its GPUs (`trainer.devices=[2]`), it sees all. This must be called before CUDA is used.
+    A share is taken that no other job has, from the one on whose turn it is by the number of the job; if each is taken,
+    that one is shared. Where the run names its GPUs (`trainer.devices=[2]`), it sees all.
+
+    Args:
+        lock: where the files of the shares are, which say by their suffix which one is taken.
     """
-    import torch
+    import torch  # CUDA has not been used yet
 
     given = str(trainer.get("devices", 1))
     count = int(given) if given.isdecimal() else 0
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     cards = visible.split(",") if visible else [str(card) for card in range(torch.cuda.device_count())]
     shares = len(cards) // count if count else 0
-    if shares > 1:
-        first = job % shares * count
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards[first : first + count])
+    with ExitStack() as stack:
+        if shares > 1:
+            turn = job % shares
+            for share in (*range(turn, shares), *range(turn)):
+                with suppress(UserError, OSError):
+                    stack.enter_context(locked(lock.with_suffix(f".cards-{share}")))
+                    turn = share
+                    break
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(cards[turn * count : (turn + 1) * count])
+        yield

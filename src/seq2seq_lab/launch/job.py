@@ -197,8 +197,8 @@ class TaskFunction:
         try:
             if self.register.stopped:  # since it was looked at, when there was no process for the signal
                 return JobResult(INTERRUPTED, by_user=True)
-            isolate.take_cards(number, spec.config["trainer"])
-            return self.run(spec, jobs, prune)
+            with isolate.own_cards(number, spec.config["trainer"], self.register.path):
+                return self.run(spec, jobs, prune)
         except UserError as error:
             return JobResult(FAILED, error=str(error))
         except KeyboardInterrupt:

@@ -136,9 +136,9 @@ class Register:
         return found
 
     def close(self) -> list[Entry]:
-        """Remove the file; returns its entries (empty if no job has ended)."""
+        """Remove the file and those beside it; returns its entries (empty if no job has ended)."""
         entries = self.entries()
-        for path in (self.path, self._stop, self._attended):
+        for path in (self.path, *self.path.parent.glob(f"{self.path.name}.*")):
             with suppress(OSError):  # there may be no such folder
                 path.unlink(missing_ok=True)
         return entries
