@@ -88,7 +88,7 @@ baselines-full: $(INSTALLED) ## the same on the whole corpus, a recurrent model 
 # Which policy helps? About four hours on two processors; it goes on where it was stopped.
 STUDY := $(SWEEP) compare=false seed=0,1,2,3,4,5
 CURRICULA := forcing=scheduled forcing/decay=linear,exponential,inverse_sigmoid
-forcing-ratio: $(INSTALLED) ## which policy helps? Every policy, six seeds, two models (about four hours)
+forcing-ratio: $(INSTALLED) ## which policy helps? The policies of now, six seeds, two models; replaces the tables of version 0.2 (about four hours)
 	for model in attention seq2seq; do \
 	  study="experiment=forcing_ratio/$$model"; \
 	  $(LAB) $(STUDY) $$study forcing=full,free && \
@@ -133,7 +133,7 @@ g2p: $(INSTALLED) ## French words and their sounds, two models, five seeds, G2P_
 	$(LAB) evaluate outputs/g2p/*/seed-* --beam 1,5
 	$(BIN)/python -m experiments.g2p.report outputs/g2p
 
-g2p-search: $(INSTALLED) ## settings for them, three other seeds, on the validation words, G2P_FOLDER=… (about an hour on two processors)
+g2p-search: $(INSTALLED) ## settings for them, other seeds, on the validation words, G2P_FOLDER=… (under two hours on two processors)
 	G2P_FOLDER=$(G2P_FOLDER) $(BIN)/python -m experiments.g2p.search train outputs
 	$(BIN)/python -m experiments.g2p.search report outputs
 

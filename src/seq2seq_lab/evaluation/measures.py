@@ -162,7 +162,7 @@ _EVALUATION = (
         unit=_PER_SYMBOL,
         better="lower",
         formula="mean over pairs of −log p(target | source, the model's own words) / target positions",
-        perfect=f"as `loss_forced` {ONE_PLACE}, else ∞: all are scored after the words of one",
+        perfect=f"as `loss_forced` {ONE_PLACE}, else ∞: the words of one are fed, and another one may be the target",
         log=True,
     ),
     *_per("word", "(words + 1 for `<eos>`)", "words"),

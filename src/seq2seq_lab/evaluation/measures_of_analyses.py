@@ -3,7 +3,7 @@
 from seq2seq_lab.evaluation.measure import Measure
 
 SEVERAL = "where a source has several translations"
-ONE_PLACE = "where all translations of a source are equal but for one position"
+ONE_PLACE = "where the translations of each source differ in at most one position"
 
 MEASURES = (
     Measure(
@@ -32,7 +32,7 @@ MEASURES = (
         unit="share of symbols",
         better="higher",
         formula="the same in greedy decoding, against the pair's own target; a hypothesis has no symbols after its end",
-        perfect=f"as `accuracy_gold` {ONE_PLACE}, else less: only one of them is said",
+        perfect=f"as `accuracy_gold` {ONE_PLACE}, else less: only one of them can be said",
         stage="analysis",
         shown=False,
     ),
