@@ -84,12 +84,12 @@ class Sweeper(BasicSweeper):
 
     def __init__(self, max_batch_size: int | None, params: Any, zip: Any, sweeps: Any) -> None:
         super().__init__(max_batch_size, params)
-        groups = list(_container(zip) or [])
-        self.zip = [groups] if groups and isinstance(groups[0], str) else groups
+        self.zip = _container(zip) or []
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Set up the sweeper and its launcher."""
         from seq2seq_lab.config.texts import unescaped
+        from seq2seq_lab.errors import UserError
 
         own: Any = hydra_context.config_loader
         loader: Any = _ComposedOnce(own, uuid.uuid4().hex)
@@ -97,8 +97,14 @@ class Sweeper(BasicSweeper):
         context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
         super().setup(hydra_context=context, task_function=task_function, config=config)
         self.job: Any = task_function
+        if self.max_batch_size is not None and self.max_batch_size < 1:
+            raise UserError(f"hydra.sweeper.max_batch_size: {self.max_batch_size} is less than 1")
+        if isinstance(self.zip, list) and all(isinstance(each, str) for each in self.zip):
+            self.zip = [self.zip] if self.zip else []
+        self.zip = _lists("zip", self.zip, "[[seed,split.seed]]")
         # Not those of __init__: in them Hydra has put what `${…}` is without the values of a job.
         sweeps = _container(config.hydra.sweeper.get("sweeps"), resolve=False) or []
+        sweeps = _lists("sweeps", sweeps, '[["forcing=full"],["forcing=mixed","seed=0,1"]]')
         self.sweeps = [[unescaped(str(each)) for each in further] for further in sweeps]
 
     def split_arguments(  # type: ignore[override]  # it is static there
@@ -143,6 +149,24 @@ class Search(Sweeper):
     def _launch(self, jobs: Sequence[Sequence[str]], first: int) -> Sequence[Any]:
         returns: Sequence[Any] = self.launcher.launch(jobs, initial_job_idx=first)  # type: ignore[union-attr]
         return returns
+
+
+def _lists(key: str, value: Any, example: str) -> list[list[Any]]:
+    """A list of lists of texts, each with one at least.
+
+    Raises:
+        UserError: it is none.
+    """
+    from seq2seq_lab.errors import UserError
+
+    lists: list[Any] = value if isinstance(value, list) else [None]
+    if not all(
+        isinstance(each, list) and each and all(isinstance(text, str) for text in each) for each in lists
+    ):
+        raise UserError(
+            f"hydra.sweeper.{key}={value}: it must be a list of lists of texts, such as {example}"
+        )
+    return lists
 
 
 def _container(value: Any, *, resolve: bool = True) -> Any:

@@ -88,6 +88,18 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def expanded(text: str | Path, name: str) -> Path:
+    """A path that may begin with `~`.
+
+    Raises:
+        UserError: it is the home of somebody who is not known; the message begins with `name`.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{name}={text}: {first_line(error)}") from error
+
+
 def of_files(error: OSError) -> str | None:
     """What a file system refuses, such as `PATH: Permission denied`; None for an error of another kind."""
     if error.errno not in _OF_FILES:
@@ -117,5 +129,5 @@ def counted(number: int, noun: str) -> str:
 
 def nearest(word: str, candidates: Iterable[str], before: str = "") -> str:
     """A suggestion to append to an unknown word: `before` and the most similar candidate; empty if none is similar."""
-    close = difflib.get_close_matches(word, list(candidates), n=1)
+    close = difflib.get_close_matches(str(word), list(candidates), n=1)
     return f"; did you mean {before}{close[0]}?" if close else ""

@@ -72,10 +72,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises:
         IsADirectoryError: `path` is a folder.
+        OSError: it is a pipe or a device.
         NotADirectoryError: the folder that it is to be in cannot be one, as there is a file.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EACCES, "a pipe or a device, which a file would replace", str(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (

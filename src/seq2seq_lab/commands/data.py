@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +90,9 @@ def main(args: argparse.Namespace) -> int:
 def _refuse_other_file(parts: Path, data: Any) -> None:
     """Raise an error if the file to write would replace one that the pairs are read from, or that is no such table."""
     for key, value in leaves(data, "data"):
-        if isinstance(value, str) and Path(value).expanduser().resolve() == parts.resolve():
-            raise UserError(f"--parts {parts}: the pairs are read from it ({key}); name another file")
+        with suppress(RuntimeError):  # of somebody's home that is not known: no pairs were read from there
+            if isinstance(value, str) and Path(value).expanduser().resolve() == parts.resolve():
+                raise UserError(f"--parts {parts}: the pairs are read from it ({key}); name another file")
     if parts.is_file():
         with parts.open("rb") as file:
             if file.read(len(_HEADER)) != _HEADER.encode():

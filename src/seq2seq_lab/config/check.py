@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typedd
 
 from seq2seq_lab.config.modules import make_importable
 from seq2seq_lab.config.options import groups
-from seq2seq_lab.config.schema import CHOICES, CODE, GROUPS, LONGEST_NAME, NODES, SETS, Root
+from seq2seq_lab.config.schema import CHOICES, CODE, EXPERIMENT, GROUPS, LONGEST_NAME, NODES, SETS, Root
 from seq2seq_lab.config.trainer import check_trainer
 from seq2seq_lab.config.tree import leaves
 from seq2seq_lab.config.trust import interpolation
@@ -33,12 +33,7 @@ def check(config: Node) -> None:
             is of another type or out of its range.
     """
     _check_keys(config, Root, "")
-    known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES, CODE]
-    for key in config:
-        if key not in known:
-            raise UserError(
-                f"{key}: no such key{meant(key, {each: config[each] for each in known if each in config})}"
-            )
+    _check_root(config)
     _check_type(config.get(CHOICES, {}), dict, CHOICES)
     for group, option in config.get(CHOICES, {}).items():  # a run's file may have been changed
         _check_type(option, str | None, f"{CHOICES}.{group}")
@@ -61,11 +56,26 @@ def check_data(config: Node) -> None:
 
     The loader's class is not imported, because PyTorch and Lightning take seconds to import.
     """
+    _check_root(config)
     for group in ("data", "split", "loader"):
         _check_group(config, group)
     for group in ("data", "split"):
         check_node(config[group], group)
     _check_type(config["loader"].get("predict_sos"), bool, "loader.predict_sos")
+
+
+def _check_root(config: Node) -> None:
+    known = [*get_type_hints(Root), *GROUPS, *NODES, CHOICES, CODE]
+    for key in config:
+        if key == EXPERIMENT:  # Hydra puts what a file says under the name of its group
+            raise UserError(
+                f"{EXPERIMENT}: the file of the experiment must begin with the line `# @package _global_`, without a "
+                "byte-order mark before it"
+            )
+        if key not in known:
+            raise UserError(
+                f"{key}: no such key{meant(key, {each: config[each] for each in known if each in config})}"
+            )
 
 
 def _check_keys(config: Node, keys: type, path: str) -> None:
@@ -221,7 +231,7 @@ def _hints(target: Any) -> dict[str, Any]:
 
 
 def _check_type(value: Any, hint: Any, key: str) -> None:
-    from typeguard import TypeCheckError, check_type
+    from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
     kinds = (hint, *get_args(hint))
     try:
@@ -232,7 +242,11 @@ def _check_type(value: Any, hint: Any, key: str) -> None:
         ):
             raise TypeCheckError("a truth value is no number")
         # A YAML file has no tuples.
-        check_type(tuple(value) if isinstance(value, list) and get_origin(hint) is tuple else value, hint)
+        check_type(
+            tuple(value) if isinstance(value, list) and get_origin(hint) is tuple else value,
+            hint,
+            collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS,
+        )
     except TypeCheckError as error:
         if get_origin(hint) is Literal:
             choice = " or ".join(map(repr, get_args(hint)))

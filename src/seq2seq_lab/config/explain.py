@@ -59,8 +59,15 @@ def explain_error(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
     if isinstance(error, ValueError) and str(error).startswith("Config group override must be"):
         names = ", ".join([*GROUPS, EXPERIMENT])
         return f"a group takes the name of one of its options, as model=attention; groups: {names}"
+    if isinstance(error, UnicodeDecodeError):  # of a file that Hydra reads; it does not say of which one
+        others = [str(path) for folder in extra for path in folder.rglob("*.yaml") if not _is_utf8(path)]
+        return f"{', '.join(others) or 'an option'}: it is not in UTF-8; save it so"
     if isinstance(error, ValueError) and str(error).startswith("Unsupported item value in defaults : bool"):
         return 'a defaults list has on, off, yes or no, which YAML reads as true or false; put it in quotes: "off"'
+    if isinstance(error, ValueError) and "in defaults : " in str(error):
+        return f"{first_line(error)}; an entry is the name of an option, or GROUP: OPTION"
+    if isinstance(error, ValueError) and str(error).startswith("Invalid defaults list in "):
+        return f"{first_line(error)}, with a line for each entry, as `- toy`"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         return f"{mark.name}: line {mark.line + 1}: not YAML: {error.problem}"
@@ -99,6 +106,14 @@ def explain_error(error: Exception, overrides: Sequence[str], extra: Sequence[Pa
     if found := re.search(r"Could not (?:find|load) '([^']+)'", str(error)):
         return _no_such_option(found[1], extra)
     return "\n".join(lines[:2])
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError):
+        return False
+    return True
 
 
 def unresolved(error: BaseException) -> str:
@@ -181,6 +196,8 @@ def _no_such_key(key: str, overrides: Sequence[str], extra: Sequence[Path]) -> s
 def _no_such_group(group: str, extra: Sequence[Path]) -> str:
     parent, _, nested = group.partition("/")
     known = groups(extra)
+    if found := re.fullmatch(rf"{EXPERIMENT}/(.+)@(.+)", group):  # `override model: seq2seq`, of a file there
+        return f"{found[1]}: in the defaults list of an experiment a group has a slash: `override /{found[1]}: OPTION`"
     if group not in known:
         return f"{group}: no such group{nearest(group, known)}"
     having = [

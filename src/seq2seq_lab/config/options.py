@@ -84,14 +84,25 @@ def read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def nests(path: Path, group: str) -> set[str]:
-    """The groups below `group` of which an option's file, by its defaults list, takes an option."""
+def nests(path: Path, group: str, before: Sequence[Path] = ()) -> set[str]:
+    """The groups below `group` of which an option's file, by its defaults list, takes an option.
+
+    Args:
+        before: the options whose defaults lists lead to this one.
+
+    Raises:
+        UserError: it is one of them.
+    """
+    if path in before:
+        raise UserError(f"{path}: its defaults list leads back to itself")
     found: set[str] = set()
     for entry in _defaults_of(path):
         if isinstance(entry, dict):  # without `override` and the package
             found |= {key.split()[-1].partition("@")[0].removeprefix(f"/{group}/") for key in map(str, entry)}
         elif (beside := path.parent / f"{entry}.yaml").is_file() and entry != "_self_":
-            found |= nests(beside, group)  # another option of the group, whose keys it has too
+            found |= nests(
+                beside, group, (*before, path)
+            )  # another option of the group, whose keys it has too
     return found
 
 
@@ -141,7 +152,8 @@ def _defaults_of(path: Path) -> list[Any]:
 @cache
 def _defaults(path: Path, modified: int, size: int) -> list[Any]:
     """The defaults list of an option's file; parsing takes most of the time of what asks for options."""
-    return read(path).get("defaults") or []
+    found = read(path).get("defaults")
+    return found if isinstance(found, list) else []  # Hydra refuses others where the option is chosen
 
 
 def _files(group: str, extra: Sequence[Path]) -> dict[str, Path]:
@@ -149,7 +161,9 @@ def _files(group: str, extra: Sequence[Path]) -> dict[str, Path]:
     for folder in reversed((config_dir(), *extra)):
         root = folder / group
         for path in root.rglob("*.yaml"):
-            if not path.name.startswith("_"):
+            # Other programs keep files of their own there, such as `.ipynb_checkpoints/`, and links to nowhere.
+            hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+            if not path.name.startswith("_") and not hidden and path.is_file():
                 files[path.relative_to(root).with_suffix("").as_posix()] = path
     return files
 

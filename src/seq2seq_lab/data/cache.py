@@ -13,6 +13,7 @@ import numpy as np
 from seq2seq_lab.data.corpus import Corpus, Dropped, Removed
 from seq2seq_lab.data.text import Normalisation
 from seq2seq_lab.data.vocabulary import Ragged, Vocabulary
+from seq2seq_lab.errors import expanded
 from seq2seq_lab.files import remove_temporary, replacing
 
 _OLD = 86400.0  # seconds after which nobody is still writing a file
@@ -22,7 +23,7 @@ _log = logging.getLogger(__name__)
 def cache_dir() -> Path:
     """The folder of the cache: ``$SEQ2SEQ_LAB_CACHE``, or else the user's cache folder."""
     if folder := os.environ.get("SEQ2SEQ_LAB_CACHE"):
-        return Path(folder).expanduser()
+        return expanded(folder, "$SEQ2SEQ_LAB_CACHE")
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("seq2seq-lab"))

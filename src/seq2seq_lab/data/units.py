@@ -12,6 +12,7 @@ from typing import Any
 
 from seq2seq_lab.errors import UserError
 
+_MOST = 2**31 - 1  # pieces that SentencePiece takes
 START = "▁"  # U+2581, as in SentencePiece: the first symbol of a word begins with it
 
 
@@ -120,7 +121,9 @@ class Subwords(Units):
                 eos_id=-1,
                 minloglevel=2,
             )
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
+            if self.size > _MOST:
+                raise UserError(f"data.subword_size={self.size}: it is more than {_MOST:,}") from error
             raise UserError(
                 f"data.subword_size={self.size}: too small for the different characters of the text, or the text is "
                 "empty; use a larger number"

@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from seq2seq_lab.config.texts import escaped, quoted
-from seq2seq_lab.errors import UserError, counted
+from seq2seq_lab.errors import UserError, counted, first_line
 
 Parse = Callable[[list[str]], Sequence[Any]]
 
@@ -91,7 +91,10 @@ def _values(parsed: Sequence[Any]) -> dict[str, list[str]]:
         if not override.is_sweep_override():
             found[key] = [f"{key}={override.get_value_element_as_str()}"]
         elif override.is_discrete_sweep():
-            found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            try:
+                found[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            except ValueError as error:  # of range()
+                raise UserError(f"{override.input_line}: {first_line(error)}") from None
         else:
             raise HydraException(f"The sweeper does not support sweep type : {override.value_type.name}")
     return found

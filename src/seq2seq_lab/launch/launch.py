@@ -166,7 +166,7 @@ def _values(override: Any) -> list[str] | None:
     """The values that an override sweeps over; None if it is no sweep, or they cannot be listed, as those of `glob`."""
     from hydra.errors import HydraException
 
-    with suppress(HydraException):
+    with suppress(HydraException, ValueError):  # the latter of a range that has no step
         return list(override.sweep_string_iterator()) if override.is_sweep_override() else None
     return None
 

@@ -83,11 +83,18 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """Check the numbers of a search.
 
     Raises:
-        UserError: there is no trial, none at a time, or the seeds are no list of different numbers.
+        UserError: there is no trial, none at a time, no sampler or pruner, or the seeds are not different numbers.
     """
     for name in ("n_trials", "n_jobs"):
         if not _is_whole(settings[name]) or settings[name] < 1:
             raise UserError(f"hydra.sweeper.{name}={settings[name]}: it must be a whole number, at least 1")
+    for name, none in (("sampler", "hydra/sweeper/sampler=tpe"), ("pruner", "hydra/sweeper/pruner=none")):
+        if not isinstance(settings[name], Mapping) or "_target_" not in settings[name]:
+            raise UserError(
+                f"hydra.sweeper.{name}={settings[name]}: it must be a set of keys; {none} chooses one"
+            )
+    if not isinstance(seed := settings["sampler"].get("seed"), int | None):
+        raise UserError(f"hydra.sweeper.sampler.seed={seed}: it must be a whole number, or null")
     seeds = settings["seeds"]
     if seeds is None:
         return

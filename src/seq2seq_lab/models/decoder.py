@@ -44,7 +44,7 @@ class Decoder(nn.Module):
         self.embedding_relu = embedding_relu
         self.input_feeding = input_feeding
         self.dropout = Dropout(dropout, "decoder/embedding")
-        self.output_dropout = Dropout(output_dropout, "decoder/output")
+        self.output_dropout = Dropout(output_dropout, "decoder/output", name="output_dropout")
         self.rnn = rnn
         self.attention = attention
         self.output = output

@@ -14,15 +14,16 @@ class Dropout(nn.Module):
     Args:
         p: the probability, in [0, 1).
         site: name of the place in the model; other sites have other masks.
+        name: of the setting, for the message.
 
     Raises:
         ValueError: `p` is not in [0, 1).
     """
 
-    def __init__(self, p: float, site: str) -> None:
+    def __init__(self, p: float, site: str, name: str = "dropout") -> None:
         super().__init__()
         if not 0 <= p < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {p}")
+            raise ValueError(f"{name} must lie in [0, 1), got {p}")
         self.p = p
         self.site = site
 

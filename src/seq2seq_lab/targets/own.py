@@ -1,7 +1,5 @@
 """Own sentences: how far one may go on beyond its reference, and where it ends."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -10,6 +8,7 @@ from seq2seq_lab.data.vocabulary import EOS
 from seq2seq_lab.forcing.plan import ROUNDING, Plan
 from seq2seq_lab.targets.base import Fed
 
+_LARGEST = 1000  # of max_ratio
 EDIT_DISTANCE = "own_edit_distance"
 WORDS = "words"  # the kind of a feeder that feeds words of the decoder's own; see `forcing.feeders.base`
 
@@ -18,10 +17,10 @@ def check_max_ratio(max_ratio: float) -> None:
     """Check a limit of own sentences.
 
     Raises:
-        ValueError: it is less than 1, or infinite.
+        ValueError: it is less than 1, or more than any sentence needs.
     """
-    if not 1 <= max_ratio < math.inf:
-        raise ValueError(f"max_ratio must be at least 1 and finite, got {max_ratio}")
+    if not 1 <= max_ratio <= _LARGEST:
+        raise ValueError(f"max_ratio must be at least 1 and at most {_LARGEST}, got {max_ratio}")
 
 
 def goes_on(plan: Plan) -> bool:

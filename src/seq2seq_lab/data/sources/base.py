@@ -65,7 +65,7 @@ class PairSource(ABC):
             which only splits at white space. See `PRESETS`.
         lowercase, strip_accents, space_before, keep: the steps of ``seminar``, see `Normalisation`; the others do not
             use them.
-        drop_duplicates: keep only the first of equal pairs.
+        drop_duplicates: keep only the first of equal pairs; of the training part alone where parts are given.
         units: what the vocabularies contain: ``words``, ``characters`` or ``subwords``.
         subword_size: number of subwords of each language.
         subword_kind: how subwords are found, ``bpe`` or ``unigram``.
@@ -97,6 +97,9 @@ class PairSource(ABC):
                 f"data.prefixes={self.prefixes!r}: it must be a list of texts, such as ['i am ','he is']"
             )
         require_positive("subword_size", self.subword_size)
+        seed = getattr(self, "seed", 0)  # of a source that draws its pairs
+        if isinstance(seed, int) and seed < 0:  # Python draws by −1 as by 1
+            raise UserError(f"data.seed={seed}: it is less than 0")
         for name, value, allowed in (
             ("normalise", self.normalise, tuple(PRESETS)),
             ("units", self.units, tuple(KINDS)),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seq2seq_lab.data.cache import cache_dir
 from seq2seq_lab.data.sources.tsv import digest
-from seq2seq_lab.errors import UserError, of_files
+from seq2seq_lab.errors import UserError, expanded, of_files
 from seq2seq_lab.files import remove_temporary, replacing
 
 RETRIES = 2  # of a download, after the first attempt
@@ -40,7 +40,7 @@ def locate(
     variable = os.environ.get(environment) if environment else None
     for name, value in (("data.archive", archive), (f"${environment}", variable)):
         if value:
-            path = Path(value).expanduser()
+            path = expanded(value, name)
             try:
                 path.stat()
             except OSError as error:

@@ -74,13 +74,14 @@ def keep_pairs(source: Filters, raw: RawPairs) -> Kept:
     sides = [[column[row] for row in rows] for column in (raw.sources, raw.targets)]
     normalised = [source.normalisation.lines(side) for side in sides]
     most = source.max_words or float("inf")
-    parts, trained = raw.parts, 0  # a given part for validation or test stays whole
+    trained = 0
     most_pairs = source.max_pairs or float("inf")
     seen: set[tuple[str, str]] = set()
     first = {row for _, row in raw.origins or ()}
     headers: list[list[str]] = []  # where files were joined, a header is repeated
     for row, *pair, one, other in zip(rows, *sides, *normalised, strict=True):
         reason = None
+        to_train = raw.parts is None or raw.parts[row] == 0  # a given part for validation or test stays whole
         if (row in first or pair in headers) and _is_header(*pair):
             reason = HEADER
             headers.append(pair)
@@ -90,13 +91,13 @@ def keep_pairs(source: Filters, raw: RawPairs) -> Kept:
             reason = LONG
         elif not (_has_letter(one) and _has_letter(other)) and all(map(_has_letter, pair)):
             reason = LETTERS
-        elif source.drop_duplicates and (one, other) in seen:
+        elif to_train and source.drop_duplicates and (one, other) in seen:
             reason = EQUAL
-        elif trained >= most_pairs and (parts is None or parts[row] == 0):
+        elif to_train and trained >= most_pairs:
             reason = LATER
         if reason is None:
-            trained += parts is None or parts[row] == 0
-            if source.drop_duplicates:
+            trained += to_train
+            if to_train and source.drop_duplicates:
                 seen.add((one, other))
             kept.rows.append(row)
             kept.sources.append(one)

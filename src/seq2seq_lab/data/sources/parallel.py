@@ -8,7 +8,7 @@ from seq2seq_lab.data.sources import tsv
 from seq2seq_lab.data.sources.base import PairSource, Provenance, RawPairs, require_positive
 from seq2seq_lab.data.sources.columns import Columns, read_columns
 from seq2seq_lab.data.sources.raw import PARTS
-from seq2seq_lab.errors import UserError
+from seq2seq_lab.errors import UserError, expanded
 
 Files = str | Sequence[str]
 
@@ -58,10 +58,10 @@ class ParallelCorpus(PairSource):
     def provenance(self) -> Provenance:
         """The paths and hashes of the files."""
         digests = [
-            (part, [tsv.digest(path, f"data.{part}") for path in _paths(files)])
+            (part, [tsv.digest(path, f"data.{part}") for path in _paths(files, part)])
             for part, files in self._given()
         ]
-        names = ", ".join(str(path) for _, files in self._given() for path in _paths(files))
+        names = ", ".join(str(path) for part, files in self._given() for path in _paths(files, part))
         columns = (self.source_column, self.target_column)
         return Provenance(origin=names, fingerprint=f"{digests} {columns}")
 
@@ -73,7 +73,7 @@ class ParallelCorpus(PairSource):
         lines: list[int] = []
         origins, cautions = [], []
         for part, files in self._given():
-            paths = _paths(files)
+            paths = _paths(files, part)
             columns = self._columns(paths[0]) if len(paths) == 1 else _two_files(*paths)
             ours, theirs = columns.fields
             origins.append((str(paths[0]), len(sources)))
@@ -98,8 +98,8 @@ class ParallelCorpus(PairSource):
         return read_columns(tsv.read_text(path), path, [self.source_column, self.target_column])
 
 
-def _paths(files: Files) -> list[Path]:
-    return [Path(each).expanduser() for each in ([files] if isinstance(files, str) else files)]
+def _paths(files: Files, part: str) -> list[Path]:
+    return [expanded(each, f"data.{part}") for each in ([files] if isinstance(files, str) else files)]
 
 
 def _two_files(source: Path, target: Path) -> Columns:
