@@ -45,6 +45,8 @@ def write_corpus(path: Path, corpus: Corpus) -> None:
     }
     try:
         remove_temporary(path.with_name("*"), seconds=_OLD)
+        if not path.is_file():  # such as a pipe, in a folder that is for these files alone
+            path.unlink(missing_ok=True)
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
