@@ -286,8 +286,8 @@ def test_train_says_the_first_caution_in_one_line(tmp_path, outputs, capsys):
         ("data=toy data.pairs=40 objective=self_critical", "the model's own outputs alone"),
         ("data=toy data.pairs=40 objective=self_critical objective.mix=0.5", ""),
         (
-            "data=toy data.pairs=40 +data.units=subwords +data.subword_size=60 objective=self_critical objective.mix=0.5 "
-            "objective.reward=exact_match",
+            "data=toy data.pairs=40 +data.units=subwords +data.subword_size=60 objective=self_critical "
+            "objective.mix=0.5 objective.reward=exact_match",
             "objective.reward=exact_match compares subwords: a right sentence that is divided into others",
         ),
         (

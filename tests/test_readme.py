@@ -68,7 +68,7 @@ def run(command: str, monkeypatch: pytest.MonkeyPatch) -> int:
     if "data=scan" in arguments:
         arguments[arguments.index("data.pairs=40")] = "data.max_words=4"
     if stdin:
-        monkeypatch.setattr("sys.stdin", io.StringIO(Path(stdin).read_text(encoding="utf-8")))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path(stdin).read_bytes()), "utf-8"))
     return main(arguments)
 
 
