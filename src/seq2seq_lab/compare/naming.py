@@ -59,7 +59,8 @@ def told_apart(several: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
             return show(value)
         if len(whole) <= _LONG:
             return whole
-        differ = next((at for at, letters in enumerate(zip(*same, strict=False)) if len({*letters}) > 1), 0)
+        shortest = min(map(len, same))  # which the others may begin with
+        differ = next((at for at in range(shortest) if len({each[at] for each in same}) > 1), shortest)
         start = max(_BEGINNING, differ - _BEGINNING)
         end = start + _LONG - _BEGINNING - 2
         return f"{whole[:_BEGINNING]}…{whole[start:end]}{'…' if end < len(whole) else ''}"

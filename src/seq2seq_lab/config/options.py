@@ -100,9 +100,8 @@ def nests(path: Path, group: str, before: Sequence[Path] = ()) -> set[str]:
         if isinstance(entry, dict):  # without `override` and the package
             found |= {key.split()[-1].partition("@")[0].removeprefix(f"/{group}/") for key in map(str, entry)}
         elif (beside := path.parent / f"{entry}.yaml").is_file() and entry != "_self_":
-            found |= nests(
-                beside, group, (*before, path)
-            )  # another option of the group, whose keys it has too
+            # Another option of the group, whose keys it has too.
+            found |= nests(beside, group, (*before, path))
     return found
 
 

@@ -230,9 +230,7 @@ class BlockLoader:
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue from `state`."""
         self.epoch, self.blocks_done = state["epoch"], state["blocks_done"]
-        if (
-            self.blocks_done >= self._blocks
-        ):  # a checkpoint of before, where a limit did not end the loader's epoch
+        if self.blocks_done >= self._blocks:  # of before, when a limit did not end the loader's epoch
             self.epoch, self.blocks_done = self.epoch + 1, 0
         self._resumed = True
 
